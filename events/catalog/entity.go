@@ -1,0 +1,100 @@
+package catalog
+
+import "github.com/tollbook/tollbook/events/wire"
+
+// RefOf names an entity; its kind is empty if the entity is.
+func RefOf(e *wire.Entity) Ref {
+	switch of := e.GetOf().(type) {
+	case *wire.Entity_Settings:
+		return Ref{KindSettings, of.Settings.GetId()}
+	case *wire.Entity_Company:
+		return Ref{KindCompany, of.Company.GetId()}
+	case *wire.Entity_Account:
+		return Ref{KindAccount, of.Account.GetId()}
+	case *wire.Entity_Originator:
+		return Ref{KindOriginator, of.Originator.GetId()}
+	case *wire.Entity_Terminator:
+		return Ref{KindTerminator, of.Terminator.GetId()}
+	case *wire.Entity_Deck:
+		return Ref{KindDeck, of.Deck.GetId()}
+	case *wire.Entity_DeckVersion:
+		return Ref{KindDeckVersion, of.DeckVersion.GetId()}
+	case *wire.Entity_RoutePlan:
+		return Ref{KindRoutePlan, of.RoutePlan.GetId()}
+	case *wire.Entity_Route:
+		return Ref{KindRoute, of.Route.GetId()}
+	case *wire.Entity_User:
+		return Ref{KindUser, of.User.GetId()}
+	case *wire.Entity_Token:
+		return Ref{KindToken, of.Token.GetId()}
+	default:
+		return Ref{}
+	}
+}
+
+// References lists the entities that an entity needs.
+func References(e *wire.Entity) []Ref {
+	var refs []Ref
+	need := func(k Kind, id string) {
+		if id != "" {
+			refs = append(refs, Ref{k, id})
+		}
+	}
+	switch of := e.GetOf().(type) {
+	case *wire.Entity_Account:
+		need(KindCompany, of.Account.Company)
+	case *wire.Entity_Originator:
+		o := of.Originator
+		need(KindCompany, o.Company)
+		need(KindAccount, o.Account)
+		need(KindDeck, o.SellDeck)
+		need(KindRoutePlan, o.RoutePlan)
+	case *wire.Entity_Terminator:
+		t := of.Terminator
+		need(KindCompany, t.Company)
+		need(KindAccount, t.Account)
+		need(KindDeck, t.BuyDeck)
+	case *wire.Entity_Deck:
+		need(KindCompany, of.Deck.Company)
+	case *wire.Entity_DeckVersion:
+		need(KindDeck, of.DeckVersion.Deck)
+	case *wire.Entity_Route:
+		need(KindRoutePlan, of.Route.Plan)
+		need(KindTerminator, of.Route.Terminator)
+	case *wire.Entity_User:
+		need(KindCompany, of.User.Company)
+	case *wire.Entity_Token:
+		need(KindCompany, of.Token.Company)
+	}
+	return refs
+}
+
+// EntityOf wraps one of the catalog's messages as an entity.
+func EntityOf(m any) *wire.Entity {
+	switch m := m.(type) {
+	case *wire.Settings:
+		return &wire.Entity{Of: &wire.Entity_Settings{Settings: m}}
+	case *wire.Company:
+		return &wire.Entity{Of: &wire.Entity_Company{Company: m}}
+	case *wire.Account:
+		return &wire.Entity{Of: &wire.Entity_Account{Account: m}}
+	case *wire.Originator:
+		return &wire.Entity{Of: &wire.Entity_Originator{Originator: m}}
+	case *wire.Terminator:
+		return &wire.Entity{Of: &wire.Entity_Terminator{Terminator: m}}
+	case *wire.Deck:
+		return &wire.Entity{Of: &wire.Entity_Deck{Deck: m}}
+	case *wire.DeckVersion:
+		return &wire.Entity{Of: &wire.Entity_DeckVersion{DeckVersion: m}}
+	case *wire.RoutePlan:
+		return &wire.Entity{Of: &wire.Entity_RoutePlan{RoutePlan: m}}
+	case *wire.Route:
+		return &wire.Entity{Of: &wire.Entity_Route{Route: m}}
+	case *wire.User:
+		return &wire.Entity{Of: &wire.Entity_User{User: m}}
+	case *wire.Token:
+		return &wire.Entity{Of: &wire.Entity_Token{Token: m}}
+	default:
+		panic("catalog: not an entity")
+	}
+}

@@ -1,0 +1,243 @@
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+const (
+	maxName     = 120
+	maxNetworks = 64
+	ppm         = 1_000_000
+)
+
+// CheckID refuses an id that is not 1 to 64 small letters, digits, dots,
+// dashes or underscores, beginning with a letter or digit.
+func CheckID(id string) error {
+	if id == "" {
+		return events.Invalid("the id is missing")
+	}
+	if len(id) > 64 {
+		return events.Invalid("id %q is longer than 64 characters", id[:64]+"…")
+	}
+	for i := range len(id) {
+		c := id[i]
+		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '-' && c != '_' && c != '.') {
+			return events.Invalid("id %q: only small letters, digits, '-', '_' and '.' are allowed", id)
+		}
+	}
+	return nil
+}
+
+// validate checks an entity's own fields.
+func validate(e *wire.Entity) *events.Error {
+	ref := RefOf(e)
+	err := validateID(e, ref)
+	if err == nil {
+		err = validateFields(e)
+	}
+	if err == nil {
+		return nil
+	}
+	var domain *events.Error
+	if !errors.As(err, &domain) {
+		domain = events.Invalid("%v", err)
+	}
+	return events.Refuse(domain.Code, "%s: %v", ref, err)
+}
+
+func validateID(e *wire.Entity, ref Ref) error {
+	switch of := e.Of.(type) {
+	case *wire.Entity_Settings:
+		if ref.ID != "settings" {
+			return events.Invalid("the settings' id is \"settings\"")
+		}
+	case *wire.Entity_DeckVersion:
+		if want := VersionID(of.DeckVersion.Deck, of.DeckVersion.Number); ref.ID != want {
+			return events.Invalid("the id must be %q", want)
+		}
+	case *wire.Entity_Route:
+		if want := RouteID(of.Route.Plan, of.Route.Prefix, of.Route.Terminator); ref.ID != want {
+			return events.Invalid("the id must be %q", want)
+		}
+	default:
+		return CheckID(ref.ID)
+	}
+	return nil
+}
+
+// VersionID is the id of a deck's version.
+func VersionID(deck string, number uint64) string { return fmt.Sprintf("%s/%d", deck, number) }
+
+// RouteID is the id of a route.
+func RouteID(plan, prefix, terminator string) string { return plan + "/" + prefix + "/" + terminator }
+
+func validateFields(e *wire.Entity) error {
+	switch of := e.Of.(type) {
+	case *wire.Entity_Settings:
+		if of.Settings.BaseCurrency != "" {
+			if _, err := money.ParseCurrency(of.Settings.BaseCurrency); err != nil {
+				return err
+			}
+		}
+		return checkSeconds("max_duration_s", of.Settings.MaxDurationS)
+	case *wire.Entity_Company:
+		return checkName(of.Company.Name)
+	case *wire.Entity_Account:
+		return validateAccount(of.Account)
+	case *wire.Entity_Originator:
+		return validateOriginator(of.Originator)
+	case *wire.Entity_Terminator:
+		return validateTerminator(of.Terminator)
+	case *wire.Entity_Deck:
+		return validateDeck(of.Deck)
+	case *wire.Entity_DeckVersion:
+		return validateVersion(of.DeckVersion)
+	case *wire.Entity_RoutePlan:
+		return checkName(of.RoutePlan.Name)
+	case *wire.Entity_Route:
+		return number.CheckPrefix(of.Route.Prefix)
+	case *wire.Entity_User:
+		return validateUser(of.User)
+	case *wire.Entity_Token:
+		return validateToken(of.Token)
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if len(name) > maxName {
+		return events.Invalid("the name is longer than %d bytes", maxName)
+	}
+	return nil
+}
+
+func checkSeconds(field string, s uint32) error {
+	if s > rating.MaxSeconds {
+		return events.Invalid("%s is longer than 31 days", field)
+	}
+	return nil
+}
+
+func validateAccount(a *wire.Account) error {
+	if _, err := money.ParseCurrency(a.Currency); err != nil {
+		return err
+	}
+	switch {
+	case a.Company == "":
+		return events.Invalid("the company is missing")
+	case a.Kind != wire.AccountKind_ACCOUNT_KIND_CUSTOMER && a.Kind != wire.AccountKind_ACCOUNT_KIND_VENDOR:
+		return events.Invalid("the kind must be customer or vendor")
+	case a.CreditLimitMicro < 0:
+		return events.Invalid("the credit limit is negative")
+	case a.CreditLimitMicro > int64(money.MaxAmount)/2:
+		return events.Invalid("the credit limit is too large")
+	}
+	return checkName(a.Name)
+}
+
+func validateOriginator(o *wire.Originator) error {
+	switch {
+	case o.Company == "" || o.Account == "" || o.SellDeck == "" || o.RoutePlan == "":
+		return events.Invalid("company, account, sell deck and route plan are needed")
+	case len(o.Networks) == 0:
+		return events.Invalid("at least one network is needed")
+	case len(o.Networks) > maxNetworks:
+		return events.Invalid("at most %d networks are allowed", maxNetworks)
+	case o.Port > 65535:
+		return events.Invalid("port %d is above 65535", o.Port)
+	case o.MinimumMarginNano < 0:
+		return events.Invalid("the minimum margin is negative")
+	}
+	for i, n := range o.Networks {
+		p, err := netip.ParsePrefix(n)
+		if err != nil || p != p.Masked() {
+			return events.Invalid("networks.%d: %q is not a network such as 192.0.2.0/24", i, n)
+		}
+	}
+	if err := checkTechPrefix(o.TechPrefix); err != nil {
+		return err
+	}
+	return checkSeconds("max_duration_s", o.MaxDurationS)
+}
+
+func checkTechPrefix(p string) error {
+	if len(p) > number.MaxPrefix || strings.Trim(p, "0123456789#*") != "" {
+		return events.Invalid("tech prefix %q is not made of at most %d digits, # or *", p, number.MaxPrefix)
+	}
+	return nil
+}
+
+func validateTerminator(t *wire.Terminator) error {
+	switch {
+	case t.Company == "" || t.Account == "" || t.BuyDeck == "":
+		return events.Invalid("company, account and buy deck are needed")
+	case t.Host == "" || len(t.Host) > 253 || strings.ContainsAny(t.Host, " /@<>\"\r\n"):
+		return events.Invalid("the host %q is neither an IP address nor a domain name", t.Host)
+	case t.Port > 65535:
+		return events.Invalid("port %d is above 65535", t.Port)
+	case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
+		return events.Invalid("transport %q is neither udp nor tcp", t.Transport)
+	case t.PddTimeoutMs > 180_000 || t.RingTimeoutMs > 600_000:
+		return events.Invalid("a PDD timeout may have 180 s, a ring timeout 600 s at most")
+	}
+	return checkTechPrefix(t.TechPrefix)
+}
+
+func validateDeck(d *wire.Deck) error {
+	if _, err := money.ParseCurrency(d.Currency); err != nil {
+		return err
+	}
+	if d.Decimals > 6 {
+		return events.Invalid("decimals must be 0 to 6")
+	}
+	if d.TaxPpm > ppm {
+		return events.Invalid("the tax is above 100 %%")
+	}
+	return checkName(d.Name)
+}
+
+func validateVersion(v *wire.DeckVersion) error {
+	switch {
+	case v.Deck == "" || v.Number == 0:
+		return events.Invalid("deck and number are needed")
+	case len(v.Digest) != 32:
+		return events.Invalid("the digest must be a SHA-256")
+	case v.Rows == 0 || v.Rows > rating.MaxRows:
+		return events.Invalid("a version has 1 to %d rows", rating.MaxRows)
+	}
+	return nil
+}
+
+func validateUser(u *wire.User) error {
+	switch {
+	case u.Role == wire.Role_ROLE_UNSPECIFIED:
+		return events.Invalid("the role is missing: admin, finance, noc or partner")
+	case (u.Role == wire.Role_ROLE_PARTNER) != (u.Company != ""):
+		return events.Invalid("a partner, and only a partner, has a company")
+	case !strings.HasPrefix(u.Password, "$argon2id$") || len(u.Password) > 256:
+		return events.Invalid("the password must be an argon2id hash")
+	}
+	return checkName(u.Name)
+}
+
+func validateToken(t *wire.Token) error {
+	switch {
+	case t.Role == wire.Role_ROLE_UNSPECIFIED:
+		return events.Invalid("the role is missing: admin, finance, noc or partner")
+	case (t.Role == wire.Role_ROLE_PARTNER) != (t.Company != ""):
+		return events.Invalid("a partner's token, and only a partner's, has a company")
+	case len(t.Hash) != 32:
+		return events.Invalid("the hash must be a SHA-256")
+	}
+	return checkName(t.Name)
+}

@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Evolve folds one event, recorded at a position in a block of the given time.
+// An event that contradicts the state is an error: the journal or the fold is
+// wrong, and the reader must stop.
+func (s *State) Evolve(pos events.Position, timeUS int64, e *wire.Event) error {
+	s.forget(timeUS)
+	switch b := e.Body.(type) {
+	case *wire.Event_MoneyPosted:
+		return s.evolvePosted(pos, b.MoneyPosted)
+	case *wire.Event_HoldPlaced:
+		return s.evolvePlaced(pos, timeUS, b.HoldPlaced)
+	case *wire.Event_HoldExtended:
+		return s.evolveExtended(b.HoldExtended)
+	case *wire.Event_CallCharged:
+		return s.evolveCharged(pos, timeUS, b.CallCharged)
+	case *wire.Event_HoldReleased:
+		return s.evolveReleased(pos, timeUS, b.HoldReleased)
+	case *wire.Event_ChargeContested:
+		return s.evolveContested(b.ChargeContested)
+	case *wire.Event_HoldClaimed:
+		return s.evolveClaimed(b.HoldClaimed)
+	case *wire.Event_ChangeSetAccepted:
+		set := b.ChangeSetAccepted
+		s.remember(set.Key, &Known{InputsHash: string(set.InputsHash), Position: pos})
+	}
+	return nil
+}
+
+// forget drops closed calls that are older than ClosedFor.
+func (s *State) forget(timeUS int64) {
+	n := 0
+	for n < len(s.queue) {
+		id := s.queue[n]
+		c := s.closed[id]
+		if c.AtUS+ClosedFor > timeUS {
+			break
+		}
+		s.sum.Remove(c.encoding(id))
+		delete(s.closed, id)
+		n++
+	}
+	s.queue = s.queue[n:]
+}
+
+// remember keeps an accepted command. A large change set stands as several
+// events with one key: the last one's position counts.
+func (s *State) remember(key []byte, k *Known) {
+	if len(key) != len(events.Key{}) {
+		return
+	}
+	id := events.Key(key)
+	k.Key = id
+	if old, ok := s.keys[id]; ok {
+		s.sum.Remove(old.encoding(id))
+	}
+	s.keys[id] = k
+	s.sum.Add(k.encoding(id))
+}
+
+func (s *State) evolvePosted(pos events.Position, m *wire.MoneyPosted) error {
+	if err := CheckBalanced(m.Postings); err != nil {
+		return fmt.Errorf("money posted at %d: %w", pos, err)
+	}
+	s.post(m.Postings)
+	known := &Known{InputsHash: string(m.InputsHash), Position: pos, Postings: m.Postings}
+	s.remember(m.Key, known)
+	s.postedAt[pos] = known
+	if m.Reverses == 0 {
+		return nil
+	}
+	old, ok := s.postedAt[events.Position(m.Reverses)]
+	if !ok || old.Reversed {
+		return fmt.Errorf("the reversal at %d names position %d, which has nothing to reverse", pos, m.Reverses)
+	}
+	s.sum.Remove(old.encoding(old.Key))
+	old.Reversed = true
+	s.sum.Add(old.encoding(old.Key))
+	return nil
+}
+
+func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlaced) error {
+	id, err := events.CallIDFrom(p.Call)
+	if err != nil {
+		return err
+	}
+	if _, open := s.holds[id]; open {
+		return fmt.Errorf("the hold at %d is the second of call %s", pos, id)
+	}
+	h := &Hold{HoldPlaced: p, Position: pos, PlacedAtUS: timeUS}
+	s.holds[id] = h
+	s.sum.Add(h.encoding(id))
+	for _, l := range p.Lines {
+		if l.Payer != "" {
+			amount := money.Amount(l.AmountMicro)
+			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held += amount; a.Calls++ })
+		}
+		s.peerCalls[l.Originator]++
+	}
+	return nil
+}
+
+func (s *State) open(call []byte) (events.CallID, *Hold, error) {
+	id, err := events.CallIDFrom(call)
+	if err != nil {
+		return id, nil, err
+	}
+	h, ok := s.holds[id]
+	if !ok {
+		return id, nil, fmt.Errorf("call %s has no open hold", id)
+	}
+	return id, h, nil
+}
+
+func (s *State) evolveExtended(x *wire.HoldExtended) error {
+	id, h, err := s.open(x.Call)
+	if err != nil {
+		return err
+	}
+	if len(x.AmountsMicro) != len(h.Lines) {
+		return fmt.Errorf("the extension of call %s has %d amounts for %d lines", id, len(x.AmountsMicro), len(h.Lines))
+	}
+	s.sum.Remove(h.encoding(id))
+	next := *h
+	next.HoldPlaced = copyPlaced(h.HoldPlaced)
+	for i, l := range next.Lines {
+		more := money.Amount(x.AmountsMicro[i] - l.AmountMicro)
+		if l.Payer != "" {
+			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held += more })
+		}
+		l.AmountMicro = x.AmountsMicro[i]
+	}
+	next.PaidMs, next.ExpiresAtUs = x.PaidMs, x.ExpiresAtUs
+	s.holds[id] = &next
+	s.sum.Add(next.encoding(id))
+	return nil
+}
+
+// copyPlaced copies what an extension or a claim changes; events stay as they are.
+func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
+	c := &wire.HoldPlaced{
+		Call: p.Call, Node: p.Node, Route: p.Route, PaidMs: p.PaidMs,
+		ExpiresAtUs: p.ExpiresAtUs, SetupMs: p.SetupMs, MaxMs: p.MaxMs,
+	}
+	for _, l := range p.Lines {
+		c.Lines = append(c.Lines, &wire.HoldLine{
+			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, AmountMicro: l.AmountMicro,
+		})
+	}
+	return c
+}
+
+func (s *State) close(id events.CallID, h *Hold, c *Closed) {
+	s.sum.Remove(h.encoding(id))
+	delete(s.holds, id)
+	for _, l := range h.Lines {
+		if l.Payer != "" {
+			amount := money.Amount(l.AmountMicro)
+			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held -= amount; a.Calls-- })
+		}
+		if s.peerCalls[l.Originator]--; s.peerCalls[l.Originator] == 0 {
+			delete(s.peerCalls, l.Originator)
+		}
+	}
+	s.closed[id] = c
+	s.queue = append(s.queue, id)
+	s.sum.Add(c.encoding(id))
+}
+
+func (s *State) evolveCharged(pos events.Position, timeUS int64, c *wire.CallCharged) error {
+	id, h, err := s.open(c.Call)
+	if err != nil {
+		return err
+	}
+	if err := CheckBalanced(c.Postings); err != nil {
+		return fmt.Errorf("the charge at %d: %w", pos, err)
+	}
+	gross, cost := totals(c.Lines)
+	s.close(id, h, &Closed{
+		Figures: string(c.Figures), AtUS: timeUS, Position: pos,
+		Gross: gross, Cost: cost, Over: money.Amount(c.OverrunMicro),
+	})
+	s.post(c.Postings)
+	return nil
+}
+
+func totals(lines []*wire.PriceLine) (gross, cost money.Amount) {
+	for _, l := range lines {
+		if l.Side == wire.Side_SIDE_SELL {
+			gross += money.Amount(l.GrossMicro)
+		} else {
+			cost += money.Amount(l.GrossMicro)
+		}
+	}
+	return gross, cost
+}
+
+func (s *State) evolveReleased(pos events.Position, timeUS int64, r *wire.HoldReleased) error {
+	id, h, err := s.open(r.Call)
+	if err != nil {
+		return err
+	}
+	s.close(id, h, &Closed{AtUS: timeUS, Position: pos})
+	return nil
+}
+
+func (s *State) evolveContested(c *wire.ChargeContested) error {
+	id, err := events.CallIDFrom(c.Call)
+	if err != nil {
+		return err
+	}
+	if closed, ok := s.closed[id]; ok {
+		s.sum.Remove(closed.encoding(id))
+		closed.Contested = string(c.Figures)
+		s.sum.Add(closed.encoding(id))
+	}
+	return nil
+}
+
+func (s *State) evolveClaimed(c *wire.HoldClaimed) error {
+	id, h, err := s.open(c.Call)
+	if err != nil {
+		return err
+	}
+	s.sum.Remove(h.encoding(id))
+	next := *h
+	next.HoldPlaced = copyPlaced(h.HoldPlaced)
+	next.Node = c.ToNode
+	s.holds[id] = &next
+	s.sum.Add(next.encoding(id))
+	return nil
+}

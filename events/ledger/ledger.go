@@ -1,0 +1,192 @@
+// Package ledger is the money half of the book's state: what has been posted to
+// each account, what running calls hold, and which commands were accepted. It
+// decides, and folds what was decided, without I/O, clock or randomness. A State
+// belongs to one goroutine at a time.
+package ledger
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// ClosedFor is how long a closed call is remembered, so that a repeated charge
+// is recognised: 24 hours of block time, in microseconds.
+const ClosedFor = 24 * 3600 * 1_000_000
+
+// Account is what the ledger knows of one account.
+type Account struct {
+	ID       string
+	Currency money.Currency
+	// Posted is the sum of the account's postings, Held that of its open holds.
+	Posted, Held money.Amount
+	// Calls counts its open holds.
+	Calls int
+}
+
+// Hold is one call that was let through and is not closed.
+type Hold struct {
+	*wire.HoldPlaced
+	Position   events.Position
+	PlacedAtUS int64
+}
+
+// Closed is what is kept of a closed call.
+type Closed struct {
+	Figures, Contested string
+	AtUS               int64
+	Position           events.Position
+	Gross, Cost, Over  money.Amount
+}
+
+// Known is an accepted command of a person or a partner.
+type Known struct {
+	Key        events.Key
+	InputsHash string
+	Position   events.Position
+	Postings   []*wire.Posting
+	Reversed   bool
+}
+
+// State is the ledger at one position.
+type State struct {
+	accounts  map[string]*Account
+	holds     map[events.CallID]*Hold
+	closed    map[events.CallID]*Closed
+	queue     []events.CallID // closed calls by the time of their closing
+	keys      map[events.Key]*Known
+	postedAt  map[events.Position]*Known
+	peerCalls map[string]int // open holds by originator
+	sums      map[money.Currency]money.Amount
+	sum       events.Sum
+}
+
+// New is the ledger before the first event.
+func New() *State {
+	return &State{
+		accounts: map[string]*Account{}, holds: map[events.CallID]*Hold{}, closed: map[events.CallID]*Closed{},
+		keys: map[events.Key]*Known{}, postedAt: map[events.Position]*Known{},
+		peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
+	}
+}
+
+// Balance is an account's state; all zero for one that nothing was posted to.
+func (s *State) Balance(id string) Account {
+	if a, ok := s.accounts[id]; ok {
+		return *a
+	}
+	return Account{ID: id}
+}
+
+// Accounts calls fn for every account that was ever posted to or held on.
+func (s *State) Accounts(fn func(Account)) {
+	for _, a := range s.accounts {
+		fn(*a)
+	}
+}
+
+// Hold finds the open hold of a call.
+func (s *State) Hold(id events.CallID) (*Hold, bool) {
+	h, ok := s.holds[id]
+	return h, ok
+}
+
+// Holds calls fn for every open hold.
+func (s *State) Holds(fn func(events.CallID, *Hold)) {
+	for id, h := range s.holds {
+		fn(id, h)
+	}
+}
+
+// Closed finds a call that was closed within the last day.
+func (s *State) Closed(id events.CallID) (Closed, bool) {
+	if c, ok := s.closed[id]; ok {
+		return *c, true
+	}
+	return Closed{}, false
+}
+
+// Key finds an accepted command.
+func (s *State) Key(k events.Key) (Known, bool) {
+	if e, ok := s.keys[k]; ok {
+		return *e, true
+	}
+	return Known{}, false
+}
+
+// PeerCalls counts an originator's open holds.
+func (s *State) PeerCalls(originator string) int { return s.peerCalls[originator] }
+
+// Sums is the sum of all postings by currency. In a whole ledger each is zero.
+func (s *State) Sums() map[money.Currency]money.Amount {
+	out := make(map[money.Currency]money.Amount, len(s.sums))
+	for c, a := range s.sums {
+		out[c] = a
+	}
+	return out
+}
+
+// Sum is the hash of the ledger.
+func (s *State) Sum() events.Sum { return s.sum }
+
+// Own names one of our own accounts: "own/revenue/USD".
+func Own(name string, currency string) string { return "own/" + name + "/" + currency }
+
+// IsOwn tells our own accounts from companies'.
+func IsOwn(account string) bool { return strings.HasPrefix(account, "own/") }
+
+// The names of our own accounts. Payments is the other side of money that comes
+// in or goes out, Revenue and Cost of calls' prices, Tax of taxes, and Overrun
+// takes what a call's price exceeded its hold by. Suspense is for adjustments.
+const (
+	Revenue  = "revenue"
+	Cost     = "cost"
+	Tax      = "tax"
+	Payments = "payments"
+	Overrun  = "overrun"
+	Suspense = "suspense"
+)
+
+func (s *State) account(id, currency string) *Account {
+	a, ok := s.accounts[id]
+	if !ok {
+		a = &Account{ID: id, Currency: money.Currency(currency)}
+		s.accounts[id] = a
+		s.sum.Add(a.encoding())
+	}
+	return a
+}
+
+// touch changes an account and keeps the hash right.
+func (s *State) touch(id, currency string, change func(*Account)) {
+	a := s.account(id, currency)
+	s.sum.Remove(a.encoding())
+	change(a)
+	s.sum.Add(a.encoding())
+}
+
+func (s *State) post(postings []*wire.Posting) {
+	for _, p := range postings {
+		amount := money.Amount(p.AmountMicro)
+		s.touch(p.Account, p.Currency, func(a *Account) { a.Posted += amount })
+		s.sums[money.Currency(p.Currency)] += amount
+	}
+}
+
+// CheckBalanced refuses a set of postings that does not sum to zero in every
+// currency. It is checked when deciding and again when folding.
+func CheckBalanced(postings []*wire.Posting) error {
+	sums := map[string]int64{}
+	for _, p := range postings {
+		sums[p.Currency] += p.AmountMicro
+	}
+	for c, n := range sums {
+		if n != 0 {
+			return fmt.Errorf("the postings sum to %s %s, not to zero", money.Amount(n), c)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"crypto/sha256"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+const maxReason = 500
+
+// PostMoney decides a movement of money that a person or a partner asks for.
+func (s *State) PostMoney(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, error) {
+	if p.Reason == "" {
+		return nil, events.Invalid("a reason is needed").At("reason")
+	}
+	if len(p.Reason) > maxReason || len(p.Reference) > maxReason {
+		return nil, events.Invalid("reason and reference may have %d bytes each", maxReason).At("reason")
+	}
+	if p.Kind == wire.PostingKind_POSTING_KIND_REVERSAL {
+		return s.reverse(d, p)
+	}
+	if p.AmountMicro <= 0 || p.AmountMicro > int64(money.MaxAmount)/2 {
+		return nil, events.Invalid("the amount must be above zero and below %s", money.MaxAmount/2).At("amount")
+	}
+	a, err := s.payee(d, p.Account, p.Currency, "account")
+	if err != nil {
+		return nil, err
+	}
+	amount, cur := money.Amount(p.AmountMicro), a.Currency
+	other := Own(Payments, cur)
+	switch p.Kind {
+	case wire.PostingKind_POSTING_KIND_CREDIT:
+	case wire.PostingKind_POSTING_KIND_DEBIT, wire.PostingKind_POSTING_KIND_TRANSFER:
+		if have := s.Available(d.Catalog, a.Id); have < amount {
+			return nil, events.Refuse(events.CodeInsufficientFunds, "account %s has %s %s available, not %s", a.Id, have, cur, amount)
+		}
+		amount = -amount
+	case wire.PostingKind_POSTING_KIND_FORCED_DEBIT:
+		amount = -amount
+	default:
+		return nil, events.Invalid("the kind of posting is missing").At("kind")
+	}
+	if p.Kind == wire.PostingKind_POSTING_KIND_TRANSFER {
+		to, err := s.payee(d, p.ToAccount, cur, "toAccount")
+		if err != nil {
+			return nil, err
+		}
+		if to.Id == a.Id {
+			return nil, events.Invalid("an account cannot transfer to itself").At("toAccount")
+		}
+		other = to.Id
+	}
+	m := moved(d, p)
+	m.Postings = append(posting(a.Id, cur, amount), posting(other, cur, -amount)...)
+	return m, s.fits(m.Postings)
+}
+
+// fits refuses postings that would take a balance out of bounds.
+func (s *State) fits(postings []*wire.Posting) error {
+	for _, p := range postings {
+		if _, err := money.Add(s.Balance(p.Account).Posted, money.Amount(p.AmountMicro)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func moved(d Deciding, p *wire.PostMoney) *wire.MoneyPosted {
+	return &wire.MoneyPosted{
+		Key: d.Command.Key, InputsHash: InputsHash(d.Command), Kind: p.Kind,
+		Reason: p.Reason, Reference: p.Reference, Reverses: p.Reverses,
+	}
+}
+
+func (s *State) payee(d Deciding, id, currency, field string) (*wire.Account, error) {
+	a := d.Catalog.Account(id)
+	if a == nil {
+		return nil, events.NotFound("there is no account %q", id).At(field)
+	}
+	if currency != "" && currency != a.Currency {
+		return nil, events.Invalid("account %s is in %s, not in %s", id, a.Currency, currency).At("currency")
+	}
+	return a, nil
+}
+
+func (s *State) reverse(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, error) {
+	old, ok := s.postedAt[events.Position(p.Reverses)]
+	switch {
+	case !ok:
+		return nil, events.NotFound("there is no posting of a person at position %d", p.Reverses).At("position")
+	case old.Reversed:
+		return nil, events.Refuse(events.CodeConflict, "the posting at position %d has been reversed already", p.Reverses).At("position")
+	}
+	m := moved(d, p)
+	for _, q := range old.Postings {
+		m.Postings = append(m.Postings, posting(q.Account, q.Currency, -money.Amount(q.AmountMicro))...)
+	}
+	return m, s.fits(m.Postings)
+}
+
+// InputsHash is the hash of what a command asks, without its key and deadline:
+// it tells a repeat from another command under the same key.
+func InputsHash(c *wire.Command) []byte {
+	inputs := proto.CloneOf(c)
+	inputs.Key, inputs.DeadlineUs, inputs.Node, inputs.DryRun = nil, 0, "", false
+	h := sha256.Sum256(events.Canonical(nil, inputs))
+	return h[:]
+}

@@ -1,0 +1,66 @@
+package ledger
+
+import (
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Save writes the ledger into a snapshot.
+func (s *State) Save(to *wire.BookSnapshot) {
+	for _, a := range s.accounts {
+		to.Accounts = append(to.Accounts, &wire.AccountBalance{
+			Account: a.ID, Currency: string(a.Currency), PostedMicro: int64(a.Posted),
+		})
+	}
+	for _, h := range s.holds {
+		to.Holds = append(to.Holds, &wire.OpenHold{Placed: h.HoldPlaced, Position: uint64(h.Position), PlacedAtUs: h.PlacedAtUS})
+	}
+	for _, id := range s.queue {
+		c := s.closed[id]
+		to.Closed = append(to.Closed, &wire.ClosedCall{
+			Call: id[:], Figures: []byte(c.Figures), Contested: []byte(c.Contested), AtUs: c.AtUS, Position: uint64(c.Position),
+			GrossMicro: int64(c.Gross), CostMicro: int64(c.Cost), OverrunMicro: int64(c.Over),
+		})
+	}
+	for id, k := range s.keys {
+		to.Keys = append(to.Keys, &wire.KnownKey{
+			Key: id[:], InputsHash: []byte(k.InputsHash), Position: uint64(k.Position), Postings: k.Postings, Reversed: k.Reversed,
+		})
+	}
+}
+
+// Load reads a ledger out of a snapshot.
+func Load(from *wire.BookSnapshot) (*State, error) {
+	s := New()
+	for _, a := range from.Accounts {
+		s.touch(a.Account, a.Currency, func(to *Account) { to.Posted = money.Amount(a.PostedMicro) })
+		s.sums[money.Currency(a.Currency)] += money.Amount(a.PostedMicro)
+	}
+	for _, h := range from.Holds {
+		if err := s.evolvePlaced(events.Position(h.Position), h.PlacedAtUs, h.Placed); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range from.Closed {
+		id, err := events.CallIDFrom(c.Call)
+		if err != nil {
+			return nil, err
+		}
+		closed := &Closed{
+			Figures: string(c.Figures), Contested: string(c.Contested), AtUS: c.AtUs, Position: events.Position(c.Position),
+			Gross: money.Amount(c.GrossMicro), Cost: money.Amount(c.CostMicro), Over: money.Amount(c.OverrunMicro),
+		}
+		s.closed[id] = closed
+		s.queue = append(s.queue, id)
+		s.sum.Add(closed.encoding(id))
+	}
+	for _, k := range from.Keys {
+		known := &Known{InputsHash: string(k.InputsHash), Position: events.Position(k.Position), Postings: k.Postings, Reversed: k.Reversed}
+		s.remember(k.Key, known)
+		if len(k.Postings) > 0 {
+			s.postedAt[known.Position] = known
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,98 @@
+package money
+
+import (
+	"math/big"
+	"math/bits"
+	"strings"
+)
+
+// Wide is an unsigned 128-bit number: products of rates and seconds before they
+// are rounded.
+type Wide struct{ Hi, Lo uint64 }
+
+// WideOf multiplies two unsigned numbers exactly.
+func WideOf(a, b uint64) Wide {
+	hi, lo := bits.Mul64(a, b)
+	return Wide{hi, lo}
+}
+
+// Plus is the sum; it must fit 128 bits, which prices within MaxRate over a
+// year of seconds do by far.
+func (w Wide) Plus(v Wide) Wide {
+	lo, carry := bits.Add64(w.Lo, v.Lo, 0)
+	hi, over := bits.Add64(w.Hi, v.Hi, carry)
+	if over != 0 {
+		panic("money: a 128-bit sum overflowed")
+	}
+	return Wide{hi, lo}
+}
+
+// Times is the product with a number; it must fit 128 bits.
+func (w Wide) Times(n uint64) Wide {
+	over, hi := bits.Mul64(w.Hi, n)
+	carry, lo := bits.Mul64(w.Lo, n)
+	hi, c := bits.Add64(hi, carry, 0)
+	if over != 0 || c != 0 {
+		panic("money: a 128-bit product overflowed")
+	}
+	return Wide{hi, lo}
+}
+
+// Div divides, giving the whole part and the rest.
+func (w Wide) Div(d uint64) (quotient Wide, rest uint64) {
+	qHi := w.Hi / d
+	qLo, rest := bits.Div64(w.Hi%d, w.Lo, d)
+	return Wide{qHi, qLo}, rest
+}
+
+// IsZero tells whether w is 0.
+func (w Wide) IsZero() bool { return w == Wide{} }
+
+// Less tells whether w is smaller than v.
+func (w Wide) Less(v Wide) bool { return w.Hi < v.Hi || w.Hi == v.Hi && w.Lo < v.Lo }
+
+func (w Wide) big() *big.Int {
+	n := new(big.Int).SetUint64(w.Hi)
+	n.Lsh(n, 64)
+	return n.Or(n, new(big.Int).SetUint64(w.Lo))
+}
+
+// Exact writes w divided by d without loss: as a decimal number where one
+// exists, otherwise as a reduced fraction.
+func (w Wide) Exact(d uint64) string {
+	r := new(big.Rat).SetFrac(w.big(), new(big.Int).SetUint64(d))
+	places, finite := r.FloatPrec()
+	if !finite {
+		return r.RatString()
+	}
+	return strings.TrimSuffix(r.FloatString(places), ".")
+}
+
+// Rounding says what happens to what lies below the last place that is kept.
+type Rounding uint8
+
+// The rounding modes.
+const (
+	HalfUp Rounding = iota
+	Up
+	Down
+	HalfEven
+)
+
+// Round divides w by d, keeping whole steps of the quotient, and rounds the rest
+// once by the given mode. The quotient must fit an Amount.
+func (w Wide) Round(d uint64, mode Rounding) (int64, bool) {
+	q, rest := w.Div(d)
+	if q.Hi != 0 || q.Lo >= uint64(MaxAmount) {
+		return 0, false
+	}
+	n := int64(q.Lo)
+	switch {
+	case rest == 0 || mode == Down:
+	case mode == Up:
+		n++
+	case rest > d-rest, rest == d-rest && (mode == HalfUp || n%2 == 1):
+		n++
+	}
+	return n, true
+}

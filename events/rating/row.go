@@ -1,0 +1,275 @@
+package rating
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// MaxRows bounds a deck version.
+const MaxRows = 2_000_000
+
+// maxDestination bounds a destination's name, in bytes.
+const maxDestination = 120
+
+// Row is one price of a deck: what calls to a prefix cost.
+type Row struct {
+	Prefix        string
+	Destination   string
+	PriceFirst    money.Rate
+	PriceNext     money.Rate
+	IntervalFirst uint32 // seconds
+	IntervalNext  uint32 // seconds
+	Free          uint32 // seconds
+	ConnectFee    money.Amount
+	AttemptFee    money.Amount
+	Minimum       money.Amount
+	// Blocked rows let no call through.
+	Blocked bool
+}
+
+// columns are the names of a deck's columns in their canonical order.
+var columns = [...]string{
+	"prefix", "destination", "price_first", "price_next", "interval_first", "interval_next",
+	"free_seconds", "connect_fee", "attempt_fee", "minimum", "blocked",
+}
+
+// Terms are the row's terms in a version of a deck; number is the row's place in
+// the version, from 1.
+func (r *Row) Terms(d *wire.Deck, v *wire.DeckVersion, number int) *wire.Terms {
+	return &wire.Terms{
+		Deck: d.Id, DeckVersion: v.Number, Prefix: r.Prefix, Destination: r.Destination, Currency: d.Currency,
+		PriceFirstNano: int64(r.PriceFirst), PriceNextNano: int64(r.PriceNext),
+		IntervalFirstS: r.IntervalFirst, IntervalNextS: r.IntervalNext, FreeS: r.Free,
+		ConnectFeeMicro: int64(r.ConnectFee), AttemptFeeMicro: int64(r.AttemptFee), MinimumMicro: int64(r.Minimum),
+		Rounding: d.Rounding, Decimals: d.Decimals, TaxPpm: d.TaxPpm, TaxInclusive: d.TaxInclusive,
+		Row: uint32(number),
+	}
+}
+
+// ParseCSV reads a deck as people send it: a header naming the columns in any
+// order, then rows in any order. prefix and either price or price_first are
+// needed; "increments" may stand for three columns as "30/6/0". The rows come
+// back sorted by prefix. An error names the line and the column.
+func ParseCSV(data []byte) ([]Row, error) {
+	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	in.ReuseRecord = true
+	in.TrimLeadingSpace = true
+	header, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, events.Invalid("the deck is empty: its first line must name the columns, such as prefix,destination,price")
+	}
+	if err != nil {
+		return nil, csvError(err)
+	}
+	cols, err := parseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for {
+		fields, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return sortRows(rows)
+		}
+		if err != nil {
+			return nil, csvError(err)
+		}
+		line, _ := in.FieldPos(0)
+		if len(rows) == MaxRows {
+			return nil, events.Invalid("line %d: a deck has at most %d rows", line, MaxRows)
+		}
+		row, err := parseRow(cols, fields)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		rows = append(rows, row)
+	}
+}
+
+func csvError(err error) error {
+	var p *csv.ParseError
+	if errors.As(err, &p) {
+		if errors.Is(p.Err, csv.ErrFieldCount) {
+			return events.Invalid("line %d: this row has not as many fields as the header", p.Line)
+		}
+		return events.Invalid("line %d: %v", p.Line, p.Err)
+	}
+	return events.Invalid("the deck cannot be read as CSV: %v", err)
+}
+
+func parseHeader(header []string) ([]string, error) {
+	cols := make([]string, len(header))
+	seen := map[string]bool{}
+	for i, name := range header {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if name == "price" {
+			name = "price_first"
+		}
+		known := name == "increments"
+		for _, c := range columns {
+			known = known || name == c
+		}
+		if !known {
+			return nil, events.Invalid("line 1: unknown column %q; known are price, increments, %s", name, strings.Join(columns[:], ", "))
+		}
+		if seen[name] {
+			return nil, events.Invalid("line 1: column %q stands twice", name)
+		}
+		seen[name] = true
+		cols[i] = name
+	}
+	for _, need := range []string{"prefix", "price_first"} {
+		if !seen[need] {
+			return nil, events.Invalid("line 1: the column %s is missing", need)
+		}
+	}
+	return cols, nil
+}
+
+func parseRow(cols, fields []string) (Row, error) {
+	row := Row{IntervalFirst: 1, IntervalNext: 1}
+	nextGiven := false
+	for i, col := range cols {
+		value := strings.TrimSpace(fields[i])
+		if col == "price_next" && value != "" {
+			nextGiven = true
+		}
+		if value == "" && col != "prefix" && col != "price_first" {
+			continue
+		}
+		if err := row.set(col, value); err != nil {
+			return row, fmt.Errorf("column %s: %w", col, err)
+		}
+	}
+	if !nextGiven {
+		row.PriceNext = row.PriceFirst
+	}
+	return row, CheckTerms(row.Terms(&wire.Deck{Id: "this"}, &wire.DeckVersion{}, 0))
+}
+
+func (r *Row) set(col, value string) (err error) {
+	switch col {
+	case "prefix":
+		r.Prefix = strings.Clone(strings.TrimPrefix(value, "+"))
+		err = number.CheckPrefix(r.Prefix)
+	case "destination":
+		if len(value) > maxDestination {
+			return events.Invalid("the destination is longer than %d bytes", maxDestination)
+		}
+		r.Destination = strings.Clone(value)
+	case "price_first":
+		r.PriceFirst, err = price(value)
+	case "price_next":
+		r.PriceNext, err = price(value)
+	case "interval_first":
+		r.IntervalFirst, err = seconds(value)
+	case "interval_next":
+		r.IntervalNext, err = seconds(value)
+	case "free_seconds":
+		r.Free, err = seconds(value)
+	case "increments":
+		err = r.setIncrements(value)
+	case "connect_fee":
+		r.ConnectFee, err = fee(value)
+	case "attempt_fee":
+		r.AttemptFee, err = fee(value)
+	case "minimum":
+		r.Minimum, err = fee(value)
+	case "blocked":
+		r.Blocked, err = strconv.ParseBool(value)
+		if err != nil {
+			err = events.Invalid("%q is neither true nor false", value)
+		}
+	}
+	return err
+}
+
+// setIncrements reads minimum/increment/free seconds, as in "30/6/0".
+func (r *Row) setIncrements(value string) error {
+	parts := strings.Split(value, "/")
+	if len(parts) != 2 && len(parts) != 3 {
+		return events.Invalid("%q is not minimum/increment/free seconds, such as 30/6/0", value)
+	}
+	targets := []*uint32{&r.IntervalFirst, &r.IntervalNext, &r.Free}
+	for i, part := range parts {
+		n, err := seconds(part)
+		if err != nil {
+			return err
+		}
+		*targets[i] = n
+	}
+	return nil
+}
+
+func price(s string) (money.Rate, error) {
+	r, err := money.ParseRate(s)
+	if err == nil && r < 0 {
+		err = events.Invalid("the price %s is negative", s)
+	}
+	return r, err
+}
+
+func fee(s string) (money.Amount, error) {
+	a, err := money.ParseAmount(s)
+	if err == nil && a < 0 {
+		err = events.Invalid("the fee %s is negative", s)
+	}
+	return a, err
+}
+
+func seconds(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > maxInterval {
+		return 0, events.Invalid("%q is not a number of seconds from 0 to %d", s, maxInterval)
+	}
+	return uint32(n), nil
+}
+
+func sortRows(rows []Row) ([]Row, error) {
+	if len(rows) == 0 {
+		return nil, events.Invalid("the deck has no rows")
+	}
+	sort.SliceStable(rows, func(i, j int) bool { return rows[i].Prefix < rows[j].Prefix })
+	for i := 1; i < len(rows); i++ {
+		if rows[i].Prefix == rows[i-1].Prefix {
+			return nil, events.Invalid("prefix %s stands twice in the deck; it may have one price", rows[i].Prefix)
+		}
+	}
+	return rows, nil
+}
+
+// Canonical writes sorted rows in the one form that is hashed and kept: CSV with
+// all columns, in order, every number with all its places.
+func Canonical(rows []Row) []byte {
+	var b bytes.Buffer
+	out := csv.NewWriter(&b)
+	write := func(fields []string) {
+		if err := out.Write(fields); err != nil {
+			panic("rating: writing to memory failed: " + err.Error())
+		}
+	}
+	write(columns[:])
+	for i := range rows {
+		r := &rows[i]
+		write([]string{
+			r.Prefix, r.Destination, r.PriceFirst.String(), r.PriceNext.String(),
+			itoa(r.IntervalFirst), itoa(r.IntervalNext), itoa(r.Free),
+			r.ConnectFee.String(), r.AttemptFee.String(), r.Minimum.String(), strconv.FormatBool(r.Blocked),
+		})
+	}
+	out.Flush()
+	return b.Bytes()
+}
+
+func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -1,0 +1,60 @@
+package state
+
+import (
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// checkFresh refuses a route that was made on an older catalog than the one in
+// force: then the node routes once more.
+func (s *State) checkFresh(d ledger.Deciding, p *wire.PlaceHold) error {
+	made := events.Position(p.CatalogPosition)
+	check := func(k catalog.Kind, id string) error {
+		if id == "" {
+			return nil
+		}
+		it, ok := s.Catalog.Get(catalog.Ref{Kind: k, ID: id})
+		if !ok || it.Version > made {
+			return stale(s, k, id)
+		}
+		return nil
+	}
+	deck := func(t *wire.Terms) error {
+		if t == nil {
+			return nil
+		}
+		if err := check(catalog.KindDeck, t.Deck); err != nil {
+			return err
+		}
+		if v := s.Catalog.VersionAt(t.Deck, d.NowUS); v == nil || v.Number != t.DeckVersion {
+			return stale(s, catalog.KindDeck, t.Deck)
+		}
+		return nil
+	}
+	for _, l := range p.Lines {
+		if err := first(check(catalog.KindOriginator, l.Originator), deck(l.Sell)); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.Route {
+		if err := first(check(catalog.KindTerminator, c.Terminator), check(catalog.KindRoute, c.Route), deck(c.Buy)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stale(s *State, k catalog.Kind, id string) error {
+	return events.Refuse(events.CodeStale, "%s %s has changed: route again on position %d", k, id, s.Catalog.Position())
+}

@@ -1,0 +1,43 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// Sum is the hash of a set: the lane-wise sum of its members' SHA-256 hashes. A
+// member is added or taken away without touching the others, in any order.
+type Sum [4]uint64
+
+// Add puts a member, given by its encoding, into the set.
+func (s *Sum) Add(encoding []byte) {
+	h := sha256.Sum256(encoding)
+	for i := range s {
+		s[i] += binary.BigEndian.Uint64(h[i*8:])
+	}
+}
+
+// Remove takes a member that was added with the same encoding out of the set.
+func (s *Sum) Remove(encoding []byte) {
+	h := sha256.Sum256(encoding)
+	for i := range s {
+		s[i] -= binary.BigEndian.Uint64(h[i*8:])
+	}
+}
+
+// Merge adds the members of another set.
+func (s *Sum) Merge(t Sum) {
+	for i := range s {
+		s[i] += t[i]
+	}
+}
+
+// String writes the hash as 64 hexadecimal digits.
+func (s Sum) String() string {
+	var b [32]byte
+	for i := range s {
+		binary.BigEndian.PutUint64(b[i*8:], s[i])
+	}
+	return hex.EncodeToString(b[:])
+}
