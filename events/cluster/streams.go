@@ -1,0 +1,95 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The two streams, one for each kind of fact.
+const (
+	// StreamBook holds what is decided, in the one journal "book".
+	StreamBook = "BOOK"
+	// StreamLog holds what is observed, in journals "log.calls.<node>" and
+	// the like, each written by one node.
+	StreamLog = "LOG"
+)
+
+// IdentityKey is the key in a stream's metadata under which its identity
+// stands: 32 hex digits, drawn when the stream is made. A stream made anew is
+// another stream, and what was remembered about the old one does not hold.
+const IdentityKey = "tollbook.identity"
+
+// DonePrefix stands before a journal's name in the subject on which its
+// committed blocks are republished.
+const DonePrefix = "done."
+
+// Streams are the configurations of the streams of a node alone.
+//
+// Messages are never dropped or deleted: the streams are trimmed only by a
+// purge, after the archive has been checked. DenyPurge is therefore not set; it
+// could never be taken back.
+func Streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		stream(StreamBook, "book", "book", DonePrefix+"book"),
+		stream(StreamLog, "log.>", "log.>", DonePrefix+"log.>"),
+	}
+}
+
+func stream(name, subject, source, done string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        name,
+		Subjects:    []string{subject},
+		Retention:   jetstream.LimitsPolicy,
+		Storage:     jetstream.FileStorage,
+		Discard:     jetstream.DiscardNew,
+		Replicas:    1,
+		MaxMsgs:     -1,
+		MaxBytes:    -1,
+		DenyDelete:  true,
+		AllowDirect: true,
+		RePublish:   &jetstream.RePublish{Source: source, Destination: done},
+	}
+}
+
+// ensureStreams makes the streams that are missing. One that lies on the disk
+// but was not recovered is an error: making it anew would bury its blocks.
+func (s *Server) ensureStreams(ctx context.Context) error {
+	for _, cfg := range Streams() {
+		_, err := s.js.Stream(ctx, cfg.Name)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("look up stream %s: %w", cfg.Name, err)
+		}
+		if dir := streamDir(s.dir, cfg.Name); exists(dir) {
+			return fmt.Errorf("stream %s lies in %s but cannot be opened, its meta file may be damaged: restore the directory from a replica or the archive", cfg.Name, dir)
+		}
+		id := make([]byte, 16)
+		if _, err := rand.Read(id); err != nil {
+			return fmt.Errorf("draw an identity: %w", err)
+		}
+		cfg.Metadata = map[string]string{IdentityKey: hex.EncodeToString(id)}
+		if _, err := s.js.CreateStream(ctx, cfg); err != nil {
+			return fmt.Errorf("make stream %s: %w", cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+func streamDir(dir, name string) string {
+	return filepath.Join(dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", name)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
