@@ -1,0 +1,180 @@
+package call
+
+import (
+	"time"
+
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Start begins hunting.
+func (m *Machine) Start(now Now) []Effect { return m.hunt(now) }
+
+// hunt tries the next candidate, or gives the caller the last vendor's answer.
+func (m *Machine) hunt(now Now) []Effect {
+	if m.next == len(m.plans) {
+		code, text := m.lastCode, m.lastText
+		if code == 0 || code == 408 {
+			code, text = 480, "Temporarily Unavailable"
+		}
+		return m.refuse(now, code, text, m.lastQ850, CauseVendors, wire.EndedBy_ENDED_BY_CALLEE)
+	}
+	m.current = &leg{number: uint32(m.next + 1), candidate: m.next}
+	plan := m.plans[m.next]
+	m.next++
+	return []Effect{
+		SendInvite{Leg: m.current.number, Index: m.current.candidate},
+		Set{TimerPDD, plan.PDD}, Set{TimerRing, plan.Ring},
+	}
+}
+
+// Ringing tells of a provisional answer of a leg: 180, 181, 182 or 183.
+func (m *Machine) Ringing(now Now, legNumber, code uint32, media bool) []Effect {
+	if m.phase != hunting || m.current.number != legNumber || m.current.cancelled {
+		return nil
+	}
+	effects := []Effect{Clear{TimerPDD}, Provisional{code}}
+	if !m.current.ringing {
+		m.current.ringing = true
+		effects = append(effects, m.ring(now, legNumber, code, media))
+	}
+	if !m.ringing {
+		m.ringing = true
+		effects = append(effects, m.ring(now, 0, code, media))
+	}
+	return effects
+}
+
+// Answer tells of a leg's 200.
+func (m *Machine) Answer(now Now, legNumber uint32) []Effect {
+	if m.phase != hunting || m.current.number != legNumber || m.current.cancelled {
+		// A 200 that crossed our CANCEL (or a second one): the vendor must hear a
+		// BYE, the caller pays nothing.
+		return []Effect{SendBye{Leg: legNumber, Reason: "answered too late"}}
+	}
+	m.phase, m.answered = talking, now
+	effects := []Effect{
+		Clear{TimerPDD}, Clear{TimerRing}, AnswerCaller{Leg: legNumber},
+		m.answer(now, legNumber), m.answer(now, 0),
+	}
+	return append(effects, m.arm(now)...)
+}
+
+// arm sets the timers of the paid time.
+func (m *Machine) arm(now Now) []Effect {
+	talked := now.Mono - m.answered.Mono
+	remaining := m.paid - talked
+	return []Effect{
+		Set{TimerCut, max(0, remaining-Guard)},
+		Set{TimerExtend, max(0, remaining-min(ExtendBefore, m.paid/2))},
+	}
+}
+
+// Failed tells of a leg's final answer that is not a 2xx, or of no answer at all,
+// which counts as 408.
+func (m *Machine) Failed(now Now, legNumber, code uint32, text string, q850 uint32) []Effect {
+	if m.current == nil || m.current.number != legNumber || m.current.ended {
+		return nil
+	}
+	l := m.current
+	l.ended = true
+	if m.phase == over {
+		return nil // the leg was recorded when the call ended
+	}
+	m.lastCode, m.lastText, m.lastQ850 = code, text, q850
+	cause := CauseOf(code)
+	if l.cancelled {
+		cause = CauseTimeout
+	}
+	stop := m.stop[code] && !l.cancelled
+	last := stop || m.next == len(m.plans)
+	effects := []Effect{
+		Clear{TimerPDD}, Clear{TimerRing},
+		m.end(now, ending{leg: l.number, code: code, text: text, q850: q850, cause: cause, by: wire.EndedBy_ENDED_BY_CALLEE, last: last}),
+	}
+	if stop {
+		return append(effects, m.refuse(now, code, text, q850, cause, wire.EndedBy_ENDED_BY_CALLEE)...)
+	}
+	return append(effects, m.hunt(now)...)
+}
+
+// Expired tells that a timer ran out.
+func (m *Machine) Expired(now Now, t Timer) []Effect {
+	switch t {
+	case TimerPDD, TimerRing:
+		if m.phase != hunting || m.current.ended || m.current.cancelled {
+			return nil
+		}
+		m.current.cancelled = true
+		return append([]Effect{SendCancel{m.current.number}},
+			m.Failed(now, m.current.number, 408, "Request Timeout", 102)...)
+	case TimerExtend:
+		if m.phase == talking {
+			return []Effect{Extend{m.paid}}
+		}
+	case TimerCut:
+		if m.phase == talking {
+			return m.hangUp(now, CauseNoMoney, wire.EndedBy_ENDED_BY_SWITCH, 0)
+		}
+	}
+	return nil
+}
+
+// Extended tells that the paid time is now paid in all.
+func (m *Machine) Extended(now Now, paid time.Duration) []Effect {
+	if m.phase != talking || paid <= m.paid {
+		return nil
+	}
+	m.paid = paid
+	return m.arm(now)
+}
+
+// NotExtended tells that the book said no, or nothing. The paid time runs out
+// unless a later question is answered better: a payment may come meanwhile.
+func (m *Machine) NotExtended(now Now) []Effect {
+	if m.phase != talking {
+		return nil
+	}
+	remaining := m.paid - (now.Mono - m.answered.Mono) - Guard
+	if remaining < extendAgain {
+		return nil
+	}
+	return []Effect{Set{TimerExtend, max(extendAgain, remaining/2)}}
+}
+
+// Cancel tells that the caller's INVITE ended in a 487: he gave up before the
+// answer, or so close to it that our 200 never reached him.
+func (m *Machine) Cancel(now Now) []Effect {
+	switch m.phase {
+	case hunting:
+		return m.abandon(now, 487, "Request Terminated", 16, CauseCancelled, wire.EndedBy_ENDED_BY_CALLER)
+	case talking:
+		return m.crossed(now)
+	}
+	return nil
+}
+
+// Bye tells that a side hung up: leg 0 is the caller's.
+func (m *Machine) Bye(now Now, legNumber uint32) []Effect {
+	if m.phase == hunting && legNumber == 0 {
+		return m.Cancel(now)
+	}
+	if m.phase != talking || legNumber != 0 && legNumber != m.current.number {
+		return nil
+	}
+	by := wire.EndedBy_ENDED_BY_CALLER
+	if legNumber != 0 {
+		by = wire.EndedBy_ENDED_BY_CALLEE
+	}
+	return m.hangUp(now, CauseAnswered, by, legNumber)
+}
+
+// HangUp ends the call by our own will, for a cause.
+func (m *Machine) HangUp(now Now, cause string) []Effect {
+	switch m.phase {
+	case hunting:
+		return m.abandon(now, 503, "Service Unavailable", 41, cause, wire.EndedBy_ENDED_BY_SWITCH)
+	case talking:
+		return m.hangUp(now, cause, wire.EndedBy_ENDED_BY_SWITCH, 0)
+	}
+	return nil
+}
