@@ -1,0 +1,243 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+// Side is one of the two ends of a call.
+type Side uint8
+
+// A is the caller's end and B the callee's.
+const (
+	A Side = iota
+	B
+)
+
+// String is "A" or "B".
+func (s Side) String() string { return string("AB"[s&1]) }
+
+func (s Side) other() Side { return 1 - s&1 }
+
+// Call is one relayed call. Its methods may be called from any goroutine and
+// do not wait for the network.
+type Call struct {
+	engine *Engine
+	id     string
+	shard  uint32 // the worker's number from 1, set by the transport before any packet
+
+	mu     sync.Mutex
+	closed bool
+	legs   [2]leg
+	header rtp.Header // reused for every packet
+}
+
+// NewCall opens the four sockets of a call. The id is kept for the caller's use
+// alone. Errors: ErrClosed, ErrPortsExhausted, ErrTooManyFiles.
+func (e *Engine) NewCall(id string) (*Call, error) {
+	c := &Call{engine: e, id: id}
+	for _, side := range []Side{A, B} {
+		if err := e.bind(&c.legs[side]); err != nil {
+			c.release()
+			return nil, fmt.Errorf("relay: new call: %w", err)
+		}
+	}
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		c.release()
+		return nil, fmt.Errorf("relay: new call: %w", ErrClosed)
+	}
+	e.calls[c] = struct{}{}
+	e.mu.Unlock()
+	if err := c.startSockets(); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("relay: new call: %w", err)
+	}
+	e.opened.Add(1)
+	return c, nil
+}
+
+// startSockets holds the mutex, since Engine.Close may already see the call.
+func (c *Call) startSockets() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	for i := range c.legs {
+		for k, s := range c.legs[i].sockets {
+			if err := c.engine.transport.start(s, &port{call: c, side: Side(i), rtcp: k == 1}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bindTries is how many ports of the range may turn out to be taken by other
+// programs before a call is refused.
+const bindTries = 64
+
+// bind gives a leg its two sockets.
+func (e *Engine) bind(l *leg) error {
+	var last error
+	var refused []uint16
+	defer func() {
+		for _, p := range refused {
+			e.ports.put(p)
+		}
+	}()
+	for range bindTries {
+		number, err := e.ports.take()
+		if err != nil {
+			if last != nil {
+				return fmt.Errorf("%w; before that: %w", err, last)
+			}
+			return err
+		}
+		local := netip.AddrPortFrom(e.config.LocalAddr, number)
+		last = e.bindPair(l, local)
+		switch {
+		case last == nil:
+			return nil
+		case errors.Is(last, syscall.EMFILE), errors.Is(last, syscall.ENFILE):
+			refused = append(refused, number)
+			return fmt.Errorf("%w: RLIMIT_NOFILE is %d, which allows %d calls", ErrTooManyFiles, e.files, e.callsByFiles())
+		}
+		refused = append(refused, number)
+	}
+	return fmt.Errorf("%w: %d tried in %d-%d: %w", ErrPortsExhausted, bindTries, e.ports.min, e.ports.max, last)
+}
+
+func (e *Engine) bindPair(l *leg, local netip.AddrPort) error {
+	media, err := e.transport.bind(local)
+	if err != nil {
+		return err
+	}
+	control, err := e.transport.bind(netip.AddrPortFrom(local.Addr(), local.Port()+1))
+	if err != nil {
+		media.close()
+		return err
+	}
+	l.local, l.sockets = local, [2]socket{media, control}
+	return nil
+}
+
+// release closes the sockets and gives the ports back.
+func (c *Call) release() {
+	for i := range c.legs {
+		l := &c.legs[i]
+		if l.sockets[0] == nil {
+			continue
+		}
+		l.sockets[0].close()
+		l.sockets[1].close()
+		c.engine.ports.put(l.local.Port())
+	}
+}
+
+// ID is what NewCall was given.
+func (c *Call) ID() string { return c.id }
+
+// Local is the RTP address of a side's leg; RTCP is on the port above. It stays
+// the same for the life of the call.
+func (c *Call) Local(side Side) netip.AddrPort { return c.legs[side&1].local }
+
+// SetRemote says where a side's far end is, as its SDP tells. It is called
+// again when the SDP changes; statistics go on, and a learnt address stays
+// while Remote.Addr is the same. Errors: ErrClosed, ErrAddress.
+func (c *Call) SetRemote(side Side, r Remote) error {
+	for _, addr := range []*netip.AddrPort{&r.Addr, &r.RTCPAddr} {
+		*addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+		if err := c.engine.checkRemote(*addr); err != nil {
+			return fmt.Errorf("relay: remote %v of side %v: %w", *addr, side, err)
+		}
+	}
+	r.PayloadTypes = slices.Clone(r.PayloadTypes)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return fmt.Errorf("relay: remote of side %v: %w", side, ErrClosed)
+	}
+	c.legs[side&1].setRemote(r, c.engine.now())
+	return nil
+}
+
+// checkRemote refuses what could not be sent to and what would make calls feed
+// each other in a circle.
+func (e *Engine) checkRemote(addr netip.AddrPort) error {
+	if !addr.IsValid() {
+		return nil
+	}
+	if addr.Addr().Is4() != e.config.LocalAddr.Is4() {
+		return fmt.Errorf("%w: not of the family of %v", ErrAddress, e.config.LocalAddr)
+	}
+	if addr.Addr() == e.config.LocalAddr && e.ports.holds(addr.Port()) {
+		return fmt.Errorf("%w: a port of this relay", ErrAddress)
+	}
+	return nil
+}
+
+// Reset ends a side's leg and returns its statistics: the far end is forgotten
+// and nothing is relayed until SetRemote names the next one. It is for hunting,
+// where each attempt at a vendor is a leg of its own.
+func (c *Call) Reset(side Side) Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &c.legs[side&1]
+	stats := l.stats(c.engine)
+	*l = leg{local: l.local, sockets: l.sockets}
+	return stats
+}
+
+// Stats returns a side's statistics so far; after Close, the final ones.
+func (c *Call) Stats(side Side) Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.legs[side&1].stats(c.engine)
+}
+
+// LastPacket is when the last RTP packet of a side's far end came, with a
+// monotonic reading; the zero Time when none has.
+func (c *Call) LastPacket(side Side) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.engine.at(c.legs[side&1].meter.last)
+}
+
+// Silent is how long a side has sent no RTP: since its last packet, or since
+// SetRemote when it never sent one. It is 0 while the side has no far end. A
+// far end on hold may be silent for good reason.
+func (c *Call) Silent(side Side) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &c.legs[side&1]
+	if !l.known {
+		return 0
+	}
+	return c.engine.now() - max(l.since, l.meter.last)
+}
+
+// Close ends the call and returns the statistics of both legs. Further calls
+// return the same again.
+func (c *Call) Close() (a, b Stats) {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.release()
+	}
+	a, b = c.legs[A].stats(c.engine), c.legs[B].stats(c.engine)
+	c.mu.Unlock()
+	c.engine.mu.Lock()
+	delete(c.engine.calls, c)
+	c.engine.mu.Unlock()
+	return a, b
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package relay
+
+func newTransport(e *Engine) (transport, error) { return newConns(e), nil }
