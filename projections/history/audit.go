@@ -1,0 +1,134 @@
+package history
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/tollbook/tollbook/events/wire"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// What an audit row is about.
+const (
+	AuditChange   = "change"
+	AuditSignIn   = "sign_in"
+	AuditSignFail = "sign_in_failed"
+	AuditRejected = "source_rejected"
+)
+
+// applyAudit writes the audit row of an event, if it has one.
+func (s *Store) applyAudit(ctx context.Context, r Recorded) error {
+	row := AuditRow{TimeUS: r.TimeUS, Journal: r.Journal, Position: int64(r.Position),
+		Actor: r.Event.GetActor(), Node: nodeOf(r.Journal), Count: 1}
+	switch body := r.Event.GetBody().(type) {
+	case *wire.Event_ChangeSetAccepted:
+		row.Kind, row.Note = AuditChange, body.ChangeSetAccepted.GetNote()
+		row.Count = int64(len(body.ChangeSetAccepted.GetChanges()))
+		if err := s.applyChanges(ctx, r.Position, body.ChangeSetAccepted.GetChanges()); err != nil {
+			return err
+		}
+	case *wire.Event_SignedIn:
+		row.Kind, row.Address = AuditSignIn, body.SignedIn.GetAddress()
+		row.Actor = body.SignedIn.GetUser()
+	case *wire.Event_SignInFailed:
+		row.Kind, row.Address = AuditSignFail, body.SignInFailed.GetAddress()
+		row.Actor, row.Note = body.SignInFailed.GetUser(), body.SignInFailed.GetReason()
+	case *wire.Event_SourceRejected:
+		e := body.SourceRejected
+		row.Kind, row.Address, row.Note = AuditRejected, e.GetAddress(), e.GetReason()
+		row.Count = int64(e.GetCount())
+		if e.GetNode() != "" {
+			row.Node = e.GetNode()
+		}
+	default:
+		return nil
+	}
+	return s.book.exec(ctx, `INSERT OR IGNORE INTO audit
+ (time_us, serial, journal, position, kind, actor, node, address, note, count)
+ VALUES (?,?,?,?,?,?,?,?,?,?)`, row.TimeUS, serial(r.Journal, r.Position), row.Journal,
+		row.Position, row.Kind, row.Actor, row.Node, row.Address, row.Note, row.Count)
+}
+
+// serial is a number for a place in a journal: cursors need one that does not
+// depend on the order in which journals arrive.
+func serial(journal string, position uint64) int64 {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(journal+"/"), position))
+	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
+}
+
+// applyChanges writes the entities of an edit with what they were before it.
+func (s *Store) applyChanges(ctx context.Context, position uint64, changes []*wire.Change) error {
+	for i, change := range changes {
+		kind, id, after, err := describe(change.GetEntity())
+		if err != nil {
+			return err
+		}
+		before := ""
+		err = s.book.query(ctx, `SELECT after FROM changes WHERE kind = ? AND id = ?
+ ORDER BY position DESC, idx DESC LIMIT 1`, []driver.Value{kind, id}, func(v []driver.Value) error {
+			before, _ = v[0].(string)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if change.GetRemove() {
+			after = ""
+		}
+		err = s.book.exec(ctx, `INSERT INTO changes (position, idx, kind, id, removed, before, after)
+ VALUES (?,?,?,?,?,?,?)`, int64(position), int64(i), kind, id, change.GetRemove(), before, after)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hidden stands where a secret was.
+const hidden = "(hidden)"
+
+// describe returns an entity's kind ("originator"), id and JSON without secrets.
+func describe(entity *wire.Entity) (kind, id, text string, err error) {
+	m := entity.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().Get(0))
+	if field == nil {
+		return "", "", "", nil
+	}
+	body := proto.Clone(m.Get(field).Message().Interface())
+	switch e := body.(type) {
+	case *wire.User:
+		e.Password = hide(e.GetPassword())
+	case *wire.Token:
+		e.Hash = nil
+	case *wire.Settings:
+		for name := range e.GetSecrets() {
+			e.Secrets[name] = []byte(hidden)
+		}
+	}
+	if named, ok := body.(interface{ GetId() string }); ok {
+		id = named.GetId()
+	}
+	text, err = stableJSON(body)
+	return string(field.Name()), id, text, err
+}
+
+func hide(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return hidden
+}
+
+// stableJSON writes a message the same way in every build: protojson by itself
+// puts spaces at random, on purpose.
+func stableJSON(m proto.Message) (string, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("write JSON: %w", err)
+	}
+	return compact(text)
+}

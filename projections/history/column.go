@@ -1,0 +1,120 @@
+package history
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// columnText names the columns of a CDR in their order, in SQL and in CSV. The
+// names are an interface: a column may be added at the end, none renamed.
+const columnText = `call leg state node sip_call_id
+customer_company customer_account originator vendor_company vendor_account terminator route
+caller caller_name called caller_routed called_routed diversion asserted_identity
+remote transport user_agent
+setup_us ringing_us answered_us ended_us pdd_us early_media answered raw_ms
+sip_code reason q850 cause ended_by last priced codec media_address
+packets bytes lost duplicates reordered jitter_us mos_centi rejected
+side billed_account deck deck_version deck_row prefix destination currency
+price_first_nano price_next_nano interval_first_s interval_next_s free_s connect_fee_micro tax_ppm
+billed_s first_s exact net_micro tax_micro gross_micro
+overrun_micro cost_micro cost_currency margin_micro margin_currency hold_position book_position`
+
+// Columns returns the names of a CDR's columns in their order.
+func Columns() []string { return columnNames() }
+
+func columnNames() []string { return strings.Fields(columnText) }
+
+// pointers returns where each column lies in c, in the order of columnText.
+func pointers(c *CDR, into []any) []any {
+	return append(into,
+		&c.Call, &c.Leg, &c.State, &c.Node, &c.SIPCallID,
+		&c.CustomerCompany, &c.CustomerAccount, &c.Originator,
+		&c.VendorCompany, &c.VendorAccount, &c.Terminator, &c.Route,
+		&c.Caller, &c.CallerName, &c.Called, &c.CallerRouted, &c.CalledRouted,
+		&c.Diversion, &c.AssertedIdentity,
+		&c.Remote, &c.Transport, &c.UserAgent,
+		&c.SetupUS, &c.RingingUS, &c.AnsweredUS, &c.EndedUS, &c.PDDUS, &c.EarlyMedia,
+		&c.Answered, &c.RawMS,
+		&c.SIPCode, &c.Reason, &c.Q850, &c.Cause, &c.EndedBy, &c.Last, &c.Priced,
+		&c.Codec, &c.MediaAddress,
+		&c.Packets, &c.Bytes, &c.LostPkts, &c.Duplicates, &c.Reordered, &c.JitterUS,
+		&c.MOSCenti, &c.Rejected,
+		&c.Side, &c.BilledAccount, &c.Deck, &c.DeckVersion, &c.DeckRow, &c.Prefix,
+		&c.Destination, &c.Currency,
+		&c.PriceFirstNano, &c.PriceNextNano, &c.IntervalFirstS, &c.IntervalNextS,
+		&c.FreeS, &c.ConnectFeeMicro, &c.TaxPPM,
+		&c.BilledS, &c.FirstS, &c.Exact, &c.NetMicro, &c.TaxMicro, &c.GrossMicro,
+		&c.OverrunMicro, &c.CostMicro, &c.CostCurrency, &c.MarginMicro, &c.MarginCurrency,
+		&c.HoldPosition, &c.BookPosition)
+}
+
+// Scan reads an id from a BLOB column.
+func (id *CallID) Scan(value any) error {
+	b, ok := value.([]byte)
+	if !ok || (len(b) != len(id) && len(b) != 0) {
+		return fmt.Errorf("call id of %T, %d bytes: %w", value, len(b), ErrInvalid)
+	}
+	*id = CallID{}
+	copy(id[:], b)
+	return nil
+}
+
+// values turns pointers of c into what the driver binds, with the row's party last.
+func values(c *CDR, into []driver.NamedValue, scratch []any) ([]driver.NamedValue, []any) {
+	scratch = pointers(c, scratch[:0])
+	into = into[:0]
+	for _, p := range scratch {
+		into = bind(into, value(p))
+	}
+	company, account := c.party()
+	return bind(bind(into, company), account), scratch
+}
+
+// bind appends one value with its ordinal.
+func bind(into []driver.NamedValue, v driver.Value) []driver.NamedValue {
+	return append(into, driver.NamedValue{Ordinal: len(into) + 1, Value: v})
+}
+
+// value reads what a column's pointer points to, as SQLite stores it.
+func value(pointer any) driver.Value {
+	switch p := pointer.(type) {
+	case *string:
+		return *p
+	case *int64:
+		return *p
+	case *bool:
+		if *p {
+			return int64(1)
+		}
+		return int64(0)
+	case *State:
+		return string(*p)
+	case *CallID:
+		return p[:]
+	}
+	panic(fmt.Sprintf("history: column of type %T", pointer))
+}
+
+// text writes what a column's pointer points to for CSV.
+func text(pointer any) string {
+	switch p := pointer.(type) {
+	case *string:
+		return *p
+	case *int64:
+		return strconv.FormatInt(*p, 10)
+	case *bool:
+		return strconv.FormatBool(*p)
+	case *State:
+		return string(*p)
+	case *CallID:
+		return p.String()
+	}
+	panic(fmt.Sprintf("history: column of type %T", pointer))
+}
+
+// placeholders returns n question marks with commas.
+func placeholders(n int) string {
+	return strings.TrimSuffix(strings.Repeat("?,", n), ",")
+}

@@ -1,0 +1,277 @@
+package history
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+const rollupColumns = `day, hour_us, direction, company, account, originator, terminator,
+ prefix, destination, currency, attempts, answered, effective, raw_ms, billed_s,
+ pdd_us, pdd_count, sell_micro, tax_micro, buy_micro, margin_micro`
+
+// rollupWidth is the number of rollupColumns.
+const rollupWidth = 21
+
+// Group is what a report's rows are summed by.
+type Group string
+
+// The groups that a report knows.
+const (
+	ByHour        Group = "hour"
+	ByDay         Group = "day"
+	ByCompany     Group = "company"
+	ByAccount     Group = "account"
+	ByOriginator  Group = "originator"
+	ByTerminator  Group = "terminator"
+	ByPrefix      Group = "prefix"
+	ByDestination Group = "destination"
+)
+
+// ReportQuery asks for sums of complete CDRs.
+type ReportQuery struct {
+	// FromUS and ToUS bound the hours in which calls began: UTC microseconds,
+	// rounded down to hours, half-open, 0 is open.
+	FromUS, ToUS int64
+	GroupBy      []Group
+	// Direction is Ingress (calls of customers, also if empty) or Egress (attempts at vendors).
+	Direction Direction
+	// The others choose rows as in Filter; on ingress rows the terminator is the
+	// one that answered.
+	Company    string
+	Account    string
+	Originator string
+	Terminator string
+}
+
+// ReportRow is one sum. Money is in micro-units of Currency: rows of different
+// currencies are never added.
+type ReportRow struct {
+	// HourUS and Day to Destination are filled if the report is grouped by them.
+	HourUS      int64
+	Day         Day
+	Company     string
+	Account     string
+	Originator  string
+	Terminator  string
+	Prefix      string
+	Destination string
+	Currency    string
+
+	Attempts int64
+	Answered int64
+	// Effective are attempts that were answered, or refused by a person or his
+	// telephone: the numerator of the NER.
+	Effective int64
+	// RawMS is talk time, BilledS billed seconds.
+	RawMS   int64
+	BilledS int64
+	// PDDUS is the sum of the post-dial delays of PDDCount legs.
+	PDDUS    int64
+	PDDCount int64
+	// SellMicro and BuyMicro are net, TaxMicro is the row's own side's tax.
+	SellMicro   int64
+	TaxMicro    int64
+	BuyMicro    int64
+	MarginMicro int64
+}
+
+// ASRMilli is answered per attempt in thousandths.
+func (r *ReportRow) ASRMilli() int64 { return ratio(r.Answered*1000, r.Attempts) }
+
+// NERMilli is effective per attempt in thousandths.
+func (r *ReportRow) NERMilli() int64 { return ratio(r.Effective*1000, r.Attempts) }
+
+// ACDMS is the mean talk time of answered legs in milliseconds.
+func (r *ReportRow) ACDMS() int64 { return ratio(r.RawMS, r.Answered) }
+
+// MeanPDDUS is the mean post-dial delay in microseconds.
+func (r *ReportRow) MeanPDDUS() int64 { return ratio(r.PDDUS, r.PDDCount) }
+
+func ratio(a, b int64) int64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// Report sums hourly rollups. Rows come ordered by their groups, then currency.
+func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) {
+	text, args, err := q.sql()
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	sums := make(map[ReportRow]ReportRow)
+	err = s.eachSum(ctx, q.takes, text, args, func(row scanner) error {
+		var r ReportRow
+		err := row.Scan(&r.HourUS, &r.Day, &r.Company, &r.Account, &r.Originator, &r.Terminator,
+			&r.Prefix, &r.Destination, &r.Currency, &r.Attempts, &r.Answered, &r.Effective,
+			&r.RawMS, &r.BilledS, &r.PDDUS, &r.PDDCount, &r.SellMicro, &r.TaxMicro,
+			&r.BuyMicro, &r.MarginMicro)
+		if err != nil {
+			return err
+		}
+		sums[r.key()] = r.plus(sums[r.key()])
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return slices.SortedFunc(maps.Values(sums), compareReport), nil
+}
+
+// errMoved says that a day's file went away between finding and opening it.
+var errMoved = errors.New("a day was dropped meanwhile")
+
+// eachSum runs a query where the sums are: in book.db for settled days, in the
+// day's own file for the others. The text has one %s, for a condition on the day.
+func (s *Store) eachSum(
+	ctx context.Context, takes func(Day) bool, text string, args []any, each func(scanner) error,
+) error {
+	for {
+		err := s.eachSumOnce(ctx, takes, text, args, each)
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+// eachSumOnce takes one snapshot of book.db, which says what is settled in it.
+// A day that settles afterwards still has its sums in its file.
+func (s *Store) eachSumOnce(
+	ctx context.Context, takes func(Day) bool, text string, args []any, each func(scanner) error,
+) (err error) {
+	read := func(row scanner) (none struct{}, err error) { return none, each(row) }
+	tx, err := s.reader.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tx.Rollback()) }()
+	rows, err := tx.QueryContext(ctx, "SELECT day FROM days WHERE settled = 0 ORDER BY day")
+	days, err := collect(rows, err, func(row scanner) (day Day, err error) { return day, row.Scan(&day) })
+	if err != nil {
+		return err
+	}
+	files, err := s.acquireAll(days, takes)
+	defer func() {
+		for _, f := range files {
+			err = errors.Join(err, s.days.release(f))
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	rows, err = tx.QueryContext(ctx,
+		fmt.Sprintf(text, " AND day IN (SELECT day FROM days WHERE settled = 1)"), args...)
+	if _, err = collect(rows, err, read); err != nil {
+		return err
+	}
+	for _, f := range files {
+		rows, err := f.reader.QueryContext(ctx, fmt.Sprintf(text, ""), args...)
+		if _, err = collect(rows, err, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// acquireAll opens the unsettled days that are wanted. A day without a file is
+// one whose first batch has not been committed, or one that was dropped just now.
+func (s *Store) acquireAll(days []Day, takes func(Day) bool) (files []*dayFile, err error) {
+	for _, day := range days {
+		if !takes(day) {
+			continue
+		}
+		f, err := s.days.acquire(day)
+		if err != nil {
+			return files, err
+		}
+		if f != nil {
+			files = append(files, f)
+		} else if s.days.dropped(day) {
+			return files, errMoved
+		}
+	}
+	return files, nil
+}
+
+// takes says whether a day can have rows for the report.
+func (q ReportQuery) takes(day Day) bool {
+	return (q.FromUS <= 0 || day >= DayOf(q.FromUS)) && (q.ToUS <= 0 || day <= DayOf(q.ToUS))
+}
+
+// sql is the only place where a report becomes SQL.
+func (q ReportQuery) sql() (string, []any, error) {
+	direction := cmp.Or(q.Direction, Ingress)
+	if direction != Ingress && direction != Egress {
+		return "", nil, fmt.Errorf("direction %q: %w", q.Direction, ErrInvalid)
+	}
+	order := []Group{ByHour, ByDay, ByCompany, ByAccount, ByOriginator, ByTerminator, ByPrefix, ByDestination}
+	columns := map[Group]string{ByHour: "hour_us"}
+	var fields, keys []string
+	for _, group := range order {
+		column := cmp.Or(columns[group], string(group))
+		switch {
+		case slices.Contains(q.GroupBy, group):
+			fields, keys = append(fields, column), append(keys, column)
+		case group == ByHour:
+			fields = append(fields, "0")
+		default:
+			fields = append(fields, "''")
+		}
+	}
+	for _, group := range q.GroupBy {
+		if !slices.Contains(order, group) {
+			return "", nil, fmt.Errorf("group %q: %w", group, ErrInvalid)
+		}
+	}
+	c := condition{}
+	c.when(true, "direction = ?", string(direction))
+	c.when(q.FromUS > 0, "hour_us >= ?", q.FromUS-q.FromUS%hourUS)
+	c.when(q.ToUS > 0, "hour_us < ?", q.ToUS)
+	c.when(q.Company != "", "company = ?", q.Company)
+	c.when(q.Account != "", "account = ?", q.Account)
+	c.when(q.Originator != "", "originator = ?", q.Originator)
+	c.when(q.Terminator != "", "terminator = ?", q.Terminator)
+	text := "SELECT " + strings.Join(fields, ", ") + `, currency, sum(attempts), sum(answered),
+ sum(effective), sum(raw_ms), sum(billed_s), sum(pdd_us), sum(pdd_count), sum(sell_micro),
+ sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM rollups` + c.where() +
+		"%s GROUP BY " + strings.Join(append(keys, "currency"), ", ")
+	return text, c.args, nil
+}
+
+// key is the row without its sums.
+func (r ReportRow) key() ReportRow {
+	return ReportRow{HourUS: r.HourUS, Day: r.Day, Company: r.Company, Account: r.Account,
+		Originator: r.Originator, Terminator: r.Terminator, Prefix: r.Prefix,
+		Destination: r.Destination, Currency: r.Currency}
+}
+
+// plus adds another row's sums.
+func (r ReportRow) plus(o ReportRow) ReportRow {
+	r.Attempts += o.Attempts
+	r.Answered += o.Answered
+	r.Effective += o.Effective
+	r.RawMS += o.RawMS
+	r.BilledS += o.BilledS
+	r.PDDUS += o.PDDUS
+	r.PDDCount += o.PDDCount
+	r.SellMicro += o.SellMicro
+	r.TaxMicro += o.TaxMicro
+	r.BuyMicro += o.BuyMicro
+	r.MarginMicro += o.MarginMicro
+	return r
+}
+
+func compareReport(a, b ReportRow) int {
+	return cmp.Or(
+		cmp.Compare(a.HourUS, b.HourUS), cmp.Compare(a.Day, b.Day),
+		cmp.Compare(a.Company, b.Company), cmp.Compare(a.Account, b.Account),
+		cmp.Compare(a.Originator, b.Originator), cmp.Compare(a.Terminator, b.Terminator),
+		cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Destination, b.Destination),
+		cmp.Compare(a.Currency, b.Currency))
+}

@@ -1,0 +1,170 @@
+package history
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// loadDays reads which days' sums are settled, and from which day rows are kept.
+func (s *Store) loadDays(ctx context.Context) error {
+	s.settled = make(map[Day]bool)
+	err := s.book.query(ctx, "SELECT day, settled, dropped FROM days", nil, func(v []driver.Value) error {
+		day := Day(v[0].(string))
+		s.settled[day] = v[1].(int64) != 0
+		if next := day.add(1); v[2].(int64) != 0 && next > s.floor {
+			s.floor = next
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read days: %w", err)
+	}
+	return nil
+}
+
+// unlinkDropped finishes what a crash interrupted between dropping and unlinking.
+func (s *Store) unlinkDropped() error {
+	for _, day := range s.days.days() {
+		if day < s.floor {
+			if err := s.days.unlink(day); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unsettle makes a day's own file the place of its sums, durably, before the
+// file changes.
+func (s *Store) unsettle(ctx context.Context, day Day) error {
+	if settled, known := s.settled[day]; known && !settled {
+		return nil
+	}
+	err := s.book.exec(ctx, `INSERT INTO days (day, settled, dropped) VALUES (?, 0, 0)
+ ON CONFLICT DO UPDATE SET settled = 0`, string(day))
+	if err != nil {
+		return fmt.Errorf("unsettle: %w", err)
+	}
+	s.settled[day] = false
+	return nil
+}
+
+// settleOld moves the sums of one day that is over to book.db; the next batch
+// takes the next day, so that no batch waits long.
+func (s *Store) settleOld(ctx context.Context) error {
+	newest := Day("")
+	for day := range s.settled {
+		newest = max(newest, day)
+	}
+	for _, day := range slices.Sorted(maps.Keys(s.settled)) {
+		if !s.settled[day] && day.add(s.options.SettleAfter) < newest {
+			return s.settle(ctx, day)
+		}
+	}
+	return nil
+}
+
+// settle copies a day's sums whole into book.db.
+func (s *Store) settle(ctx context.Context, day Day) (err error) {
+	f, err := s.days.acquire(day)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.days.release(f)) }()
+	err = s.book.transaction(ctx, func() error {
+		for _, table := range []string{"rollups", "totals"} {
+			if err := s.book.exec(ctx, "DELETE FROM "+table+" WHERE day = ?", string(day)); err != nil {
+				return err
+			}
+		}
+		if err := s.copySums(ctx, f); err != nil {
+			return err
+		}
+		return s.book.exec(ctx, "UPDATE days SET settled = 1 WHERE day = ?", string(day))
+	})
+	if err != nil {
+		return fmt.Errorf("settle %s: %w", day, err)
+	}
+	s.settled[day] = true
+	return nil
+}
+
+// copySums copies rollups and totals; a day without a file has none.
+func (s *Store) copySums(ctx context.Context, f *dayFile) error {
+	if f == nil {
+		return nil
+	}
+	copies := []struct{ from, into string }{
+		{"SELECT " + rollupColumns + " FROM rollups",
+			"INSERT INTO rollups (" + rollupColumns + ") VALUES (" + placeholders(rollupWidth) + ")"},
+		{"SELECT '" + string(f.day) + "', name, currency, value FROM totals",
+			"INSERT INTO totals (day, name, currency, value) VALUES (?,?,?,?)"},
+	}
+	for _, c := range copies {
+		rows, err := f.reader.QueryContext(ctx, c.from)
+		if err != nil {
+			return err
+		}
+		_, err = collect(rows, nil, func(row scanner) (none struct{}, err error) {
+			columns, err := rows.Columns()
+			if err != nil {
+				return none, err
+			}
+			values, into := make([]driver.Value, len(columns)), make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			if err := row.Scan(into...); err != nil {
+				return none, err
+			}
+			return none, s.book.exec(ctx, c.into, values...)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DropDaysBefore removes the CDRs of all calls that began before a day, and
+// events of theirs are not applied again. Their hourly sums and totals stay, and so do
+// entries and audit. It returns the days that were removed.
+func (s *Store) DropDaysBefore(ctx context.Context, day Day) ([]Day, error) {
+	if !day.valid() {
+		return nil, fmt.Errorf("drop days before %q: %w", day, ErrInvalid)
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	var dropped []Day
+	for _, old := range s.days.days() {
+		if old >= day {
+			break
+		}
+		if err := s.drop(ctx, old); err != nil {
+			return dropped, fmt.Errorf("drop %s: %w", old, err)
+		}
+		dropped = append(dropped, old)
+	}
+	return dropped, nil
+}
+
+// drop settles a day, notes that it is gone, and unlinks it, in this order.
+func (s *Store) drop(ctx context.Context, day Day) error {
+	if !s.settled[day] {
+		if err := s.settle(ctx, day); err != nil {
+			return err
+		}
+	}
+	err := s.book.exec(ctx, `INSERT INTO days (day, settled, dropped) VALUES (?, 1, 1)
+ ON CONFLICT DO UPDATE SET dropped = 1`, string(day))
+	if err != nil {
+		return err
+	}
+	s.settled[day] = true
+	s.floor = max(s.floor, day.add(1))
+	return s.days.unlink(day)
+}

@@ -1,0 +1,113 @@
+-- What is not a day's: ledger entries, audit, settled rollups, checkpoints.
+-- Times are UTC microseconds since 1970, money is micro-units. Empty is '' or 0.
+
+-- checkpoints say how far each journal has been applied: all rows up to it are durable.
+CREATE TABLE IF NOT EXISTS checkpoints (
+  journal  TEXT    NOT NULL PRIMARY KEY,
+  cursor   BLOB    NOT NULL,
+  sequence INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  time_us  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- entries has one row per posting of the book.
+CREATE TABLE IF NOT EXISTS entries (
+  position            INTEGER NOT NULL,
+  idx                 INTEGER NOT NULL,
+  account             TEXT    NOT NULL,
+  currency            TEXT    NOT NULL,
+  time_us             INTEGER NOT NULL,
+  effective_at_us     INTEGER NOT NULL,
+  kind                TEXT    NOT NULL,
+  amount_micro        INTEGER NOT NULL,
+  balance_after_micro INTEGER NOT NULL,
+  call                BLOB    NOT NULL,
+  reason              TEXT    NOT NULL,
+  reference           TEXT    NOT NULL,
+  actor               TEXT    NOT NULL,
+  reverses            INTEGER NOT NULL,
+  PRIMARY KEY (position, idx)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS entries_account ON entries (account, position, idx);
+
+-- balances are the posted sums of the entries, for the next balance_after_micro.
+CREATE TABLE IF NOT EXISTS balances (
+  account      TEXT    NOT NULL,
+  currency     TEXT    NOT NULL,
+  posted_micro INTEGER NOT NULL,
+  entries      INTEGER NOT NULL,
+  position     INTEGER NOT NULL,
+  PRIMARY KEY (account, currency)
+) WITHOUT ROWID;
+
+-- audit has one row per edit, sign-in, failed sign-in and minute of a rejected source.
+CREATE TABLE IF NOT EXISTS audit (
+  time_us  INTEGER NOT NULL,
+  -- serial tells rows of one time apart: eight bytes of a hash of journal and position.
+  serial   INTEGER NOT NULL,
+  journal  TEXT    NOT NULL,
+  position INTEGER NOT NULL,
+  kind     TEXT    NOT NULL,
+  actor    TEXT    NOT NULL,
+  node     TEXT    NOT NULL,
+  address  TEXT    NOT NULL,
+  note     TEXT    NOT NULL,
+  count    INTEGER NOT NULL,
+  PRIMARY KEY (time_us, serial)
+) WITHOUT ROWID;
+
+-- changes are the entities of an edit, as JSON before and after it.
+CREATE TABLE IF NOT EXISTS changes (
+  position INTEGER NOT NULL,
+  idx      INTEGER NOT NULL,
+  kind     TEXT    NOT NULL,
+  id       TEXT    NOT NULL,
+  removed  INTEGER NOT NULL,
+  before   TEXT    NOT NULL,
+  after    TEXT    NOT NULL,
+  PRIMARY KEY (position, idx)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS changes_entity ON changes (kind, id, position, idx);
+
+-- days are the day files there are or were. While settled is 0 a day's rollups
+-- and totals are read from its own file; settled, they are here.
+CREATE TABLE IF NOT EXISTS days (
+  day     TEXT    NOT NULL PRIMARY KEY,
+  settled INTEGER NOT NULL,
+  dropped INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS rollups (
+  day          TEXT    NOT NULL,
+  hour_us      INTEGER NOT NULL,
+  direction    TEXT    NOT NULL,
+  company      TEXT    NOT NULL,
+  account      TEXT    NOT NULL,
+  originator   TEXT    NOT NULL,
+  terminator   TEXT    NOT NULL,
+  prefix       TEXT    NOT NULL,
+  destination  TEXT    NOT NULL,
+  currency     TEXT    NOT NULL,
+  attempts     INTEGER NOT NULL,
+  answered     INTEGER NOT NULL,
+  effective    INTEGER NOT NULL,
+  raw_ms       INTEGER NOT NULL,
+  billed_s     INTEGER NOT NULL,
+  pdd_us       INTEGER NOT NULL,
+  pdd_count    INTEGER NOT NULL,
+  sell_micro   INTEGER NOT NULL,
+  tax_micro    INTEGER NOT NULL,
+  buy_micro    INTEGER NOT NULL,
+  margin_micro INTEGER NOT NULL,
+  PRIMARY KEY (hour_us, direction, account, originator, terminator, prefix, destination, currency, company)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS totals (
+  day      TEXT    NOT NULL,
+  name     TEXT    NOT NULL,
+  currency TEXT    NOT NULL,
+  value    INTEGER NOT NULL,
+  PRIMARY KEY (day, name, currency)
+) WITHOUT ROWID;
