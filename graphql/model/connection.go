@@ -1,0 +1,107 @@
+package model
+
+// Edge is a row with its cursor.
+type Edge[T any] struct {
+	Cursor string
+	Node   *T
+}
+
+// Connection is one page of a list.
+type Connection[T any] struct {
+	Edges    []*Edge[T]
+	PageInfo PageInfo
+	AsOf     AsOf
+}
+
+// Nodes are the rows without their cursors.
+func (c *Connection[T]) Nodes() []*T {
+	nodes := make([]*T, len(c.Edges))
+	for i, e := range c.Edges {
+		nodes[i] = e.Node
+	}
+	return nodes
+}
+
+// UserConnection is a page of its kind.
+type UserConnection = Connection[User]
+
+// UserEdge is a row of its kind with its cursor.
+type UserEdge = Edge[User]
+
+// TokenConnection is a page of its kind.
+type TokenConnection = Connection[Token]
+
+// TokenEdge is a row of its kind with its cursor.
+type TokenEdge = Edge[Token]
+
+// CompanyConnection is a page of its kind.
+type CompanyConnection = Connection[Company]
+
+// CompanyEdge is a row of its kind with its cursor.
+type CompanyEdge = Edge[Company]
+
+// AccountConnection is a page of its kind.
+type AccountConnection = Connection[Account]
+
+// AccountEdge is a row of its kind with its cursor.
+type AccountEdge = Edge[Account]
+
+// EntryConnection is a page of its kind.
+type EntryConnection = Connection[Entry]
+
+// EntryEdge is a row of its kind with its cursor.
+type EntryEdge = Edge[Entry]
+
+// OriginatorConnection is a page of its kind.
+type OriginatorConnection = Connection[Originator]
+
+// OriginatorEdge is a row of its kind with its cursor.
+type OriginatorEdge = Edge[Originator]
+
+// TerminatorConnection is a page of its kind.
+type TerminatorConnection = Connection[Terminator]
+
+// TerminatorEdge is a row of its kind with its cursor.
+type TerminatorEdge = Edge[Terminator]
+
+// DeckConnection is a page of its kind.
+type DeckConnection = Connection[Deck]
+
+// DeckEdge is a row of its kind with its cursor.
+type DeckEdge = Edge[Deck]
+
+// RateConnection is a page of its kind.
+type RateConnection = Connection[Rate]
+
+// RateEdge is a row of its kind with its cursor.
+type RateEdge = Edge[Rate]
+
+// RoutePlanConnection is a page of its kind.
+type RoutePlanConnection = Connection[RoutePlan]
+
+// RoutePlanEdge is a row of its kind with its cursor.
+type RoutePlanEdge = Edge[RoutePlan]
+
+// RouteConnection is a page of its kind.
+type RouteConnection = Connection[Route]
+
+// RouteEdge is a row of its kind with its cursor.
+type RouteEdge = Edge[Route]
+
+// CdrConnection is a page of its kind.
+type CdrConnection = Connection[Cdr]
+
+// CdrEdge is a row of its kind with its cursor.
+type CdrEdge = Edge[Cdr]
+
+// LiveCallConnection is a page of its kind.
+type LiveCallConnection = Connection[LiveCall]
+
+// LiveCallEdge is a row of its kind with its cursor.
+type LiveCallEdge = Edge[LiveCall]
+
+// AuditEventConnection is a page of its kind.
+type AuditEventConnection = Connection[AuditEvent]
+
+// AuditEventEdge is a row of its kind with its cursor.
+type AuditEventEdge = Edge[AuditEvent]

@@ -1,0 +1,51 @@
+package resolve
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/model"
+)
+
+func (r *Resolver) putAccount(ctx context.Context, in model.AccountPutInput) (*model.AccountPutPayload, error) {
+	out, err := r.edit(ctx, edit{
+		ref:      catalog.Ref{Kind: catalog.KindAccount, ID: in.Key},
+		expected: in.ExpectedVersion, dryRun: in.DryRun,
+		build: func(cat *catalog.State) (*wire.Entity, error) {
+			a := &wire.Account{Id: in.Key}
+			if old := cat.Account(in.Key); old != nil {
+				a = proto.CloneOf(old)
+			}
+			var f fields
+			f.link("company", &a.Company, catalog.KindCompany, in.Company)
+			set(&a.Name, in.Name)
+			set(&a.Currency, in.Currency)
+			if kind := value(in.Kind); kind != nil {
+				a.Kind = kind.Wire()
+			}
+			f.decimal("creditLimit", &a.CreditLimitMicro, in.CreditLimit, 6)
+			f.count("channels", &a.Channels, in.Channels)
+			f.count("callsPerSecond", &a.CallsPerSecond, in.CallsPerSecond)
+			set(&a.Disabled, in.Disabled)
+			return catalog.EntityOf(a), f.err
+		},
+	})
+	payload := &model.AccountPutPayload{Position: out.position, UserErrors: list(out.errors)}
+	if out.item.Entity != nil {
+		payload.Account = account(out.item)
+	}
+	return payload, err
+}
+
+// balance shows what the book's state on this node says of an account.
+func (r *Resolver) balance(a *model.Account) *model.Balance {
+	l := r.Backend.Ledger(a.Key)
+	limit := r.Backend.Catalog().Account(a.Key).GetCreditLimitMicro()
+	return &model.Balance{
+		Posted: amount(int64(l.Posted), a.Currency), Reserved: amount(int64(l.Held), a.Currency),
+		Available: amount(int64(l.Posted)+limit-int64(l.Held), a.Currency), Holds: l.Calls, AsOf: r.asOf(),
+	}
+}

@@ -1,0 +1,114 @@
+package resolve
+
+import (
+	"context"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Backend is the switch as the API needs it. The methods may be called from many
+// goroutines.
+type Backend interface {
+	// Execute asks the keeper for a decision and waits until it is committed. A
+	// refusal comes as a domain error, or in the reply.
+	Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error)
+
+	// Catalog is the newest catalog that this node has read; it never changes.
+	Catalog() *catalog.State
+	// Ledger is what the book knows of an account, all zero for one that nothing
+	// was posted to.
+	Ledger(account string) ledger.Account
+	// LedgerSums adds up all accounts by currency: in a whole ledger each is zero.
+	LedgerSums() map[money.Currency]money.Amount
+
+	// AsOf is the position of the book that all of this node's views include, and
+	// how far that is behind the book.
+	AsOf() (events.Position, time.Duration)
+	// Await returns when all of this node's views, the history too, include a
+	// position, or with CodeUnavailable when ctx ends.
+	Await(ctx context.Context, position events.Position) error
+
+	// DeckRows are the rows of a deck's version, sorted by prefix.
+	DeckRows(ctx context.Context, v *wire.DeckVersion) ([]rating.Row, error)
+	// StoreBlob keeps bytes under their SHA-256. Storing the same bytes again is
+	// no error.
+	StoreBlob(ctx context.Context, digest [32]byte, data []byte) error
+
+	// ApplyWorld makes the catalog what a YAML document says, in the actor's name.
+	ApplyWorld(ctx context.Context, edit WorldEdit) (WorldChange, error)
+
+	// LiveCalls are the calls that go on now on all nodes, in any order.
+	LiveCalls() []LiveCall
+	// Traffic is what the last minutes were like, on all nodes.
+	Traffic() Traffic
+	// HangUp ends a running call on the node that serves it. It is CodeNotFound if
+	// no node has it.
+	HangUp(ctx context.Context, call events.CallID, actor, reason string) error
+}
+
+// WorldEdit is a configuration document and what to do with it.
+type WorldEdit struct {
+	YAML   string
+	Actor  string
+	Note   string
+	DryRun bool
+}
+
+// WorldChange is what a document changed, or would change.
+type WorldChange struct {
+	Differences []Difference
+	// Position is where the edit was recorded; 0 for a dry run or no change.
+	Position events.Position
+}
+
+// Difference is one entity that a document changes. Before is nil for a new one,
+// After for one that goes away.
+type Difference struct {
+	Ref           catalog.Ref
+	Before, After *wire.Entity
+}
+
+// LiveCall is one running call as its node tells it.
+type LiveCall struct {
+	Call events.CallID
+	Node string
+	// State is "setup", "ringing" or "talking".
+	State      string
+	Company    string
+	Account    string
+	Originator string
+	// Terminator and VendorCompany are those of the attempt under way.
+	Terminator    string
+	VendorCompany string
+	Caller        string
+	Called        string
+	SetupAt       time.Time
+	// AnsweredAt is zero until the answer.
+	AnsweredAt time.Time
+}
+
+// Traffic is counted by calls, which are ingress legs.
+type Traffic struct {
+	// The last fifteen minutes. TalkTime is the sum over the Ended answered calls
+	// that ended in them, PDD that over the Rang calls that rang.
+	Attempts, Answered int
+	TalkTime           time.Duration
+	Ended              int
+	PDD                time.Duration
+	Rang               int
+	// Minutes are the last hour's, oldest first; the last one is under way.
+	Minutes []Minute
+}
+
+// Minute is one minute of traffic.
+type Minute struct {
+	At time.Time
+	// Calls are those under way at its end.
+	Attempts, Answered, Calls int
+}

@@ -1,0 +1,131 @@
+package resolve
+
+import (
+	"encoding/hex"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/graphql/model"
+)
+
+// The functions of this file show catalog entities as the API names them.
+
+func amount(micro int64, currency string) model.Money {
+	return model.Money{Amount: model.Micro(micro), Currency: currency}
+}
+
+func company(it catalog.Item) *model.Company {
+	c := it.Entity.GetCompany()
+	zone := c.TimeZone
+	if zone == "" {
+		zone = "UTC"
+	}
+	return &model.Company{
+		ID: model.ID(catalog.KindCompany, c.Id), Key: c.Id, Name: c.Name, TimeZone: zone,
+		Disabled: c.Disabled, Version: it.Version,
+	}
+}
+
+func account(it catalog.Item) *model.Account {
+	a := it.Entity.GetAccount()
+	return &model.Account{
+		ID: model.ID(catalog.KindAccount, a.Id), Key: a.Id, Name: a.Name, Currency: a.Currency,
+		Kind: model.AccountKindOf(a.Kind), CreditLimit: amount(a.CreditLimitMicro, a.Currency),
+		Channels: int(a.Channels), CallsPerSecond: int(a.CallsPerSecond), Disabled: a.Disabled,
+		Version: it.Version, CompanyKey: a.Company,
+	}
+}
+
+func originator(it catalog.Item) *model.Originator {
+	o := it.Entity.GetOriginator()
+	return &model.Originator{
+		ID: model.ID(catalog.KindOriginator, o.Id), Key: o.Id, Networks: append([]string{}, o.Networks...),
+		Port: int(o.Port), TechPrefix: o.TechPrefix, Channels: int(o.Channels), CallsPerSecond: int(o.CallsPerSecond),
+		ProfitMode: model.ProfitModeOf(o.ProfitMode), MinimumMargin: model.Nano(o.MinimumMarginNano),
+		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
+		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan,
+	}
+}
+
+func terminator(it catalog.Item) *model.Terminator {
+	t := it.Entity.GetTerminator()
+	transport := t.Transport
+	if transport == "" {
+		transport = "udp"
+	}
+	return &model.Terminator{
+		ID: model.ID(catalog.KindTerminator, t.Id), Key: t.Id, Host: t.Host, Port: int(t.Port), Transport: transport,
+		TechPrefix: t.TechPrefix, Channels: int(t.Channels), PddTimeout: time.Duration(t.PddTimeoutMs) * time.Millisecond,
+		RingTimeout: time.Duration(t.RingTimeoutMs) * time.Millisecond, Disabled: t.Disabled, Version: it.Version,
+		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck,
+	}
+}
+
+func deck(it catalog.Item) *model.Deck {
+	d := it.Entity.GetDeck()
+	return &model.Deck{
+		ID: model.ID(catalog.KindDeck, d.Id), Key: d.Id, Name: d.Name, Currency: d.Currency,
+		Rounding: model.RoundingModeOf(d.Rounding), Decimals: int(d.Decimals), TaxRate: model.Micro(int64(d.TaxPpm)),
+		TaxInclusive: d.TaxInclusive, Version: it.Version, CompanyKey: d.Company,
+	}
+}
+
+func deckVersion(it catalog.Item) *model.DeckVersion {
+	v := it.Entity.GetDeckVersion()
+	return &model.DeckVersion{
+		ID: model.ID(catalog.KindDeckVersion, v.Id), Number: int(v.Number), EffectiveFrom: events.Instant(v.EffectiveFromUs),
+		RowCount: int(v.Rows), Digest: hex.EncodeToString(v.Digest), Source: v.Source, Version: it.Version, DeckKey: v.Deck,
+	}
+}
+
+// numbered is a deck's row with its place in the version, from 1.
+type numbered struct {
+	rating.Row
+	number int
+}
+
+func rate(n numbered) *model.Rate {
+	return &model.Rate{
+		Row: n.number, Prefix: n.Prefix, Destination: n.Destination,
+		PriceFirst: model.Nano(int64(n.PriceFirst)), PriceNext: model.Nano(int64(n.PriceNext)),
+		IntervalFirst: int(n.IntervalFirst), IntervalNext: int(n.IntervalNext), FreeSeconds: int(n.Free),
+		ConnectFee: model.Micro(int64(n.ConnectFee)), AttemptFee: model.Micro(int64(n.AttemptFee)),
+		Minimum: model.Micro(int64(n.Minimum)), Blocked: n.Blocked,
+	}
+}
+
+func routePlan(it catalog.Item) *model.RoutePlan {
+	p := it.Entity.GetRoutePlan()
+	return &model.RoutePlan{ID: model.ID(catalog.KindRoutePlan, p.Id), Key: p.Id, Name: p.Name, Version: it.Version}
+}
+
+func route(it catalog.Item) *model.Route {
+	rt := it.Entity.GetRoute()
+	return &model.Route{
+		ID: model.ID(catalog.KindRoute, rt.Id), Prefix: rt.Prefix, Priority: int(rt.Priority), Weight: int(rt.Weight),
+		Disabled: rt.Disabled, Version: it.Version, PlanKey: rt.Plan, TerminatorKey: rt.Terminator,
+	}
+}
+
+func user(it catalog.Item) *model.User {
+	u := it.Entity.GetUser()
+	return &model.User{
+		ID: model.ID(catalog.KindUser, u.Id), Key: u.Id, Name: u.Name, Role: model.RoleOf(u.Role),
+		Disabled: u.Disabled, Version: it.Version, CompanyKey: u.Company,
+	}
+}
+
+func token(it catalog.Item) *model.Token {
+	t := it.Entity.GetToken()
+	out := &model.Token{
+		ID: model.ID(catalog.KindToken, t.Id), Key: t.Id, Name: t.Name, Role: model.RoleOf(t.Role),
+		Revoked: t.Revoked, Version: it.Version, CompanyKey: t.Company,
+	}
+	if t.ExpiresAtUs != 0 {
+		at := events.Instant(t.ExpiresAtUs)
+		out.ExpiresAt = &at
+	}
+	return out
+}

@@ -1,0 +1,63 @@
+package resolve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/tollbook/tollbook/events"
+)
+
+// Refusals that the API itself makes.
+var (
+	// ErrSignIn is the answer to whoever has not signed in.
+	ErrSignIn    = errors.New("sign in first")
+	errForbidden = events.Refuse(events.CodeForbidden, "your role does not allow this")
+)
+
+// Presenter shows errors with a code, in "extensions". What is not a refusal is
+// a fault of ours: it goes into the log and its text to nobody.
+func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		shown := graphql.DefaultErrorPresenter(ctx, err)
+		code, message := "", ""
+		var domain *events.Error
+		var parsed *gqlerror.Error
+		switch {
+		case errors.Is(err, ErrSignIn):
+			code, message = "UNAUTHENTICATED", err.Error()
+		case errors.As(err, &domain) && domain.Code != events.CodeInternal:
+			code, message = strings.ToUpper(string(domain.Code)), domain.Error()
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+			code, message = "UNAVAILABLE", "the answer took too long"
+		case errors.As(err, &parsed) && errors.Unwrap(parsed) == nil:
+			return shown // a mistake in the query itself
+		case isInput(err, shown):
+			code, message = "INVALID", shown.Message
+		default:
+			log.ErrorContext(ctx, "graphql: field failed", "path", shown.Path.String(), "err", err)
+			code, message = "INTERNAL", "internal error"
+		}
+		shown.Message = message
+		if shown.Extensions == nil {
+			shown.Extensions = map[string]any{}
+		}
+		shown.Extensions["code"] = code
+		return shown
+	}
+}
+
+// isInput says whether a scalar refused its text: gqlgen wraps those in an error
+// that knows the argument's place.
+func isInput(err error, shown *gqlerror.Error) bool {
+	var parsed *gqlerror.Error
+	if !errors.As(err, &parsed) || shown == nil {
+		return false
+	}
+	var at interface{ IsInput() bool }
+	return errors.As(err, &at) && at.IsInput()
+}

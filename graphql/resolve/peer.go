@@ -1,0 +1,88 @@
+package resolve
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/model"
+)
+
+func (r *Resolver) putOriginator(ctx context.Context, in model.OriginatorPutInput) (*model.OriginatorPutPayload, error) {
+	out, err := r.edit(ctx, edit{
+		ref:      catalog.Ref{Kind: catalog.KindOriginator, ID: in.Key},
+		expected: in.ExpectedVersion, dryRun: in.DryRun,
+		build: func(cat *catalog.State) (*wire.Entity, error) {
+			o := &wire.Originator{Id: in.Key}
+			if old := cat.Originator(in.Key); old != nil {
+				o = proto.CloneOf(old)
+			}
+			return catalog.EntityOf(o), fillOriginator(o, in)
+		},
+	})
+	payload := &model.OriginatorPutPayload{Position: out.position, UserErrors: list(out.errors)}
+	if out.item.Entity != nil {
+		payload.Originator = originator(out.item)
+	}
+	return payload, err
+}
+
+func fillOriginator(o *wire.Originator, in model.OriginatorPutInput) error {
+	var f fields
+	f.link("company", &o.Company, catalog.KindCompany, in.Company)
+	f.link("account", &o.Account, catalog.KindAccount, in.Account)
+	f.link("sellDeck", &o.SellDeck, catalog.KindDeck, in.SellDeck)
+	f.link("routePlan", &o.RoutePlan, catalog.KindRoutePlan, in.RoutePlan)
+	if networks, set := in.Networks.ValueOK(); set {
+		o.Networks = networks
+	}
+	f.count("port", &o.Port, in.Port)
+	set(&o.TechPrefix, in.TechPrefix)
+	f.count("channels", &o.Channels, in.Channels)
+	f.count("callsPerSecond", &o.CallsPerSecond, in.CallsPerSecond)
+	if mode := value(in.ProfitMode); mode != nil {
+		o.ProfitMode = mode.Wire()
+	}
+	f.decimal("minimumMargin", &o.MinimumMarginNano, in.MinimumMargin, 9)
+	f.duration("maxDuration", &o.MaxDurationS, in.MaxDuration, time.Second)
+	set(&o.Disabled, in.Disabled)
+	return f.err
+}
+
+func (r *Resolver) putTerminator(ctx context.Context, in model.TerminatorPutInput) (*model.TerminatorPutPayload, error) {
+	out, err := r.edit(ctx, edit{
+		ref:      catalog.Ref{Kind: catalog.KindTerminator, ID: in.Key},
+		expected: in.ExpectedVersion, dryRun: in.DryRun,
+		build: func(cat *catalog.State) (*wire.Entity, error) {
+			t := &wire.Terminator{Id: in.Key}
+			if old := cat.Terminator(in.Key); old != nil {
+				t = proto.CloneOf(old)
+			}
+			return catalog.EntityOf(t), fillTerminator(t, in)
+		},
+	})
+	payload := &model.TerminatorPutPayload{Position: out.position, UserErrors: list(out.errors)}
+	if out.item.Entity != nil {
+		payload.Terminator = terminator(out.item)
+	}
+	return payload, err
+}
+
+func fillTerminator(t *wire.Terminator, in model.TerminatorPutInput) error {
+	var f fields
+	f.link("company", &t.Company, catalog.KindCompany, in.Company)
+	f.link("account", &t.Account, catalog.KindAccount, in.Account)
+	f.link("buyDeck", &t.BuyDeck, catalog.KindDeck, in.BuyDeck)
+	set(&t.Host, in.Host)
+	f.count("port", &t.Port, in.Port)
+	set(&t.Transport, in.Transport)
+	set(&t.TechPrefix, in.TechPrefix)
+	f.count("channels", &t.Channels, in.Channels)
+	f.duration("pddTimeout", &t.PddTimeoutMs, in.PddTimeout, time.Millisecond)
+	f.duration("ringTimeout", &t.RingTimeoutMs, in.RingTimeout, time.Millisecond)
+	set(&t.Disabled, in.Disabled)
+	return f.err
+}

@@ -1,0 +1,96 @@
+package resolve
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/model"
+	"github.com/tollbook/tollbook/projections/history"
+)
+
+// callEvent tells one event of a call in a line.
+func callEvent(e *history.Event) *model.CallEvent {
+	leg, text := tell(e.Body)
+	out := &model.CallEvent{
+		Journal: e.Journal, Position: events.Position(e.Position), At: events.Instant(happened(e)),
+		Kind: e.Type, Text: text,
+	}
+	if leg >= 0 {
+		out.Leg = &leg
+	}
+	if json, err := e.JSON(); err == nil {
+		s := string(json)
+		out.JSON = &s
+	}
+	return out
+}
+
+// happened is when an event took place: as observed, else as recorded.
+func happened(e *history.Event) int64 {
+	if e.Body.GetEffectiveAtUs() != 0 && e.Journal != "book" {
+		return e.Body.GetEffectiveAtUs()
+	}
+	return e.TimeUS
+}
+
+// tell says which leg an event is about, -1 for the whole call, and what it was.
+func tell(e *wire.Event) (int, string) {
+	switch b := e.GetBody().(type) {
+	case *wire.Event_CallReceived:
+		c := b.CallReceived
+		return 0, fmt.Sprintf("INVITE from %s (%s): %s calls %s", c.Originator, c.Source, c.Caller, c.Called)
+	case *wire.Event_AttemptStarted:
+		a := b.AttemptStarted
+		return int(a.Leg), fmt.Sprintf("INVITE to %s (%s): %s", a.Terminator, a.Destination, a.CalledOut)
+	case *wire.Event_LegRinging:
+		if b.LegRinging.EarlyMedia {
+			return int(b.LegRinging.Leg), fmt.Sprintf("%d with early media", b.LegRinging.Code)
+		}
+		return int(b.LegRinging.Leg), fmt.Sprintf("%d ringing", b.LegRinging.Code)
+	case *wire.Event_LegAnswered:
+		return int(b.LegAnswered.Leg), strings.TrimSpace("200 answered " + b.LegAnswered.Codec)
+	case *wire.Event_LegEnded:
+		l := b.LegEnded
+		return int(l.Leg), fmt.Sprintf("ended: %d %s, %s, talked %s", l.SipCode, l.Reason, l.Cause, seconds(l.RawMs))
+	default:
+		return -1, tellBook(e)
+	}
+}
+
+// tellBook tells what the book decided about a call.
+func tellBook(e *wire.Event) string {
+	switch b := e.GetBody().(type) {
+	case *wire.Event_HoldPlaced:
+		var held []string
+		for _, l := range b.HoldPlaced.Lines {
+			held = append(held, fmt.Sprintf("%s %s of %s", money.Amount(l.AmountMicro), l.GetSell().GetCurrency(), l.Payer))
+		}
+		return fmt.Sprintf("held %s for %s; %d candidates", strings.Join(held, ", "), seconds(b.HoldPlaced.PaidMs), len(b.HoldPlaced.Route))
+	case *wire.Event_HoldExtended:
+		return fmt.Sprintf("hold extended to %s", seconds(b.HoldExtended.PaidMs))
+	case *wire.Event_CallCharged:
+		var lines []string
+		for _, l := range b.CallCharged.Lines {
+			word := "charged"
+			if l.Side == wire.Side_SIDE_BUY {
+				word = "owed"
+			}
+			lines = append(lines, fmt.Sprintf("%s %s %s to %s", word, money.Amount(l.GrossMicro), l.GetTerms().GetCurrency(), l.Account))
+		}
+		return strings.Join(lines, ", ")
+	case *wire.Event_HoldReleased:
+		return "hold released: " + b.HoldReleased.Reason
+	case *wire.Event_HoldClaimed:
+		return fmt.Sprintf("taken over by %s from %s", b.HoldClaimed.ToNode, b.HoldClaimed.FromNode)
+	case *wire.Event_ChargeContested:
+		return "a second charge with other figures was refused"
+	default:
+		return ""
+	}
+}
+
+// seconds writes milliseconds as "61.250 s".
+func seconds(ms int64) string { return model.Decimal{Units: ms, Places: 3}.String() + " s" }

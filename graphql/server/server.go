@@ -1,0 +1,115 @@
+// Package server is the HTTP door of the switch: the API, the exports, the
+// console and the signs of health.
+package server
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/graphql/auth"
+	"github.com/tollbook/tollbook/graphql/gen"
+	"github.com/tollbook/tollbook/graphql/resolve"
+)
+
+// Limits of a request.
+const (
+	maxBody     = 4 << 20
+	queryTime   = 30 * time.Second
+	queriesKept = 500
+	exportTime  = time.Hour
+)
+
+// Config is what the server needs.
+type Config struct {
+	// Resolver answers the API.
+	Resolver *resolve.Resolver
+	// Door knows who asks.
+	Door *auth.Door
+	// Console holds the console's files: index.html and assets.
+	Console fs.FS
+	// Ready says why the node cannot serve calls, nil if it can. May be nil.
+	Ready func(ctx context.Context) error
+	// Metrics serves /metrics. May be nil.
+	Metrics http.Handler
+	// Log hears of faults; the default logger if nil.
+	Log *slog.Logger
+}
+
+// New makes the handler of everything that the node serves over HTTP.
+func New(cfg Config) http.Handler {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /graphql", cfg.Door.Middleware(limitBody(timed(api(cfg)))))
+	mux.Handle("GET /export/cdrs.csv", cfg.Door.Middleware(exportCDRs(cfg)))
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })
+	if cfg.Metrics != nil {
+		mux.Handle("GET /metrics", cfg.Metrics)
+	}
+	mux.Handle("GET /", site(cfg.Console))
+	return headers(mux)
+}
+
+// api is the GraphQL handler with its limits.
+func api(cfg Config) http.Handler {
+	config := cfg.Resolver.Config()
+	setCosts(&config.Complexity)
+	srv := handler.New(gen.NewExecutableSchema(config))
+	srv.AddTransport(transport.POST{})
+	srv.SetQueryCache(lru.New[*ast.QueryDocument](queriesKept))
+	srv.SetParserTokenLimit(maxTokens)
+	srv.SetErrorPresenter(resolve.Presenter(cfg.Log))
+	srv.SetRecoverFunc(func(ctx context.Context, cause any) error {
+		cfg.Log.ErrorContext(ctx, "graphql: panic", "cause", cause)
+		return events.Refuse(events.CodeInternal, "internal error")
+	})
+	srv.Use(limits{})
+	srv.Use(extension.FixedComplexityLimit(maxCost))
+	srv.AroundResponses(showCost)
+	return srv
+}
+
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func timed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+func ready(cfg Config, w http.ResponseWriter, r *http.Request) {
+	if cfg.Ready != nil {
+		if err := cfg.Ready(r.Context()); err != nil {
+			writeText(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+	}
+	writeText(w, http.StatusOK, "ready")
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// A client that is gone needs no answer.
+	_, _ = w.Write([]byte(text + "\n"))
+}
