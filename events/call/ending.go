@@ -128,3 +128,12 @@ func (m *Machine) crossed(now Now) []Effect {
 		m.end(now, ending{code: 487, text: "Request Terminated", q850: 16, cause: CauseCancelled, by: by, last: true}),
 	}
 }
+
+// Refuse ends a call that was never let through to a vendor.
+func (m *Machine) Refuse(now Now, code uint32, text, cause string) []Effect {
+	m.phase = over
+	return []Effect{
+		RejectCaller{Code: code, Reason: text},
+		m.end(now, ending{leg: 0, code: code, text: text, cause: cause, by: wire.EndedBy_ENDED_BY_SWITCH, last: true}),
+	}
+}

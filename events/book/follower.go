@@ -1,0 +1,97 @@
+package book
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/journal"
+	"github.com/tollbook/tollbook/events/state"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Follower is a node's own fold of the committed book, for reading. It moves
+// block by block, so no reader sees half of a change set.
+type Follower struct {
+	mu     sync.RWMutex
+	state  *state.State
+	cursor journal.Cursor
+	moved  chan struct{} // closed and replaced at each block
+}
+
+// NewFollower reads on from a state that is folded to a cursor.
+func NewFollower(st *state.State, at journal.Cursor) *Follower {
+	return &Follower{state: st, cursor: at, moved: make(chan struct{})}
+}
+
+// Apply folds a block and gives its events.
+func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
+	evs := make([]*wire.Event, len(b.Events))
+	for i, data := range b.Events {
+		e, err := events.Unmarshal(data)
+		if err != nil {
+			return nil, fmt.Errorf("book position %d: %w", b.First+uint64(i), err)
+		}
+		evs[i] = e
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range evs {
+		if err := f.state.Evolve(b.Time.UnixMicro(), e); err != nil {
+			return nil, err
+		}
+	}
+	f.cursor = b.Cursor()
+	close(f.moved)
+	f.moved = make(chan struct{})
+	return evs, nil
+}
+
+// View lets fn read the state. fn must not keep it, nor take long.
+func (f *Follower) View(fn func(*state.State)) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	fn(f.state)
+}
+
+// Catalog is the catalog at the follower's position; it never changes.
+func (f *Follower) Catalog() *catalog.State {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.state.Catalog
+}
+
+// Position is how far the follower has read, and when that block was cut.
+func (f *Follower) Position() (events.Position, time.Time) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return events.Position(f.cursor.Position), events.Instant(f.cursor.Time)
+}
+
+// Wait returns when the follower has read up to a position.
+func (f *Follower) Wait(ctx context.Context, pos events.Position) error {
+	for {
+		f.mu.RLock()
+		at, moved := events.Position(f.cursor.Position), f.moved
+		f.mu.RUnlock()
+		if at >= pos {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return events.Refuse(events.CodeUnavailable, "this node has read to position %d, not yet to %d", at, pos)
+		}
+	}
+}
+
+// Snapshot writes the state, and says how far it goes.
+func (f *Follower) Snapshot() ([]byte, journal.Cursor, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	b, err := f.state.Snapshot()
+	return b, f.cursor, err
+}

@@ -1,0 +1,212 @@
+package book
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/journal"
+	"github.com/tollbook/tollbook/events/state"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+const (
+	// queueLength bounds the commands that wait for the next block.
+	queueLength = 8192
+	// blockEvents and blockBytes bound what goes into one block.
+	blockEvents = 2000
+	blockBytes  = 448 << 10
+)
+
+// Writer commits blocks; *journal.Writer does.
+type Writer interface {
+	Append(ctx context.Context, t time.Time, epoch uint64, events [][]byte) (journal.Committed, error)
+	Cursor() journal.Cursor
+}
+
+// Keeper is the book's single writer for one term. It ends with its first block
+// that could not be committed: then what it folded may be wrong, and the next
+// term begins by reading the journal again.
+type Keeper struct {
+	writer Writer
+	state  *state.State
+	rates  *state.Rates
+	epoch  uint64
+	node   string
+	clock  func() time.Time
+	log    *slog.Logger
+
+	queue chan request
+	carry *request // did not fit into the last block
+	done  chan struct{} // closed when the term is over
+	once  sync.Once
+	err   error // why it is over
+}
+
+type request struct {
+	cmd   *wire.Command
+	reply chan *wire.Reply
+}
+
+// Open begins a term: it commits keeper.opened with the next epoch, and decides
+// nothing before that is acknowledged. st must be folded to the writer's end; the
+// keeper owns it from now on.
+func Open(ctx context.Context, w Writer, st *state.State, node string, clock func() time.Time, log *slog.Logger) (*Keeper, error) {
+	k := &Keeper{
+		writer: w, state: st, rates: state.NewRates(), epoch: st.Keeper.Epoch + 1, node: node, clock: clock, log: log,
+		queue: make(chan request, queueLength), done: make(chan struct{}),
+	}
+	if end := events.Position(w.Cursor().Position); end != st.Position {
+		return nil, fmt.Errorf("open the book: the state is at position %d, the journal at %d", st.Position, end)
+	}
+	opened := &wire.Event{
+		Id: events.EventID([]byte(node), int(k.epoch)), Schema: 1, Actor: "keeper",
+		Body: &wire.Event_KeeperOpened{KeeperOpened: &wire.KeeperOpened{Node: node, Epoch: k.epoch, FoldVersion: state.FoldVersion}},
+	}
+	now := k.now()
+	opened.EffectiveAtUs = now.UnixMicro()
+	data, err := events.Marshal(opened)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.state.Evolve(now.UnixMicro(), opened); err != nil {
+		return nil, err
+	}
+	if _, err := w.Append(ctx, now, k.epoch, [][]byte{data}); err != nil {
+		return nil, fmt.Errorf("open the book: %w", err)
+	}
+	return k, nil
+}
+
+// Run decides until ctx ends or a block cannot be committed.
+func (k *Keeper) Run(ctx context.Context) error {
+	defer k.end(context.Canceled)
+	for {
+		first := k.carry
+		if first == nil {
+			select {
+			case <-ctx.Done():
+				return nil
+			case r := <-k.queue:
+				first = &r
+			}
+		}
+		k.carry = nil
+		if err := k.round(ctx, *first); err != nil {
+			k.end(err)
+			return err
+		}
+	}
+}
+
+// Done is closed when the term is over.
+func (k *Keeper) Done() <-chan struct{} { return k.done }
+
+func (k *Keeper) end(err error) {
+	k.once.Do(func() {
+		k.err = err
+		close(k.done)
+	})
+}
+
+// Execute brings a command into the next block and waits for the answer.
+func (k *Keeper) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
+	r := request{cmd: cmd, reply: make(chan *wire.Reply, 1)}
+	select {
+	case k.queue <- r:
+	case <-k.done:
+		return nil, unavailable(k.err)
+	case <-ctx.Done():
+		return nil, unavailable(ctx.Err())
+	}
+	select {
+	case reply := <-r.reply:
+		return reply, nil
+	case <-k.done:
+		return nil, unavailable(k.err)
+	case <-ctx.Done():
+		return nil, unavailable(ctx.Err())
+	}
+}
+
+// now is the time of the next block: the clock, but after the block before.
+func (k *Keeper) now() time.Time {
+	now := k.clock().UnixMicro()
+	return events.Instant(max(now, k.writer.Cursor().Time+1))
+}
+
+// round decides what waits, commits it as one block and sends the answers.
+func (k *Keeper) round(ctx context.Context, first request) error {
+	now := k.now()
+	b := block{timeUS: now.UnixMicro()}
+	next, more := first, true
+	for more {
+		if err := k.decide(&b, next); err != nil {
+			return err
+		}
+		if k.carry != nil || len(b.events) >= blockEvents || b.bytes >= blockBytes {
+			break
+		}
+		select {
+		case next = <-k.queue:
+		default:
+			more = false
+		}
+	}
+	if _, err := k.writer.Append(ctx, now, k.epoch, b.events); err != nil {
+		if !errors.Is(err, context.Canceled) {
+			k.log.Error("the book's block was not committed", "err", err, "position", k.state.Position)
+		}
+		return err
+	}
+	for i, r := range b.asked {
+		r.reply <- b.replies[i]
+	}
+	return nil
+}
+
+// block is what one round gathers.
+type block struct {
+	timeUS  int64
+	events  [][]byte
+	bytes   int
+	asked   []request
+	replies []*wire.Reply
+}
+
+// decide answers one command and folds what it led to, so that the next command
+// is decided on it.
+func (k *Keeper) decide(b *block, r request) error {
+	evs, reply := k.state.Decide(b.timeUS, k.rates, r.cmd)
+	size := 0
+	encoded := make([][]byte, 0, len(evs))
+	for _, e := range evs {
+		data, err := proto.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("write event: %w", err)
+		}
+		encoded = append(encoded, data)
+		size += len(data)
+	}
+	if len(b.events) > 0 && b.bytes+size > journal.MaxBlock-(16<<10) {
+		k.carry = &r // decided anew for the next block
+		return nil
+	}
+	for _, e := range evs {
+		if err := k.state.Evolve(b.timeUS, e); err != nil {
+			return fmt.Errorf("fold a decision: %w", err)
+		}
+	}
+	reply.Position = uint64(k.state.Position)
+	b.events = append(b.events, encoded...)
+	b.bytes += size
+	b.asked = append(b.asked, r)
+	b.replies = append(b.replies, reply)
+	return nil
+}

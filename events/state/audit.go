@@ -1,0 +1,137 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Auditor folds a book anew and checks every event against the rules it should
+// have been decided by, trusting no recorded figure.
+type Auditor struct {
+	State *State
+	// Charges, Holds and Postings count what was checked.
+	Charges, Holds, Postings int
+	// Overspent counts accounts that a hold or debit left with less than nothing.
+	Overspent int
+}
+
+// NewAuditor begins with an empty book.
+func NewAuditor() *Auditor { return &Auditor{State: New()} }
+
+// Check folds one event and reports the first rule that it breaks.
+func (a *Auditor) Check(timeUS int64, e *wire.Event) error {
+	pos := a.State.Position + 1
+	if err := a.before(e); err != nil {
+		return fmt.Errorf("book position %d: %w", pos, err)
+	}
+	if err := a.State.Evolve(timeUS, e); err != nil {
+		return err
+	}
+	if err := a.after(e); err != nil {
+		return fmt.Errorf("book position %d: %w", pos, err)
+	}
+	return nil
+}
+
+func (a *Auditor) before(e *wire.Event) error {
+	c := e.GetCallCharged()
+	if c == nil {
+		return nil
+	}
+	a.Charges++
+	id, err := events.CallIDFrom(c.Call)
+	if err != nil {
+		return err
+	}
+	h, ok := a.State.Ledger.Hold(id)
+	if !ok {
+		return fmt.Errorf("the charge of call %s has no open hold", id)
+	}
+	again, err := ledger.Reprice(c, h)
+	if err != nil {
+		return fmt.Errorf("price call %s again: %w", id, err)
+	}
+	if !proto.Equal(c, again) {
+		return fmt.Errorf("the charge of call %s is not what its hold's terms give: recorded %s, computed %s",
+			id, brief(c), brief(again))
+	}
+	return nil
+}
+
+func brief(c *wire.CallCharged) string {
+	var b bytes.Buffer
+	for _, l := range c.Lines {
+		fmt.Fprintf(&b, "%s %s %s; ", l.Side, l.Account, money.Amount(l.GrossMicro))
+	}
+	return b.String()
+}
+
+func (a *Auditor) after(e *wire.Event) error {
+	switch b := e.Body.(type) {
+	case *wire.Event_HoldPlaced:
+		a.Holds++
+		return a.covered(b.HoldPlaced.Call)
+	case *wire.Event_HoldExtended:
+		return a.covered(b.HoldExtended.Call)
+	case *wire.Event_MoneyPosted:
+		a.Postings++
+		return a.posted(b.MoneyPosted)
+	}
+	return nil
+}
+
+// covered checks that a hold, placed or extended, left no payer overspent.
+func (a *Auditor) covered(call []byte) error {
+	id, err := events.CallIDFrom(call)
+	if err != nil {
+		return err
+	}
+	h, _ := a.State.Ledger.Hold(id)
+	for _, l := range h.Lines {
+		if l.Payer == "" || l.AmountMicro == 0 {
+			continue
+		}
+		if left := a.State.Ledger.Available(a.State.Catalog, l.Payer); left < 0 {
+			a.Overspent++
+			return fmt.Errorf("the hold of call %s leaves account %s with %s available", id, l.Payer, left)
+		}
+	}
+	return nil
+}
+
+func (a *Auditor) posted(m *wire.MoneyPosted) error {
+	if m.Kind != wire.PostingKind_POSTING_KIND_DEBIT && m.Kind != wire.PostingKind_POSTING_KIND_TRANSFER {
+		return nil
+	}
+	for _, p := range m.Postings {
+		if p.AmountMicro >= 0 || ledger.IsOwn(p.Account) {
+			continue
+		}
+		if left := a.State.Ledger.Available(a.State.Catalog, p.Account); left < 0 {
+			a.Overspent++
+			return fmt.Errorf("the debit leaves account %s with %s available", p.Account, left)
+		}
+	}
+	return nil
+}
+
+// Finish checks the whole state: the ledger sums to zero in every currency, and
+// the hash kept on the way is the hash of what is there.
+func (a *Auditor) Finish() error {
+	for c, sum := range a.State.Ledger.Sums() {
+		if sum != 0 {
+			return fmt.Errorf("the ledger sums to %s %s, not to zero", sum, c)
+		}
+	}
+	if kept, anew := a.State.Hash(), a.State.Rehash(); kept != anew {
+		return fmt.Errorf("the state's hash is %s, but its parts hash to %s", kept, anew)
+	}
+	return nil
+}

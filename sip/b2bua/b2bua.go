@@ -1,0 +1,190 @@
+// Package b2bua drives calls: a back-to-back user agent (RFC 7092) that takes a
+// customer's INVITE, asks the book for a hold, tries the route's vendors, joins
+// the two legs, and tells book and log what came of it.
+//
+// Every call has one goroutine, which runs what is posted to its inbox in order:
+// messages of both legs, timers, the book's answers. The decisions are those of
+// package call; this package only carries them out.
+package b2bua
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/sip/gate"
+)
+
+// Executor decides commands; the book does.
+type Executor interface {
+	Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error)
+}
+
+// Recorder takes events for the node's log of calls. It does not wait for them
+// to be stored.
+type Recorder interface {
+	Record(e *wire.Event)
+}
+
+// Config is what a Switch works with.
+type Config struct {
+	Node  string
+	Gate  *gate.Gate
+	World func() *routing.World
+	Book  Executor
+	Log   Recorder
+	Media *relay.Engine
+	// MaxCalls bounds the calls in progress; others get a 503.
+	MaxCalls int
+	// MediaTimeout ends answered calls of which neither side sent RTP for so
+	// long; 0 lets them be.
+	MediaTimeout time.Duration
+	Logger       *slog.Logger
+}
+
+// Switch is the node's calls in progress.
+type Switch struct {
+	config Config
+	start  time.Time // the zero of monotonic time
+	ctx    context.Context
+	stop   context.CancelFunc
+	work   sync.WaitGroup // calls, and what they still owe to the book
+
+	mu       sync.Mutex
+	calls    map[events.CallID]*session
+	dialogs  map[dialogKey]*dialogEntry
+	invites  map[string]struct{} // ingress INVITEs in progress, to know merged ones
+	inUse    map[string]int      // attempts in progress by terminator
+	draining bool
+}
+
+// New makes a Switch and registers it at the gate.
+func New(c Config) *Switch {
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Switch{
+		config: c, start: time.Now(), ctx: ctx, stop: stop,
+		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{},
+		invites: map[string]struct{}{}, inUse: map[string]int{},
+	}
+	c.Gate.On(sip.INVITE, s.onInvite)
+	c.Gate.On(sip.ACK, s.onAck)
+	c.Gate.On(sip.BYE, s.onBye)
+	c.Gate.On(sip.CANCEL, s.onStrayCancel)
+	c.Gate.On(sip.OPTIONS, s.onOptions)
+	for _, m := range []sip.RequestMethod{sip.UPDATE, sip.INFO, sip.REFER, sip.NOTIFY, sip.MESSAGE, sip.PRACK, sip.SUBSCRIBE} {
+		c.Gate.On(m, s.onOther)
+	}
+	return s
+}
+
+func (s *Switch) now() call.Now {
+	t := time.Now()
+	return call.Now{US: t.UnixMicro(), Mono: t.Sub(s.start)}
+}
+
+// Calls counts the calls in progress.
+func (s *Switch) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.calls)
+}
+
+// InUse counts the attempts in progress at a terminator.
+func (s *Switch) InUse(terminator string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.inUse[terminator]
+}
+
+// HangUp ends a call by an operator's wish.
+func (s *Switch) HangUp(id events.CallID) error {
+	s.mu.Lock()
+	c := s.calls[id]
+	s.mu.Unlock()
+	if c == nil {
+		return events.NotFound("call %s is not in progress on this node", id)
+	}
+	c.post(func(now call.Now) { c.do(c.machine.HangUp(now, call.CauseOperator)) })
+	return nil
+}
+
+// Serves tells whether a call is in progress here.
+func (s *Switch) Serves(id events.CallID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[id] != nil
+}
+
+// Drain refuses new calls from now on.
+func (s *Switch) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+}
+
+// Close refuses new calls, hangs up those in progress and waits, while ctx
+// allows, until the book has closed them.
+func (s *Switch) Close(ctx context.Context) error {
+	s.Drain()
+	for _, c := range s.sessions() {
+		c.post(func(now call.Now) { c.do(c.machine.HangUp(now, call.CauseDrained)) })
+	}
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		close(done)
+	}()
+	defer s.stop()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%d calls had not ended when the time was up; the next start closes them", s.Calls())
+	}
+}
+
+func (s *Switch) sessions() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*session, 0, len(s.calls))
+	for _, c := range s.calls {
+		out = append(out, c)
+	}
+	return out
+}
+
+// Sign is the node's sign of life: it lists the calls from which no RTP came for
+// ten seconds, and ends those that are silent for longer than allowed.
+func (s *Switch) Sign() *wire.SignOfLife {
+	const silence = 10 * time.Second
+	sign := &wire.SignOfLife{Node: s.config.Node}
+	for _, c := range s.sessions() {
+		sign.Calls++
+		quiet := c.silent()
+		if quiet > silence && len(sign.SilentCalls) < 2000 {
+			sign.SilentCalls = append(sign.SilentCalls, c.id[:])
+		}
+		if limit := s.config.MediaTimeout; limit > 0 && quiet > limit {
+			c.post(func(now call.Now) { c.do(c.machine.HangUp(now, call.CauseNoMedia)) })
+		}
+	}
+	return sign
+}
+
+func (s *Switch) newID() events.CallID {
+	var r [10]byte
+	if _, err := rand.Read(r[:]); err != nil {
+		panic("b2bua: no randomness: " + err.Error())
+	}
+	return events.NewCallID(time.Now(), r)
+}

@@ -1,0 +1,142 @@
+package b2bua
+
+import (
+	"context"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+const (
+	// holdWithin is how long a caller waits for the book before a 503.
+	holdWithin = 2 * time.Second
+	// askWithin bounds one question to the book, askAgain the wait between two.
+	askWithin = 3 * time.Second
+	askAgain  = 2 * time.Second
+
+	causeStale = "stale"
+)
+
+// command makes a command about the call; the words make its key.
+func (c *session) command(words ...string) *wire.Command {
+	key := events.KeyOf(append([]string{c.id.String()}, words...)...)
+	return &wire.Command{Key: key[:], Actor: "node:" + c.sw.config.Node, Node: c.sw.config.Node}
+}
+
+// hold asks the book to let the call through, and makes the machine; nil means
+// that it did.
+func (c *session) hold(world *routing.World, setup time.Duration) *refused {
+	cmd := c.command("hold")
+	cmd.DeadlineUs = time.Now().Add(holdWithin).UnixMicro()
+	place := &wire.PlaceHold{
+		Call: c.id[:], CatalogPosition: uint64(world.Position),
+		SetupMs: setup.Milliseconds(), MaxMs: c.longest(world).Milliseconds(),
+		Lines: []*wire.HoldLine{{Leg: 0, Payer: c.origin.Account, Originator: c.origin.Id, Sell: c.decision.Sell}},
+	}
+	for _, p := range c.plans {
+		place.Route = append(place.Route, p.Candidate)
+	}
+	cmd.Body = &wire.Command_PlaceHold{PlaceHold: place}
+	ctx, cancel := context.WithTimeout(c.sw.ctx, holdWithin)
+	defer cancel()
+	reply, err := c.sw.config.Book.Execute(ctx, cmd)
+	if err != nil {
+		return c.noHold(err)
+	}
+	c.money = true
+	paid := time.Duration(reply.GetHoldGranted().PaidMs) * time.Millisecond
+	c.machine = call.New(c.id, c.plans, paid, stopCodes(world))
+	return nil
+}
+
+// noHold turns the book's no into the caller's answer (402, 403, 404 or 503).
+func (c *session) noHold(err error) *refused {
+	switch code := events.CodeOf(err); code {
+	case events.CodeStale:
+		return &refused{503, "Service Unavailable", causeStale}
+	case events.CodeInsufficientFunds:
+		return &refused{402, "Payment Required", "no_money"}
+	case events.CodeLimit:
+		return &refused{503, "Limit Reached", "limit"}
+	case events.CodeForbidden:
+		return &refused{403, "Forbidden", "forbidden"}
+	case events.CodeUnavailable, events.CodeExpired:
+		// It may have been let through all the same: take it back.
+		c.settle("release after silence", c.releaseCommand("no answer"))
+		return &refused{503, "Service Unavailable", "book_unavailable"}
+	default:
+		c.log.Error("the book refused a hold that should be in order", "err", err)
+		return &refused{500, "Server Internal Error", "internal"}
+	}
+}
+
+// extend asks for more paid time. The answer is posted to the call.
+func (c *session) extend(paid time.Duration) {
+	answered, _ := c.machine.Answered()
+	cmd := c.command("extend", paid.String(), time.Now().String())
+	cmd.DeadlineUs = time.Now().Add(askWithin).UnixMicro()
+	cmd.Body = &wire.Command_ExtendHold{ExtendHold: &wire.ExtendHold{
+		Call: c.id[:], AnsweredAtUs: answered.US, PaidMs: paid.Milliseconds(),
+	}}
+	go func() {
+		ctx, cancel := context.WithTimeout(c.sw.ctx, askWithin)
+		defer cancel()
+		reply, err := c.sw.config.Book.Execute(ctx, cmd)
+		c.post(func(now call.Now) {
+			if err != nil {
+				c.do(c.machine.NotExtended(now))
+				return
+			}
+			total := time.Duration(reply.GetHoldGranted().PaidMs) * time.Millisecond
+			c.do(c.machine.Extended(now, total))
+		})
+	}()
+}
+
+func (c *session) charge(ch *wire.ChargeCall) {
+	cmd := c.command("charge")
+	cmd.Body = &wire.Command_ChargeCall{ChargeCall: ch}
+	c.settle("charge", cmd)
+}
+
+func (c *session) releaseCommand(reason string) *wire.Command {
+	cmd := c.command("release")
+	cmd.Body = &wire.Command_ReleaseHold{ReleaseHold: &wire.ReleaseHold{Call: c.id[:], Reason: reason}}
+	return cmd
+}
+
+func (c *session) release(reason string) {
+	if c.money {
+		c.settle("release", c.releaseCommand(reason))
+	}
+}
+
+// settle repeats a command until the book has answered it. What a shutdown cuts
+// short, the next start does.
+func (c *session) settle(what string, cmd *wire.Command) {
+	s := c.sw
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		for {
+			ctx, cancel := context.WithTimeout(s.ctx, askWithin)
+			_, err := s.config.Book.Execute(ctx, cmd)
+			cancel()
+			switch code := events.CodeOf(err); {
+			case err == nil:
+				return
+			case code != events.CodeUnavailable:
+				c.log.Error("the book refused to close a call", "what", what, "err", err)
+				return
+			}
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-time.After(askAgain):
+			}
+		}
+	}()
+}

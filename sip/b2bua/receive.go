@@ -1,0 +1,211 @@
+package b2bua
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/sdp"
+)
+
+const (
+	// retryAfter is what a refused caller is asked to wait, in seconds.
+	retryAfter = "2"
+	// defaultMax is the longest talk time where nobody set another.
+	defaultMax = 4 * time.Hour
+	// maxSetup bounds the time until the answer, over all attempts.
+	maxSetup = 5 * time.Minute
+)
+
+// onInvite takes a new call, or a re-INVITE of one in progress. It runs for as
+// long as the call does: the handler's goroutine is the call's.
+func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
+	if tag, ok := req.To().Params.Get("tag"); ok && tag != "" {
+		s.onReinvite(req, tx)
+		return
+	}
+	world := s.config.World()
+	source, err := netip.ParseAddrPort(req.Source())
+	if err != nil {
+		s.respond(req, tx, 400, "Bad Request")
+		return
+	}
+	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
+	dialled := strings.TrimPrefix(req.Recipient.User, "+")
+	origin, called := world.Identify(source, dialled)
+	if origin == nil {
+		s.respond(req, tx, 403, "Forbidden")
+		return
+	}
+	merge := mergeKey(req)
+	c, code, reason := s.admit(origin, merge)
+	if c == nil {
+		s.respond(req, tx, code, reason)
+		return
+	}
+	defer s.work.Done()
+	defer c.finish()
+	c.in = newIngress(c, req, tx, merge)
+	c.receive(world, source, called)
+	c.run()
+}
+
+// mergeKey is the same for an INVITE that comes twice by different ways
+// (RFC 3261, section 8.2.2.2).
+func mergeKey(req *sip.Request) string {
+	tag, _ := req.From().Params.Get("tag")
+	return req.CallID().Value() + "\x00" + tag + "\x00" + req.CSeq().Value()
+}
+
+// admit makes room for a call, or says why there is none.
+func (s *Switch) admit(o *wire.Originator, merge string) (*session, int, string) {
+	c := s.newSession(o)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, twice := s.invites[merge]; twice {
+		return nil, 482, "Loop Detected"
+	}
+	if s.draining || s.config.MaxCalls > 0 && len(s.calls) >= s.config.MaxCalls {
+		return nil, 503, "Service Unavailable"
+	}
+	s.invites[merge] = struct{}{}
+	s.calls[c.id] = c
+	s.work.Add(1)
+	return c, 0, ""
+}
+
+// receive records the call, finds its route and asks for its hold. When it
+// returns the machine is there: hunting, or over.
+func (c *session) receive(world *routing.World, source netip.AddrPort, called string) {
+	c.machine = call.New(c.id, nil, 0, nil)
+	c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_CallReceived{
+		CallReceived: c.in.received(c, source, called),
+	}}))
+	c.in.trying()
+	offer, refusal := c.in.offer(source.Addr())
+	if refusal != nil {
+		c.refuse(*refusal)
+		return
+	}
+	digits, ok := number.Normalise(called)
+	if !ok {
+		c.refuse(refused{484, "Address Incomplete", "bad_number"})
+		return
+	}
+	for range 3 {
+		if r := c.place(world, digits); r == nil {
+			break
+		} else if r.cause != causeStale {
+			c.refuse(*r)
+			return
+		}
+		world = c.sw.config.World()
+	}
+	if !c.money {
+		c.refuse(refused{503, "Service Unavailable", causeStale})
+		return
+	}
+	if r := c.openMedia(offer, source.Addr()); r != nil {
+		c.release("no media port")
+		c.refuse(*r)
+		return
+	}
+	c.do(c.machine.Start(c.sw.now()))
+}
+
+// refused is a call that ends before its first attempt.
+type refused struct {
+	code   int
+	reason string
+	cause  string
+}
+
+func (c *session) refuse(r refused) {
+	c.machine = call.New(c.id, nil, 0, nil)
+	effects := c.machine.Refuse(c.sw.now(), uint32(r.code), r.reason, r.cause)
+	c.do(effects)
+}
+
+// place routes the call and asks for its hold; nil means that it has one.
+func (c *session) place(world *routing.World, digits string) *refused {
+	d := world.Route(routing.Request{Originator: c.origin, Called: digits, Caller: c.in.caller, InUse: c.sw.InUse})
+	c.decision = d
+	switch d.Refused {
+	case "":
+	case routing.NoPrice, routing.NoRoute:
+		return &refused{404, "Not Found", string(d.Refused)}
+	default:
+		return &refused{503, "No Route Available", string(d.Refused)}
+	}
+	c.in.called = digits
+	c.plans = nil
+	setup := time.Duration(0)
+	for _, cand := range d.Candidates {
+		p := planOf(cand)
+		setup += p.Ring
+		c.plans = append(c.plans, p)
+	}
+	return c.hold(world, min(setup, maxSetup))
+}
+
+func planOf(c routing.Candidate) call.Plan {
+	p := call.Plan{
+		Company: c.Terminator.Company, PDD: call.DefaultPDD, Ring: call.DefaultRing,
+		Candidate: &wire.Candidate{
+			Terminator: c.Terminator.Id, VendorAccount: c.Terminator.Account, Route: c.Route.Id, Buy: c.Buy,
+		},
+	}
+	if ms := c.Terminator.PddTimeoutMs; ms > 0 {
+		p.PDD = time.Duration(ms) * time.Millisecond
+	}
+	if ms := c.Terminator.RingTimeoutMs; ms > 0 {
+		p.Ring = time.Duration(ms) * time.Millisecond
+	}
+	return p
+}
+
+// longest is the talk time that the call may have in all.
+func (c *session) longest(world *routing.World) time.Duration {
+	longest := defaultMax
+	if s := world.Catalog.Settings().MaxDurationS; s > 0 {
+		longest = time.Duration(s) * time.Second
+	}
+	if s := c.origin.MaxDurationS; s > 0 {
+		longest = min(longest, time.Duration(s)*time.Second)
+	}
+	return longest
+}
+
+// stopCodes are the SIP codes that end hunting.
+func stopCodes(world *routing.World) map[uint32]bool {
+	codes := world.Catalog.Settings().HuntStopCodes
+	if len(codes) == 0 {
+		return call.DefaultStop()
+	}
+	stop := map[uint32]bool{}
+	for _, c := range codes {
+		stop[c] = true
+	}
+	return stop
+}
+
+// offer reads the caller's session description.
+func (in *ingress) offer(netip.Addr) (*sdp.Session, *refused) {
+	if len(in.req.Body()) == 0 {
+		return nil, &refused{488, "Not Acceptable Here", "no_offer"}
+	}
+	offer, err := sdp.Parse(in.req.Body())
+	if err != nil {
+		return nil, &refused{400, "Bad Session Description", "bad_sdp"}
+	}
+	if _, _, ok := offer.Audio(); !ok {
+		return nil, &refused{488, "Not Acceptable Here", "no_audio"}
+	}
+	return offer, nil
+}

@@ -1,0 +1,208 @@
+package b2bua
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/relay"
+)
+
+// inboxLength bounds what waits for a call's goroutine.
+const inboxLength = 128
+
+// session is one call: its machine and all that the machine's effects act on.
+// Its fields belong to the call's goroutine, but for those that say otherwise.
+type session struct {
+	sw      *Switch
+	id      events.CallID
+	log     *slog.Logger
+	inbox   chan func(call.Now)
+	done    chan struct{}              // closed when the goroutine has ended
+	media   atomic.Pointer[relay.Call] // read by signs of life
+	talking atomic.Bool                // read by signs of life
+	ends    atomic.Int32               // transactions that the call must outlive
+	timers  map[call.Timer]*time.Timer
+
+	machine  *call.Machine
+	origin   *wire.Originator
+	plans    []call.Plan
+	decision routing.Decision
+	in       *ingress
+	legs     map[uint32]*egress
+	recorded int
+	money    bool // a hold was placed
+}
+
+func (s *Switch) newSession(o *wire.Originator) *session {
+	id := s.newID()
+	return &session{
+		sw: s, id: id, origin: o, log: s.config.Logger.With("call_id", id.String(), "peer", o.Id),
+		inbox: make(chan func(call.Now), inboxLength), done: make(chan struct{}),
+		timers: map[call.Timer]*time.Timer{}, legs: map[uint32]*egress{},
+	}
+}
+
+// post has fn run on the call's goroutine. Once the call has ended it does
+// nothing.
+func (c *session) post(fn func(call.Now)) {
+	select {
+	case c.inbox <- fn:
+	case <-c.done:
+	}
+}
+
+// postAsync posts from where waiting is not allowed.
+func (c *session) postAsync(fn func(call.Now)) {
+	select {
+	case c.inbox <- fn:
+	default:
+		go c.post(fn)
+	}
+}
+
+// run serves the inbox until the call is over and its transactions have ended.
+func (c *session) run() {
+	for !c.machine.Over() || c.ends.Load() > 0 {
+		fn := <-c.inbox
+		fn(c.sw.now())
+	}
+}
+
+// begin and end count a transaction that the call must outlive. end wakes the
+// goroutine up, so that it notices.
+func (c *session) begin() { c.ends.Add(1) }
+
+func (c *session) end() {
+	c.ends.Add(-1)
+	c.postAsync(func(call.Now) {})
+}
+
+// finish takes the call out of the switch.
+func (c *session) finish() {
+	for _, t := range c.timers {
+		t.Stop()
+	}
+	if m := c.media.Load(); m != nil {
+		m.Close()
+	}
+	s := c.sw
+	s.mu.Lock()
+	delete(s.calls, c.id)
+	delete(s.invites, c.in.mergeKey)
+	s.mu.Unlock()
+	c.in.dialog.forget(s)
+	for _, l := range c.legs {
+		l.dialog.forget(s)
+	}
+	close(c.done)
+}
+
+// silent is how long no RTP has come from either side of an answered call.
+func (c *session) silent() time.Duration {
+	m := c.media.Load()
+	if m == nil || !c.talking.Load() {
+		return 0
+	}
+	return min(m.Silent(relay.A), m.Silent(relay.B))
+}
+
+// do carries out effects in order.
+func (c *session) do(effects []call.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case call.SendInvite:
+			c.invite(e)
+		case call.SendCancel:
+			c.legs[e.Leg].cancel()
+		case call.SendBye:
+			c.bye(e)
+		case call.Provisional:
+			c.in.provisional(int(e.Code))
+		case call.AnswerCaller:
+			c.talking.Store(true)
+			c.in.answer()
+		case call.RejectCaller:
+			c.in.reject(int(e.Code), e.Reason, e.Q850)
+		case call.Set:
+			c.set(e)
+		case call.Clear:
+			c.clear(e.Timer)
+		case call.Extend:
+			c.extend(e.Paid)
+		case call.Charge:
+			c.charge(e.Call)
+		case call.Release:
+			c.release(e.Reason)
+		case call.Record:
+			c.record(e.Event)
+		default:
+			panic(fmt.Sprintf("b2bua: unknown effect %T", e))
+		}
+	}
+}
+
+func (c *session) set(e call.Set) {
+	c.clear(e.Timer)
+	var t *time.Timer
+	t = time.AfterFunc(e.After, func() {
+		c.post(func(now call.Now) {
+			if c.timers[e.Timer] == t { // not cleared or set anew meanwhile
+				delete(c.timers, e.Timer)
+				c.do(c.machine.Expired(now, e.Timer))
+			}
+		})
+	})
+	c.timers[e.Timer] = t
+}
+
+func (c *session) clear(name call.Timer) {
+	if t := c.timers[name]; t != nil {
+		t.Stop()
+		delete(c.timers, name)
+	}
+}
+
+func (c *session) bye(e call.SendBye) {
+	if e.Leg == 0 {
+		c.in.bye(e)
+		return
+	}
+	c.legs[e.Leg].bye(e)
+}
+
+// record completes an event with what the machine does not know, and hands it
+// to the log.
+func (c *session) record(e *wire.Event) {
+	c.recorded++
+	e.Id = events.EventID(c.id[:], c.recorded)
+	e.Actor = "node:" + c.sw.config.Node
+	switch b := e.Body.(type) {
+	case *wire.Event_LegAnswered:
+		c.describe(b.LegAnswered)
+	case *wire.Event_LegEnded:
+		b.LegEnded.Media = c.quality(b.LegEnded.Leg)
+		c.legEnded(b.LegEnded.Leg)
+	}
+	c.sw.config.Log.Record(e)
+}
+
+// legEnded frees an attempt's place at its terminator.
+func (c *session) legEnded(leg uint32) {
+	l := c.legs[leg]
+	if l == nil || l.counted {
+		return
+	}
+	l.counted = true
+	c.sw.mu.Lock()
+	defer c.sw.mu.Unlock()
+	id := l.plan.Candidate.Terminator
+	if c.sw.inUse[id]--; c.sw.inUse[id] <= 0 {
+		delete(c.sw.inUse, id)
+	}
+}
