@@ -1,11 +1,12 @@
 package model
 
 import (
-	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // maxPlaces is the most fraction digits that a Decimal has: rates need nine.
@@ -31,7 +32,7 @@ func Ratio(a, b int64) Decimal { return Decimal{Units: (a*10000 + b/2) / b, Plac
 
 // ParseDecimal reads an optional minus, digits, and at most nine fraction digits.
 func ParseDecimal(s string) (Decimal, error) {
-	refuse := fmt.Errorf("%.40q is not a decimal number like \"12.34\": digits, at most %d after the point, no exponent", s, maxPlaces)
+	refuse := events.Invalid("%.40q is not a decimal number like \"12.34\": digits, at most %d after the point, no exponent", s, maxPlaces)
 	digits, negative := strings.CutPrefix(s, "-")
 	whole, fraction, pointed := strings.Cut(digits, ".")
 	if whole == "" || pointed && fraction == "" || len(fraction) > maxPlaces || len(whole)+len(fraction) > 30 {
@@ -44,7 +45,7 @@ func ParseDecimal(s string) (Decimal, error) {
 		}
 		d := int64(c - '0')
 		if n > (math.MaxInt64-d)/10 {
-			return Decimal{}, fmt.Errorf("%.40q is too large", s)
+			return Decimal{}, events.Invalid("%.40q is too large", s)
 		}
 		n = n*10 + d
 	}
@@ -60,13 +61,13 @@ func (d Decimal) Scaled(places uint8) (int64, error) {
 	n := d.Units
 	for at := d.Places; at < places; at++ {
 		if n > math.MaxInt64/10 || n < math.MinInt64/10 {
-			return 0, fmt.Errorf("%s is too large", d)
+			return 0, events.Invalid("%s is too large", d)
 		}
 		n *= 10
 	}
 	for at := d.Places; at > places; at-- {
 		if n%10 != 0 {
-			return 0, fmt.Errorf("%s has more than %d places", d, places)
+			return 0, events.Invalid("%s has more than %d places", d, places)
 		}
 		n /= 10
 	}
@@ -99,7 +100,7 @@ func (d Decimal) MarshalGQL(w io.Writer) { writeQuoted(w, d.String()) }
 func (d *Decimal) UnmarshalGQL(v any) error {
 	s, ok := v.(string)
 	if !ok {
-		return fmt.Errorf("a Decimal is a string such as \"12.34\", not a JSON number")
+		return events.Invalid("a Decimal is a string such as \"12.34\", not a JSON number")
 	}
 	parsed, err := ParseDecimal(s)
 	if err != nil {

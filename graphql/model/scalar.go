@@ -2,7 +2,6 @@ package model
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -25,11 +24,11 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 func UnmarshalDateTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {
-		return time.Time{}, fmt.Errorf("a DateTime is a string such as \"2026-01-31T12:00:00Z\"")
+		return time.Time{}, events.Invalid("a DateTime is a string such as \"2026-01-31T12:00:00Z\"")
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%.40q is not an RFC 3339 instant such as \"2026-01-31T12:00:00Z\"", s)
+		return time.Time{}, events.Invalid("%.40q is not an RFC 3339 instant such as \"2026-01-31T12:00:00Z\"", s)
 	}
 	return t.UTC().Truncate(time.Microsecond), nil
 }
@@ -43,14 +42,14 @@ func MarshalDuration(d time.Duration) graphql.Marshaler {
 func UnmarshalDuration(v any) (time.Duration, error) {
 	var d Decimal
 	if err := d.UnmarshalGQL(v); err != nil {
-		return 0, fmt.Errorf("a Duration is a string of seconds: %w", err)
+		return 0, events.Invalid("a Duration is a string of seconds: %v", err)
 	}
 	ms, err := d.Scaled(3)
 	if err != nil {
 		return 0, err
 	}
 	if ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
-		return 0, fmt.Errorf("%s seconds are negative or too long", d)
+		return 0, events.Invalid("%s seconds are negative or too long", d)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }
@@ -64,11 +63,11 @@ func MarshalPosition(p events.Position) graphql.Marshaler {
 func UnmarshalPosition(v any) (events.Position, error) {
 	s, ok := v.(string)
 	if !ok {
-		return 0, fmt.Errorf("a Position is a string such as \"42\"")
+		return 0, events.Invalid("a Position is a string such as \"42\"")
 	}
 	n, err := strconv.ParseUint(s, 10, 63)
 	if err != nil {
-		return 0, fmt.Errorf("%.40q is not a position", s)
+		return 0, events.Invalid("%.40q is not a position", s)
 	}
 	return events.Position(n), nil
 }
@@ -80,11 +79,11 @@ func MarshalCurrencyCode(s string) graphql.Marshaler { return graphql.MarshalStr
 func UnmarshalCurrencyCode(v any) (string, error) {
 	s, ok := v.(string)
 	if !ok || len(s) != 3 {
-		return "", fmt.Errorf("a CurrencyCode is three capital letters such as \"USD\"")
+		return "", events.Invalid("a CurrencyCode is three capital letters such as \"USD\"")
 	}
 	for _, c := range []byte(s) {
 		if c < 'A' || c > 'Z' {
-			return "", fmt.Errorf("a CurrencyCode is three capital letters such as \"USD\"")
+			return "", events.Invalid("a CurrencyCode is three capital letters such as \"USD\"")
 		}
 	}
 	return s, nil
@@ -101,7 +100,7 @@ func MarshalInt(n int) graphql.Marshaler {
 func UnmarshalInt(v any) (int, error) {
 	n, err := wholeNumber(v)
 	if err != nil || n < math.MinInt32 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("an Int is a whole number of at most 32 bits")
+		return 0, events.Invalid("an Int is a whole number of at most 32 bits")
 	}
 	return int(n), nil
 }
@@ -115,5 +114,5 @@ func wholeNumber(v any) (int64, error) {
 	case json.Number:
 		return v.Int64()
 	}
-	return 0, fmt.Errorf("not a number")
+	return 0, events.Invalid("not a number")
 }

@@ -28,16 +28,14 @@ func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		var domain *events.Error
 		var parsed *gqlerror.Error
 		switch {
-		case errors.Is(err, ErrSignIn):
-			code, message = "UNAUTHENTICATED", err.Error()
+		case errors.Is(err, ErrSignIn), hidden(ctx, shown):
+			code, message = "UNAUTHENTICATED", ErrSignIn.Error()
 		case errors.As(err, &domain) && domain.Code != events.CodeInternal:
 			code, message = strings.ToUpper(string(domain.Code)), domain.Error()
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 			code, message = "UNAVAILABLE", "the answer took too long"
 		case errors.As(err, &parsed) && errors.Unwrap(parsed) == nil:
 			return shown // a mistake in the query itself
-		case isInput(err, shown):
-			code, message = "INVALID", shown.Message
 		default:
 			log.ErrorContext(ctx, "graphql: field failed", "path", shown.Path.String(), "err", err)
 			code, message = "INTERNAL", "internal error"
@@ -51,13 +49,8 @@ func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 	}
 }
 
-// isInput says whether a scalar refused its text: gqlgen wraps those in an error
-// that knows the argument's place.
-func isInput(err error, shown *gqlerror.Error) bool {
-	var parsed *gqlerror.Error
-	if !errors.As(err, &parsed) || shown == nil {
-		return false
-	}
-	var at interface{ IsInput() bool }
-	return errors.As(err, &at) && at.IsInput()
+// hidden says whether an error stands for the schema, which strangers do not see.
+func hidden(ctx context.Context, shown *gqlerror.Error) bool {
+	return graphql.HasOperationContext(ctx) && graphql.GetOperationContext(ctx).DisableIntrospection &&
+		strings.HasPrefix(shown.Path.String(), "__")
 }

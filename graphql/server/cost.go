@@ -56,7 +56,7 @@ func setCosts(c *gen.ComplexityRoot) {
 // showCost tells every answer's cost in its extensions.
 func showCost(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
-	if response == nil || graphql.GetOperationContext(ctx) == nil {
+	if response == nil || !graphql.HasOperationContext(ctx) {
 		return response
 	}
 	if stats := extension.GetComplexityStats(ctx); stats != nil {

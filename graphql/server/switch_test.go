@@ -1,0 +1,238 @@
+package server_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/events/state"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/projections/history"
+)
+
+// fakeSwitch is a switch in memory: the real book's rules and the real history,
+// without journals, cluster and SIP.
+type fakeSwitch struct {
+	t       *testing.T
+	mu      sync.Mutex
+	state   *state.State
+	history *history.Store
+	blobs   map[[32]byte][]byte
+	log     uint64
+	live    []resolve.LiveCall
+	traffic resolve.Traffic
+	hungUp  []events.CallID
+	now     func() time.Time
+	serial  uint32
+}
+
+func newSwitch(t *testing.T, now func() time.Time) *fakeSwitch {
+	t.Helper()
+	store, err := history.Open(t.TempDir(), history.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &fakeSwitch{t: t, state: state.New(), history: store, blobs: map[[32]byte][]byte{}, now: now}
+}
+
+func (s *fakeSwitch) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
+	return s.executeAt(ctx, s.now(), cmd)
+}
+
+func (s *fakeSwitch) executeAt(ctx context.Context, at time.Time, cmd *wire.Command) (*wire.Reply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	us := max(at.UnixMicro(), s.state.TimeUS+1)
+	decided, reply := s.state.Decide(us, nil, cmd)
+	for _, e := range decided {
+		if err := s.state.Evolve(us, e); err != nil {
+			return nil, err
+		}
+		err := s.history.Apply(ctx, []history.Recorded{{
+			Journal: "book", Sequence: uint64(s.state.Position), Position: uint64(s.state.Position), TimeUS: us, Event: e,
+		}}, nil)
+		if err != nil {
+			return nil, err
+		}
+	}
+	reply.Position = uint64(s.state.Position)
+	return reply, events.FromRefusal(reply.Error)
+}
+
+// observe records events in a log.
+func (s *fakeSwitch) observe(journal string, at time.Time, e *wire.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log++
+	e.Schema, e.EffectiveAtUs = 1, at.UnixMicro()
+	e.Id = events.EventID([]byte(journal), int(s.log))
+	err := s.history.Apply(context.Background(), []history.Recorded{{
+		Journal: journal, Sequence: s.log, Position: s.log, TimeUS: at.UnixMicro(), Event: e,
+	}}, nil)
+	if err != nil {
+		s.t.Error(err)
+	}
+}
+
+func (s *fakeSwitch) Catalog() *catalog.State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Catalog
+}
+
+func (s *fakeSwitch) Ledger(account string) ledger.Account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Ledger.Balance(account)
+}
+
+func (s *fakeSwitch) LedgerSums() map[money.Currency]money.Amount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Ledger.Sums()
+}
+
+func (s *fakeSwitch) AsOf() (events.Position, time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Position, 3 * time.Millisecond
+}
+
+func (s *fakeSwitch) Await(_ context.Context, p events.Position) error {
+	if at, _ := s.AsOf(); at < p {
+		return events.Refuse(events.CodeUnavailable, "this node has read to position %d, not yet to %d", at, p)
+	}
+	return nil
+}
+
+func (s *fakeSwitch) DeckRows(_ context.Context, v *wire.DeckVersion) ([]rating.Row, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok := s.blobs[[32]byte(v.Digest)]
+	if !ok {
+		return nil, fmt.Errorf("no blob %s", hex.EncodeToString(v.Digest))
+	}
+	return rating.ParseCSV(data)
+}
+
+func (s *fakeSwitch) StoreBlob(_ context.Context, digest [32]byte, data []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blobs[digest] = data
+	return nil
+}
+
+func (s *fakeSwitch) ApplyWorld(_ context.Context, edit resolve.WorldEdit) (resolve.WorldChange, error) {
+	before := catalog.EntityOf(s.Catalog().Originator("acme-1"))
+	after := catalog.EntityOf(&wire.Originator{Id: "acme-1", Company: "acme", Channels: 7})
+	if edit.YAML == "bad" {
+		return resolve.WorldChange{}, events.Invalid("line 1: unknown field").At("input.yaml")
+	}
+	return resolve.WorldChange{Differences: []resolve.Difference{
+		{Ref: catalog.RefOf(before), Before: before, After: after},
+		{Ref: catalog.Ref{Kind: catalog.KindRoutePlan, ID: "new"}, After: catalog.EntityOf(&wire.RoutePlan{Id: "new"})},
+	}}, nil
+}
+
+func (s *fakeSwitch) LiveCalls() []resolve.LiveCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live
+}
+
+func (s *fakeSwitch) Traffic() resolve.Traffic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.traffic
+}
+
+func (s *fakeSwitch) HangUp(_ context.Context, call events.CallID, _, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, c := range s.live {
+		if c.Call == call {
+			s.live = append(s.live[:i:i], s.live[i+1:]...)
+			s.hungUp = append(s.hungUp, call)
+			return nil
+		}
+	}
+	return events.NotFound("call %s does not run", call)
+}
+
+// put stores entities, all at once.
+func (s *fakeSwitch) put(at time.Time, note string, entities ...any) {
+	s.t.Helper()
+	set := &wire.ChangeCatalog{Note: note}
+	for _, m := range entities {
+		set.Changes = append(set.Changes, &wire.ExpectedChange{Change: &wire.Change{Entity: catalog.EntityOf(m)}})
+	}
+	s.must(at, &wire.Command{Actor: "user:root", Body: &wire.Command_ChangeCatalog{ChangeCatalog: set}})
+}
+
+// must executes a command with a key of its own.
+func (s *fakeSwitch) must(at time.Time, cmd *wire.Command) *wire.Reply {
+	s.t.Helper()
+	s.serial++
+	key := events.KeyOf("test", fmt.Sprint(s.serial))
+	cmd.Key, cmd.Node = key[:], "n1"
+	if cmd.Actor == "" {
+		cmd.Actor = "node:n1"
+	}
+	reply, err := s.executeAt(context.Background(), at, cmd)
+	if err != nil {
+		s.t.Fatalf("%v: %v", cmd, err)
+	}
+	return reply
+}
+
+// deck gives a deck its first version.
+func (s *fakeSwitch) deck(at time.Time, d *wire.Deck, csv string) {
+	s.t.Helper()
+	rows, err := rating.ParseCSV([]byte(csv))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	data := rating.Canonical(rows)
+	digest := sha256.Sum256(data)
+	s.blobs[digest] = data
+	s.put(at, "deck "+d.Id, d, &wire.DeckVersion{
+		Id: catalog.VersionID(d.Id, 1), Deck: d.Id, Number: 1, Digest: digest[:], Rows: uint32(len(rows)),
+		EffectiveFromUs: at.UnixMicro(), Source: d.Id + ".csv",
+	})
+}
+
+// world compiles the routes as they are now.
+func (s *fakeSwitch) world() *routing.World {
+	s.t.Helper()
+	cat := s.Catalog()
+	tables := map[string]*rating.Table{}
+	for _, it := range cat.List(catalog.KindDeck) {
+		d := it.Entity.GetDeck()
+		v := cat.VersionAt(d.Id, s.now().UnixMicro())
+		if v == nil {
+			continue
+		}
+		rows, err := s.DeckRows(context.Background(), v)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		tables[d.Id] = rating.NewTable(d, v, rows)
+	}
+	return routing.Compile(cat, tables)
+}
