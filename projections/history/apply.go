@@ -18,21 +18,59 @@ import (
 func (s *Store) Apply(ctx context.Context, batch []Recorded, checkpoints map[string][]byte) error {
 	s.write.Lock()
 	defer s.write.Unlock()
-	byDay, err := s.split(batch)
-	if err != nil {
-		return fmt.Errorf("apply history: %w", err)
-	}
-	for _, day := range slices.Sorted(maps.Keys(byDay)) {
-		if err := s.applyDay(ctx, day, byDay[day]); err != nil {
+	days := s.daysOf(batch)
+	for _, day := range days {
+		if err := s.unsettle(ctx, day); err != nil {
 			return fmt.Errorf("apply history of %s: %w", day, err)
 		}
 	}
-	err = s.book.transaction(ctx, func() error { return s.applyBook(ctx, batch, checkpoints) })
+	// The day files are written beside the transaction of book.db, which waits
+	// for them before it commits: the checkpoint is in it.
+	written := make(chan error, 1)
+	go func() { written <- s.applyDays(ctx, batch) }()
+	joined := false
+	err := s.book.transaction(ctx, func() error {
+		err := s.applyBook(ctx, batch, checkpoints)
+		joined = true
+		return errors.Join(err, <-written)
+	})
+	if !joined {
+		err = errors.Join(err, <-written)
+	}
 	if err != nil {
 		return fmt.Errorf("apply history: %w", err)
 	}
 	if err := s.settleOld(ctx); err != nil {
 		return fmt.Errorf("settle history: %w", err)
+	}
+	return nil
+}
+
+// daysOf returns the days whose files a batch may change.
+func (s *Store) daysOf(batch []Recorded) []Day {
+	var days []Day
+	for _, recorded := range batch {
+		id, ok := callIDFrom(callOf(recorded.Event))
+		if !ok {
+			continue
+		}
+		if day := id.Day(); day >= s.floor && !slices.Contains(days, day) {
+			days = append(days, day)
+		}
+	}
+	return days
+}
+
+// applyDays commits a batch's calls, day by day.
+func (s *Store) applyDays(ctx context.Context, batch []Recorded) error {
+	byDay, err := s.split(batch)
+	if err != nil {
+		return err
+	}
+	for _, day := range slices.Sorted(maps.Keys(byDay)) {
+		if err := s.applyDay(ctx, day, byDay[day]); err != nil {
+			return fmt.Errorf("day %s: %w", day, err)
+		}
 	}
 	return nil
 }
@@ -83,9 +121,6 @@ func (s *Store) split(batch []Recorded) (map[Day]*dayBatch, error) {
 
 // applyDay commits a batch's calls of one day.
 func (s *Store) applyDay(ctx context.Context, day Day, batch *dayBatch) (err error) {
-	if err := s.unsettle(ctx, day); err != nil {
-		return err
-	}
 	f, err := s.days.change(ctx, day)
 	if err != nil {
 		return err

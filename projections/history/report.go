@@ -41,7 +41,8 @@ type ReportQuery struct {
 	// Direction is Ingress (calls of customers, also if empty) or Egress (attempts at vendors).
 	Direction Direction
 	// The others choose rows as in Filter; on ingress rows the terminator is the
-	// one that answered.
+	// one that answered. A company sees its own sums without our cost and margin,
+	// and cannot ask for the other side of its calls.
 	Company    string
 	Account    string
 	Originator string
@@ -114,6 +115,9 @@ func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) 
 			&r.BuyMicro, &r.MarginMicro)
 		if err != nil {
 			return err
+		}
+		if q.Company != "" && q.Direction != Egress {
+			r.BuyMicro, r.MarginMicro = 0, 0
 		}
 		sums[r.key()] = r.plus(sums[r.key()])
 		return nil
@@ -210,6 +214,9 @@ func (q ReportQuery) sql() (string, []any, error) {
 	if direction != Ingress && direction != Egress {
 		return "", nil, fmt.Errorf("direction %q: %w", q.Direction, ErrInvalid)
 	}
+	if q.Company != "" && q.otherSide(direction) {
+		return "", nil, fmt.Errorf("a company's report by the other side: %w", ErrInvalid)
+	}
 	order := []Group{ByHour, ByDay, ByCompany, ByAccount, ByOriginator, ByTerminator, ByPrefix, ByDestination}
 	columns := map[Group]string{ByHour: "hour_us"}
 	var fields, keys []string
@@ -242,6 +249,15 @@ func (q ReportQuery) sql() (string, []any, error) {
  sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM rollups` + c.where() +
 		"%s GROUP BY " + strings.Join(append(keys, "currency"), ", ")
 	return text, c.args, nil
+}
+
+// otherSide says that the question tells vendors from customers' calls, or
+// customers from calls to a vendor.
+func (q ReportQuery) otherSide(direction Direction) bool {
+	if direction == Ingress {
+		return q.Terminator != "" || slices.Contains(q.GroupBy, ByTerminator)
+	}
+	return q.Originator != "" || slices.Contains(q.GroupBy, ByOriginator)
 }
 
 // key is the row without its sums.

@@ -30,7 +30,7 @@ func dsn(path string, pragmas ...string) string {
 // it returns: WAL with synchronous=FULL.
 func openWriter(ctx context.Context, path, schemaText string) (*writer, error) {
 	connector, err := sqlite.NewConnector(dsn(path,
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)",
+		"busy_timeout(10000)", "page_size(8192)", "journal_mode(WAL)", "synchronous(FULL)",
 		"wal_autocheckpoint(4000)", "cache_size(-32000)", "temp_store(MEMORY)"))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)

@@ -98,6 +98,9 @@ CREATE TABLE IF NOT EXISTS cdrs (
 
 CREATE INDEX IF NOT EXISTS cdrs_account ON cdrs (account, call, leg);
 CREATE INDEX IF NOT EXISTS cdrs_company ON cdrs (company, call, leg);
+CREATE INDEX IF NOT EXISTS cdrs_originator ON cdrs (originator, call, leg);
+CREATE INDEX IF NOT EXISTS cdrs_terminator ON cdrs (terminator, call, leg) WHERE terminator > '';
+CREATE INDEX IF NOT EXISTS cdrs_called ON cdrs (called, call, leg);
 CREATE INDEX IF NOT EXISTS cdrs_pending ON cdrs (call, leg) WHERE state = 'pending';
 
 -- rollups are hourly sums of the rows that are complete. Ingress rows count

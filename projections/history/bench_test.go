@@ -1,0 +1,100 @@
+package history
+
+import (
+	"context"
+	"testing"
+)
+
+// benchCalls makes n answered calls a second apart, of 100 accounts, 20 vendors
+// and 50 prefixes.
+func benchCalls(n int) *world {
+	w := newWorld()
+	w.accounts, w.terminators, w.prefixes = 100, 20, 50
+	for i := range n {
+		p := answeredPlan(noonUS-12*hourUS+int64(i)*10_000, i%w.accounts)
+		p.attempts = 1 + i%7/6
+		w.call(p)
+	}
+	return w
+}
+
+// both has the book's and the log's events of a world's calls side by side.
+func (w *world) both() []Recorded {
+	merged := make([]Recorded, 0, len(w.book)+len(w.log))
+	b, l := 0, 0
+	for b < len(w.book) || l < len(w.log) {
+		if l < len(w.log) && (b == len(w.book) || l*len(w.book) <= b*len(w.log)) {
+			merged = append(merged, w.log[l])
+			l++
+		} else {
+			merged = append(merged, w.book[b])
+			b++
+		}
+	}
+	return merged
+}
+
+// BenchmarkApply reports CDR rows and events made durable in a second. In
+// "rows" a batch has whole calls, about 1000 CDRs; in "events" 1000 events.
+func BenchmarkApply(b *testing.B) {
+	for _, bench := range []struct {
+		name  string
+		batch int
+	}{{"rows", 4700}, {"events", 1000}} {
+		b.Run(bench.name, func(b *testing.B) {
+			events := benchCalls(12000).both()
+			rows, applied := int64(0), 0
+			for b.Loop() {
+				b.StopTimer()
+				s, err := Open(b.TempDir(), Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				for rest := events; len(rest) > 0; {
+					n := min(bench.batch, len(rest))
+					apply(b, s, rest[:n])
+					rest = rest[n:]
+				}
+				b.StopTimer()
+				totals, err := s.Totals(context.Background())
+				if err != nil || totals.Pending != 0 {
+					b.Fatal(totals, err)
+				}
+				rows += totals.CDRs
+				applied += len(events)
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+			b.ReportMetric(float64(applied)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkPage reads a page of 50 out of 20,000 CDRs.
+func BenchmarkPage(b *testing.B) {
+	s := openTest(b, b.TempDir(), Options{})
+	events := benchCalls(10000).both()
+	for len(events) > 0 {
+		n := min(2000, len(events))
+		apply(b, s, events[:n])
+		events = events[n:]
+	}
+	for name, filter := range map[string]Filter{
+		"all": {}, "account": {Account: "acc-7"}, "company": {Company: "co-7"},
+		"called": {Called: "49300000"}, "terminator": {Terminator: "term-1"},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				page, err := s.CDRs(context.Background(), filter, Page{})
+				if err != nil || len(page.Rows) != 50 {
+					b.Fatal(len(page.Rows), err)
+				}
+			}
+		})
+	}
+}
