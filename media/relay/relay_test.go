@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -10,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/rtp"
 	"go.uber.org/goleak"
 )
 
@@ -40,83 +38,6 @@ func open(t testing.TB, c Config) *Engine {
 	return e
 }
 
-// phone is a far end: an RTP and an RTCP socket.
-type phone struct {
-	t           testing.TB
-	media, ctrl *net.UDPConn
-	seq         uint16
-}
-
-func newPhone(t testing.TB) *phone {
-	p := &phone{t: t, seq: 100}
-	for _, c := range []**net.UDPConn{&p.media, &p.ctrl} {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		*c = conn
-	}
-	return p
-}
-
-func addrOf(c *net.UDPConn) netip.AddrPort {
-	a := c.LocalAddr().(*net.UDPAddr).AddrPort()
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
-
-func (p *phone) remote() Remote {
-	return Remote{
-		Addr: addrOf(p.media), RTCPAddr: addrOf(p.ctrl),
-		PayloadTypes: []PayloadType{{Number: 8}, {Number: 101, Codec: "telephone-event", ClockRate: 8000}},
-	}
-}
-
-// packet is the next G.711 packet of 20 ms.
-func (p *phone) packet(payloadType uint8) []byte {
-	p.seq++
-	packet := rtp.Packet{
-		Header:  rtp.Header{Version: 2, PayloadType: payloadType, SequenceNumber: p.seq, Timestamp: 160 * uint32(p.seq), SSRC: 7},
-		Payload: make([]byte, 160),
-	}
-	raw, err := packet.Marshal()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return raw
-}
-
-func (p *phone) say(to netip.AddrPort) { p.send(p.media, p.packet(8), to) }
-
-func (p *phone) send(c *net.UDPConn, packet []byte, to netip.AddrPort) {
-	p.t.Helper()
-	if _, err := c.WriteToUDPAddrPort(packet, to); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// hear waits for a packet and returns its source.
-func (p *phone) hear(c *net.UDPConn) ([]byte, netip.AddrPort) {
-	p.t.Helper()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
-	buffer := make([]byte, 3000)
-	n, from, err := c.ReadFromUDPAddrPort(buffer)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-}
-
-// eventually waits for what a worker does.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func newCall(t testing.TB, e *Engine, a, b *phone) *Call {
 	t.Helper()
 	c, err := e.NewCall("call-1")
@@ -134,8 +55,6 @@ func newCall(t testing.TB, e *Engine, a, b *phone) *Call {
 	return c
 }
 
-func above1(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()+1) }
-
 func TestBothDirectionsAndRTCP(t *testing.T) {
 	each(t, func(t *testing.T, e *Engine) {
 		a, b := newPhone(t), newPhone(t)
@@ -152,11 +71,11 @@ func TestBothDirectionsAndRTCP(t *testing.T) {
 		if _, from := a.hear(a.media); from != c.Local(A) {
 			t.Fatalf("from %v", from)
 		}
-		a.send(a.ctrl, senderReportOf(0xabcd), above1(c.Local(A)))
-		if _, from := b.hear(b.ctrl); from != above1(c.Local(B)) {
+		a.send(a.ctrl, senderReportOf(0xabcd), above(c.Local(A)))
+		if _, from := b.hear(b.ctrl); from != above(c.Local(B)) {
 			t.Fatalf("RTCP from %v", from)
 		}
-		b.send(b.ctrl, receiverReportOf(0xabcd), above1(c.Local(B)))
+		b.send(b.ctrl, receiverReportOf(0xabcd), above(c.Local(B)))
 		a.hear(a.ctrl)
 		statsA, statsB := c.Close()
 		if statsA.Packets != 3 || statsA.SentPackets != 1 || statsA.Bytes != 3*172 || statsA.Lost != 0 || statsA.MOS < 400 {
@@ -174,26 +93,12 @@ func TestBothDirectionsAndRTCP(t *testing.T) {
 	})
 }
 
-func senderReportOf(middle uint32) []byte {
-	b := make([]byte, 28)
-	b[0], b[1], b[3] = 0x80, senderReport, 6
-	binary.BigEndian.PutUint32(b[10:], middle)
-	return b
-}
-
-func receiverReportOf(last uint32) []byte {
-	b := make([]byte, 32)
-	b[0], b[1], b[3] = 0x81, receiverReport, 7
-	binary.BigEndian.PutUint32(b[24:], last)
-	return b
-}
-
 func TestThirdAddressIsDropped(t *testing.T) {
 	each(t, func(t *testing.T, e *Engine) {
 		a, b, thief := newPhone(t), newPhone(t), newPhone(t)
 		c := newCall(t, e, a, b)
 		thief.say(c.Local(A))
-		thief.send(thief.ctrl, senderReportOf(1), above1(c.Local(A)))
+		thief.send(thief.ctrl, senderReportOf(1), above(c.Local(A)))
 		a.send(a.media, []byte("not RTP at all"), c.Local(A))
 		eventually(t, "drops", func() bool { return c.Stats(A).Dropped.Total() == 3 })
 		if s := c.Stats(A); s.Packets != 0 || s.Dropped[DropSource] != 2 || s.Dropped[DropMalformed] != 1 {
@@ -222,9 +127,9 @@ func TestLatchLearnsOnce(t *testing.T) {
 		eventually(t, "drop", func() bool { return c.Stats(A).Dropped[DropSource] == 2 })
 		b.say(c.Local(B))
 		a.hear(a.media)
-		a.send(a.ctrl, receiverReportOf(9), above1(c.Local(A)))
+		a.send(a.ctrl, receiverReportOf(9), above(c.Local(A)))
 		b.hear(b.ctrl)
-		b.send(b.ctrl, receiverReportOf(9), above1(c.Local(B)))
+		b.send(b.ctrl, receiverReportOf(9), above(c.Local(B)))
 		a.hear(a.ctrl)
 		if err := c.SetRemote(A, nat); err != nil { // a session refresh keeps what was learnt
 			t.Fatal(err)
@@ -341,7 +246,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestRemoteRefusals(t *testing.T) {
 	e := open(t, Config{PortMin: 20000, PortMax: 20999})
 	c, other := newCall(t, e, nil, nil), newCall(t, e, nil, nil)
-	for _, addr := range []netip.AddrPort{other.Local(A), above1(c.Local(B)), netip.MustParseAddrPort("[2001:db8::1]:4000")} {
+	for _, addr := range []netip.AddrPort{other.Local(A), above(c.Local(B)), netip.MustParseAddrPort("[2001:db8::1]:4000")} {
 		if err := c.SetRemote(A, Remote{Addr: addr}); !errors.Is(err, ErrAddress) {
 			t.Errorf("%v: %v", addr, err)
 		}

@@ -35,6 +35,8 @@ type CustomerConfig struct {
 	// CancelPercent of the calls are given up within CancelWithin.
 	CancelPercent int
 	CancelWithin  time.Duration
+	// Username and Password answer a digest challenge (RFC 3261, section 22).
+	Username, Password string
 	// Seed makes numbers, durations and pauses reproducible.
 	Seed uint64
 	// Silent sends no RTP; what comes is still counted.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 )
 
@@ -20,6 +21,7 @@ type outgoing struct {
 	provisional bool // a CANCEL may be sent (RFC 3261, section 9.1)
 	giveUp      bool
 	cancelSent  bool
+	authorized  bool
 }
 
 // result is how a call was not answered.
@@ -59,9 +61,12 @@ func (o *outgoing) connect(ctx context.Context) (*dialog, result) {
 	done := ctx.Done()
 	for {
 		select {
-		case res := <-tx.Responses():
+		case res := <-o.tx.Responses():
 			if res.IsProvisional() {
 				o.progress(res)
+				continue
+			}
+			if o.authorize(ctx, res) {
 				continue
 			}
 			if !res.IsSuccess() {
@@ -75,12 +80,32 @@ func (o *outgoing) connect(ctx context.Context) (*dialog, result) {
 			o.abandon()
 			end.Reset(endWithin)
 		case <-end.C:
-			tx.Terminate()
+			o.tx.Terminate()
 			return nil, result{cancelled: o.giveUp, code: 408}
-		case <-tx.Done():
+		case <-o.tx.Done():
 			return nil, result{cancelled: o.giveUp, code: 408}
 		}
 	}
+}
+
+// authorize answers the first challenge with a second INVITE, and reports
+// whether it did.
+func (o *outgoing) authorize(ctx context.Context, res *sip.Response) bool {
+	challenged := res.StatusCode == sip.StatusUnauthorized || res.StatusCode == sip.StatusProxyAuthRequired
+	if !challenged || o.customer.config.Username == "" || o.authorized || o.giveUp {
+		return false
+	}
+	o.authorized = true
+	req := o.req.Clone() // the first transaction may still repeat its ACK
+	tx, err := o.agent.client.TransactionDigestAuth(ctx, req, res, sipgo.DigestAuth{
+		Username: o.customer.config.Username, Password: o.customer.config.Password,
+	})
+	if err != nil {
+		o.agent.log.Error("traffic INVITE with credentials not sent", "err", err)
+		return false
+	}
+	o.req, o.tx, o.provisional = req, tx, false
+	return true
 }
 
 // progress takes a provisional response; early media is heard and answered.

@@ -21,6 +21,7 @@ type stream struct {
 	conn   *net.UDPConn
 	remote atomic.Pointer[netip.AddrPort]
 	codec  atomic.Uint32 // payload type: 0 is PCMU, 8 is PCMA
+	paused atomic.Bool   // the far side put us on hold
 	silent bool
 
 	started        sync.Once
@@ -57,6 +58,7 @@ func (s *stream) follow(body []byte) error {
 		if f.PayloadType == 0 || f.PayloadType == 8 {
 			s.codec.Store(uint32(f.PayloadType))
 			s.remote.Store(&audio.Address)
+			s.paused.Store(audio.OnHold())
 			return nil
 		}
 	}
@@ -110,7 +112,7 @@ func (s *stream) send() {
 	buffer := make([]byte, 12+len(packet.Payload))
 	for {
 		packet.PayloadType = uint8(s.codec.Load())
-		if n, err := packet.MarshalTo(buffer); err == nil {
+		if n, err := packet.MarshalTo(buffer); err == nil && !s.paused.Load() {
 			if _, err := s.conn.WriteToUDPAddrPort(buffer[:n], *s.remote.Load()); err == nil {
 				s.sent.Add(1)
 			}

@@ -3,9 +3,11 @@ package traffic
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 )
@@ -126,8 +128,50 @@ func TestContextEndsCalls(t *testing.T) {
 	if customer.Answered == 0 || customer.Completed != customer.Answered || customer.Answered+customer.Cancelled != 8 {
 		t.Errorf("customer %+v", customer)
 	}
-	if vendor.CutOff != customer.Completed || vendor.Active != 0 {
+	// An answer may cross a CANCEL: then the vendor was up and got a BYE.
+	if vendor.CutOff+vendor.Cancelled != 8 || vendor.CutOff < customer.Completed || vendor.Active != 0 {
 		t.Errorf("vendor %+v", vendor)
+	}
+}
+
+// A customer with a password answers a challenge, once.
+func TestDigest(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	gate, err := newAgent(netip.MustParseAddrPort("127.0.0.21:0"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := true
+	gate.on(sip.INVITE, func(req *sip.Request, tx sip.ServerTransaction) {
+		h := req.GetHeader("Authorization")
+		if h == nil != first || !first && !strings.Contains(h.Value(), `username="acme"`) {
+			t.Errorf("first %v, Authorization %v", first, h)
+		}
+		res := sip.NewResponseFromRequest(req, 404, "Not Found", nil)
+		if first {
+			res = sip.NewResponseFromRequest(req, 401, "Unauthorized", nil)
+			res.AppendHeader(sip.NewHeader("WWW-Authenticate", `Digest realm="tollbook", nonce="n", algorithm=MD5, qop="auth"`))
+		}
+		first = false
+		gate.send(tx, res)
+	})
+	if err := gate.serve(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer gate.close()
+	c, err := NewCustomer(CustomerConfig{
+		Addr: netip.MustParseAddrPort("127.0.0.11:0"), Switch: gate.addr, Total: 1, Username: "acme", Password: "secret",
+		Called: []Numbers{{Prefix: "1"}}, Callers: []Numbers{{Prefix: "2"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Counts(); n.Failed[404] != 1 {
+		t.Errorf("%+v", n)
 	}
 }
 
