@@ -63,8 +63,9 @@ type Switch struct {
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
 	dialogs  map[dialogKey]*dialogEntry
-	invites  map[string]struct{} // ingress INVITEs in progress, to know merged ones
-	inUse    map[string]int      // attempts in progress by terminator
+	invites  map[string]struct{}   // ingress INVITEs in progress, to know merged ones
+	inUse    map[string]int        // attempts in progress by terminator
+	owed     map[events.CallID]int // commands that the book has not answered yet
 	draining bool
 }
 
@@ -74,7 +75,7 @@ func New(c Config) *Switch {
 	s := &Switch{
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{},
-		invites: map[string]struct{}{}, inUse: map[string]int{},
+		invites: map[string]struct{}{}, inUse: map[string]int{}, owed: map[events.CallID]int{},
 	}
 	c.Gate.On(sip.INVITE, s.onInvite)
 	c.Gate.On(sip.ACK, s.onAck)
@@ -123,6 +124,21 @@ func (s *Switch) Serves(id events.CallID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls[id] != nil
+}
+
+// Owes tells whether the book has yet to hear how a call ended.
+func (s *Switch) Owes(id events.CallID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owed[id] > 0
+}
+
+func (s *Switch) owe(id events.CallID, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owed[id] += n; s.owed[id] == 0 {
+		delete(s.owed, id)
+	}
 }
 
 // Drain refuses new calls from now on.

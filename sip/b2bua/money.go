@@ -119,8 +119,10 @@ func (c *session) release(reason string) {
 func (c *session) settle(what string, cmd *wire.Command) {
 	s := c.sw
 	s.work.Add(1)
+	s.owe(c.id, 1)
 	go func() {
 		defer s.work.Done()
+		defer s.owe(c.id, -1)
 		for {
 			ctx, cancel := context.WithTimeout(s.ctx, askWithin)
 			_, err := s.config.Book.Execute(ctx, cmd)

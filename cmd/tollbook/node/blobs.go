@@ -1,0 +1,49 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tollbook/tollbook/events"
+)
+
+// bucket is where blobs lie: large inputs that an event names by their SHA-256.
+const bucket = "blobs"
+
+// blobs keeps bytes under their SHA-256 in a JetStream object store.
+type blobs struct{ store jetstream.ObjectStore }
+
+func openBlobs(ctx context.Context, js jetstream.JetStream) (*blobs, error) {
+	store, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: bucket, Description: "blobs by SHA-256", Storage: jetstream.FileStorage,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the blobs: %w", err)
+	}
+	return &blobs{store}, nil
+}
+
+// Get gives the bytes of a digest.
+func (b *blobs) Get(ctx context.Context, digest []byte) ([]byte, error) {
+	data, err := b.store.GetBytes(ctx, hex.EncodeToString(digest))
+	if errors.Is(err, jetstream.ErrObjectNotFound) {
+		return nil, events.NotFound("there is no blob %x", digest)
+	}
+	return data, err
+}
+
+// Put keeps bytes under their digest; again is no error.
+func (b *blobs) Put(ctx context.Context, digest [32]byte, data []byte) error {
+	name := hex.EncodeToString(digest[:])
+	if _, err := b.store.GetInfo(ctx, name); err == nil {
+		return nil
+	}
+	if _, err := b.store.PutBytes(ctx, name, data); err != nil {
+		return fmt.Errorf("keep blob %s: %w", name, err)
+	}
+	return nil
+}

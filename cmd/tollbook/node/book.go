@@ -1,0 +1,93 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/book"
+	"github.com/tollbook/tollbook/events/journal"
+	"github.com/tollbook/tollbook/events/state"
+)
+
+// snapshotName names the book's snapshots in their directory.
+const snapshotName = "book"
+
+// openBook folds the book to its end and begins a term as its keeper.
+func (n *Node) openBook(ctx context.Context) error {
+	st, at, err := n.foldBook(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := st.Snapshot()
+	if err != nil {
+		return err
+	}
+	own, err := state.Restore(data)
+	if err != nil {
+		return err
+	}
+	if own.Hash() != st.Hash() {
+		return fmt.Errorf("the book's state and its copy differ at position %d: this is a fault of the program", st.Position)
+	}
+	n.follower = book.NewFollower(own, at)
+	w := journal.OpenWriterAt(n.bookStore, journal.WriterOptions{Journal: book.Journal, Node: n.settings.Node, Heads: n.heads}, at)
+	if n.keeper, err = book.Open(ctx, w, st, n.settings.Node, time.Now, n.log); err != nil {
+		return err
+	}
+	n.task("keeper", n.keeper.Run)
+	n.onClose(n.endTasks)
+	var stop func() error
+	if n.book, stop, err = book.Serve(n.ctx, n.server, n.keeper, n.settings.Node); err != nil {
+		return err
+	}
+	n.onClose(stop)
+	return nil
+}
+
+// foldBook starts from the newest snapshot that the journal vouches for, and
+// reads on from there.
+func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, error) {
+	st, from := state.New(), journal.Cursor{}
+	snap, err := journal.LoadSnapshot(ctx, n.bookStore, n.snapshotDir(), snapshotName, state.FoldVersion)
+	switch {
+	case err != nil:
+		n.log.Warn("starting without a snapshot of the book", "err", err)
+	case snap != nil:
+		if st, err = state.Restore(snap.Payload); err != nil {
+			return nil, from, err
+		}
+		from = snap.Cursor
+	}
+	end, err := journal.Read(ctx, n.bookStore, book.Journal, from, func(b journal.Block) error {
+		for i, data := range b.Events {
+			e, err := events.Unmarshal(data)
+			if err != nil {
+				return fmt.Errorf("book position %d: %w", b.First+uint64(i), err)
+			}
+			if err := st.Evolve(b.Time.UnixMicro(), e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, end, fmt.Errorf("fold the book: %w", err)
+	}
+	return st, end, nil
+}
+
+func (n *Node) snapshotDir() string { return filepath.Join(n.settings.Data, "snapshots") }
+
+// saveSnapshot writes the follower's state, so that the next start is short.
+func (n *Node) saveSnapshot() error {
+	payload, at, err := n.follower.Snapshot()
+	if err != nil {
+		return err
+	}
+	return journal.SaveSnapshot(n.snapshotDir(), snapshotName, journal.Snapshot{
+		Identity: n.bookStore.Identity(), Cursor: at, FoldVersion: state.FoldVersion, Payload: payload,
+	})
+}

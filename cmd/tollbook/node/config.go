@@ -1,0 +1,115 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is a node's own file: what cannot be an event because it is needed to
+// read events. Everything else is in the book.
+type Config struct {
+	// Node is the node's name: small letters, digits and dashes.
+	Node string `yaml:"node"`
+	// Data is the directory of the node's store.
+	Data string `yaml:"data"`
+	// HTTP is where the console and the API listen.
+	HTTP string `yaml:"http"`
+	// SIP is the address and port of the signalling.
+	SIP string `yaml:"sip"`
+	// Media says where RTP is relayed.
+	Media Media `yaml:"media"`
+	// MaxCalls bounds the calls in progress.
+	MaxCalls int `yaml:"max_calls"`
+}
+
+// Media says where RTP is relayed.
+type Media struct {
+	// Address is a local address; empty is that of SIP.
+	Address string `yaml:"address"`
+	// Ports is the range of UDP ports, as 20000-29999.
+	Ports string `yaml:"ports"`
+	// Timeout ends answered calls without RTP, as 5m; 0s lets them be.
+	Timeout string `yaml:"timeout"`
+}
+
+// Default is a node that needs no file.
+func Default() Config {
+	return Config{
+		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: "127.0.0.1:5060", MaxCalls: 5000,
+		Media: Media{Ports: "20000-39999", Timeout: "0s"},
+	}
+}
+
+var (
+	nodeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	goType   = regexp.MustCompile(`field (\S+) not found in type \S+`)
+)
+
+// ReadConfig reads a node's file over the defaults. An unknown key is an error.
+func ReadConfig(path string) (Config, error) {
+	c := Default()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("read the node's configuration: %w", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		text := goType.ReplaceAllString(err.Error(), `unknown key "$1"`)
+		return c, fmt.Errorf("%s: %s", path, strings.ReplaceAll(text, "\n", " "))
+	}
+	return c, nil
+}
+
+// settings are a Config's values, parsed.
+type settings struct {
+	Config
+	sip              netip.AddrPort
+	media            netip.Addr
+	portMin, portMax uint16
+	timeout          time.Duration
+}
+
+func (c Config) parse() (settings, error) {
+	s := settings{Config: c}
+	bad := func(key, value, want string) (settings, error) {
+		return s, fmt.Errorf("node configuration: %s %q is not %s", key, value, want)
+	}
+	if !nodeName.MatchString(c.Node) {
+		return bad("node", c.Node, "a name of small letters, digits and dashes")
+	}
+	var err error
+	if s.sip, err = netip.ParseAddrPort(c.SIP); err != nil || s.sip.Port() == 0 || s.sip.Addr().IsUnspecified() {
+		return bad("sip", c.SIP, "an address of this machine with a port, such as 192.0.2.1:5060")
+	}
+	s.media = s.sip.Addr()
+	if c.Media.Address != "" {
+		if s.media, err = netip.ParseAddr(c.Media.Address); err != nil {
+			return bad("media.address", c.Media.Address, "an IP address")
+		}
+	}
+	low, high, ok := strings.Cut(c.Media.Ports, "-")
+	from, err1 := strconv.ParseUint(low, 10, 16)
+	to, err2 := strconv.ParseUint(high, 10, 16)
+	if !ok || err1 != nil || err2 != nil || from < 1024 || to < from+3 {
+		return bad("media.ports", c.Media.Ports, "a range of ports such as 20000-29999")
+	}
+	s.portMin, s.portMax = uint16(from), uint16(to)
+	if s.timeout, err = time.ParseDuration(c.Media.Timeout); err != nil || s.timeout < 0 {
+		return bad("media.timeout", c.Media.Timeout, "a duration such as 5m")
+	}
+	if c.MaxCalls < 1 {
+		return bad("max_calls", strconv.Itoa(c.MaxCalls), "at least 1")
+	}
+	return s, nil
+}

@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/book"
+	"github.com/tollbook/tollbook/events/journal"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/projections/history"
+	"github.com/tollbook/tollbook/projections/live"
+)
+
+const (
+	// batchEvents and batchWait bound what the history applies at once.
+	batchEvents = 1000
+	batchWait   = 100 * time.Millisecond
+)
+
+// followAll feeds the views: the follower, the tables and the live calls from
+// memory on, the history from where it last stood.
+func (n *Node) followAll(ctx context.Context) error {
+	if err := n.followLive(ctx); err != nil {
+		return err
+	}
+	blocks := make(chan recordedBlock, 256)
+	for _, f := range []struct {
+		store *journal.Stream
+		name  string
+	}{
+		{n.bookStore, book.Journal},
+		{n.logStore, callsJournal(n.settings.Node)},
+		{n.logStore, auditJournal(n.settings.Node)},
+	} {
+		from, err := n.checkpoint(f.name)
+		if err != nil {
+			return err
+		}
+		n.task("follow "+f.name+" for the history", func(ctx context.Context) error {
+			_, err := journal.Follow(ctx, f.store, f.name, from, func(b journal.Block) error {
+				evs, err := decode(b)
+				if err != nil {
+					return err
+				}
+				select {
+				case blocks <- recordedBlock{b, evs}:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
+			return err
+		})
+	}
+	n.task("history", func(ctx context.Context) error { return n.writeHistory(ctx, blocks) })
+	return nil
+}
+
+type recordedBlock struct {
+	journal.Block
+	events []*wire.Event
+}
+
+func decode(b journal.Block) ([]*wire.Event, error) {
+	evs := make([]*wire.Event, len(b.Events))
+	for i, data := range b.Events {
+		e, err := events.Unmarshal(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s position %d: %w", b.Journal, b.First+uint64(i), err)
+		}
+		evs[i] = e
+	}
+	return evs, nil
+}
+
+// followLive reads the journals to their ends, so that what follows sees all that
+// happened before the start, and then goes on reading.
+func (n *Node) followLive(ctx context.Context) error {
+	fromBook, err := journal.Read(ctx, n.bookStore, book.Journal, journal.Cursor{}, n.liveBlock)
+	if err != nil {
+		return err
+	}
+	name := callsJournal(n.settings.Node)
+	fromLog, err := journal.Read(ctx, n.logStore, name, journal.Cursor{}, n.liveBlock)
+	if err != nil {
+		return err
+	}
+	n.task("follow the book", func(ctx context.Context) error {
+		_, err := journal.Follow(ctx, n.bookStore, book.Journal, fromBook, n.liveBlock)
+		return err
+	})
+	n.task("follow "+name, func(ctx context.Context) error {
+		_, err := journal.Follow(ctx, n.logStore, name, fromLog, n.liveBlock)
+		return err
+	})
+	return nil
+}
+
+// liveBlock brings one block into the views in memory.
+func (n *Node) liveBlock(b journal.Block) error {
+	var evs []*wire.Event
+	var err error
+	if b.Journal == book.Journal {
+		if evs, err = n.followBook(b); err != nil {
+			return err
+		}
+	} else if evs, err = decode(b); err != nil {
+		return err
+	}
+	for i, e := range evs {
+		n.live.Apply(live.Recorded{
+			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
+		})
+	}
+	return nil
+}
+
+// followBook folds a block that the follower has not, and compiles the tables
+// anew when the catalog changed.
+func (n *Node) followBook(b journal.Block) ([]*wire.Event, error) {
+	at, _ := n.follower.Position()
+	if events.Position(b.Cursor().Position) <= at && len(b.Events) > 0 {
+		return decode(b)
+	}
+	before := n.follower.Catalog()
+	evs, err := n.follower.Apply(b)
+	if err != nil {
+		return nil, err
+	}
+	if after := n.follower.Catalog(); after != before {
+		if err := n.tables.Follow(n.ctx, after, time.Now()); err != nil {
+			n.log.Error("the call path keeps the tables it has", "err", err)
+		}
+	}
+	return evs, nil
+}
+
+// checkpoint is where the history stands in a journal.
+func (n *Node) checkpoint(name string) (journal.Cursor, error) {
+	var c journal.Cursor
+	data, err := n.history.Checkpoint(name)
+	if err != nil || data == nil {
+		return c, err
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("read the history's checkpoint in %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// writeHistory applies blocks in batches. A batch that fails is tried again: the
+// history may lag, it must not skip.
+func (n *Node) writeHistory(ctx context.Context, blocks <-chan recordedBlock) error {
+	for {
+		var first recordedBlock
+		select {
+		case <-ctx.Done():
+			return nil
+		case first = <-blocks:
+		}
+		batch, checkpoints := gather(first, blocks)
+		for {
+			err := n.history.Apply(ctx, batch, checkpoints)
+			if err == nil {
+				n.historyMoved()
+				break
+			}
+			if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+				return nil
+			}
+			n.log.Error("the history was not written; trying again", "err", err)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// gather takes what is there, and what comes within a moment.
+func gather(first recordedBlock, blocks <-chan recordedBlock) ([]history.Recorded, map[string][]byte) {
+	var batch []history.Recorded
+	checkpoints := map[string][]byte{}
+	take := func(b recordedBlock) {
+		for i, e := range b.events {
+			batch = append(batch, history.Recorded{
+				Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
+			})
+		}
+		data, err := json.Marshal(b.Cursor())
+		if err != nil {
+			panic("node: a cursor cannot be written: " + err.Error())
+		}
+		checkpoints[b.Journal] = data
+	}
+	take(first)
+	timer := time.NewTimer(batchWait)
+	defer timer.Stop()
+	for len(batch) < batchEvents {
+		select {
+		case b := <-blocks:
+			take(b)
+		case <-timer.C:
+			return batch, checkpoints
+		}
+	}
+	return batch, checkpoints
+}

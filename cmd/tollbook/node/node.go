@@ -1,0 +1,295 @@
+// Package node puts the rooms of one Tollbook node together: it opens the store
+// and checks it, folds the book, follows the journals into the views, closes what
+// a crash left open, and opens the doors for calls and for people.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tollbook/tollbook/events/book"
+	"github.com/tollbook/tollbook/events/cluster"
+	"github.com/tollbook/tollbook/events/journal"
+	"github.com/tollbook/tollbook/graphql/auth"
+	"github.com/tollbook/tollbook/graphql/console"
+	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/graphql/server"
+	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/projections/history"
+	"github.com/tollbook/tollbook/projections/live"
+	"github.com/tollbook/tollbook/projections/lookup"
+	"github.com/tollbook/tollbook/sip/b2bua"
+	"github.com/tollbook/tollbook/sip/gate"
+)
+
+// Version is the program's.
+const Version = "0.1.0"
+
+// closeWithin bounds each step of the stop.
+const closeWithin = 10 * time.Second
+
+// Node is a running node.
+type Node struct {
+	settings settings
+	log      *slog.Logger
+
+	server    *cluster.Server
+	heads     *journal.Heads
+	bookStore *journal.Stream
+	logStore  *journal.Stream
+	blobs     *blobs
+	keeper    *book.Keeper
+	book      *book.Book
+	follower  *book.Follower
+	tables    *lookup.Tables
+	history   *history.Store
+	live      *live.View
+	calls     *recorder
+	audit     *recorder
+	engine    *relay.Engine
+	gate      *gate.Gate
+	sw        *b2bua.Switch
+	http      *http.Server
+	listener  net.Listener
+	historyAt atomic.Pointer[reached]
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	failed chan error
+	once   sync.Once
+	// closers undo the start, the last one first.
+	closers []func() error
+}
+
+// Start opens a node. It returns when the node serves.
+func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
+	s, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{settings: s, log: log.With("node", c.Node), failed: make(chan error, 16)}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	steps := []func(context.Context) error{
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.followAll, n.recover, n.openSwitch, n.serveHTTP,
+	}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, n.Close())
+		}
+	}
+	return n, nil
+}
+
+// Failed gives the first error that ends the node's work.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+// Address is where the console and the API listen.
+func (n *Node) Address() string { return n.listener.Addr().String() }
+
+// fail reports an error after which the node cannot go on.
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+func (n *Node) onClose(fn func() error) { n.closers = append(n.closers, fn) }
+
+// task runs fn until the node closes; an error before that ends the node.
+func (n *Node) task(name string, fn func(context.Context) error) {
+	n.tasks.Add(1)
+	go func() {
+		defer n.tasks.Done()
+		if err := fn(n.ctx); err != nil && n.ctx.Err() == nil {
+			n.fail(fmt.Errorf("%s: %w", name, err))
+		}
+	}()
+}
+
+// bindHTTP takes the port first: a port in use must change nothing.
+func (n *Node) bindHTTP(context.Context) error {
+	var err error
+	if n.listener, err = net.Listen("tcp", n.settings.HTTP); err != nil {
+		return fmt.Errorf("open the console: %w", err)
+	}
+	n.onClose(func() error {
+		if err := n.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (n *Node) bindSIP(context.Context) error {
+	var err error
+	n.gate, err = gate.Open(gate.Config{
+		Addr: n.settings.sip, UserAgent: "Tollbook/" + Version, Known: n.known, Rejected: n.rejected, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+		defer cancel()
+		return n.gate.Close(ctx)
+	})
+	return nil
+}
+
+// openStore starts the embedded server and checks both streams against the heads.
+func (n *Node) openStore(ctx context.Context) error {
+	var err error
+	n.server, err = cluster.Start(ctx, cluster.Options{Dir: n.settings.Data, Node: n.settings.Node, Logger: n.log})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error { n.server.Stop(); return nil })
+	if n.heads, err = journal.OpenHeads(n.settings.Data); err != nil {
+		return err
+	}
+	n.onClose(n.heads.Close)
+	if n.bookStore, err = n.openStream(ctx, cluster.StreamBook); err != nil {
+		return err
+	}
+	if n.logStore, err = n.openStream(ctx, cluster.StreamLog); err != nil {
+		return err
+	}
+	n.blobs, err = openBlobs(ctx, n.server.JetStream())
+	return err
+}
+
+// openStream opens a stream if it is what was acknowledged, all of it.
+func (n *Node) openStream(ctx context.Context, name string) (*journal.Stream, error) {
+	store, err := journal.OpenStream(ctx, n.server.Conn(), name)
+	if err != nil {
+		return nil, err
+	}
+	report, err := journal.Open(ctx, store, n.heads)
+	if err != nil {
+		return nil, fmt.Errorf("the store in %s cannot be trusted: %w", n.settings.Data, err)
+	}
+	for _, j := range report.Journals {
+		n.log.Info("journal checked", "journal", j.Journal, "blocks", j.Blocks, "events", j.Events)
+	}
+	return store, nil
+}
+
+// openViews opens what is built from the events.
+func (n *Node) openViews(ctx context.Context) error {
+	var err error
+	if n.history, err = history.Open(filepath.Join(n.settings.Data, "history"), history.Options{}); err != nil {
+		return err
+	}
+	n.onClose(n.history.Close)
+	n.live = live.New()
+	n.tables = lookup.New(n.blobs, n.log)
+	n.onClose(func() error { n.tables.Close(); return nil })
+	return n.tables.Follow(ctx, n.follower.Catalog(), time.Now())
+}
+
+// openLogs opens the node's own journals of what it observes.
+func (n *Node) openLogs(ctx context.Context) error {
+	for _, j := range []struct {
+		name string
+		to   **recorder
+	}{{callsJournal(n.settings.Node), &n.calls}, {auditJournal(n.settings.Node), &n.audit}} {
+		l, err := journal.OpenLog(ctx, n.logStore, journal.LogOptions{
+			Journal: j.name, Node: n.settings.Node, Heads: n.heads, SpoolDir: filepath.Join(n.settings.Data, "spool"),
+		})
+		if err != nil {
+			return err
+		}
+		*j.to = &recorder{log: l, logger: n.log, node: n.settings.Node}
+		n.onClose(func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+			defer cancel()
+			return l.Close(ctx)
+		})
+	}
+	return nil
+}
+
+func callsJournal(node string) string { return "log.calls." + node }
+func auditJournal(node string) string { return "log.audit." + node }
+
+// openSwitch opens the door for calls.
+func (n *Node) openSwitch(context.Context) error {
+	var err error
+	n.engine, err = relay.Open(relay.Config{
+		LocalAddr: n.settings.media, PortMin: n.settings.portMin, PortMax: n.settings.portMax, Log: n.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the media relay: %w", err)
+	}
+	n.onClose(func() error { n.engine.Close(); return nil })
+	n.sw = b2bua.New(b2bua.Config{
+		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
+		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
+	})
+	n.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+		defer cancel()
+		return n.sw.Close(ctx)
+	})
+	n.gate.Serve()
+	n.task("signs of life", n.signs)
+	n.task("sweep", n.sweep)
+	return nil
+}
+
+func (n *Node) serveHTTP(context.Context) error {
+	door := auth.New(auth.Config{Catalog: n.follower.Catalog, Now: time.Now, Record: n.recordAudit, Log: n.log})
+	resolver := &resolve.Resolver{Backend: n, History: n.history, Door: door, Now: time.Now}
+	n.http = &http.Server{
+		Handler: server.New(server.Config{
+			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Log: n.log,
+		}),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+	n.task("console", func(context.Context) error {
+		if err := n.http.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	n.onClose(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+		defer cancel()
+		return n.http.Shutdown(ctx)
+	})
+	return nil
+}
+
+// Close stops the node: doors first, then views, then the store. What is
+// acknowledged is in the store before it returns.
+func (n *Node) Close() error {
+	var err error
+	n.once.Do(func() {
+		for i := len(n.closers) - 1; i >= 0; i-- {
+			err = errors.Join(err, n.closers[i]())
+		}
+		n.cancel()
+		n.tasks.Wait()
+	})
+	return err
+}
+
+// endTasks stops the goroutines. It is among the closers: the doors close before
+// it, while the book still answers, the store after it.
+func (n *Node) endTasks() error {
+	n.cancel()
+	n.tasks.Wait()
+	return nil
+}

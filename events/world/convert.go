@@ -1,0 +1,244 @@
+package world
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// all goes through the document in the order in which things need each other.
+func (e *edit) all(doc *document) error {
+	if s := doc.Settings; s != nil {
+		if err := e.settings(s); err != nil {
+			return fmt.Errorf("settings: %w", err)
+		}
+	}
+	steps := []func(*document) error{
+		each("companies", func(d *document) []company { return d.Companies }, func(c company) string { return c.ID }, e.company),
+		each("decks", func(d *document) []deck { return d.Decks }, func(d deck) string { return d.ID }, e.deck),
+		each("terminators", func(d *document) []terminator { return d.Terminators }, func(t terminator) string { return t.ID }, e.terminator),
+		each("route_plans", func(d *document) []routePlan { return d.RoutePlans }, func(p routePlan) string { return p.ID }, e.routePlan),
+		each("originators", func(d *document) []originator { return d.Originators }, func(o originator) string { return o.ID }, e.originator),
+		each("users", func(d *document) []user { return d.Users }, func(u user) string { return u.ID }, e.user),
+		each("remove", func(d *document) []removal { return d.Remove }, func(r removal) string { return r.ID }, e.removal),
+	}
+	for _, step := range steps {
+		if err := step(doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each converts a list and puts the place before an error.
+func each[T any](name string, list func(*document) []T, id func(T) string, convert func(T) error) func(*document) error {
+	return func(doc *document) error {
+		for i, t := range list(doc) {
+			if err := convert(t); err != nil {
+				return fmt.Errorf("%s[%d] %q: %w", name, i, id(t), err)
+			}
+		}
+		return nil
+	}
+}
+
+func (e *edit) settings(s *settings) error {
+	max, err := seconds("max_duration", s.MaxDuration)
+	if err != nil {
+		return err
+	}
+	e.put(&wire.Settings{
+		Id: "settings", BaseCurrency: s.BaseCurrency, MaxDurationS: max, HuntStopCodes: s.HuntStopCodes,
+		Secrets: e.cat.Settings().Secrets,
+	})
+	return nil
+}
+
+func (e *edit) company(c company) error {
+	if c.TimeZone != "" {
+		if _, err := time.LoadLocation(c.TimeZone); err != nil {
+			return events.Invalid("time_zone %q is not an IANA name such as Europe/Berlin", c.TimeZone)
+		}
+	}
+	e.put(&wire.Company{Id: c.ID, Name: c.Name, TimeZone: c.TimeZone, Disabled: c.Disabled})
+	for i, a := range c.Accounts {
+		if err := e.account(c.ID, a); err != nil {
+			return fmt.Errorf("accounts[%d] %q: %w", i, a.ID, err)
+		}
+	}
+	return nil
+}
+
+func (e *edit) account(company string, a account) error {
+	kind, err := choice("kind", a.Kind, map[string]wire.AccountKind{
+		"customer": wire.AccountKind_ACCOUNT_KIND_CUSTOMER, "vendor": wire.AccountKind_ACCOUNT_KIND_VENDOR,
+	})
+	if err != nil {
+		return err
+	}
+	limit, err := amount("credit_limit", a.CreditLimit)
+	if err != nil {
+		return err
+	}
+	e.put(&wire.Account{
+		Id: a.ID, Company: company, Name: a.Name, Currency: a.Currency, Kind: kind, CreditLimitMicro: int64(limit),
+		Channels: a.Channels, CallsPerSecond: a.CallsPerSecond, Disabled: a.Disabled,
+	})
+	return nil
+}
+
+func (e *edit) deck(d deck) error {
+	rounding, err := choice("rounding", d.Rounding, map[string]wire.RoundingMode{
+		"": wire.RoundingMode_ROUNDING_MODE_HALF_UP, "half-up": wire.RoundingMode_ROUNDING_MODE_HALF_UP,
+		"up": wire.RoundingMode_ROUNDING_MODE_UP, "down": wire.RoundingMode_ROUNDING_MODE_DOWN,
+		"half-even": wire.RoundingMode_ROUNDING_MODE_HALF_EVEN,
+	})
+	if err != nil {
+		return err
+	}
+	decimals := uint32(6)
+	if d.Decimals != nil {
+		decimals = *d.Decimals
+	}
+	percent := d.TaxPercent
+	if percent == "" {
+		percent = "0"
+	}
+	tax, err := money.ParseAmount(percent) // a percentage with its micro-units is ppm times 100
+	if err != nil || tax < 0 || tax%100 != 0 || tax > 100*money.MicroPerUnit {
+		return events.Invalid("tax_percent %q is not a number from 0 to 100 with at most four decimals", d.TaxPercent)
+	}
+	e.put(&wire.Deck{
+		Id: d.ID, Name: d.Name, Company: d.Company, Currency: d.Currency, Rounding: rounding,
+		Decimals: decimals, TaxPpm: uint32(tax / 100), TaxInclusive: d.TaxInclusive,
+	})
+	return e.version(d.ID, &d)
+}
+
+func (e *edit) terminator(t terminator) error {
+	pdd, err := millis("pdd_timeout", t.PDDTimeout)
+	if err != nil {
+		return err
+	}
+	ring, err := millis("ring_timeout", t.RingTimeout)
+	if err != nil {
+		return err
+	}
+	e.put(&wire.Terminator{
+		Id: t.ID, Company: t.Company, Account: t.Account, BuyDeck: t.BuyDeck, Host: t.Host, Port: t.Port,
+		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
+		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
+	})
+	return nil
+}
+
+func (e *edit) routePlan(p routePlan) error {
+	e.put(&wire.RoutePlan{Id: p.ID, Name: p.Name})
+	for _, r := range p.Routes {
+		e.put(&wire.Route{
+			Id: catalog.RouteID(p.ID, r.Prefix, r.Terminator), Plan: p.ID, Prefix: r.Prefix, Terminator: r.Terminator,
+			Priority: r.Priority, Weight: r.Weight, Disabled: r.Disabled,
+		})
+	}
+	return nil
+}
+
+func (e *edit) originator(o originator) error {
+	profit, err := choice("profit", o.Profit, map[string]wire.ProfitMode{
+		"": wire.ProfitMode_PROFIT_MODE_PROFIT_ONLY, "only": wire.ProfitMode_PROFIT_MODE_PROFIT_ONLY,
+		"no-losses": wire.ProfitMode_PROFIT_MODE_NO_LOSSES, "allow-losses": wire.ProfitMode_PROFIT_MODE_ALLOW_LOSSES,
+	})
+	if err != nil {
+		return err
+	}
+	margin := money.Rate(0)
+	if o.MinimumMargin != "" {
+		if margin, err = money.ParseRate(o.MinimumMargin); err != nil {
+			return fmt.Errorf("minimum_margin: %w", err)
+		}
+	}
+	max, err := seconds("max_duration", o.MaxDuration)
+	if err != nil {
+		return err
+	}
+	e.put(&wire.Originator{
+		Id: o.ID, Company: o.Company, Account: o.Account, SellDeck: o.SellDeck, RoutePlan: o.RoutePlan,
+		Networks: o.Networks, Port: o.Port, TechPrefix: o.TechPrefix, Channels: o.Channels,
+		CallsPerSecond: o.CallsPerSecond, ProfitMode: profit, MinimumMarginNano: int64(margin),
+		MaxDurationS: max, Disabled: o.Disabled,
+	})
+	return nil
+}
+
+func (e *edit) user(u user) error {
+	role, err := choice("role", u.Role, map[string]wire.Role{
+		"admin": wire.Role_ROLE_ADMIN, "finance": wire.Role_ROLE_FINANCE, "noc": wire.Role_ROLE_NOC, "partner": wire.Role_ROLE_PARTNER,
+	})
+	if err != nil {
+		return err
+	}
+	hash := ""
+	if old := e.cat.User(u.ID); old != nil && (u.Password == "" || e.pw.Matches(old.Password, u.Password)) {
+		hash = old.Password
+	} else if hash, err = e.pw.Hash(u.Password); err != nil {
+		return fmt.Errorf("password: %w", err)
+	}
+	e.put(&wire.User{Id: u.ID, Name: u.Name, Role: role, Company: u.Company, Password: hash, Disabled: u.Disabled})
+	return nil
+}
+
+func (e *edit) removal(r removal) error {
+	for _, k := range catalog.Kinds() {
+		if string(k) == strings.ReplaceAll(r.Kind, "_", " ") {
+			return e.remove(k, r.ID)
+		}
+	}
+	return events.Invalid("kind %q is unknown: company, deck, terminator, route_plan, route, originator, user or token", r.Kind)
+}
+
+func choice[T any](key, value string, of map[string]T) (T, error) {
+	if v, ok := of[value]; ok {
+		return v, nil
+	}
+	var known []string
+	for k := range of {
+		if k != "" {
+			known = append(known, k)
+		}
+	}
+	var zero T
+	return zero, events.Invalid("%s %q is not one of %s", key, value, strings.Join(slices.Sorted(slices.Values(known)), ", "))
+}
+
+func amount(key, value string) (money.Amount, error) {
+	if value == "" {
+		return 0, nil
+	}
+	a, err := money.ParseAmount(value)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", key, err)
+	}
+	return a, nil
+}
+
+func millis(key, value string) (uint32, error) {
+	if value == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 || d > 31*24*time.Hour {
+		return 0, events.Invalid("%s %q is not a duration such as 8s or 90m", key, value)
+	}
+	return uint32(d.Milliseconds()), nil
+}
+
+func seconds(key, value string) (uint32, error) {
+	ms, err := millis(key, value)
+	return ms / 1000, err
+}

@@ -1,0 +1,115 @@
+package world
+
+// The document, as people write it. Amounts and prices are quoted decimal
+// numbers, durations are written as 90s or 2h.
+
+type document struct {
+	Settings    *settings    `yaml:"settings"`
+	Companies   []company    `yaml:"companies"`
+	Decks       []deck       `yaml:"decks"`
+	Terminators []terminator `yaml:"terminators"`
+	RoutePlans  []routePlan  `yaml:"route_plans"`
+	Originators []originator `yaml:"originators"`
+	Users       []user       `yaml:"users"`
+	Remove      []removal    `yaml:"remove"`
+}
+
+type settings struct {
+	BaseCurrency  string   `yaml:"base_currency"`
+	MaxDuration   string   `yaml:"max_duration"`
+	HuntStopCodes []uint32 `yaml:"hunt_stop_codes"`
+}
+
+type company struct {
+	ID       string    `yaml:"id"`
+	Name     string    `yaml:"name"`
+	TimeZone string    `yaml:"time_zone"`
+	Disabled bool      `yaml:"disabled"`
+	Accounts []account `yaml:"accounts"`
+}
+
+type account struct {
+	ID             string `yaml:"id"`
+	Name           string `yaml:"name"`
+	Currency       string `yaml:"currency"`
+	Kind           string `yaml:"kind"`
+	CreditLimit    string `yaml:"credit_limit"`
+	Channels       uint32 `yaml:"channels"`
+	CallsPerSecond uint32 `yaml:"calls_per_second"`
+	Disabled       bool   `yaml:"disabled"`
+}
+
+type deck struct {
+	ID            string  `yaml:"id"`
+	Name          string  `yaml:"name"`
+	Company       string  `yaml:"company"`
+	Currency      string  `yaml:"currency"`
+	Rounding      string  `yaml:"rounding"`
+	Decimals      *uint32 `yaml:"decimals"`
+	TaxPercent    string  `yaml:"tax_percent"`
+	TaxInclusive  bool    `yaml:"tax_inclusive"`
+	Rows          string  `yaml:"rows"`
+	File          string  `yaml:"file"`
+	Source        string  `yaml:"source"`
+	EffectiveFrom string  `yaml:"effective_from"`
+}
+
+type terminator struct {
+	ID          string `yaml:"id"`
+	Company     string `yaml:"company"`
+	Account     string `yaml:"account"`
+	BuyDeck     string `yaml:"buy_deck"`
+	Host        string `yaml:"host"`
+	Port        uint32 `yaml:"port"`
+	Transport   string `yaml:"transport"`
+	TechPrefix  string `yaml:"tech_prefix"`
+	Channels    uint32 `yaml:"channels"`
+	PDDTimeout  string `yaml:"pdd_timeout"`
+	RingTimeout string `yaml:"ring_timeout"`
+	Disabled    bool   `yaml:"disabled"`
+}
+
+type routePlan struct {
+	ID     string  `yaml:"id"`
+	Name   string  `yaml:"name"`
+	Routes []route `yaml:"routes"`
+}
+
+type route struct {
+	Prefix     string `yaml:"prefix"`
+	Terminator string `yaml:"terminator"`
+	Priority   uint32 `yaml:"priority"`
+	Weight     uint32 `yaml:"weight"`
+	Disabled   bool   `yaml:"disabled"`
+}
+
+type originator struct {
+	ID             string   `yaml:"id"`
+	Company        string   `yaml:"company"`
+	Account        string   `yaml:"account"`
+	SellDeck       string   `yaml:"sell_deck"`
+	RoutePlan      string   `yaml:"route_plan"`
+	Networks       []string `yaml:"networks"`
+	Port           uint32   `yaml:"port"`
+	TechPrefix     string   `yaml:"tech_prefix"`
+	Channels       uint32   `yaml:"channels"`
+	CallsPerSecond uint32   `yaml:"calls_per_second"`
+	Profit         string   `yaml:"profit"`
+	MinimumMargin  string   `yaml:"minimum_margin"`
+	MaxDuration    string   `yaml:"max_duration"`
+	Disabled       bool     `yaml:"disabled"`
+}
+
+type user struct {
+	ID       string `yaml:"id"`
+	Name     string `yaml:"name"`
+	Role     string `yaml:"role"`
+	Company  string `yaml:"company"`
+	Password string `yaml:"password"`
+	Disabled bool   `yaml:"disabled"`
+}
+
+type removal struct {
+	Kind string `yaml:"kind"`
+	ID   string `yaml:"id"`
+}
