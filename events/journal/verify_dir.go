@@ -1,0 +1,150 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/tollbook/tollbook/events/cluster"
+)
+
+// VerifyOptions say how VerifyDir works.
+type VerifyOptions struct {
+	// Temp is the directory for the copy; the default is that of the system.
+	// It needs as much space as the streams.
+	Temp string
+	// Archive is the directory of the archive segments, read where the
+	// streams were trimmed. When empty, the check begins where they begin.
+	Archive string
+	// Logger takes what the server says about the copy. Nil takes nothing.
+	Logger *slog.Logger
+}
+
+// VerifyDir checks the streams in a data directory against its heads.log, and
+// changes nothing there: the files are copied, and a server is started on the
+// copy, because a server that finds damage mends it by cutting. It may run beside
+// a live node. The error is the first *Broken; every journal is checked
+// nevertheless.
+func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "jetstream")); err != nil {
+		return nil, fmt.Errorf("verify %s: there is no store: %w", dir, err)
+	}
+	// The heads first: a live stream may then only be ahead of them.
+	heads, err := ReadHeads(dir)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	temp, err := os.MkdirTemp(opts.Temp, "tollbook-verify-*")
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	defer os.RemoveAll(temp)
+	if err := copyTree(filepath.Join(temp, "jetstream"), filepath.Join(dir, "jetstream")); err != nil {
+		return nil, fmt.Errorf("verify %s: copy the store: %w", dir, err)
+	}
+	srv, err := cluster.Start(ctx, cluster.Options{Dir: temp, Node: "verify", Logger: opts.Logger, NoCreate: true})
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", dir, err)
+	}
+	defer srv.Stop()
+	var reports []Report
+	var first error
+	for _, name := range []string{cluster.StreamBook, cluster.StreamLog} {
+		report, err := verifyCopy(ctx, srv, name, heads, opts)
+		reports = append(reports, report)
+		var wrong *Broken
+		if err != nil && !errors.As(err, &wrong) {
+			return reports, fmt.Errorf("verify %s: %w", dir, err)
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return reports, first
+}
+
+func verifyCopy(ctx context.Context, srv *cluster.Server, name string, heads HeadSet, opts VerifyOptions) (Report, error) {
+	var store Store
+	stream, err := OpenStream(ctx, srv.Conn(), name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		// The server did not recover it: then it holds nothing, and all that
+		// is remembered of it is missing.
+		store = NewMemory(name, "log.>")
+		if len(heads.Journals(name)) == 0 {
+			return Report{Stream: name}, lostStream(name)
+		}
+	case err != nil:
+		return Report{Stream: name}, err
+	default:
+		store = stream
+	}
+	if opts.Archive == "" {
+		return Verify(ctx, store, heads)
+	}
+	archive, err := OpenArchive(opts.Archive)
+	if err != nil {
+		return Report{Stream: name}, err
+	}
+	return Verify(ctx, archive.Join(store), heads.whole())
+}
+
+// lostStream says that a stream cannot be opened, and nothing is remembered that
+// would say what it held.
+func lostStream(name string) error {
+	return &Broken{Journal: name, Position: 1, Number: 1, Reason: "the stream cannot be opened: its meta file is damaged or missing"}
+}
+
+// whole is the set for reading from the beginning, archive included.
+func (s HeadSet) whole() HeadSet {
+	s.trims = nil
+	return s
+}
+
+// copyTree copies a directory. A file that vanishes meanwhile is left out: a
+// live server renames and removes files.
+func copyTree(to, from string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path != from {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		return copyFile(target, path)
+	})
+}
+
+func copyFile(to, from string) error {
+	src, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = dst.ReadFrom(src)
+	return errors.Join(err, dst.Close())
+}
