@@ -140,6 +140,7 @@ func TestDroppedDaysKeepTheirSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	day := DayOf(noonUS)
+	checkDays(t, s, totals.CDRs)
 	dropped, err := s.DropDaysBefore(ctx, day)
 	if err != nil || len(dropped) == 0 {
 		t.Fatalf("%v, %v", dropped, err)
@@ -160,11 +161,30 @@ func TestDroppedDaysKeepTheirSums(t *testing.T) {
 	if diff := cmp.Diff(totals, now); err != nil || diff != "" {
 		t.Errorf("totals: %v %s", err, diff)
 	}
+	checkDays(t, s, totals.CDRs)
 	if rows := all(t, s, Filter{ToUS: noonUS - 24*hourUS}); len(rows) != 0 {
 		t.Errorf("%d rows of dropped days", len(rows))
 	}
 	if _, err := s.DropDaysBefore(ctx, "soon"); !errors.Is(err, ErrInvalid) {
 		t.Errorf("bad day: %v", err)
+	}
+}
+
+// checkDays adds up the days.
+func checkDays(t *testing.T, s *Store, want int64) {
+	t.Helper()
+	days, err := s.Days(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range days {
+		want -= d.CDRs
+		if kept := d.Day >= s.floor; kept != (d.Bytes > 0) {
+			t.Errorf("%+v", d)
+		}
+	}
+	if want != 0 {
+		t.Errorf("the days lack %d rows: %+v", want, days)
 	}
 }
 

@@ -70,6 +70,7 @@ var errCrash = errors.New("crash")
 // with batches cut anywhere, with crashes between the day files and book.db, and
 // with events that come twice. The rows must be the same, byte for byte.
 func TestFoldCommutes(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawWorld(rt)
 		plain := openRapid(rt, t, Options{})

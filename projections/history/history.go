@@ -56,7 +56,7 @@ var ErrFoldVersion = errors.New("history was folded by another version")
 
 // Options bound what a store keeps open and in memory. Zero means the default.
 type Options struct {
-	// OpenDays is how many day files are kept open at a time: 16.
+	// OpenDays is how many day files are kept open at a time: 32.
 	OpenDays int
 	// WorkingSet is how many unfinished calls are kept decoded: 8192.
 	WorkingSet int
@@ -66,7 +66,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.OpenDays <= 0 {
-		o.OpenDays = 16
+		o.OpenDays = 32
 	}
 	if o.WorkingSet <= 0 {
 		o.WorkingSet = 8192

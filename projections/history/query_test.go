@@ -147,6 +147,7 @@ func TestPagesBothWays(t *testing.T) {
 // TestPagesAreStableUnderInserts pages while calls arrive everywhere: each row
 // that was there at the start is seen exactly once.
 func TestPagesAreStableUnderInserts(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		w, s := newWorld(), openRapid(rt, t, Options{OpenDays: 2})
 		add := func() {
