@@ -22,6 +22,9 @@ type VerifyOptions struct {
 	// Archive is the directory of the archive segments, read where the
 	// streams were trimmed. When empty, the check begins where they begin.
 	Archive string
+	// Visit is given every block of a stream that was found whole, each
+	// journal's in order. Nil visits none.
+	Visit func(Block) error
 	// Logger takes what the server says about the copy. Nil takes nothing.
 	Logger *slog.Logger
 }
@@ -88,14 +91,28 @@ func verifyCopy(ctx context.Context, srv *cluster.Server, name string, heads Hea
 	default:
 		store = stream
 	}
-	if opts.Archive == "" {
-		return Verify(ctx, store, heads)
+	if opts.Archive != "" {
+		archive, err := OpenArchive(opts.Archive)
+		if err != nil {
+			return Report{Stream: name}, err
+		}
+		store, heads = archive.Join(store), heads.whole()
 	}
-	archive, err := OpenArchive(opts.Archive)
-	if err != nil {
-		return Report{Stream: name}, err
+	report, err := Verify(ctx, store, heads)
+	if err != nil || opts.Visit == nil {
+		return report, err
 	}
-	return Verify(ctx, archive.Join(store), heads.whole())
+	return report, visit(ctx, store, report, opts.Visit)
+}
+
+// visit reads a stream that was found whole once more, for what its events say.
+func visit(ctx context.Context, store Store, report Report, fn func(Block) error) error {
+	for _, j := range report.Journals {
+		if _, err := Read(ctx, store, j.Journal, j.Base, fn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lostStream says that a stream cannot be opened, and nothing is remembered that

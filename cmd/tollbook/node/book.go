@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -14,6 +16,9 @@ import (
 
 // snapshotName names the book's snapshots in their directory.
 const snapshotName = "book"
+
+// foldVersion is the version of the book's fold as snapshots name it.
+func foldVersion() string { return strconv.Itoa(state.FoldVersion) }
 
 // openBook folds the book to its end and begins a term as its keeper.
 func (n *Node) openBook(ctx context.Context) error {
@@ -51,15 +56,17 @@ func (n *Node) openBook(ctx context.Context) error {
 // reads on from there.
 func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, error) {
 	st, from := state.New(), journal.Cursor{}
-	snap, err := journal.LoadSnapshot(ctx, n.bookStore, n.snapshotDir(), snapshotName, state.FoldVersion)
+	snap, err := journal.LoadSnapshot(ctx, n.snapshotDir(), snapshotName, n.bookStore, book.Journal, foldVersion())
 	switch {
+	case errors.Is(err, journal.ErrNoSnapshot):
+		n.log.Info("the book is folded from its beginning", "why", err)
 	case err != nil:
-		n.log.Warn("starting without a snapshot of the book", "err", err)
-	case snap != nil:
+		return nil, from, err
+	default:
 		if st, err = state.Restore(snap.Payload); err != nil {
 			return nil, from, err
 		}
-		from = snap.Cursor
+		from = snap.At
 	}
 	end, err := journal.Read(ctx, n.bookStore, book.Journal, from, func(b journal.Block) error {
 		for i, data := range b.Events {
@@ -88,6 +95,6 @@ func (n *Node) saveSnapshot() error {
 		return err
 	}
 	return journal.SaveSnapshot(n.snapshotDir(), snapshotName, journal.Snapshot{
-		Identity: n.bookStore.Identity(), Cursor: at, FoldVersion: state.FoldVersion, Payload: payload,
+		Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: foldVersion(), At: at, Payload: payload,
 	})
 }

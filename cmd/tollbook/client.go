@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+// client asks a running node through its GraphQL API.
+type client struct{ url, token string }
+
+// clientFlags adds the flags that say which node to ask.
+func clientFlags(f *flag.FlagSet) *client {
+	cl := &client{}
+	f.StringVar(&cl.url, "url", "http://127.0.0.1:8080", "where the node's console is")
+	f.StringVar(&cl.token, "token", os.Getenv(adminToken), "an admin's token; by default that of $"+adminToken)
+	return cl
+}
+
+type userError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Path    string `json:"path"`
+}
+
+// refused joins the errors of a payload into one, or gives none.
+func refused(list []userError) error {
+	var errs []error
+	for _, e := range list {
+		text := e.Message
+		if e.Path != "" {
+			text = e.Path + ": " + text
+		}
+		errs = append(errs, errors.New(text))
+	}
+	return errors.Join(errs...)
+}
+
+// do sends a query and reads its data into out.
+func (cl *client) do(ctx context.Context, query string, variables map[string]any, out any) error {
+	if cl.token == "" {
+		return usageError{errors.New("a token is needed: -token, or $" + adminToken)}
+	}
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(cl.url, "/")+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return usageError{err}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+cl.token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("no node answers: %w", err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
+	if err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	return decodeAnswer(res.Status, data, out)
+}
+
+func decodeAnswer(status string, data []byte, out any) error {
+	var answer struct {
+		Data   json.RawMessage `json:"data"`
+		Errors []struct {
+			Message string `json:"message"`
+		} `json:"errors"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return fmt.Errorf("the node answers %s, which is not an API's answer", status)
+	}
+	if len(answer.Errors) > 0 {
+		return fmt.Errorf("the node refuses: %s", answer.Errors[0].Message)
+	}
+	return json.Unmarshal(answer.Data, out)
+}

@@ -1,0 +1,112 @@
+// Command tollbook is a VoIP switch that keeps the books while it connects the
+// calls.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// command is one of the program's subcommands.
+type command struct {
+	name, about string
+	run         func(ctx context.Context, out *console, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{"demo", "run a switch with a made-up world and real calls over loopback", demo},
+		{"serve", "run a node", serve},
+		{"apply", "make the configuration what a file says", apply},
+		{"verify", "check a store: every block, every posting, every price", verify},
+		{"token", "make and revoke tokens for programs", token},
+		{"version", "say which version this is", version},
+	}
+}
+
+// console is where a command writes: results to out, words for people to err.
+type console struct{ out, err io.Writer }
+
+// usageError is a mistake in the command line: it ends with code 2 and a hint.
+type usageError struct{ error }
+
+func main() {
+	// A first signal asks for an orderly end, a second one ends at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, &console{os.Stdout, os.Stderr}, os.Args[1:]))
+}
+
+func run(ctx context.Context, c *console, args []string) int {
+	if len(args) == 0 {
+		usage(c.err)
+		return 2
+	}
+	for _, cmd := range commands() {
+		if cmd.name == args[0] {
+			return c.end(cmd, cmd.run(ctx, c, args[1:]))
+		}
+	}
+	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		usage(c.out)
+		return 0
+	}
+	fmt.Fprintf(c.err, "tollbook: there is no command %q; \"tollbook help\" lists them\n", args[0])
+	return 2
+}
+
+func (c *console) end(cmd command, err error) int {
+	var wrong usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &wrong):
+		fmt.Fprintf(c.err, "tollbook %s: %v; \"tollbook %s -h\" lists the flags\n", cmd.name, err, cmd.name)
+		return 2
+	default:
+		fmt.Fprintf(c.err, "tollbook %s: %v\n", cmd.name, err)
+		return 1
+	}
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "Usage: tollbook COMMAND [flags]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.about)
+	}
+	fmt.Fprint(w, "\n\"tollbook COMMAND -h\" lists a command's flags.\n")
+}
+
+// flags makes a command's set of flags; parse reads the arguments with it and
+// allows at most some that are no flags.
+func (c *console) flags(name, about string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {
+		f.SetOutput(c.out)
+		fmt.Fprintf(c.out, "tollbook %s: %s\n\n", name, about)
+		f.PrintDefaults()
+	}
+	return f
+}
+
+func parse(f *flag.FlagSet, args []string, most int) error {
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return usageError{err}
+	}
+	if f.NArg() > most {
+		return usageError{fmt.Errorf("%q is too much", f.Arg(most))}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/tollbook/tollbook/cmd/tollbook/node"
+)
+
+// adminToken is the environment's variable with the first admin's token.
+const adminToken = "TOLLBOOK_ADMIN_TOKEN"
+
+func serve(ctx context.Context, c *console, args []string) error {
+	f := c.flags("serve", "runs a node until it is told to stop (SIGINT, SIGTERM)")
+	config := f.String("config", "", "the node's configuration, a YAML file; without it: node n1 on 127.0.0.1 with data in ./data")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	cfg := node.Default()
+	if *config != "" {
+		var err error
+		if cfg, err = node.ReadConfig(*config); err != nil {
+			return err
+		}
+	}
+	n, err := node.Start(ctx, cfg, logger(c))
+	if err != nil {
+		return err
+	}
+	secret, made, err := n.FirstAdmin(ctx, os.Getenv(adminToken))
+	if err != nil {
+		return errors.Join(err, n.Close())
+	}
+	if made {
+		fmt.Fprintf(c.err, "The first admin's token, shown once: %s\n", secret)
+	}
+	fmt.Fprintf(c.err, "Tollbook serves calls on %s and people on http://%s\n", cfg.SIP, n.Address())
+	return untilStopped(ctx, n)
+}
+
+// untilStopped waits for the end, ordered or not.
+func untilStopped(ctx context.Context, n *node.Node) error {
+	select {
+	case <-ctx.Done():
+		return n.Close()
+	case err := <-n.Failed():
+		return errors.Join(err, n.Close())
+	}
+}
+
+func logger(c *console) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: slog.LevelInfo}))
+}

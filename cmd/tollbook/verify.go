@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/book"
+	"github.com/tollbook/tollbook/events/journal"
+	"github.com/tollbook/tollbook/events/state"
+)
+
+func verify(ctx context.Context, c *console, args []string) error {
+	f := c.flags("verify", "checks a store: every block, every posting, every price; it changes nothing")
+	data := f.String("data", "data", "the directory of the store")
+	output := f.String("o", "text", "text or json")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	r, err := verifyDir(ctx, *data)
+	if *output == "json" {
+		r.Verify = "ok"
+		if err != nil {
+			r.Verify = err.Error()
+		}
+		return errors.Join(err, json.NewEncoder(c.out).Encode(r))
+	}
+	if err != nil {
+		return err
+	}
+	for _, j := range r.Journals {
+		fmt.Fprintf(c.out, "%-20s %d blocks, %d events, head %s\n", j.Journal, j.Blocks, j.Events, j.Head)
+	}
+	fmt.Fprintf(c.out, "%d holds, %d charges and %d postings recomputed, state %s\nok\n", r.Holds, r.Charges, r.Postings, r.State)
+	return nil
+}
+
+// verified is what a verification found.
+type verified struct {
+	Verify    string            `json:"verify"`
+	Journals  []verifiedJournal `json:"journals"`
+	Holds     int               `json:"holds"`
+	Charges   int               `json:"charges"`
+	Postings  int               `json:"postings"`
+	Overspent int               `json:"overspent_accounts"`
+	// Legs counts the legs in the log: each must have one CDR.
+	Legs  int64  `json:"legs"`
+	State string `json:"state"`
+}
+
+type verifiedJournal struct {
+	Journal string `json:"journal"`
+	Blocks  uint64 `json:"blocks"`
+	Events  uint64 `json:"events"`
+	Head    string `json:"head"`
+}
+
+// verifyDir checks a store's chains, then folds its book anew and checks each
+// decision.
+func verifyDir(ctx context.Context, dir string) (verified, error) {
+	auditor := state.NewAuditor()
+	var r verified
+	reports, err := journal.VerifyDir(ctx, dir, journal.VerifyOptions{
+		Temp:  filepath.Dir(filepath.Clean(dir)),
+		Visit: func(b journal.Block) error { return audit(auditor, &r, b) },
+	})
+	for _, s := range reports {
+		for _, j := range s.Journals {
+			r.Journals = append(r.Journals, verifiedJournal{j.Journal, j.Blocks, j.Events, j.End.Head.String()})
+		}
+	}
+	r.Holds, r.Charges, r.Postings, r.Overspent = auditor.Holds, auditor.Charges, auditor.Postings, auditor.Overspent
+	if err != nil {
+		return r, err
+	}
+	r.State = auditor.State.Hash().String()
+	return r, auditor.Finish()
+}
+
+func audit(a *state.Auditor, r *verified, b journal.Block) error {
+	for i, data := range b.Events {
+		e, err := events.Unmarshal(data)
+		if err != nil {
+			return fmt.Errorf("%s position %d: %w", b.Journal, b.First+uint64(i), err)
+		}
+		if e.GetCallReceived() != nil || e.GetAttemptStarted() != nil {
+			r.Legs++
+		}
+		if b.Journal != book.Journal {
+			continue
+		}
+		if err := a.Check(b.Time.UnixMicro(), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
