@@ -37,11 +37,11 @@ type Book struct {
 }
 
 // Serve makes the Book of a node that keeps: commands of its own go straight to
-// the keeper, and those of other nodes are answered by NATS request. The returned
-// function stops answering.
-func Serve(server *cluster.Server, keeper *Keeper, node string) (*Book, func(), error) {
-	b := &Book{keeper: keeper, server: server, node: node}
-	stop, err := server.Answer(subject, b.answer)
+// the keeper, and those of other nodes are answered by NATS request until stop is
+// called.
+func Serve(ctx context.Context, server *cluster.Server, keeper *Keeper, node string) (b *Book, stop func() error, err error) {
+	b = &Book{keeper: keeper, server: server, node: node}
+	stop, err = server.Answer(ctx, "book", subject, b.answer)
 	if err != nil {
 		return nil, nil, fmt.Errorf("answer the book's commands: %w", err)
 	}

@@ -27,6 +27,7 @@ const (
 // Writer commits blocks; *journal.Writer does.
 type Writer interface {
 	Append(ctx context.Context, t time.Time, epoch uint64, events [][]byte) (journal.Committed, error)
+	Settle(ctx context.Context) (journal.Committed, error)
 	Cursor() journal.Cursor
 }
 
@@ -43,7 +44,7 @@ type Keeper struct {
 	log    *slog.Logger
 
 	queue chan request
-	carry *request // did not fit into the last block
+	carry *request      // did not fit into the last block
 	done  chan struct{} // closed when the term is over
 	once  sync.Once
 	err   error // why it is over
@@ -159,7 +160,11 @@ func (k *Keeper) round(ctx context.Context, first request) error {
 			more = false
 		}
 	}
-	if _, err := k.writer.Append(ctx, now, k.epoch, b.events); err != nil {
+	_, err := k.writer.Append(ctx, now, k.epoch, b.events)
+	if errors.Is(err, journal.ErrInDoubt) {
+		_, err = k.writer.Settle(ctx) // decide nothing more before this is known
+	}
+	if err != nil {
 		if !errors.Is(err, context.Canceled) {
 			k.log.Error("the book's block was not committed", "err", err, "position", k.state.Position)
 		}
