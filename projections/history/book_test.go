@@ -165,6 +165,9 @@ func TestDroppedDaysKeepTheirSums(t *testing.T) {
 	if rows := all(t, s, Filter{ToUS: noonUS - 24*hourUS}); len(rows) != 0 {
 		t.Errorf("%d rows of dropped days", len(rows))
 	}
+	if again := openTest(t, s.dir, Options{}); again.floor != day || len(again.days.days()) != len(s.days.days()) {
+		t.Errorf("opened again: kept since %s", again.floor)
+	}
 	if _, err := s.DropDaysBefore(ctx, "soon"); !errors.Is(err, ErrInvalid) {
 		t.Errorf("bad day: %v", err)
 	}

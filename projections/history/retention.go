@@ -12,14 +12,16 @@ import (
 // loadDays reads which days' sums are settled, and from which day rows are kept.
 func (s *Store) loadDays(ctx context.Context) error {
 	s.settled = make(map[Day]bool)
-	err := s.book.query(ctx, "SELECT day, settled, dropped FROM days", nil, func(v []driver.Value) error {
-		day := Day(v[0].(string))
-		s.settled[day] = v[1].(int64) != 0
-		if next := day.add(1); v[2].(int64) != 0 && next > s.floor {
-			s.floor = next
-		}
+	err := s.book.query(ctx, "SELECT day, settled FROM days", nil, func(v []driver.Value) error {
+		s.settled[Day(v[0].(string))] = v[1].(int64) != 0
 		return nil
 	})
+	if err == nil {
+		err = s.book.query(ctx, "SELECT since FROM retention", nil, func(v []driver.Value) error {
+			s.floor = Day(v[0].(string))
+			return nil
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("read days: %w", err)
 	}
@@ -44,7 +46,7 @@ func (s *Store) unsettle(ctx context.Context, day Day) error {
 	if settled, known := s.settled[day]; known && !settled {
 		return nil
 	}
-	err := s.book.exec(ctx, `INSERT INTO days (day, settled, dropped) VALUES (?, 0, 0)
+	err := s.book.exec(ctx, `INSERT INTO days (day, settled) VALUES (?, 0)
  ON CONFLICT DO UPDATE SET settled = 0`, string(day))
 	if err != nil {
 		return fmt.Errorf("unsettle: %w", err)
@@ -130,41 +132,37 @@ func (s *Store) copySums(ctx context.Context, f *dayFile) error {
 	return nil
 }
 
-// DropDaysBefore removes the CDRs of all calls that began before a day, and
-// events of theirs are not applied again. Their hourly sums and totals stay, and so do
-// entries and audit. It returns the days that were removed.
+// DropDaysBefore removes the CDRs of all calls that began before a day, and from
+// then on their events are not applied again. Their hourly sums and totals stay,
+// and so do entries and audit. It returns the days whose files were removed. A
+// store that is rebuilt applies everything first and drops afterwards.
 func (s *Store) DropDaysBefore(ctx context.Context, day Day) ([]Day, error) {
 	if !day.valid() {
 		return nil, fmt.Errorf("drop days before %q: %w", day, ErrInvalid)
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	var dropped []Day
-	for _, old := range s.days.days() {
-		if old >= day {
-			break
+	dropped := s.days.days()
+	end, _ := slices.BinarySearch(dropped, day)
+	dropped = dropped[:end]
+	for _, old := range dropped {
+		if s.settled[old] {
+			continue
 		}
-		if err := s.drop(ctx, old); err != nil {
-			return dropped, fmt.Errorf("drop %s: %w", old, err)
+		if err := s.settle(ctx, old); err != nil {
+			return nil, fmt.Errorf("drop days: %w", err)
 		}
-		dropped = append(dropped, old)
+	}
+	if day <= s.floor {
+		return nil, nil
+	}
+	err := s.book.exec(ctx, "INSERT OR REPLACE INTO retention (id, since) VALUES (1, ?)", string(day))
+	if err != nil {
+		return nil, fmt.Errorf("drop days: %w", err)
+	}
+	s.floor = day
+	if err := s.unlinkDropped(); err != nil {
+		return nil, fmt.Errorf("drop days: %w", err)
 	}
 	return dropped, nil
-}
-
-// drop settles a day, notes that it is gone, and unlinks it, in this order.
-func (s *Store) drop(ctx context.Context, day Day) error {
-	if !s.settled[day] {
-		if err := s.settle(ctx, day); err != nil {
-			return err
-		}
-	}
-	err := s.book.exec(ctx, `INSERT INTO days (day, settled, dropped) VALUES (?, 1, 1)
- ON CONFLICT DO UPDATE SET dropped = 1`, string(day))
-	if err != nil {
-		return err
-	}
-	s.settled[day] = true
-	s.floor = max(s.floor, day.add(1))
-	return s.days.unlink(day)
 }

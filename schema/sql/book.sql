@@ -75,9 +75,14 @@ CREATE INDEX IF NOT EXISTS changes_entity ON changes (kind, id, position, idx);
 -- and totals are read from its own file; settled, they are here.
 CREATE TABLE IF NOT EXISTS days (
   day     TEXT    NOT NULL PRIMARY KEY,
-  settled INTEGER NOT NULL,
-  dropped INTEGER NOT NULL
+  settled INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- retention has one row: the first day whose CDRs are kept.
+CREATE TABLE IF NOT EXISTS retention (
+  id    INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  since TEXT    NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS rollups (
   day          TEXT    NOT NULL,
