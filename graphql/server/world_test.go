@@ -160,10 +160,11 @@ func (f *fixture) running2live(at time.Time) {
 		f.live = append(f.live, c)
 	}
 	f.traffic = resolve.Traffic{Attempts: 214, Answered: 97, TalkTime: 97 * 142 * time.Second, Ended: 97, PDD: 180 * 1710 * time.Millisecond, Rang: 180}
+	random := rand.New(rand.NewPCG(3, 4))
 	start := f.now().Truncate(time.Minute).Add(-59 * time.Minute)
 	for i := range 60 {
 		f.traffic.Minutes = append(f.traffic.Minutes, resolve.Minute{
-			At: start.Add(time.Duration(i) * time.Minute), Attempts: 10 + (i*7)%9, Answered: 4 + (i*5)%5, Calls: 18 + (i*11)%13,
+			At: start.Add(time.Duration(i) * time.Minute), Attempts: 10 + random.IntN(7), Answered: 4 + random.IntN(5), Calls: 18 + random.IntN(9),
 		})
 	}
 }

@@ -1,0 +1,27 @@
+import { useEffect } from 'react';
+import { type AnyVariables, Client, fetchExchange, type TypedDocumentNode, useQuery } from 'urql';
+
+export const client = new Client({
+  url: '/graphql',
+  exchanges: [fetchExchange],
+  preferGetMethod: false,
+  requestPolicy: 'network-only',
+  fetchOptions: { credentials: 'same-origin', headers: { 'X-Tollbook-CSRF': '1' } },
+});
+
+/** Asks again every so many milliseconds, while somebody looks. */
+export function usePolled<D, V extends AnyVariables>(query: TypedDocumentNode<D, V>, variables: V, everyMs: number) {
+  const [result, again] = useQuery({ query, variables } as Parameters<typeof useQuery<D, V>>[0]);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) again({ requestPolicy: 'network-only' });
+    }, everyMs);
+    return () => clearInterval(timer);
+  }, [again, everyMs]);
+  return result;
+}
+
+/** Whether an answer says that nobody is signed in. */
+export function signedOut(error: { graphQLErrors: { extensions?: Record<string, unknown> }[] } | undefined): boolean {
+  return !!error?.graphQLErrors.some((e) => e.extensions?.['code'] === 'UNAUTHENTICATED');
+}

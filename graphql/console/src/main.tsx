@@ -1,0 +1,65 @@
+import '@mantine/core/styles.css';
+import './theme.css';
+import { MantineProvider } from '@mantine/core';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode, useMemo } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Provider, useMutation, useQuery } from 'urql';
+import { client } from './api/client';
+import { graphql } from './api/graphql';
+import { TextsProvider } from './i18n/i18n';
+import { SignIn } from './pages/SignIn';
+import { router } from './router';
+import { SessionContext, ViewerQuery } from './session';
+import { theme } from './theme';
+
+const SignOutMutation = graphql(`
+  mutation SignOut {
+    signOut {
+      userErrors {
+        message
+      }
+    }
+  }
+`);
+
+function App() {
+  const [result, again] = useQuery({ query: ViewerQuery });
+  const [, signOut] = useMutation(SignOutMutation);
+  const viewer = result.data?.viewer;
+  const session = useMemo(
+    () =>
+      viewer
+        ? {
+            viewer,
+            leave: () => {
+              void signOut({}).then(() => again({ requestPolicy: 'network-only' }));
+            },
+          }
+        : null,
+    [viewer, signOut, again],
+  );
+  if (!session) {
+    return result.fetching && !result.data ? null : <SignIn done={() => again({ requestPolicy: 'network-only' })} />;
+  }
+  return (
+    <SessionContext.Provider value={session}>
+      <RouterProvider router={router} />
+    </SessionContext.Provider>
+  );
+}
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <TextsProvider>
+          <Provider value={client}>
+            <App />
+          </Provider>
+        </TextsProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,142 @@
+import { Button, SimpleGrid } from '@mantine/core';
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
+import { usePolled } from '../api/client';
+import { graphql } from '../api/graphql';
+import { useTexts } from '../i18n/i18n';
+import { Amount } from '../parts/Amount';
+import { EntryTable } from '../parts/EntryTable';
+import { Page, Section } from '../parts/Page';
+import { Pager } from '../parts/Pager';
+import classes from '../parts/parts.module.css';
+import { PostingForm } from '../parts/PostingForm';
+import { useRights } from '../session';
+
+const AccountQuery = graphql(`
+  query Account($id: ID!, $first: Int, $after: Cursor, $last: Int, $before: Cursor) {
+    account(id: $id) {
+      key
+      name
+      kind
+      currency
+      channels
+      callsPerSecond
+      company {
+        name
+      }
+      creditLimit {
+        amount
+        currency
+      }
+      balance {
+        posted {
+          amount
+          currency
+        }
+        reserved {
+          amount
+          currency
+        }
+        available {
+          amount
+          currency
+        }
+        holds
+        asOf {
+          position
+          lagMs
+        }
+      }
+      entries(first: $first, after: $after, last: $last, before: $before) {
+        nodes {
+          id
+          position
+          accountName
+          kind
+          amount {
+            amount
+            currency
+          }
+          balance {
+            amount
+            currency
+          }
+          recordedAt
+          actor
+          reason
+          reference
+          callId
+        }
+        pageInfo {
+          hasNextPage
+          hasPreviousPage
+          startCursor
+          endCursor
+        }
+      }
+    }
+  }
+`);
+
+const pageSize = 50;
+
+export function AccountPage() {
+  const { t } = useTexts();
+  const { money } = useRights();
+  const navigate = useNavigate();
+  const { key } = useParams({ from: '/accounts/$key' });
+  const search = useSearch({ from: '/accounts/$key' });
+  const page = search.before ? { last: pageSize, before: search.before } : { first: pageSize, ...(search.after ? { after: search.after } : {}) };
+  const { data, error, fetching } = usePolled(AccountQuery, { id: `account:${key}`, ...page }, 2000);
+  const [posting, setPosting] = useState<'credit' | 'debit' | null>(null);
+  const account = data?.account;
+  const actions = account && (
+    <>
+      <Link className={classes.link} to="/cdrs" search={{ account: key }}>
+        {t('account.cdrs')}
+      </Link>
+      {money && (
+        <>
+          <Button size="compact-sm" onClick={() => setPosting('credit')}>
+            {t('account.credit')}
+          </Button>
+          <Button size="compact-sm" variant="default" onClick={() => setPosting('debit')}>
+            {t('account.debit')}
+          </Button>
+        </>
+      )}
+    </>
+  );
+  return (
+    <Page title={account ? `${key} · ${account.company?.name ?? ''}` : key} error={error} actions={actions} loading={!data && fetching}>
+      {data && !account && <div className={classes.empty}>{t('common.notFound')}</div>}
+      {account && (
+        <>
+          <SimpleGrid cols={{ base: 2, md: 4 }} spacing={10}>
+            <Figure label={t('account.posted')} money={account.balance.posted} note={t(`account.${account.kind}`)} />
+            <Figure label={t('account.reserved')} money={account.balance.reserved} note={`${t('account.holds')}: ${account.balance.holds}`} />
+            <Figure label={t('account.available')} money={account.balance.available} note="" />
+            <Figure label={t('account.limit')} money={account.creditLimit} note={`${t('account.channels')}: ${account.channels || t('common.unlimited')}`} />
+          </SimpleGrid>
+          <Section title={t('account.entries')}>
+            <EntryTable rows={account.entries.nodes} maxHeight="calc(100vh - 288px)" />
+            <Pager info={account.entries.pageInfo} asOf={account.balance.asOf} go={(to) => void navigate({ to: '/accounts/$key', params: { key }, search: to })} />
+          </Section>
+          {posting && <PostingForm kind={posting} account={key} currency={account.currency} close={() => setPosting(null)} />}
+        </>
+      )}
+    </Page>
+  );
+}
+
+function Figure({ label, money, note }: { label: string; money: { amount: string; currency: string }; note: string }) {
+  return (
+    <div className={classes.panel}>
+      <div className={classes.label}>{label}</div>
+      <div className={classes.big} style={{ fontSize: 21 }}>
+        <Amount money={money} />
+      </div>
+      <div className={classes.note}>{note || '\u00a0'}</div>
+    </div>
+  );
+}

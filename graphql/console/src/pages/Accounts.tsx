@@ -1,0 +1,80 @@
+import { useNavigate } from '@tanstack/react-router';
+import { usePolled } from '../api/client';
+import { graphql } from '../api/graphql';
+import { useTexts } from '../i18n/i18n';
+import { Amount } from '../parts/Amount';
+import { DataTable } from '../parts/DataTable';
+import { Page } from '../parts/Page';
+
+const AccountsQuery = graphql(`
+  query Accounts {
+    accounts(first: 500) {
+      nodes {
+        id
+        key
+        kind
+        currency
+        disabled
+        channels
+        company {
+          name
+        }
+        creditLimit {
+          amount
+          currency
+        }
+        balance {
+          posted {
+            amount
+            currency
+          }
+          reserved {
+            amount
+            currency
+          }
+          available {
+            amount
+            currency
+          }
+          holds
+        }
+      }
+      asOf {
+        position
+        lagMs
+      }
+    }
+  }
+`);
+
+export function Accounts() {
+  const { t } = useTexts();
+  const navigate = useNavigate();
+  const { data, error } = usePolled(AccountsQuery, {}, 2000);
+  const accounts = data?.accounts;
+  return (
+    <Page title={t('nav.accounts')} error={error} asOf={accounts?.asOf} loading={!accounts && !error}>
+      <DataTable
+        label={t('nav.accounts')}
+        rows={accounts?.nodes ?? []}
+        rowKey={(a) => a.id}
+        open={(a) => void navigate({ to: '/accounts/$key', params: { key: a.key }, search: {} })}
+        faded={(a) => a.disabled}
+        loading={!accounts}
+        maxHeight="calc(100vh - 140px)"
+        columns={[
+          { id: 'key', title: t('account.account'), cell: (a) => a.key },
+          { id: 'company', title: t('account.company'), cell: (a) => a.company?.name },
+          { id: 'kind', title: t('account.kind'), cell: (a) => t(`account.${a.kind}`) },
+          { id: 'currency', title: t('account.currency'), cell: (a) => a.currency },
+          { id: 'posted', title: t('account.posted'), right: true, cell: (a) => <Amount money={a.balance.posted} currency={false} /> },
+          { id: 'reserved', title: t('account.reserved'), right: true, cell: (a) => <Amount money={a.balance.reserved} currency={false} /> },
+          { id: 'available', title: t('account.available'), right: true, cell: (a) => <Amount money={a.balance.available} currency={false} /> },
+          { id: 'limit', title: t('account.limit'), right: true, cell: (a) => <Amount money={a.creditLimit} currency={false} /> },
+          { id: 'holds', title: t('account.holds'), right: true, cell: (a) => a.balance.holds },
+          { id: 'channels', title: t('account.channels'), right: true, cell: (a) => a.channels || t('common.unlimited') },
+        ]}
+      />
+    </Page>
+  );
+}

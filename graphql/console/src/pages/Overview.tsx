@@ -1,0 +1,147 @@
+import { SimpleGrid } from '@mantine/core';
+import type { ReactNode } from 'react';
+import { usePolled } from '../api/client';
+import { graphql, type ResultOf } from '../api/graphql';
+import { useTexts } from '../i18n/i18n';
+import { Amount } from '../parts/Amount';
+import { Chart } from '../parts/Chart';
+import { DataTable } from '../parts/DataTable';
+import { clock, percent, seconds } from '../parts/format';
+import { Page, Section, Tag } from '../parts/Page';
+import classes from '../parts/parts.module.css';
+
+const OverviewQuery = graphql(`
+  query Overview {
+    overview {
+      callsNow
+      talkingNow
+      window {
+        attempts
+        answered
+        asr
+        acd
+        pdd
+      }
+      minutes {
+        at
+        attempts
+        answered
+        calls
+      }
+      today {
+        currency
+        charged {
+          amount
+          currency
+        }
+        cost {
+          amount
+          currency
+        }
+        margin {
+          amount
+          currency
+        }
+      }
+      ledgerSums {
+        amount
+        currency
+      }
+      asOf {
+        position
+        lagMs
+      }
+    }
+  }
+`);
+
+type Data = ResultOf<typeof OverviewQuery>['overview'];
+
+export function Overview() {
+  const { t } = useTexts();
+  const { data, error } = usePolled(OverviewQuery, {}, 2000);
+  const o = data?.overview;
+  return (
+    <Page title={t('nav.overview')} error={error} asOf={o?.asOf} loading={!o && !error}>
+      {o && (
+        <>
+          <SimpleGrid cols={{ base: 2, md: 4 }} spacing={10}>
+            <Figure label={t('overview.callsNow')} value={o.callsNow} note={t('overview.talking', { n: o.talkingNow })} />
+            <Figure
+              label={t('overview.asr')}
+              value={o.window.asr ? `${percent(o.window.asr)} %` : '–'}
+              note={`${o.window.answered} / ${o.window.attempts}, ${t('overview.window')}`}
+            />
+            <Figure label={t('overview.acd')} value={o.window.acd ? clock(o.window.acd) : '–'} note={t('overview.window')} />
+            <Figure label={t('overview.pdd')} value={o.window.pdd ? `${seconds(o.window.pdd)} s` : '–'} note={t('overview.window')} />
+          </SimpleGrid>
+          <Section title={t('overview.hour')}>
+            <div className={classes.panel}>
+              <Minutes data={o} />
+            </div>
+          </Section>
+          <SimpleGrid cols={{ base: 1, md: 2 }} spacing={16}>
+            <Section title={t('overview.today')}>
+              <Today data={o} />
+            </Section>
+            <Section title={t('overview.ledger')}>
+              <DataTable
+                label={t('overview.ledger')}
+                rows={o.ledgerSums}
+                rowKey={(m) => m.currency}
+                columns={[
+                  { id: 'currency', title: t('account.currency'), cell: (m) => m.currency },
+                  { id: 'sum', title: t('overview.balanced'), right: true, cell: (m) => <Amount money={m} currency={false} /> },
+                  { id: 'whole', title: '', right: true, cell: (m) => (/^-?0\.0+$/.test(m.amount) ? <Tag tone="good">0</Tag> : <Tag tone="bad">≠ 0</Tag>) },
+                ]}
+              />
+            </Section>
+          </SimpleGrid>
+        </>
+      )}
+    </Page>
+  );
+}
+
+function Figure({ label, value, note }: { label: string; value: ReactNode; note: string }) {
+  return (
+    <div className={classes.panel}>
+      <div className={classes.label}>{label}</div>
+      <div className={classes.big}>{value}</div>
+      <div className={classes.note}>{note}</div>
+    </div>
+  );
+}
+
+function Minutes({ data }: { data: Data }) {
+  const { t } = useTexts();
+  return (
+    <Chart
+      label={t('overview.hour')}
+      height={210}
+      times={data.minutes.map((m) => Date.parse(m.at) / 1000)}
+      lines={[
+        { label: t('overview.calls'), color: '#2c79b2', values: data.minutes.map((m) => m.calls), fill: true },
+        { label: t('overview.attempts'), color: '#a8742a', values: data.minutes.map((m) => m.attempts) },
+        { label: t('overview.answered'), color: '#3c9160', values: data.minutes.map((m) => m.answered) },
+      ]}
+    />
+  );
+}
+
+function Today({ data }: { data: Data }) {
+  const { t } = useTexts();
+  return (
+    <DataTable
+      label={t('overview.today')}
+      rows={data.today}
+      rowKey={(d) => d.currency}
+      columns={[
+        { id: 'currency', title: t('account.currency'), cell: (d) => d.currency },
+        { id: 'charged', title: t('overview.charged'), right: true, cell: (d) => <Amount money={d.charged} currency={false} /> },
+        { id: 'cost', title: t('overview.cost'), right: true, cell: (d) => <Amount money={d.cost} currency={false} /> },
+        { id: 'margin', title: t('overview.margin'), right: true, cell: (d) => <Amount money={d.margin} currency={false} /> },
+      ]}
+    />
+  );
+}

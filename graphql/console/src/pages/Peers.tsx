@@ -1,0 +1,112 @@
+import { useQuery } from 'urql';
+import { graphql } from '../api/graphql';
+import { useTexts } from '../i18n/i18n';
+import { DataTable } from '../parts/DataTable';
+import { seconds } from '../parts/format';
+import { Page, Section } from '../parts/Page';
+
+const PeersQuery = graphql(`
+  query Peers {
+    originators(first: 500) {
+      nodes {
+        id
+        key
+        company {
+          name
+        }
+        account {
+          key
+        }
+        sellDeck {
+          key
+        }
+        routePlan {
+          key
+        }
+        networks
+        port
+        techPrefix
+        channels
+        callsPerSecond
+        profitMode
+        disabled
+      }
+      asOf {
+        position
+        lagMs
+      }
+    }
+    terminators(first: 500) {
+      nodes {
+        id
+        key
+        company {
+          name
+        }
+        account {
+          key
+        }
+        buyDeck {
+          key
+        }
+        host
+        port
+        transport
+        techPrefix
+        channels
+        pddTimeout
+        ringTimeout
+        disabled
+      }
+    }
+  }
+`);
+
+export function Peers() {
+  const { t } = useTexts();
+  const [{ data, error }] = useQuery({ query: PeersQuery });
+  const limit = (n: number) => n || t('common.unlimited');
+  return (
+    <Page title={t('nav.peers')} error={error} asOf={data?.originators.asOf} loading={!data && !error}>
+      <Section title={t('peer.originators')}>
+        <DataTable
+          label={t('peer.originators')}
+          rows={data?.originators.nodes ?? []}
+          rowKey={(p) => p.id}
+          faded={(p) => p.disabled}
+          columns={[
+            { id: 'key', title: t('company.key'), cell: (p) => p.key },
+            { id: 'company', title: t('account.company'), cell: (p) => p.company?.name },
+            { id: 'account', title: t('account.account'), cell: (p) => p.account?.key },
+            { id: 'networks', title: t('peer.networks'), cell: (p) => p.networks.join(', ') + (p.port ? ` :${p.port}` : '') },
+            { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
+            { id: 'deck', title: t('peer.deck'), cell: (p) => p.sellDeck?.key },
+            { id: 'plan', title: t('peer.plan'), cell: (p) => p.routePlan?.key },
+            { id: 'profit', title: t('peer.profit'), cell: (p) => p.profitMode.toLowerCase().replaceAll('_', ' ') },
+            { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },
+            { id: 'cps', title: t('account.cps'), right: true, cell: (p) => limit(p.callsPerSecond) },
+          ]}
+        />
+      </Section>
+      <Section title={t('peer.terminators')}>
+        <DataTable
+          label={t('peer.terminators')}
+          rows={data?.terminators.nodes ?? []}
+          rowKey={(p) => p.id}
+          faded={(p) => p.disabled}
+          columns={[
+            { id: 'key', title: t('company.key'), cell: (p) => p.key },
+            { id: 'company', title: t('account.company'), cell: (p) => p.company?.name },
+            { id: 'account', title: t('account.account'), cell: (p) => p.account?.key },
+            { id: 'host', title: t('peer.host'), cell: (p) => `${p.host}:${p.port || 5060}` },
+            { id: 'transport', title: t('peer.transport'), cell: (p) => p.transport },
+            { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
+            { id: 'deck', title: t('peer.deck'), cell: (p) => p.buyDeck?.key },
+            { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },
+            { id: 'timeouts', title: t('peer.timeouts'), right: true, cell: (p) => `${seconds(p.pddTimeout, 0)} / ${seconds(p.ringTimeout, 0)} s` },
+          ]}
+        />
+      </Section>
+    </Page>
+  );
+}

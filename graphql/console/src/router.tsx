@@ -1,0 +1,65 @@
+import { createRootRoute, createRoute, createRouter, Navigate } from '@tanstack/react-router';
+import { AccountPage } from './pages/Account';
+import { Accounts } from './pages/Accounts';
+import { Audit } from './pages/Audit';
+import { CallPage } from './pages/Call';
+import { Cdrs } from './pages/Cdrs';
+import { readCdrSearch } from './pages/cdrSearch';
+import { Companies } from './pages/Companies';
+import { DeckPage } from './pages/Deck';
+import { Decks } from './pages/Decks';
+import { Live } from './pages/Live';
+import { NotFound } from './pages/NotFound';
+import { Overview } from './pages/Overview';
+import { Peers } from './pages/Peers';
+import { Routes } from './pages/Routes';
+import { useRights } from './session';
+import { Shell } from './Shell';
+
+function Home() {
+  return useRights().staff ? <Overview /> : <Navigate to="/cdrs" search={{}} />;
+}
+
+interface Paged {
+  after?: string;
+  before?: string;
+}
+
+function readPaged(search: Record<string, unknown>): Paged {
+  const page: Paged = {};
+  if (typeof search['after'] === 'string') page.after = search['after'];
+  else if (typeof search['before'] === 'string') page.before = search['before'];
+  return page;
+}
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+const at = <P extends string>(path: P, component: () => React.ReactNode) => createRoute({ getParentRoute: () => root, path, component });
+
+export const cdrsRoute = createRoute({ getParentRoute: () => root, path: '/cdrs', component: Cdrs, validateSearch: readCdrSearch });
+export const callRoute = at('/calls/$id', CallPage);
+export const accountRoute = createRoute({ getParentRoute: () => root, path: '/accounts/$key', component: AccountPage, validateSearch: readPaged });
+export const deckRoute = at('/decks/$key', DeckPage);
+export const auditRoute = createRoute({ getParentRoute: () => root, path: '/audit', component: Audit, validateSearch: readPaged });
+
+const tree = root.addChildren([
+  at('/', Home),
+  at('/live', Live),
+  cdrsRoute,
+  callRoute,
+  at('/accounts', Accounts),
+  accountRoute,
+  at('/companies', Companies),
+  at('/peers', Peers),
+  at('/decks', Decks),
+  deckRoute,
+  at('/routes', Routes),
+  auditRoute,
+]);
+
+export const router = createRouter({ routeTree: tree, defaultPreload: false });
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
