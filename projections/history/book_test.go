@@ -227,8 +227,18 @@ func TestAnotherFoldVersionIsRefused(t *testing.T) {
 	if _, err := Open(dir, Options{}); !errors.Is(err, ErrFoldVersion) {
 		t.Errorf("got %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "cdr-x.db"), nil, 0o600); err != nil {
-		t.Fatal(err)
+}
+
+func TestStrangeFilesAreLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"cdr-x.db", "cdr-2026-13-01.db", "cdr-2026-01-01.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("no database"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openTest(t, dir, Options{})
+	if rows := all(t, s, Filter{}); len(rows) != 0 || len(s.days.days()) != 0 {
+		t.Errorf("%d rows, days %v", len(rows), s.days.days())
 	}
 }
 
