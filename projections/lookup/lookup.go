@@ -18,6 +18,11 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
+const (
+	retryAfter    = time.Second
+	compileWithin = 30 * time.Second
+)
+
 // Blobs gives the bytes behind a SHA-256.
 type Blobs interface {
 	Get(ctx context.Context, digest []byte) ([]byte, error)
@@ -47,8 +52,8 @@ func New(blobs Blobs, log *slog.Logger) *Tables {
 func (t *Tables) World() *routing.World { return t.world.Load() }
 
 // Follow makes the World of a catalog as it is at an instant. It returns when
-// the World is in force, or with an error, the older one staying in force, when a
-// deck's rows cannot be had.
+// the World is in force, or with an error when a deck's rows cannot be had: then
+// the older World stays in force, and the newer one is tried again every second.
 func (t *Tables) Follow(ctx context.Context, c *catalog.State, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,7 +61,37 @@ func (t *Tables) Follow(ctx context.Context, c *catalog.State, now time.Time) er
 		return nil
 	}
 	t.cat = c
-	return t.compile(ctx, now)
+	return t.try(ctx, now)
+}
+
+// try compiles, and sees to it that a failure is tried again. The lock is held.
+func (t *Tables) try(ctx context.Context, now time.Time) error {
+	err := t.compile(ctx, now)
+	if err != nil {
+		t.wake(retryAfter)
+	}
+	return err
+}
+
+// wake compiles again after a while.
+func (t *Tables) wake(after time.Duration) {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+	t.timer = time.AfterFunc(after, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.closed {
+			return
+		}
+		// The block times that judge versions are never behind this clock by more
+		// than a block, so a version that was waited for is in force now.
+		ctx, cancel := context.WithTimeout(context.Background(), compileWithin)
+		defer cancel()
+		if err := t.try(ctx, time.Now()); err != nil {
+			t.log.Error("the call path keeps the tables that it has", "err", err)
+		}
+	})
 }
 
 // compile is called with the lock held.
@@ -83,7 +118,12 @@ func (t *Tables) compile(ctx context.Context, now time.Time) error {
 	}
 	t.tables = kept
 	t.world.Store(routing.Compile(t.cat, decks))
-	t.schedule(next, now)
+	switch {
+	case next != 0:
+		t.wake(time.UnixMicro(next).Sub(now))
+	case t.timer != nil:
+		t.timer.Stop()
+	}
 	return nil
 }
 
@@ -107,29 +147,6 @@ func (t *Tables) table(ctx context.Context, d *wire.Deck, v *wire.DeckVersion) (
 		return nil, fmt.Errorf("read the rows of deck version %s: %w", v.Id, err)
 	}
 	return rating.NewTable(d, v, rows), nil
-}
-
-// schedule compiles again when the next version takes effect.
-func (t *Tables) schedule(nextUS int64, now time.Time) {
-	if t.timer != nil {
-		t.timer.Stop()
-		t.timer = nil
-	}
-	if nextUS == 0 {
-		return
-	}
-	t.timer = time.AfterFunc(time.UnixMicro(nextUS).Sub(now), func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.closed {
-			return
-		}
-		// The block times that judge versions are never behind this clock by more
-		// than a block, so the version is in force now.
-		if err := t.compile(context.Background(), time.Now()); err != nil {
-			t.log.Error("a deck version that takes effect cannot be used", "err", err)
-		}
-	})
 }
 
 // Close stops waiting for versions to take effect.
