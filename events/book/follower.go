@@ -27,7 +27,8 @@ func NewFollower(st *state.State, at journal.Cursor) *Follower {
 	return &Follower{state: st, cursor: at, moved: make(chan struct{})}
 }
 
-// Apply folds a block and gives its events.
+// Apply folds a block and gives its events. A block that was folded before is
+// only read.
 func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
 	evs := make([]*wire.Event, len(b.Events))
 	for i, data := range b.Events {
@@ -39,6 +40,9 @@ func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if b.Number <= f.cursor.Number {
+		return evs, nil
+	}
 	for _, e := range evs {
 		if err := f.state.Evolve(b.Time.UnixMicro(), e); err != nil {
 			return nil, err

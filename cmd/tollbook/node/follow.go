@@ -119,13 +119,9 @@ func (n *Node) liveBlock(b journal.Block) error {
 	return nil
 }
 
-// followBook folds a block that the follower has not, and compiles the tables
-// anew when the catalog changed.
+// followBook folds a block and compiles the tables anew when that changed the
+// catalog.
 func (n *Node) followBook(b journal.Block) ([]*wire.Event, error) {
-	at, _ := n.follower.Position()
-	if events.Position(b.Cursor().Position) <= at && len(b.Events) > 0 {
-		return decode(b)
-	}
 	before := n.follower.Catalog()
 	evs, err := n.follower.Apply(b)
 	if err != nil {
