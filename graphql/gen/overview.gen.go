@@ -212,29 +212,6 @@ func (ec *executionContext) fieldContext_MinuteStat_answered(_ context.Context, 
 	return graphql.NewScalarFieldContext("MinuteStat", field, false, false, "Int")
 }
 
-func (ec *executionContext) _MinuteStat_calls(ctx context.Context, field graphql.CollectedField, obj *model.MinuteStat) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_MinuteStat_calls(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Calls, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
-			return ec.marshalNInt2int(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_MinuteStat_calls(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("MinuteStat", field, false, false, "Int")
-}
-
 func (ec *executionContext) _Overview_callsNow(ctx context.Context, field graphql.CollectedField, obj *model.Overview) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -639,11 +616,6 @@ func (ec *executionContext) _MinuteStat(ctx context.Context, sel ast.SelectionSe
 			}
 		case "answered":
 			out.Values[i] = ec._MinuteStat_answered(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "calls":
-			out.Values[i] = ec._MinuteStat_calls(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

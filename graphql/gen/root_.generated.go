@@ -396,7 +396,6 @@ type ComplexityRoot struct {
 		Answered func(childComplexity int) int
 		At       func(childComplexity int) int
 		Attempts func(childComplexity int) int
-		Calls    func(childComplexity int) int
 	}
 
 	Money struct {
@@ -2271,12 +2270,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MinuteStat.Attempts(childComplexity), true
-	case "MinuteStat.calls":
-		if e.ComplexityRoot.MinuteStat.Calls == nil {
-			break
-		}
-
-		return e.ComplexityRoot.MinuteStat.Calls(childComplexity), true
 
 	case "Money.amount":
 		if e.ComplexityRoot.Money.Amount == nil {
@@ -5584,7 +5577,7 @@ type Overview {
 type Window {
   "Calls that came."
   attempts: Int!
-  "Those that were answered."
+  "Calls that ended answered."
   answered: Int!
   "Answered / attempts: \"0.4210\"; null without attempts."
   asr: Decimal
@@ -5600,10 +5593,8 @@ type MinuteStat {
   at: DateTime!
   "Calls that came."
   attempts: Int!
-  "Those that were answered."
+  "Calls that ended answered."
   answered: Int!
-  "Calls under way at its end."
-  calls: Int!
 }
 
 "One currency's money of a day."
@@ -6869,8 +6860,6 @@ func (ec *executionContext) childFields_MinuteStat(ctx context.Context, field gr
 		return ec.fieldContext_MinuteStat_attempts(ctx, field)
 	case "answered":
 		return ec.fieldContext_MinuteStat_answered(ctx, field)
-	case "calls":
-		return ec.fieldContext_MinuteStat_calls(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MinuteStat", field.Name)
 }

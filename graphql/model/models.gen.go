@@ -665,10 +665,8 @@ type MinuteStat struct {
 	At time.Time `json:"at"`
 	// Calls that came.
 	Attempts int `json:"attempts"`
-	// Those that were answered.
+	// Calls that ended answered.
 	Answered int `json:"answered"`
-	// Calls under way at its end.
-	Calls int `json:"calls"`
 }
 
 // An amount of one currency.
@@ -1271,7 +1269,7 @@ type Viewer struct {
 type Window struct {
 	// Calls that came.
 	Attempts int `json:"attempts"`
-	// Those that were answered.
+	// Calls that ended answered.
 	Answered int `json:"answered"`
 	// Answered / attempts: "0.4210"; null without attempts.
 	Asr *Decimal `json:"asr,omitempty"`

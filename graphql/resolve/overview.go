@@ -24,7 +24,7 @@ func (r *Resolver) overview(ctx context.Context) (*model.Overview, error) {
 	traffic := r.Backend.Traffic()
 	out.Window = window(traffic)
 	for _, m := range traffic.Minutes {
-		out.Minutes = append(out.Minutes, &model.MinuteStat{At: m.At, Attempts: m.Attempts, Answered: m.Answered, Calls: m.Calls})
+		out.Minutes = append(out.Minutes, &model.MinuteStat{At: m.At, Attempts: m.Attempts, Answered: m.Answered})
 	}
 	sums := r.Backend.LedgerSums()
 	for _, currency := range slices.Sorted(maps.Keys(sums)) {

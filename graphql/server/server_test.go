@@ -77,7 +77,7 @@ func TestCDRsPage(t *testing.T) {
 
 func TestOverview(t *testing.T) {
 	f := newFixture(t, noon)
-	data := f.as("noel").must(`{ overview { callsNow talkingNow window { attempts asr acd pdd } minutes { at calls }
+	data := f.as("noel").must(`{ overview { callsNow talkingNow window { attempts asr acd pdd } minutes { at attempts answered }
 		today { currency charged { amount } cost { amount } margin { amount } } ledgerSums { amount currency } } }`, nil)
 	for path, want := range map[string]string{
 		"overview.window.asr": "0.4533", "overview.window.acd": "142.000", "overview.window.pdd": "1.710",

@@ -47,6 +47,8 @@ export const en = {
   'overview.attempts': 'Attempts',
   'overview.answered': 'Answered',
   'overview.calls': 'Calls at once',
+  'overview.sinceOpened': 'Calls at once, since this page was opened',
+  'overview.talkingLine': 'Talking',
   'overview.today': 'Today since 00:00 UTC, net',
   'overview.charged': 'Charged',
   'overview.cost': 'Cost',

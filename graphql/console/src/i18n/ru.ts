@@ -49,6 +49,8 @@ export const ru: Dictionary = {
   'overview.attempts': 'Попытки',
   'overview.answered': 'Отвечено',
   'overview.calls': 'Одновременно',
+  'overview.sinceOpened': 'Одновременно, с открытия страницы',
+  'overview.talkingLine': 'Разговаривают',
   'overview.today': 'Сегодня с 00:00 UTC, без налога',
   'overview.charged': 'Начислено',
   'overview.cost': 'Затраты',

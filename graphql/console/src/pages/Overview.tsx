@@ -1,5 +1,5 @@
 import { SimpleGrid } from '@mantine/core';
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { usePolled } from '../api/client';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
@@ -26,7 +26,6 @@ const OverviewQuery = graphql(`
         at
         attempts
         answered
-        calls
       }
       today {
         currency
@@ -75,11 +74,18 @@ export function Overview() {
             <Figure label={t('overview.acd')} value={o.window.acd ? clock(o.window.acd) : '–'} note={t('overview.window')} />
             <Figure label={t('overview.pdd')} value={o.window.pdd ? `${seconds(o.window.pdd)} s` : '–'} note={t('overview.window')} />
           </SimpleGrid>
-          <Section title={t('overview.hour')}>
-            <div className={classes.panel}>
-              <Minutes data={o} />
-            </div>
-          </Section>
+          <SimpleGrid cols={{ base: 1, md: 2 }} spacing={16}>
+            <Section title={t('overview.sinceOpened')}>
+              <div className={classes.panel}>
+                <Now data={o} />
+              </div>
+            </Section>
+            <Section title={t('overview.hour')}>
+              <div className={classes.panel}>
+                <Minutes data={o} />
+              </div>
+            </Section>
+          </SimpleGrid>
           <SimpleGrid cols={{ base: 1, md: 2 }} spacing={16}>
             <Section title={t('overview.today')}>
               <Today data={o} />
@@ -113,16 +119,46 @@ function Figure({ label, value, note }: { label: string; value: ReactNode; note:
   );
 }
 
+interface Sample {
+  at: number;
+  calls: number;
+  talking: number;
+}
+
+/** Fifteen minutes of answers, two seconds apart. */
+const samplesKept = 450;
+
+/** The calls at once, as the answers came since the page was opened. */
+function Now({ data }: { data: Data }) {
+  const { t } = useTexts();
+  const [samples, setSamples] = useState<Sample[]>([]);
+  useEffect(() => {
+    const sample = { at: Date.now() / 1000, calls: data.callsNow, talking: data.talkingNow };
+    setSamples((before) => [...before.slice(1 - samplesKept), sample]);
+  }, [data]);
+  return (
+    <Chart
+      label={t('overview.sinceOpened')}
+      height={190}
+      clock
+      times={samples.map((s) => s.at)}
+      lines={[
+        { label: t('overview.calls'), color: '#2c79b2', values: samples.map((s) => s.calls), fill: true },
+        { label: t('overview.talkingLine'), color: '#3c9160', values: samples.map((s) => s.talking) },
+      ]}
+    />
+  );
+}
+
 function Minutes({ data }: { data: Data }) {
   const { t } = useTexts();
   return (
     <Chart
       label={t('overview.hour')}
-      height={210}
+      height={190}
       times={data.minutes.map((m) => Date.parse(m.at) / 1000)}
       lines={[
-        { label: t('overview.calls'), color: '#2c79b2', values: data.minutes.map((m) => m.calls), fill: true },
-        { label: t('overview.attempts'), color: '#a8742a', values: data.minutes.map((m) => m.attempts) },
+        { label: t('overview.attempts'), color: '#a8742a', values: data.minutes.map((m) => m.attempts), fill: true },
         { label: t('overview.answered'), color: '#3c9160', values: data.minutes.map((m) => m.answered) },
       ]}
     />

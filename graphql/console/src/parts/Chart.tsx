@@ -10,8 +10,18 @@ export interface Line {
   fill?: boolean;
 }
 
+interface ChartProps {
+  /** Unix seconds. */
+  times: number[];
+  lines: Line[];
+  height: number;
+  label: string;
+  /** Whether seconds matter on the time axis. */
+  clock?: boolean;
+}
+
 /** A small chart over time; it takes the width of what it stands in. */
-export function Chart({ times, lines, height, label }: { times: number[]; lines: Line[]; height: number; label: string }) {
+export function Chart({ times, lines, height, label, clock = false }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const dark = useComputedColorScheme('light') === 'dark';
@@ -31,10 +41,10 @@ export function Chart({ times, lines, height, label }: { times: number[]; lines:
         cursor: { points: { size: 5 }, drag: { x: false, y: false } },
         legend: { live: true },
         scales: { y: { range: (_u, _min, max) => [0, Math.max(5, Math.ceil(max * 1.1))] } },
-        axes: [{ ...axis, values: (_u, ts) => ts.map((v) => new Date(v * 1000).toISOString().slice(11, 16)) }, { ...axis, size: 36 }],
+        axes: [{ ...axis, values: (_u, ts) => ts.map((v) => new Date(v * 1000).toISOString().slice(11, clock ? 19 : 16)) }, { ...axis, size: 36 }],
         padding: [8, 8, 0, 0],
         series: [
-          { value: (_u, v: number | null) => (v === null ? '' : `${new Date(v * 1000).toISOString().slice(11, 16)} UTC`) },
+          { value: (_u, v: number | null) => (v === null ? '' : `${new Date(v * 1000).toISOString().slice(11, clock ? 19 : 16)} UTC`) },
           ...lines.map((l) => ({
             label: l.label,
             stroke: l.color,
@@ -56,7 +66,7 @@ export function Chart({ times, lines, height, label }: { times: number[]; lines:
       plot.current = null;
     };
     // The plot is made anew for other lines or colours; data goes in below.
-  }, [dark, height, shape]);
+  }, [dark, height, shape, clock]);
 
   useEffect(() => {
     plot.current?.setData(data);
