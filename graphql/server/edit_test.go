@@ -1,0 +1,152 @@
+package server_test
+
+import (
+	"testing"
+
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/model"
+)
+
+func TestEdit(t *testing.T) {
+	f := newFixture(t, noon)
+	c := f.as("root")
+	put := `mutation($i: OriginatorPutInput!) { originatorPut(input: $i) {
+		originator { key channels maxDuration minimumMargin networks version } position userErrors { code message path } } }`
+	old := f.Catalog().Originator("acme-1")
+	first := c.must(put, map[string]any{"i": map[string]any{"key": "acme-1", "channels": 75, "maxDuration": "90", "minimumMargin": "0.000000001"}})
+	now := f.Catalog().Originator("acme-1")
+	if now.Channels != 75 || now.MaxDurationS != 90 || now.MinimumMarginNano != 1 || now.Account != old.Account || len(now.Networks) != 1 {
+		t.Errorf("edited: %v, %v", now, first)
+	}
+	stale := c.must(put, map[string]any{"i": map[string]any{"key": "acme-1", "channels": 80, "expectedVersion": "3"}})
+	if stale.text("originatorPut.userErrors.0.code") != "CONFLICT" {
+		t.Errorf("stale: %v", stale)
+	}
+	fresh := map[string]any{"key": "acme-1", "channels": 80, "expectedVersion": first.text("originatorPut.originator.version"), "dryRun": true}
+	c.must(put, map[string]any{"i": fresh})
+	if f.Catalog().Originator("acme-1").Channels != 75 {
+		t.Error("a dry run changed something")
+	}
+	delete(fresh, "dryRun")
+	c.must(put, map[string]any{"i": fresh})
+	if f.Catalog().Originator("acme-1").Channels != 80 {
+		t.Error("an edit of the right version was not done")
+	}
+	for path, input := range map[string]map[string]any{
+		"input.account":     {"key": "acme-1", "account": "deck:acme-sell"},
+		"input.channels":    {"key": "acme-1", "channels": -1},
+		"input.maxDuration": {"key": "acme-1", "maxDuration": "0.5"},
+		"":                  {"key": "acme-1", "account": "nowhere"},
+	} {
+		got := c.must(put, map[string]any{"i": input})
+		if got.text("originatorPut.userErrors.0.path") != path {
+			t.Errorf("%v: %v", input, got)
+		}
+	}
+	f.as("fiona").refused("FORBIDDEN", put, map[string]any{"i": fresh})
+	f.as("noel").must(put, map[string]any{"i": map[string]any{"key": "acme-1", "channels": 81}})
+}
+
+func TestRemove(t *testing.T) {
+	f := newFixture(t, noon)
+	c := f.as("root")
+	remove := `mutation { companyRemove(input: {id: "company:acme"}) { removedId userErrors { code message } } }`
+	if got := c.must(remove, nil); got.text("companyRemove.userErrors.0.code") != "CONFLICT" {
+		t.Errorf("a company in use: %v", got)
+	}
+	got := c.must(`mutation { routeRemove(input: {id: "route:standard/33/globex-ams"}) { removedId position userErrors { code } } }`, nil)
+	if got.text("routeRemove.removedId") != "route:standard/33/globex-ams" || got.text("routeRemove.position") == "" {
+		t.Errorf("route: %v", got)
+	}
+	again := c.must(`mutation { routeRemove(input: {id: "route:standard/33/globex-ams"}) { userErrors { code } } }`, nil)
+	if again.text("routeRemove.userErrors.0.code") != "NOT_FOUND" {
+		t.Errorf("again: %v", again)
+	}
+}
+
+func TestDeckImport(t *testing.T) {
+	f := newFixture(t, noon)
+	c := f.as("fiona")
+	run := `mutation($csv: String!, $dry: Boolean) { deckVersionImport(input: {deck: "deck:acme-sell", csv: $csv, source: "new.csv", dryRun: $dry}) {
+		rowCount deckVersion { number rowCount rows(first: 2, prefix: "4") { nodes { row prefix priceNext intervalFirst } pageInfo { hasNextPage } } }
+		userErrors { code message path } } }`
+	const csv = "prefix,destination,price,increments\n44,UK,0.02,30/6/0\n1,USA,0.01,1/1/0\n49,Germany,0.01,1/1/0\n41,Swiss,0.2,1/1/0\n"
+	dry := c.must(run, map[string]any{"csv": csv, "dry": true})
+	if dry.at("deckVersionImport.rowCount") != 4.0 || dry.at("deckVersionImport.deckVersion") != nil || len(f.Catalog().Versions("acme-sell")) != 1 {
+		t.Errorf("dry run: %v", dry)
+	}
+	got := c.must(run, map[string]any{"csv": csv})
+	if got.at("deckVersionImport.deckVersion.number") != 2.0 || got.text("deckVersionImport.deckVersion.rows.nodes.0.prefix") != "41" ||
+		got.at("deckVersionImport.deckVersion.rows.pageInfo.hasNextPage") != true || got.text("deckVersionImport.deckVersion.rows.nodes.1.priceNext") != "0.020000000" {
+		t.Errorf("import: %v", got)
+	}
+	bad := c.must(run, map[string]any{"csv": "prefix,price\n44,0.1\n49,abc\n"})
+	if bad.text("deckVersionImport.userErrors.0.path") != "input.csv.3" {
+		t.Errorf("bad row: %v", bad)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	f := newFixture(t, noon)
+	c := f.as("root")
+	got := c.must(`mutation { tokenCreate(input: {key: "bi", name: "Reports", role: PARTNER, company: "acme"}) { secret token { id } userErrors { message } } }`, nil)
+	secret := got.text("tokenCreate.secret")
+	program := f.client()
+	program.token = secret
+	if v := program.must(`{ viewer { actor role company { key } } }`, nil); v.text("viewer.actor") != "token:bi" || v.text("viewer.company.key") != "acme" {
+		t.Errorf("viewer: %v", v)
+	}
+	if again := c.must(`mutation { tokenCreate(input: {key: "bi", role: NOC}) { secret userErrors { code } } }`, nil); again.text("tokenCreate.userErrors.0.code") != "CONFLICT" || again.at("tokenCreate.secret") != nil {
+		t.Errorf("the same key: %v", again)
+	}
+	c.must(`mutation { tokenRevoke(input: {id: "token:bi"}) { token { revoked } userErrors { code } } }`, nil)
+	if w := program.send(program.request(`{ viewer { actor } }`, nil)); w.Code != 401 {
+		t.Errorf("a revoked token: %d", w.Code)
+	}
+}
+
+func TestUsers(t *testing.T) {
+	f := newFixture(t, noon)
+	root := f.as("root")
+	put := `mutation($i: UserPutInput!) { userPut(input: $i) { user { key role } userErrors { code path message } } }`
+	if got := root.must(put, map[string]any{"i": map[string]any{"key": "nina", "role": "NOC"}}); got.text("userPut.userErrors.0.path") != "input.password" {
+		t.Errorf("no password: %v", got)
+	}
+	root.must(put, map[string]any{"i": map[string]any{"key": "nina", "role": "NOC", "password": password}})
+	nina := f.as("nina")
+	set := `mutation($i: UserSetPasswordInput!) { userSetPassword(input: $i) { userErrors { code } } }`
+	if got := nina.must(set, map[string]any{"i": map[string]any{"user": "nina", "password": "a new password"}}); got.text("userSetPassword.userErrors.0.code") != "FORBIDDEN" {
+		t.Errorf("without the old password: %v", got)
+	}
+	if got := nina.must(set, map[string]any{"i": map[string]any{"user": "nina", "password": "a new password", "oldPassword": password}}); got.len("userSetPassword.userErrors") != 0 {
+		t.Errorf("with it: %v", got)
+	}
+	nina.refused("UNAUTHENTICATED", `{ overview { callsNow } }`, nil)
+	root.must(put, map[string]any{"i": map[string]any{"key": "nina", "role": "FINANCE"}})
+	if u := f.Catalog().User("nina"); u.Role != wire.Role_ROLE_FINANCE || u.Password == "" {
+		t.Errorf("user: %v", u)
+	}
+	nina.must(`mutation { signOut { userErrors { code } } }`, nil)
+}
+
+func TestWorldAndHangUp(t *testing.T) {
+	f := newFixture(t, noon)
+	root := f.as("root")
+	got := root.must(`mutation { worldApply(input: {yaml: "good", dryRun: true}) { differences { id kind fields } userErrors { code } } }`, nil)
+	if got.text("worldApply.differences.0.kind") != "UPDATE" || got.text("worldApply.differences.1.id") != "route-plan:new" {
+		t.Errorf("apply: %v", got)
+	}
+	if got := root.must(`mutation { worldApply(input: {yaml: "bad"}) { userErrors { path } } }`, nil); got.text("worldApply.userErrors.0.path") != "input.yaml" {
+		t.Errorf("bad: %v", got)
+	}
+	noel := f.as("noel")
+	hang := `mutation($c: ID!) { callHangUp(input: {call: $c}) { callId userErrors { code } } }`
+	id := map[string]any{"c": model.CallID(f.running)}
+	if got := noel.must(hang, id); got.text("callHangUp.callId") != model.CallID(f.running) || len(f.hungUp) != 1 {
+		t.Errorf("hang up: %v", got)
+	}
+	if got := noel.must(hang, id); got.text("callHangUp.userErrors.0.code") != "NOT_FOUND" {
+		t.Errorf("again: %v", got)
+	}
+	f.as("fiona").refused("FORBIDDEN", hang, id)
+}
