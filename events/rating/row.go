@@ -9,6 +9,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
@@ -121,7 +123,7 @@ func parseHeader(header []string) ([]string, error) {
 			known = known || name == c
 		}
 		if !known {
-			return nil, events.Invalid("line 1: unknown column %q; known are price, increments, %s", name, strings.Join(columns[:], ", "))
+			return nil, events.Invalid("line 1: unknown column %q; known are price, increments, %s", clip(name), strings.Join(columns[:], ", "))
 		}
 		if seen[name] {
 			return nil, events.Invalid("line 1: column %q stands twice", name)
@@ -132,6 +134,11 @@ func parseHeader(header []string) ([]string, error) {
 	for _, need := range []string{"prefix", "price_first"} {
 		if !seen[need] {
 			return nil, events.Invalid("line 1: the column %s is missing", need)
+		}
+	}
+	for _, other := range []string{"interval_first", "interval_next", "free_seconds"} {
+		if seen["increments"] && seen[other] {
+			return nil, events.Invalid("line 1: the column increments stands for %s, too; keep one of them", other)
 		}
 	}
 	return cols, nil
@@ -155,7 +162,7 @@ func parseRow(cols, fields []string) (Row, error) {
 	if !nextGiven {
 		row.PriceNext = row.PriceFirst
 	}
-	return row, CheckTerms(row.Terms(&wire.Deck{Id: "this"}, &wire.DeckVersion{}, 0))
+	return row, nil
 }
 
 func (r *Row) set(col, value string) (err error) {
@@ -164,20 +171,18 @@ func (r *Row) set(col, value string) (err error) {
 		r.Prefix = strings.Clone(strings.TrimPrefix(value, "+"))
 		err = number.CheckPrefix(r.Prefix)
 	case "destination":
-		if len(value) > maxDestination {
-			return events.Invalid("the destination is longer than %d bytes", maxDestination)
-		}
 		r.Destination = strings.Clone(value)
+		err = checkDestination(value)
 	case "price_first":
 		r.PriceFirst, err = price(value)
 	case "price_next":
 		r.PriceNext, err = price(value)
 	case "interval_first":
-		r.IntervalFirst, err = seconds(value)
+		r.IntervalFirst, err = seconds(value, 1)
 	case "interval_next":
-		r.IntervalNext, err = seconds(value)
+		r.IntervalNext, err = seconds(value, 1)
 	case "free_seconds":
-		r.Free, err = seconds(value)
+		r.Free, err = seconds(value, 0)
 	case "increments":
 		err = r.setIncrements(value)
 	case "connect_fee":
@@ -189,7 +194,7 @@ func (r *Row) set(col, value string) (err error) {
 	case "blocked":
 		r.Blocked, err = strconv.ParseBool(value)
 		if err != nil {
-			err = events.Invalid("%q is neither true nor false", value)
+			err = events.Invalid("%q is neither true nor false", clip(value))
 		}
 	}
 	return err
@@ -199,11 +204,12 @@ func (r *Row) set(col, value string) (err error) {
 func (r *Row) setIncrements(value string) error {
 	parts := strings.Split(value, "/")
 	if len(parts) != 2 && len(parts) != 3 {
-		return events.Invalid("%q is not minimum/increment/free seconds, such as 30/6/0", value)
+		return events.Invalid("%q is not minimum/increment/free seconds, such as 30/6/0", clip(value))
 	}
 	targets := []*uint32{&r.IntervalFirst, &r.IntervalNext, &r.Free}
+	least := [...]uint64{1, 1, 0}
 	for i, part := range parts {
-		n, err := seconds(part)
+		n, err := seconds(strings.TrimSpace(part), least[i])
 		if err != nil {
 			return err
 		}
@@ -228,12 +234,34 @@ func fee(s string) (money.Amount, error) {
 	return a, err
 }
 
-func seconds(s string) (uint32, error) {
+func seconds(s string, least uint64) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n > maxInterval {
-		return 0, events.Invalid("%q is not a number of seconds from 0 to %d", s, maxInterval)
+	if err != nil || n < least || n > maxInterval {
+		return 0, events.Invalid("%q is not a number of seconds from %d to %d", clip(s), least, maxInterval)
 	}
 	return uint32(n), nil
+}
+
+// checkDestination refuses names that an event could not carry: those in another
+// encoding than UTF-8, and those with line ends in them.
+func checkDestination(s string) error {
+	switch {
+	case len(s) > maxDestination:
+		return events.Invalid("the destination is longer than %d bytes", maxDestination)
+	case !utf8.ValidString(s):
+		return events.Invalid("the destination %q is not in UTF-8: save the file in that encoding", s)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return events.Invalid("the destination %q has a control character in it", s)
+	}
+	return nil
+}
+
+// clip keeps a refusal short, whatever stands in a cell.
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
 }
 
 func sortRows(rows []Row) ([]Row, error) {
