@@ -26,7 +26,6 @@ type demoOptions struct {
 	http, sip string
 	noTraffic bool
 	rate      float64
-	quiet     bool
 }
 
 func demo(ctx context.Context, c *console, args []string) error {

@@ -183,14 +183,21 @@ func (e *edit) user(u user) error {
 	if err != nil {
 		return err
 	}
-	hash := ""
-	if old := e.cat.User(u.ID); old != nil && (u.Password == "" || e.pw.Matches(old.Password, u.Password)) {
-		hash = old.Password
-	} else if hash, err = e.pw.Hash(u.Password); err != nil {
+	hash, err := e.password(u)
+	if err != nil {
 		return fmt.Errorf("password: %w", err)
 	}
 	e.put(&wire.User{Id: u.ID, Name: u.Name, Role: role, Company: u.Company, Password: hash, Disabled: u.Disabled})
 	return nil
+}
+
+// password is the hash that a user has or shall have. One that matches stays, so
+// that applying twice changes nothing.
+func (e *edit) password(u user) (string, error) {
+	if old := e.cat.User(u.ID); old != nil && (u.Password == "" || e.pw.Matches(old.Password, u.Password)) {
+		return old.Password, nil
+	}
+	return e.pw.Hash(u.Password)
 }
 
 func (e *edit) removal(r removal) error {

@@ -87,7 +87,9 @@ func (t *epoll) start(s socket, p *port) error {
 func (t *epoll) stop() {
 	for _, w := range t.workers {
 		one := [8]byte{0: 1, 7: 1} // not zero in either byte order
-		unix.Write(w.wake, one[:])
+		if _, err := unix.Write(w.wake, one[:]); err != nil {
+			panic("relay: an eventfd takes no number: " + err.Error())
+		}
 	}
 	t.running.Wait()
 	for _, w := range t.workers {

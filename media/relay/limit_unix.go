@@ -10,5 +10,5 @@ func fileLimit() (limit uint64, known bool) {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
 		return 0, false
 	}
-	return uint64(r.Cur), true
+	return r.Cur, true
 }

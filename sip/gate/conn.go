@@ -24,9 +24,6 @@ func (c *guardedConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {
 		n, from, err := c.UDPConn.ReadFromUDPAddrPort(b)
 		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				continue
-			}
 			return 0, nil, err
 		}
 		if c.gate.known(from.Addr().Unmap()) {

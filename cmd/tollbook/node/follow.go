@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -165,8 +164,8 @@ func (n *Node) writeHistory(ctx context.Context, blocks <-chan recordedBlock) er
 				n.historyMoved()
 				break
 			}
-			if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-				return nil
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
 			n.log.Error("the history was not written; trying again", "err", err)
 			select {

@@ -1,0 +1,43 @@
+# Ten lines a target at most; what needs more is a script in deploy/.
+SHELL := bash
+GO    ?= go
+TOOL  := $(GO) tool -modfile=tools.mod
+
+.PHONY: demo build test race lint gen fresh console check bench bench-sip tools
+
+demo: ## the main job: a switch with calls, on loopback
+	$(GO) run ./cmd/tollbook demo
+
+build:
+	$(GO) build -o tollbook ./cmd/tollbook
+
+tools: ## what the tests use beside Go, where it can be installed
+	@deploy/ci/tools.sh
+
+test: tools ## every test, once
+	$(GO) test -count=1 -timeout 8m ./...
+
+race: tools ## every test under the race detector
+	$(GO) test -race -count=1 -timeout 20m ./...
+
+lint:
+	$(TOOL) golangci-lint run ./...
+	cd schema && $(GO) tool -modfile=../tools.mod buf lint
+
+gen: ## protobuf, GraphQL
+	cd schema && $(GO) tool -modfile=../tools.mod buf generate
+	cd graphql && $(GO) tool gqlgen generate && rm -f resolve/resolver.go
+
+fresh: gen ## generated code is what is committed
+	git diff --exit-code -- events/wire graphql/gen graphql/model
+
+console: ## the web console's bundle
+	cd graphql/console && npm ci && npm run build
+
+check: lint fresh race ## all that CI could ask
+
+bench: ## microbenchmarks
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./events/... ./projections/... ./media/...
+
+bench-sip: build ## CPU for a billed call, with sipp
+	deploy/bench/sip.sh ./tollbook
