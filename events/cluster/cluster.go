@@ -56,7 +56,7 @@ type Server struct {
 
 // Start locks the data directory, starts the server, waits until it serves,
 // and makes the streams that are missing. A directory that another process uses
-// is a *LockedError.
+// is a *LockedError; one whose files are damaged is a *DamagedError.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := checkName(opts.Node); err != nil {
 		return nil, err
@@ -75,6 +75,10 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{node: opts.Node, dir: opts.Dir, lock: held}
+	if err := Scan(opts.Dir); err != nil {
+		s.Stop()
+		return nil, err
+	}
 	if err := s.start(ctx, opts); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("start the store in %s: %w", opts.Dir, err)

@@ -197,3 +197,13 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestFollowEndsWithTheStore(t *testing.T) {
+	srv := startServer(t, t.TempDir())
+	s := openStream(t, srv, "BOOK")
+	write(t, openWriter(t, s, "book", nil), 1)
+	_, err := Follow(t.Context(), s, "book", Cursor{}, func(Block) error { srv.Stop(); return nil })
+	if !errors.Is(err, ErrStoreClosed) {
+		t.Fatal(err)
+	}
+}

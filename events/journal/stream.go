@@ -76,10 +76,8 @@ func (s *Stream) Append(ctx context.Context, a Append) (Ack, error) {
 		return Ack{}, fmt.Errorf("%w: %w", ErrExpected, err)
 	case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject):
 		return Ack{}, fmt.Errorf("%w: %w", ErrRefused, err)
-	case errors.Is(err, nats.ErrConnectionClosed):
-		return Ack{}, fmt.Errorf("%w: %w", ErrStoreClosed, err)
 	}
-	return Ack{}, fmt.Errorf("publish on %s: %w", a.Subject, err)
+	return Ack{}, fmt.Errorf("publish on %s: %w", a.Subject, closed(err))
 }
 
 // getRequest is JetStream's request for messages.
@@ -118,7 +116,7 @@ func (s *Stream) get(ctx context.Context, req getRequest) (Message, error) {
 	}
 	msg, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.name, text)
 	if err != nil {
-		return Message{}, err
+		return Message{}, closed(err)
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -146,6 +144,14 @@ func (s *Stream) get(ctx context.Context, req getRequest) (Message, error) {
 		return Message{}, fmt.Errorf("headers of sequence %d: %w", m.Sequence, err)
 	}
 	return Message{Subject: m.Subject, Sequence: m.Sequence, ID: header.Get(nats.MsgIdHdr), Data: m.Data}, nil
+}
+
+// closed names the error of a connection that was closed for good.
+func closed(err error) error {
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("%w: %w", ErrStoreClosed, err)
+	}
+	return err
 }
 
 // Subjects are the subjects that have messages.

@@ -18,7 +18,7 @@ import (
 func (s *Stream) Read(ctx context.Context, subject string, from uint64) ([]Message, error) {
 	out, err := s.batch(ctx, getRequest{Seq: max(from, 1), NextFor: subject, Batch: batchMessages, MaxBytes: batchBytes})
 	if err != nil {
-		return nil, fmt.Errorf("read %s from sequence %d: %w", subject, from, err)
+		return nil, fmt.Errorf("read %s from sequence %d: %w", subject, from, closed(err))
 	}
 	return out, nil
 }

@@ -56,7 +56,7 @@ func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, e
 	}
 	srv, err := cluster.Start(ctx, cluster.Options{Dir: temp, Node: "verify", Logger: opts.Logger, NoCreate: true})
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", dir, err)
+		return nil, fmt.Errorf("verify %s: %w", dir, heads.explain(err))
 	}
 	defer srv.Stop()
 	var reports []Report
@@ -76,27 +76,22 @@ func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, e
 }
 
 func verifyCopy(ctx context.Context, srv *cluster.Server, name string, heads HeadSet, opts VerifyOptions) (Report, error) {
-	var store Store
 	stream, err := OpenStream(ctx, srv.Conn(), name)
+	var store Store = stream
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		// The server did not recover it: then it holds nothing, and all that
 		// is remembered of it is missing.
-		store = NewMemory(name, "log.>")
-		if len(heads.Journals(name)) == 0 {
-			return Report{Stream: name}, lostStream(name)
-		}
+		return verifyLost(ctx, name, heads)
 	case err != nil:
 		return Report{Stream: name}, err
-	default:
-		store = stream
 	}
 	if opts.Archive != "" {
 		archive, err := OpenArchive(opts.Archive)
 		if err != nil {
 			return Report{Stream: name}, err
 		}
-		store, heads = archive.Join(store), heads.whole()
+		store, heads = archive.Join(stream), heads.whole()
 	}
 	report, err := Verify(ctx, store, heads)
 	if err != nil || opts.Visit == nil {
@@ -115,10 +110,20 @@ func visit(ctx context.Context, store Store, report Report, fn func(Block) error
 	return nil
 }
 
-// lostStream says that a stream cannot be opened, and nothing is remembered that
-// would say what it held.
-func lostStream(name string) error {
-	return &Broken{Journal: name, Position: 1, Number: 1, Reason: "the stream cannot be opened: its meta file is damaged or missing"}
+// verifyLost is the report of a stream that the server did not recover: all that
+// is remembered of it is missing.
+func verifyLost(ctx context.Context, name string, heads HeadSet) (Report, error) {
+	const reason = "the stream cannot be opened, its meta.inf or meta.sum is damaged or missing"
+	report, err := Verify(ctx, NewMemory(name, "log.>"), heads)
+	for _, j := range report.Journals {
+		if j.Broken != nil {
+			j.Broken.Reason = reason
+		}
+	}
+	if err == nil { // Nothing is remembered that would say what it held.
+		err = &Broken{Journal: name, Position: 1, Number: 1, Reason: reason}
+	}
+	return report, err
 }
 
 // whole is the set for reading from the beginning, archive included.

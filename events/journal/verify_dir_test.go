@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,7 +89,7 @@ func openAsNode(dir string) error {
 	ctx := context.Background()
 	srv, err := cluster.Start(ctx, cluster.Options{Dir: dir, Node: "n1", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return err
+		return Explain(dir, err)
 	}
 	defer srv.Stop()
 	heads, err := OpenHeads(dir)
@@ -134,7 +135,7 @@ func flip(at int) func([]byte) []byte {
 	}
 }
 
-// block finds the one file of messages of a stream.
+// blockFile finds the one file of messages of a stream.
 func blockFile(t *testing.T, dir, stream string) (rel string, text []byte) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", stream, "msgs", "*.blk"))
@@ -152,41 +153,29 @@ func blockFile(t *testing.T, dir, stream string) (rel string, text []byte) {
 	return rel, text
 }
 
-// records finds where the stream's messages begin in the file: a record is
-// length, sequence, time, subject, headers, data, checksum.
-func records(text []byte, subject string) []int {
-	var out []int
-	for i := 0; ; {
-		n := bytes.Index(text[i:], []byte(subject+"\x00"))
-		if n < 0 {
-			n = bytes.Index(text[i:], []byte(subject+"NATS"))
-		}
-		if n < 0 {
-			break
-		}
-		out = append(out, i+n)
-		i += n + 1
-	}
-	return out
-}
-
 // Wherever a byte of a message changes, and wherever the file is cut, the check
 // names a first wrong position, and a node does not open the store.
 func TestDamageIsAlwaysNamed(t *testing.T) {
 	for name, dir := range makeDirs(t, 150) {
 		for _, stream := range []string{"BOOK", "LOG"} {
 			file, text := blockFile(t, dir, stream)
-			size := len(text) / 150 // about a message
-			for what, change := range changes(text, size) {
+			for what, change := range changes(text) {
 				t.Run(fmt.Sprintf("%s/%s/%s", name, stream, what), func(t *testing.T) {
-					bad := damaged(t, dir, file, change)
+					bad := damaged(t, dir, file, change.do)
 					_, err := VerifyDir(t.Context(), bad, VerifyOptions{})
-					var wrong *Broken
-					if !errors.As(err, &wrong) || wrong.Position == 0 {
+					var verified, opened *Broken
+					if !errors.As(err, &verified) || verified.Position == 0 {
 						t.Fatalf("VerifyDir: %v", err)
 					}
-					if err := openAsNode(bad); !errors.As(err, &wrong) {
+					if err := openAsNode(bad); !errors.As(err, &opened) {
 						t.Fatalf("open: %v", err)
+					}
+					if verified.Position != opened.Position {
+						t.Errorf("verified %v, opened %v", verified, opened)
+					}
+					// In the BOOK message i holds positions 2i+1 and 2i+2.
+					if want := uint64(2*change.message + 1); stream == "BOOK" && verified.Position != want {
+						t.Errorf("damage at position %d, named %v", want, verified)
 					}
 				})
 			}
@@ -194,19 +183,45 @@ func TestDamageIsAlwaysNamed(t *testing.T) {
 	}
 }
 
-// changes are flips all over the first, a middle and the last message, and cuts
-// of the file.
-func changes(text []byte, size int) map[string]func([]byte) []byte {
-	out := map[string]func([]byte) []byte{}
-	for where, start := range map[string]int{"first": 0, "middle": len(text)/2 - size/2, "last": len(text) - size} {
-		for _, at := range []int{0, 1, 3, 4, 11, 12, 20, 22, 26, 40, size / 2, size - 20, size - 1} {
-			out[fmt.Sprintf("%s+%d", where, at)] = flip(start + at)
-		}
-	}
-	for _, keep := range []int{0, 1, size, len(text) / 2, len(text) - size, len(text) - 1} {
-		out[fmt.Sprintf("cut to %d", keep)] = func(text []byte) []byte { return slices.Clone(text[:keep]) }
+// messageStarts finds where the messages begin: each begins with its length, whose
+// top bit says that there are headers.
+func messageStarts(text []byte) []int {
+	var out []int
+	for at := 0; at < len(text); {
+		out = append(out, at)
+		at += int(binary.LittleEndian.Uint32(text[at:]) &^ (1 << 31))
 	}
 	return out
+}
+
+// changes are flips all over the first, a middle and the last message, and cuts
+// of the file: length, sequence (low, high), time, length of the subject,
+// subject, headers, data, checksum.
+func changes(text []byte) map[string]change {
+	out := map[string]change{}
+	starts := messageStarts(text)
+	n := len(starts)
+	starts = append(starts, len(text))
+	for where, i := range map[string]int{"first": 0, "middle": n / 2, "last": n - 1} {
+		size := starts[i+1] - starts[i]
+		for what, at := range map[string]int{
+			"length": 0, "length high": 2, "sequence": 4, "sequence high": 9, "sequence top": 11, "time": 14,
+			"subject length": 20, "subject": 23, "headers": 45, "data": size - 60, "checksum": size - 1,
+		} {
+			out[where+" "+what] = change{i, flip(starts[i] + at)}
+		}
+	}
+	for keep, message := range map[int]int{0: 0, 1: 0, starts[1]: 1, starts[n/2] + 30: n / 2, starts[n-1]: n - 1, len(text) - 1: n - 1} {
+		cut := func(text []byte) []byte { return slices.Clone(text[:keep]) }
+		out[fmt.Sprintf("cut to %d", keep)] = change{message, cut}
+	}
+	return out
+}
+
+// change is one damage and the first message, from 0, that it touches.
+type change struct {
+	message int
+	do      func([]byte) []byte
 }
 
 // The server's own notes may be damaged: then they are made again, or the store
@@ -227,7 +242,6 @@ func TestDamagedNotesAreHarmless(t *testing.T) {
 					bad := damaged(t, dir, filepath.Join(base, file), flip(at))
 					reports, verified := VerifyDir(t.Context(), bad, VerifyOptions{})
 					opened := openAsNode(bad)
-					t.Logf("%s %s %s+%d: %v; %v", name, stream, file, at, verified, opened)
 					if (verified == nil) != (opened == nil) {
 						t.Errorf("%s %s+%d: verified %v, opened %v", name, file, at, verified, opened)
 					}
