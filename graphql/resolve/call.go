@@ -21,7 +21,7 @@ func (r *Resolver) call(ctx context.Context, id string) (*model.Call, error) {
 	if err != nil {
 		return nil, nil
 	}
-	c, err := r.History.Call(ctx, history.CallID(key))
+	c, err := r.History.Call(ctx, events.CallID(key))
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}

@@ -79,7 +79,7 @@ func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (*history.Filter, error) {
 		if err != nil {
 			return nil, nil
 		}
-		f.Call = history.CallID(call)
+		f.Call = events.CallID(call)
 	}
 	if v == nil || !v.Staff() {
 		if v == nil || v.Company == "" || f.Company != "" && f.Company != v.Company {
@@ -106,7 +106,7 @@ func (r *Resolver) cdr(ctx context.Context, call string, leg int) (*model.Cdr, e
 	if err != nil || leg < 0 {
 		return nil, nil
 	}
-	row, err := r.History.CDR(ctx, history.CallID(id), int64(leg))
+	row, err := r.History.CDR(ctx, events.CallID(id), int64(leg))
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}

@@ -64,7 +64,7 @@ func (s *fakeSwitch) executeAt(ctx context.Context, at time.Time, cmd *wire.Comm
 		if err := s.state.Evolve(us, e); err != nil {
 			return nil, err
 		}
-		err := s.history.Apply(ctx, []history.Recorded{{
+		err := s.history.Apply(ctx, []events.Recorded{{
 			Journal: "book", Sequence: uint64(s.state.Position), Position: uint64(s.state.Position), TimeUS: us, Event: e,
 		}}, nil)
 		if err != nil {
@@ -82,7 +82,7 @@ func (s *fakeSwitch) observe(journal string, at time.Time, e *wire.Event) {
 	s.log++
 	e.Schema, e.EffectiveAtUs = 1, at.UnixMicro()
 	e.Id = events.EventID([]byte(journal), int(s.log))
-	err := s.history.Apply(context.Background(), []history.Recorded{{
+	err := s.history.Apply(context.Background(), []events.Recorded{{
 		Journal: journal, Sequence: s.log, Position: s.log, TimeUS: at.UnixMicro(), Event: e,
 	}}, nil)
 	if err != nil {

@@ -56,7 +56,17 @@ const tree = root.addChildren([
   auditRoute,
 ]);
 
-export const router = createRouter({ routeTree: tree, defaultPreload: false });
+// Addresses are read by people: plain text, no quotes around what looks like a number.
+export const router = createRouter({
+  routeTree: tree,
+  defaultPreload: false,
+  parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
+  stringifySearch: (search) => {
+    const given = Object.entries(search).filter(([, value]) => value !== undefined && value !== '');
+    const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+    return text ? `?${text}` : '';
+  },
+});
 
 declare module '@tanstack/react-router' {
   interface Register {

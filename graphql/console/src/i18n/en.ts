@@ -228,6 +228,17 @@ export const en = {
   'audit.SIGN_IN': 'sign-in',
   'audit.SIGN_IN_FAILED': 'sign-in failed',
   'audit.SOURCE_REJECTED': 'source rejected',
+  'rounding.HALF_UP': 'half up',
+  'rounding.UP': 'up',
+  'rounding.DOWN': 'down',
+  'rounding.HALF_EVEN': 'half to even',
+  'endedBy.CALLER': 'caller',
+  'endedBy.CALLEE': 'callee',
+  'endedBy.SWITCH': 'switch',
+  'endedBy.LOST': 'lost',
+  'profit.PROFIT_ONLY': 'profit only',
+  'profit.NO_LOSSES': 'no losses',
+  'profit.ALLOW_LOSSES': 'losses allowed',
 } as const;
 
 /** The texts that the console needs. A language that lacks one does not compile. */

@@ -6,7 +6,7 @@ import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { DataTable } from '../parts/DataTable';
 import { EntryTable } from '../parts/EntryTable';
-import { clock, grouped, keyOf, preciseTime, rate, seconds } from '../parts/format';
+import { grouped, keyOf, preciseTime, rate, seconds } from '../parts/format';
 import { Page, Section, Tag } from '../parts/Page';
 import { Price } from '../parts/Price';
 import classes from '../parts/parts.module.css';
@@ -212,7 +212,7 @@ function Legs({ call }: { call: CallData }) {
         { id: 'account', title: t('account.account'), cell: (l) => keyOf(l.leg ? l.vendorAccountId : l.customerAccountId) },
         { id: 'setup', title: t('cdr.setup'), cell: (l) => preciseTime(l.setupAt) },
         { id: 'pdd', title: t('cdr.pdd'), right: true, cell: (l) => seconds(l.pdd) },
-        { id: 'talk', title: t('cdr.talk'), right: true, cell: (l) => (l.answered ? `${clock(l.talk)} (${seconds(l.talk, 3)})` : '') },
+        { id: 'talk', title: t('cdr.talk'), right: true, cell: (l) => (l.answered && l.state !== 'PENDING' ? seconds(l.talk, 3) : '') },
         {
           id: 'cause',
           title: t('cdr.cause'),
@@ -225,9 +225,9 @@ function Legs({ call }: { call: CallData }) {
               </Tag>
             ),
         },
-        { id: 'by', title: t('cdr.endedBy'), cell: (l) => l.endedBy?.toLowerCase() },
-        { id: 'net', title: t('cdr.net'), right: true, cell: (l) => l.answered && <Amount money={l.price?.net} /> },
-        ...(staff ? [{ id: 'margin', title: t('cdr.margin'), right: true, cell: (l: CallData['legs'][number]) => <Amount money={l.margin} /> }] : []),
+        { id: 'by', title: t('cdr.endedBy'), cell: (l) => l.endedBy && t(`endedBy.${l.endedBy}`) },
+        { id: 'net', title: t('cdr.net'), right: true, cell: (l) => l.answered && l.state !== 'PENDING' && <Amount money={l.price?.net} /> },
+        ...(staff ? [{ id: 'margin', title: t('cdr.margin'), right: true, cell: (l: CallData['legs'][number]) => <Amount money={l.margin} currency={false} /> }] : []),
         { id: 'codec', title: t('cdr.codec'), cell: (l) => l.codec },
         { id: 'loss', title: t('cdr.loss'), right: true, cell: (l) => l.media && `${l.media.lost} / ${grouped(String(l.media.packets))}` },
         { id: 'mos', title: t('cdr.mos'), right: true, cell: (l) => l.media?.mos },

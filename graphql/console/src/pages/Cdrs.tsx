@@ -1,4 +1,4 @@
-import { Button, Group, NativeSelect, TextInput } from '@mantine/core';
+import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
 import { useQuery } from 'urql';
@@ -93,7 +93,7 @@ export function Cdrs() {
         open={(r) => void navigate({ to: '/calls/$id', params: { id: keyOf(r.callId) } })}
         faded={(r) => r.leg > 0}
         loading={fetching}
-        maxHeight="calc(100vh - 212px)"
+        maxHeight="calc(100vh - 218px)"
       />
       <Pager info={cdrs?.pageInfo} asOf={cdrs?.asOf} go={(to) => void navigate({ to: '/cdrs', search: { ...search, after: undefined, before: undefined, ...to } as CdrSearch })} />
     </Page>
@@ -139,7 +139,7 @@ function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch
   const text = (field: (typeof filterFields)[number], label: string, width: number, hint = '', first = false) => (
     <TextInput
       size="xs"
-      w={width}
+      style={{ flex: `1 1 ${width}px`, minWidth: 60 }}
       label={label}
       placeholder={hint}
       value={draft[field] ?? ''}
@@ -150,7 +150,7 @@ function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch
   const choice = (field: 'answered' | 'direction' | 'state', label: string, options: [string, string][]) => (
     <NativeSelect
       size="xs"
-      w={84}
+      style={{ flex: '1 1 84px', minWidth: 60 }}
       label={label}
       value={draft[field] ?? ''}
       data={[{ value: '', label: t('common.all') }, ...options.map(([value, name]) => ({ value, label: name }))]}
@@ -162,7 +162,7 @@ function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch
     />
   );
   return (
-    <Group component="form" gap={6} align="flex-end" onSubmit={submit}>
+    <form className={classes.filters} onSubmit={submit}>
       {text('called', t('cdr.called'), 112, t('filter.numberHint'), true)}
       {text('caller', t('cdr.caller'), 112, t('filter.numberHint'))}
       {text('from', t('filter.from'), 124, '2026-01-31 08:00')}
@@ -183,12 +183,12 @@ function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch
         ['FINAL', t('cdr.FINAL')],
         ['LOST', t('cdr.LOST')],
       ])}
-      <Button type="submit" size="xs" px={10}>
+      <Button type="submit" size="xs" px={10} style={{ flex: 'none' }}>
         {t('common.apply')}
       </Button>
-      <Button size="xs" px={8} variant="subtle" onClick={() => apply({})}>
+      <Button size="xs" px={8} variant="subtle" style={{ flex: 'none' }} onClick={() => apply({})}>
         {t('common.clear')}
       </Button>
-    </Group>
+    </form>
   );
 }

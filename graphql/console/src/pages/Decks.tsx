@@ -56,7 +56,7 @@ export function Decks() {
           { id: 'version', title: t('deck.version'), right: true, cell: (d) => d.versions[0]?.number },
           { id: 'from', title: t('deck.from'), cell: (d) => fullTime(d.versions[0]?.effectiveFrom) },
           { id: 'rows', title: t('deck.rows'), right: true, cell: (d) => d.versions[0] && grouped(String(d.versions[0].rowCount)) },
-          { id: 'rounding', title: t('deck.rounding'), cell: (d) => `${d.rounding.toLowerCase().replaceAll('_', ' ')}, ${d.decimals}` },
+          { id: 'rounding', title: t('deck.rounding'), cell: (d) => `${t(`rounding.${d.rounding}`)}, ${d.decimals}` },
           { id: 'tax', title: t('deck.tax'), right: true, cell: (d) => `${percent(d.taxRate)} %${d.taxInclusive ? ' ✓' : ''}` },
         ]}
       />

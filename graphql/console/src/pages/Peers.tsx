@@ -82,7 +82,7 @@ export function Peers() {
             { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
             { id: 'deck', title: t('peer.deck'), cell: (p) => p.sellDeck?.key },
             { id: 'plan', title: t('peer.plan'), cell: (p) => p.routePlan?.key },
-            { id: 'profit', title: t('peer.profit'), cell: (p) => p.profitMode.toLowerCase().replaceAll('_', ' ') },
+            { id: 'profit', title: t('peer.profit'), cell: (p) => t(`profit.${p.profitMode}`) },
             { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },
             { id: 'cps', title: t('account.cps'), right: true, cell: (p) => limit(p.callsPerSecond) },
           ]}

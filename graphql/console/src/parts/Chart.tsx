@@ -41,7 +41,7 @@ export function Chart({ times, lines, height, label, clock = false }: ChartProps
         cursor: { points: { size: 5 }, drag: { x: false, y: false } },
         legend: { live: true },
         scales: { y: { range: (_u, _min, max) => [0, Math.max(5, Math.ceil(max * 1.1))] } },
-        axes: [{ ...axis, values: (_u, ts) => ts.map((v) => new Date(v * 1000).toISOString().slice(11, clock ? 19 : 16)) }, { ...axis, size: 36 }],
+        axes: [{ ...axis, size: 26, values: (_u, ts) => ts.map((v) => new Date(v * 1000).toISOString().slice(11, clock ? 19 : 16)) }, { ...axis, size: 36 }],
         padding: [8, 8, 0, 0],
         series: [
           { value: (_u, v: number | null) => (v === null ? '' : `${new Date(v * 1000).toISOString().slice(11, clock ? 19 : 16)} UTC`) },

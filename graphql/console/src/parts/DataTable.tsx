@@ -78,7 +78,8 @@ type AnyKey = KeyboardEvent | globalThis.KeyboardEvent;
 function useTableKeys(count: number, at: number, setAt: (at: number) => void, enter: () => void) {
   return (event: AnyKey) => {
     const target = event.target as HTMLElement;
-    if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input, textarea, select, button, a, [role=dialog]')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || target.closest('input, textarea, select, [role=dialog]')) return;
+    if (event.key === 'Enter' && target.closest('button, a')) return;
     const moves: Record<string, () => void> = {
       j: () => setAt(Math.min(at + 1, count - 1)),
       k: () => setAt(Math.max(at - 1, 0)),

@@ -36,6 +36,7 @@ export function EntryTable({ rows, withAccount, maxHeight }: { rows: readonly En
     { id: 'amount', title: t('entry.amount'), right: true, cell: (e) => <Amount money={e.amount} sign /> },
     { id: 'balance', title: t('entry.balance'), right: true, cell: (e) => <Amount money={e.balance} currency={false} /> },
   ];
+  if (withAccount) columns.splice(3, 1); // the call's own page needs no link to itself
   if (withAccount) columns.splice(1, 0, { id: 'account', title: t('account.account'), cell: (e) => <Account name={e.accountName} /> });
   return <DataTable label={t('account.entries')} rows={rows} rowKey={(e) => e.id} columns={columns} {...(maxHeight ? { maxHeight } : {})} />;
 }

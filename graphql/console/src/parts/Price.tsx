@@ -42,7 +42,7 @@ export function Price({ line }: { line: PriceLine }) {
         {next > 0 && <Line text={t('call.nextLine', { n: next, rate: rate(line.priceNext) })} value="" />}
         {!/^0\.0+$/.test(line.connectFee) && <Line text={t('call.feeLine')} value={line.connectFee} />}
         <Line text={t('call.exactLine')} value={line.exact} />
-        <Line text={t('call.roundingLine', { mode: line.rounding.toLowerCase().replaceAll('_', ' '), decimals: line.decimals })} value={<Amount money={line.net} />} />
+        <Line text={t('call.roundingLine', { mode: t(`rounding.${line.rounding}`), decimals: line.decimals })} value={<Amount money={line.net} />} />
         <Line text={t('call.taxLine', { rate: percent, inclusive: line.taxInclusive ? t('call.inclusive') : '' })} value={<Amount money={line.tax} />} />
         <Line total text={t('cdr.gross')} value={<Amount money={line.gross} />} />
       </dl>
