@@ -69,6 +69,30 @@ func (id CallID) String() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:16])
 }
 
+// IsZero tells that there is no id.
+func (id CallID) IsZero() bool { return id == CallID{} }
+
+// MarshalText writes the id as String does.
+func (id CallID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what ParseCallID does.
+func (id *CallID) UnmarshalText(text []byte) error {
+	parsed, err := ParseCallID(string(text))
+	*id = parsed
+	return err
+}
+
+// Scan reads an id out of a table's BLOB column; none is the zero id.
+func (id *CallID) Scan(value any) error {
+	b, ok := value.([]byte)
+	if !ok || len(b) != len(id) && len(b) != 0 {
+		return fmt.Errorf("a call id is a BLOB of 16 bytes, not %T of %d", value, len(b))
+	}
+	*id = CallID{}
+	copy(id[:], b)
+	return nil
+}
+
 // Key is a command's idempotency key: 16 bytes, the same on every repeat.
 type Key [16]byte
 

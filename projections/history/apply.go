@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // Apply takes a batch of events and then moves the checkpoints: when it returns
@@ -15,7 +17,7 @@ import (
 // again as a whole. Within a journal events come in the journal's order; events
 // that were applied before change nothing. checkpoints holds the caller's opaque
 // cursor of each journal that moved; it may be nil.
-func (s *Store) Apply(ctx context.Context, batch []Recorded, checkpoints map[string][]byte) error {
+func (s *Store) Apply(ctx context.Context, batch []events.Recorded, checkpoints map[string][]byte) error {
 	s.write.Lock()
 	defer s.write.Unlock()
 	days := s.daysOf(batch)
@@ -47,14 +49,14 @@ func (s *Store) Apply(ctx context.Context, batch []Recorded, checkpoints map[str
 }
 
 // daysOf returns the days whose files a batch may change.
-func (s *Store) daysOf(batch []Recorded) []Day {
+func (s *Store) daysOf(batch []events.Recorded) []Day {
 	var days []Day
 	for _, recorded := range batch {
 		id, ok := callIDFrom(callOf(recorded.Event))
 		if !ok {
 			continue
 		}
-		if day := id.Day(); day >= s.floor && !slices.Contains(days, day) {
+		if day := callDay(id); day >= s.floor && !slices.Contains(days, day) {
 			days = append(days, day)
 		}
 	}
@@ -62,7 +64,7 @@ func (s *Store) daysOf(batch []Recorded) []Day {
 }
 
 // applyDays commits a batch's calls, day by day.
-func (s *Store) applyDays(ctx context.Context, batch []Recorded) error {
+func (s *Store) applyDays(ctx context.Context, batch []events.Recorded) error {
 	byDay, err := s.split(batch)
 	if err != nil {
 		return err
@@ -78,12 +80,12 @@ func (s *Store) applyDays(ctx context.Context, batch []Recorded) error {
 // dayBatch is what a batch has for one day: new events by call, in order of
 // the calls' first appearance.
 type dayBatch struct {
-	order []CallID
-	calls map[CallID][]record
+	order []events.CallID
+	calls map[events.CallID][]record
 }
 
 // split sorts a batch's call events by day and call.
-func (s *Store) split(batch []Recorded) (map[Day]*dayBatch, error) {
+func (s *Store) split(batch []events.Recorded) (map[Day]*dayBatch, error) {
 	byDay := make(map[Day]*dayBatch)
 	for _, recorded := range batch {
 		if recorded.Event.GetBody() == nil {
@@ -98,13 +100,13 @@ func (s *Store) split(batch []Recorded) (map[Day]*dayBatch, error) {
 			s.skipped.Add(1)
 			continue
 		}
-		day := id.Day()
+		day := callDay(id)
 		if day < s.floor {
 			continue
 		}
 		d := byDay[day]
 		if d == nil {
-			d = &dayBatch{calls: make(map[CallID][]record)}
+			d = &dayBatch{calls: make(map[events.CallID][]record)}
 			byDay[day] = d
 		}
 		r, err := newRecord(recorded)

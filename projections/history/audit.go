@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -21,7 +22,7 @@ const (
 )
 
 // applyAudit writes the audit row of an event, if it has one.
-func (s *Store) applyAudit(ctx context.Context, r Recorded) error {
+func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 	row := AuditRow{TimeUS: r.TimeUS, Journal: r.Journal, Position: int64(r.Position),
 		Actor: r.Event.GetActor(), Node: nodeOf(r.Journal), Count: 1}
 	switch body := r.Event.GetBody().(type) {

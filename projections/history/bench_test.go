@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // benchCalls makes n answered calls 10 ms apart, of 100 accounts, 20 vendors
@@ -21,8 +23,8 @@ func benchCalls(n int, free bool) *world {
 }
 
 // both has the book's and the log's events of a world's calls side by side.
-func (w *world) both() []Recorded {
-	merged := make([]Recorded, 0, len(w.book)+len(w.log))
+func (w *world) both() []events.Recorded {
+	merged := make([]events.Recorded, 0, len(w.book)+len(w.log))
 	b, l := 0, 0
 	for b < len(w.book) || l < len(w.log) {
 		if l < len(w.log) && (b == len(w.book) || l*len(w.book) <= b*len(w.log)) {

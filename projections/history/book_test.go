@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -244,7 +245,7 @@ func TestStrangeFilesAreLeftAlone(t *testing.T) {
 
 func TestEventsThatCannotBePlacedAreCounted(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
-	apply(t, s, []Recorded{
+	apply(t, s, []events.Recorded{
 		{Journal: "log.calls.n1", Position: 1, Event: &wire.Event{}},
 		{Journal: "log.calls.n1", Position: 2, Event: &wire.Event{Body: &wire.Event_LegEnded{
 			LegEnded: &wire.LegEnded{Call: []byte("short")}}}},

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // Call is everything known of one call.
 type Call struct {
-	ID CallID
+	ID events.CallID
 	// Legs are its CDRs by leg.
 	Legs []CDR
 	// Hold is the money held and the route decided, nil without one.
@@ -89,7 +90,7 @@ func (e *Event) JSON() ([]byte, error) {
 }
 
 // Call returns a call with its legs, hold, prices and events, or ErrNotFound.
-func (s *Store) Call(ctx context.Context, id CallID) (Call, error) {
+func (s *Store) Call(ctx context.Context, id events.CallID) (Call, error) {
 	records, err := s.records(ctx, id)
 	if err != nil {
 		return Call{}, fmt.Errorf("read call %s: %w", id, err)
@@ -106,8 +107,8 @@ func (s *Store) Call(ctx context.Context, id CallID) (Call, error) {
 }
 
 // records reads a call's events from its day file.
-func (s *Store) records(ctx context.Context, id CallID) (records []record, err error) {
-	f, err := s.days.acquire(id.Day())
+func (s *Store) records(ctx context.Context, id events.CallID) (records []record, err error) {
+	f, err := s.days.acquire(callDay(id))
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,7 @@
 package history
 
+import "github.com/tollbook/tollbook/events"
+
 // State says how complete a CDR is.
 type State string
 
@@ -30,7 +32,7 @@ const (
 // The price is the customer's on leg 0 and the vendor's on the others.
 type CDR struct {
 	// Call and Leg are the key. Leg 0 is the ingress leg.
-	Call  CallID
+	Call  events.CallID
 	Leg   int64
 	State State
 	// Node served the leg.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // Progress says how far a journal has been applied.
@@ -48,7 +50,7 @@ func (s *Store) AsOf(ctx context.Context) ([]Progress, error) {
 }
 
 // advance stores the progress of a batch and the caller's cursors.
-func (s *Store) advance(ctx context.Context, batch []Recorded, cursors map[string][]byte) error {
+func (s *Store) advance(ctx context.Context, batch []events.Recorded, cursors map[string][]byte) error {
 	reached := make(map[string]Progress)
 	for journal := range cursors {
 		reached[journal] = Progress{Journal: journal}
@@ -88,7 +90,7 @@ func (s *Store) position(ctx context.Context, journal string) (uint64, error) {
 }
 
 // applyBook writes a batch's entries, audit and progress in one transaction.
-func (s *Store) applyBook(ctx context.Context, batch []Recorded, cursors map[string][]byte) error {
+func (s *Store) applyBook(ctx context.Context, batch []events.Recorded, cursors map[string][]byte) error {
 	applied, err := s.position(ctx, bookJournal)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // columnText names the columns of a CDR in their order, in SQL and in CSV. The
@@ -50,17 +52,6 @@ func pointers(c *CDR, into []any) []any {
 		&c.HoldPosition, &c.BookPosition)
 }
 
-// Scan reads an id from a BLOB column.
-func (id *CallID) Scan(value any) error {
-	b, ok := value.([]byte)
-	if !ok || (len(b) != len(id) && len(b) != 0) {
-		return fmt.Errorf("call id of %T, %d bytes: %w", value, len(b), ErrInvalid)
-	}
-	*id = CallID{}
-	copy(id[:], b)
-	return nil
-}
-
 // values turns pointers of c into what the driver binds, with the row's party last.
 func values(c *CDR, into []driver.NamedValue, scratch []any) ([]driver.NamedValue, []any) {
 	scratch = pointers(c, scratch[:0])
@@ -91,7 +82,7 @@ func value(pointer any) driver.Value {
 		return int64(0)
 	case *State:
 		return string(*p)
-	case *CallID:
+	case *events.CallID:
 		return p[:]
 	}
 	panic(fmt.Sprintf("history: column of type %T", pointer))
@@ -108,7 +99,7 @@ func text(pointer any) string {
 		return strconv.FormatBool(*p)
 	case *State:
 		return string(*p)
-	case *CallID:
+	case *events.CallID:
 		return p.String()
 	}
 	panic(fmt.Sprintf("history: column of type %T", pointer))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"pgregory.net/rapid"
 )
@@ -45,11 +46,11 @@ func (w *world) edit(id, name string) {
 
 // interleave mixes the journals at random, each in its own order, in batches of
 // random size.
-func interleave(t *rapid.T, w *world) [][]Recorded {
-	var batches [][]Recorded
+func interleave(t *rapid.T, w *world) [][]events.Recorded {
+	var batches [][]events.Recorded
 	book, log := w.book, w.log
 	for len(book)+len(log) > 0 {
-		var batch []Recorded
+		var batch []events.Recorded
 		for range rapid.IntRange(1, 30).Draw(t, "size") {
 			fromBook := rapid.Bool().Draw(t, "book")
 			switch {
@@ -74,20 +75,20 @@ func TestFoldCommutes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := drawWorld(rt)
 		plain := openRapid(rt, t, Options{})
-		for _, journal := range [][]Recorded{w.log, w.book} {
+		for _, journal := range [][]events.Recorded{w.log, w.book} {
 			if err := plain.Apply(context.Background(), journal, nil); err != nil {
 				rt.Fatal(err)
 			}
 		}
 		options := Options{WorkingSet: rapid.IntRange(1, 3).Draw(rt, "set"), OpenDays: 1}
 		mixed := openRapid(rt, t, options)
-		var before []Recorded
+		var before []events.Recorded
 		for _, batch := range interleave(rt, w) {
 			switch rapid.IntRange(0, 5).Draw(rt, "fault") {
 			case 0:
 				mixed = crash(rt, mixed, batch)
 			case 1:
-				batch = append(append([]Recorded{}, before...), batch...)
+				batch = append(append([]events.Recorded{}, before...), batch...)
 			case 2:
 				mixed = reopen(rt, mixed)
 			}
@@ -136,7 +137,7 @@ func reopen(rt *rapid.T, s *Store) *Store {
 
 // crash commits a batch to its day files, but not to book.db, and opens the
 // store again.
-func crash(rt *rapid.T, s *Store, batch []Recorded) *Store {
+func crash(rt *rapid.T, s *Store, batch []events.Recorded) *Store {
 	ctx := context.Background()
 	for _, day := range s.daysOf(batch) {
 		if err := s.unsettle(ctx, day); err != nil {

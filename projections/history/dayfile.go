@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/tollbook/tollbook/schema"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // dayFile is one open file of CDRs.
@@ -22,7 +24,7 @@ type dayFile struct {
 	// writer is opened by the first change; the store's write lock guards it.
 	writer *writer
 	// newest is the largest call id in the file, so that a new call needs no look-up.
-	newest CallID
+	newest events.CallID
 	users  int
 	// gone: closed when its last user lets go.
 	gone bool

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // Entry is one posting of the book: an amount onto (or, negative, off) an account.
@@ -25,7 +27,7 @@ type Entry struct {
 	// BalanceAfterMicro is the account's posted balance after this entry.
 	BalanceAfterMicro int64
 	// Call is the call that was charged, zero for other kinds.
-	Call      CallID
+	Call      events.CallID
 	Reason    string
 	Reference string
 	// Actor is who caused it: "user:anna", "token:billing", "node:n1".

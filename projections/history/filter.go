@@ -3,6 +3,8 @@ package history
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // Filter chooses CDRs. Its zero value takes all of them; what is set must hold together.
@@ -29,7 +31,7 @@ type Filter struct {
 	// Prefix is the price's prefix, exactly.
 	Prefix string
 	// Call takes the legs of one call.
-	Call CallID
+	Call events.CallID
 }
 
 // condition collects the parts of a WHERE clause, all of which must hold.
@@ -116,7 +118,7 @@ func (f Filter) check() error {
 func (f Filter) takes(day Day) bool {
 	switch {
 	case !f.Call.IsZero():
-		return day == f.Call.Day()
+		return day == callDay(f.Call)
 	case f.FromUS > 0 && day < DayOf(f.FromUS-slackAfterUS):
 		return false
 	case f.ToUS > 0 && day > DayOf(f.ToUS+slackBeforeUS):

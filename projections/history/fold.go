@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
 // fold turns a call's events, in canonical order, into its rows, by leg. Of
 // several events that say the same of a leg the first counts.
-func fold(call CallID, records []record) []CDR {
+func fold(call events.CallID, records []record) []CDR {
 	f := folding{call: call}
 	for _, r := range records {
 		if r.journal == bookJournal {
@@ -33,7 +34,7 @@ func fold(call CallID, records []record) []CDR {
 
 // folding is one run of fold.
 type folding struct {
-	call    CallID
+	call    events.CallID
 	legs    []*legFold
 	hold    *wire.HoldPlaced
 	charge  *wire.CallCharged
@@ -184,7 +185,7 @@ func endedBy(by wire.EndedBy) string {
 func (f *folding) finish(leg *legFold) {
 	row := &leg.row
 	if row.SetupUS == 0 {
-		row.SetupUS = f.call.TimeUS()
+		row.SetupUS = callTimeUS(f.call)
 	}
 	if row.Leg != 0 {
 		f.customer(row)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // killDir names the directory that TestKilledWriter writes to when it is the child.
@@ -26,7 +28,7 @@ func killWorld() *world {
 }
 
 // follow applies what the checkpoint leaves of the events, in small batches.
-func follow(s *Store, events []Recorded) error {
+func follow(s *Store, events []events.Recorded) error {
 	cursor, err := s.Checkpoint("all")
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -37,7 +38,7 @@ type posted struct {
 }
 
 // apply writes the entries of an event that moves money.
-func (l *ledger) apply(ctx context.Context, r Recorded) error {
+func (l *ledger) apply(ctx context.Context, r events.Recorded) error {
 	p := posted{call: []byte{}, effectiveUS: r.Event.GetEffectiveAtUs()}
 	switch body := r.Event.GetBody().(type) {
 	case *wire.Event_MoneyPosted:
@@ -68,7 +69,7 @@ func (l *ledger) apply(ctx context.Context, r Recorded) error {
 }
 
 // entry writes one posting and the balance after it.
-func (l *ledger) entry(ctx context.Context, r Recorded, p posted, i int, posting *wire.Posting) error {
+func (l *ledger) entry(ctx context.Context, r events.Recorded, p posted, i int, posting *wire.Posting) error {
 	at, err := l.balance(ctx, balanceKey{posting.GetAccount(), posting.GetCurrency()})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"google.golang.org/protobuf/proto"
 )
@@ -31,7 +32,7 @@ func (r record) compare(o record) int {
 }
 
 // newRecord makes the bytes that are stored, the same for the same event.
-func newRecord(r Recorded) (record, error) {
+func newRecord(r events.Recorded) (record, error) {
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(r.Event)
 	if err != nil {
 		return record{}, fmt.Errorf("encode event %s/%d: %w", r.Journal, r.Position, err)

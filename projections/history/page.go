@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // MaxPage is the most rows that one page may have; DefaultPage is what a page
@@ -69,12 +71,12 @@ func (p Page) info(more bool) PageInfo {
 }
 
 // cdrCursor names a row by its key.
-func cdrCursor(call CallID, leg int64) string {
+func cdrCursor(call events.CallID, leg int64) string {
 	b := binary.BigEndian.AppendUint32(append([]byte{'c'}, call[:]...), uint32(leg))
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func parseCDRCursor(cursor string) (call CallID, leg int64, err error) {
+func parseCDRCursor(cursor string) (call events.CallID, leg int64, err error) {
 	b, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(b) != 21 || b[0] != 'c' {
 		return call, 0, fmt.Errorf("cursor %q: %w", cursor, ErrInvalid)

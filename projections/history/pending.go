@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // PendingCall is a call with a row that waits for something.
 type PendingCall struct {
-	Call CallID
+	Call events.CallID
 	Node string
 	// StartedUS is the time in the call's id.
 	StartedUS int64
@@ -44,7 +46,7 @@ func (s *Store) Pending(ctx context.Context, beforeUS int64) ([]PendingCall, err
 	return calls, nil
 }
 
-func (s *Store) pendingOf(ctx context.Context, day Day, beforeUS int64, limit int) (ids []CallID, err error) {
+func (s *Store) pendingOf(ctx context.Context, day Day, beforeUS int64, limit int) (ids []events.CallID, err error) {
 	f, err := s.days.acquire(day)
 	if err != nil || f == nil {
 		return nil, err
@@ -53,15 +55,15 @@ func (s *Store) pendingOf(ctx context.Context, day Day, beforeUS int64, limit in
 	bound := callBound(beforeUS)
 	rows, err := f.reader.QueryContext(ctx, `SELECT DISTINCT call FROM cdrs
  WHERE state = 'pending' AND call < ? ORDER BY call LIMIT ?`, bound[:], limit)
-	return collect(rows, err, func(row scanner) (id CallID, err error) { return id, row.Scan(&id) })
+	return collect(rows, err, func(row scanner) (id events.CallID, err error) { return id, row.Scan(&id) })
 }
 
-func (s *Store) pendingCall(ctx context.Context, id CallID) (PendingCall, error) {
+func (s *Store) pendingCall(ctx context.Context, id events.CallID) (PendingCall, error) {
 	call, err := s.Call(ctx, id)
 	if err != nil {
 		return PendingCall{}, err
 	}
-	p := PendingCall{Call: id, StartedUS: id.TimeUS(), Held: call.Hold != nil}
+	p := PendingCall{Call: id, StartedUS: callTimeUS(id), Held: call.Hold != nil}
 	p.Closed = call.Hold != nil && call.Hold.Closed != "" || len(call.Lines) > 0
 	for i := range call.Legs {
 		leg := &call.Legs[i]

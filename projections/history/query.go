@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // CDRPage is one page of CDRs, newest first.
@@ -70,7 +72,7 @@ type walk struct {
 	// backward goes from old to new.
 	backward bool
 	// call and leg are the row to go on after, if placed.
-	call   CallID
+	call   events.CallID
 	leg    int64
 	placed bool
 }
@@ -83,7 +85,7 @@ func (s *Store) walk(ctx context.Context, w walk, each func(*CDR) error) error {
 	}
 	left := w.limit
 	for _, day := range days {
-		passed := w.placed && (w.backward && day < w.call.Day() || !w.backward && day > w.call.Day())
+		passed := w.placed && (w.backward && day < callDay(w.call) || !w.backward && day > callDay(w.call))
 		if passed || !w.filter.takes(day) {
 			continue
 		}
@@ -110,7 +112,7 @@ func (s *Store) walkDay(ctx context.Context, day Day, w walk, limit int, each fu
 	if w.backward {
 		order, than = "ASC", ">"
 	}
-	if w.placed && day == w.call.Day() {
+	if w.placed && day == callDay(w.call) {
 		c.when(true, "(call, leg) "+than+" (?, ?)", w.call[:], w.leg)
 	}
 	text := "SELECT " + strings.Join(s.columns, ", ") + " FROM cdrs" + c.where() +
@@ -155,7 +157,7 @@ func (s *Store) Stream(ctx context.Context, filter Filter, each func(*CDR) error
 }
 
 // CDR returns one row, or ErrNotFound.
-func (s *Store) CDR(ctx context.Context, call CallID, leg int64) (CDR, error) {
+func (s *Store) CDR(ctx context.Context, call events.CallID, leg int64) (CDR, error) {
 	rows, err := s.legs(ctx, call)
 	if err != nil {
 		return CDR{}, fmt.Errorf("read CDR: %w", err)
@@ -169,7 +171,7 @@ func (s *Store) CDR(ctx context.Context, call CallID, leg int64) (CDR, error) {
 }
 
 // legs returns a call's rows by leg.
-func (s *Store) legs(ctx context.Context, call CallID) ([]CDR, error) {
+func (s *Store) legs(ctx context.Context, call events.CallID) ([]CDR, error) {
 	var rows []CDR
 	w := walk{filter: Filter{Call: call}, backward: true}
 	if call.IsZero() {

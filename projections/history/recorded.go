@@ -6,20 +6,6 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-// Recorded is one event as it stands in a journal.
-type Recorded struct {
-	// Journal is "book", "log.calls.<node>" or "log.audit.<node>".
-	Journal string
-	// Sequence is that of the block's message in its stream.
-	Sequence uint64
-	// Position counts the journal's events from 1.
-	Position uint64
-	// TimeUS is the block's time: UTC, microseconds since 1970.
-	TimeUS int64
-	// Event is read, never changed, and may be kept.
-	Event *wire.Event
-}
-
 // bookJournal is the name of the one journal of what is decided.
 const bookJournal = "book"
 

@@ -63,7 +63,7 @@ func (s *sums) add(rows []CDR, sign int64) {
 // rollup counts a row in the hour in which its call began.
 func (s *sums) rollup(row *CDR, terminator string, sign int64) {
 	company, account := row.party()
-	started := row.Call.TimeUS()
+	started := callTimeUS(row.Call)
 	key := rollupKey{
 		hourUS: started - started%hourUS, direction: row.Direction(),
 		company: company, account: account, originator: row.Originator, terminator: terminator,

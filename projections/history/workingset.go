@@ -4,11 +4,13 @@ import (
 	"container/list"
 	"context"
 	"database/sql/driver"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // knownCall is a call as its day file has it.
 type knownCall struct {
-	id      CallID
+	id      events.CallID
 	records []record
 	rows    []CDR
 }
@@ -27,15 +29,15 @@ func (k *knownCall) done() bool {
 // call that is not in it is read from its file.
 type workingSet struct {
 	limit  int
-	calls  map[CallID]*list.Element
+	calls  map[events.CallID]*list.Element
 	recent *list.List
 }
 
 func newWorkingSet(limit int) *workingSet {
-	return &workingSet{limit: limit, calls: make(map[CallID]*list.Element), recent: list.New()}
+	return &workingSet{limit: limit, calls: make(map[events.CallID]*list.Element), recent: list.New()}
 }
 
-func (w *workingSet) get(id CallID) *knownCall {
+func (w *workingSet) get(id events.CallID) *knownCall {
 	if e := w.calls[id]; e != nil {
 		return e.Value.(*knownCall)
 	}
@@ -60,7 +62,7 @@ func (w *workingSet) put(call *knownCall) {
 }
 
 // load returns a call as its file has it: without events if it is new there.
-func (s *Store) load(ctx context.Context, f *dayFile, id CallID) (*knownCall, error) {
+func (s *Store) load(ctx context.Context, f *dayFile, id events.CallID) (*knownCall, error) {
 	if call := s.calls.get(id); call != nil {
 		return call, nil
 	}
@@ -79,8 +81,8 @@ func (s *Store) load(ctx context.Context, f *dayFile, id CallID) (*knownCall, er
 }
 
 // newestCall returns the largest call id in a file.
-func newestCall(ctx context.Context, w *writer) (CallID, error) {
-	var id CallID
+func newestCall(ctx context.Context, w *writer) (events.CallID, error) {
+	var id events.CallID
 	err := w.query(ctx, "SELECT call FROM calls ORDER BY call DESC LIMIT 1", nil,
 		func(v []driver.Value) error { return id.Scan(v[0]) })
 	return id, err

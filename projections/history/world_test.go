@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -15,7 +16,7 @@ var noonUS = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixMicro()
 
 // world makes events as the keeper and one node would.
 type world struct {
-	book, log   []Recorded
+	book, log   []events.Recorded
 	bookUS      int64
 	bookAt      uint64
 	logAt       uint64
@@ -28,7 +29,7 @@ type world struct {
 func newWorld() *world { return &world{accounts: 3, terminators: 2, prefixes: 2} }
 
 // newID makes a UUIDv7 of a time.
-func (w *world) newID(us int64) CallID {
+func (w *world) newID(us int64) events.CallID {
 	w.serial++
 	id := callBound(us)
 	binary.BigEndian.PutUint64(id[8:], w.serial)
@@ -40,13 +41,13 @@ func (w *world) decided(us int64, e *wire.Event) {
 	w.bookAt++
 	w.bookUS = max(us, w.bookUS+1)
 	e.Actor = "keeper"
-	w.book = append(w.book, Recorded{bookJournal, w.bookAt, w.bookAt, w.bookUS, e})
+	w.book = append(w.book, events.Recorded{Journal: bookJournal, Sequence: w.bookAt, Position: w.bookAt, TimeUS: w.bookUS, Event: e})
 }
 
 func (w *world) observed(us int64, e *wire.Event) {
 	w.logAt++
 	e.Actor = "node:n1"
-	w.log = append(w.log, Recorded{"log.calls.n1", w.logAt, w.logAt, us, e})
+	w.log = append(w.log, events.Recorded{Journal: "log.calls.n1", Sequence: w.logAt, Position: w.logAt, TimeUS: us, Event: e})
 }
 
 // plan says how a made call goes.
@@ -70,7 +71,7 @@ func (w *world) terms(account int, net int64) *wire.Terms {
 }
 
 // call makes one call's events in both journals and returns its id.
-func (w *world) call(p plan) CallID {
+func (w *world) call(p plan) events.CallID {
 	id := w.newID(p.startUS)
 	call, us := id[:], p.startUS
 	account := fmt.Sprintf("acc-%d", p.account)
@@ -138,7 +139,7 @@ func (w *world) attempt(observe func(int64, *wire.Event), call []byte, leg int, 
 }
 
 // end closes both sides of a call.
-func (w *world) end(observe func(int64, *wire.Event), id CallID, us int64, p plan) {
+func (w *world) end(observe func(int64, *wire.Event), id events.CallID, us int64, p plan) {
 	call := id[:]
 	endUS := us + p.talkMS*1000
 	code, by := uint32(503), wire.EndedBy_ENDED_BY_SWITCH
@@ -203,7 +204,7 @@ func openTest(t testing.TB, dir string, options Options) *Store {
 	return s
 }
 
-func apply(t testing.TB, s *Store, batch []Recorded) {
+func apply(t testing.TB, s *Store, batch []events.Recorded) {
 	t.Helper()
 	if err := s.Apply(context.Background(), batch, nil); err != nil {
 		t.Fatal(err)

@@ -1,29 +1,12 @@
 package live
 
 import (
-	"encoding/hex"
-	"fmt"
 	"slices"
+
+	"github.com/tollbook/tollbook/events"
 )
 
-// CallID is a call's id: 16 bytes, a UUIDv7.
-type CallID [16]byte
-
-// String returns the id in hexadecimal digits without dashes.
-func (id CallID) String() string { return hex.EncodeToString(id[:]) }
-
-// MarshalText writes the id for snapshots.
-func (id CallID) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, id[:]), nil }
-
-// UnmarshalText reads what MarshalText wrote.
-func (id *CallID) UnmarshalText(text []byte) error {
-	if n, err := hex.Decode(id[:], text[:min(len(text), 2*len(id))]); err != nil || n != len(id) {
-		return fmt.Errorf("call id %q is not 32 hexadecimal digits", text)
-	}
-	return nil
-}
-
-func callID(b []byte) (id CallID, ok bool) {
+func callID(b []byte) (id events.CallID, ok bool) {
 	return id, copy(id[:], b) == len(id) && len(b) == len(id)
 }
 
@@ -40,7 +23,7 @@ const (
 // Call is one call in progress. Times are UTC microseconds since 1970, 0 if it
 // has not come to that.
 type Call struct {
-	ID CallID
+	ID events.CallID
 	// Node serves the call: the one that received it, or that took it over.
 	Node       string
 	Originator string
@@ -87,7 +70,7 @@ type Leg struct {
 
 // call is what the logs have told of a call. Its fields are exported for snapshots.
 type call struct {
-	ID         CallID
+	ID         events.CallID
 	Received   bool
 	Node       string
 	Originator string

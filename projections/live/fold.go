@@ -1,9 +1,12 @@
 package live
 
-import "github.com/tollbook/tollbook/events/wire"
+import (
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
+)
 
 // observed takes one event of a log.
-func (v *View) observed(r Recorded) {
+func (v *View) observed(r events.Recorded) {
 	switch body := r.Event.GetBody().(type) {
 	case *wire.Event_CallReceived:
 		v.change(body.CallReceived.GetCall(), r, func(c *call) { v.received(c, body.CallReceived, r.TimeUS) })
@@ -28,7 +31,7 @@ func (v *View) observed(r Recorded) {
 }
 
 // change changes one call that has not ended, and keeps the counters true.
-func (v *View) change(b []byte, r Recorded, do func(*call)) {
+func (v *View) change(b []byte, r events.Recorded, do func(*call)) {
 	id, ok := callID(b)
 	if !ok || v.over.has(id) {
 		return
@@ -49,7 +52,7 @@ func (v *View) change(b []byte, r Recorded, do func(*call)) {
 }
 
 // changeLeg changes one leg of a call.
-func (v *View) changeLeg(b []byte, number uint32, r Recorded, do func(*call, *Leg)) {
+func (v *View) changeLeg(b []byte, number uint32, r events.Recorded, do func(*call, *Leg)) {
 	v.change(b, r, func(c *call) {
 		if leg := c.leg(number); leg != nil {
 			do(c, leg)
@@ -95,7 +98,7 @@ func (v *View) ringing(c *call, leg *Leg, atUS int64) {
 }
 
 // ended ends a leg. A call ends with leg 0.
-func (v *View) ended(e *wire.LegEnded, r Recorded) {
+func (v *View) ended(e *wire.LegEnded, r events.Recorded) {
 	if e.GetLeg() != 0 {
 		v.changeLeg(e.GetCall(), e.GetLeg(), r, func(_ *call, leg *Leg) {
 			if !leg.Ended {

@@ -3,12 +3,13 @@ package live
 import (
 	"slices"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
 // hold is what the book has told of a call. Its fields are exported for snapshots.
 type hold struct {
-	ID       CallID
+	ID       events.CallID
 	Amounts  []int64
 	Currency string
 	PaidMS   int64
@@ -27,7 +28,7 @@ func (h *hold) held() (sum int64) {
 }
 
 // decided takes one event of the book.
-func (v *View) decided(r Recorded) {
+func (v *View) decided(r events.Recorded) {
 	switch body := r.Event.GetBody().(type) {
 	case *wire.Event_HoldPlaced:
 		v.placed(body.HoldPlaced)
@@ -107,7 +108,7 @@ func (v *View) close(b []byte) {
 		return
 	}
 	h.Closed = true
-	v.closed.add(id, func(old CallID) {
+	v.closed.add(id, func(old events.CallID) {
 		if v.calls[old] == nil {
 			delete(v.holds, old)
 		}
@@ -116,20 +117,20 @@ func (v *View) close(b []byte) {
 
 // remembered is a bounded set of call ids that forgets the oldest.
 type remembered struct {
-	ids  map[CallID]struct{}
-	ring []CallID
+	ids  map[events.CallID]struct{}
+	ring []events.CallID
 	next int
 }
 
-func newRemembered() remembered { return remembered{ids: make(map[CallID]struct{})} }
+func newRemembered() remembered { return remembered{ids: make(map[events.CallID]struct{})} }
 
-func (m *remembered) has(id CallID) bool {
+func (m *remembered) has(id events.CallID) bool {
 	_, ok := m.ids[id]
 	return ok
 }
 
 // add remembers an id, and calls forgotten with the one that gives way.
-func (m *remembered) add(id CallID, forgotten func(CallID)) {
+func (m *remembered) add(id events.CallID, forgotten func(events.CallID)) {
 	if m.has(id) {
 		return
 	}
@@ -148,6 +149,6 @@ func (m *remembered) add(id CallID, forgotten func(CallID)) {
 }
 
 // oldestFirst returns the ids in the order in which they were added.
-func (m *remembered) oldestFirst() []CallID {
+func (m *remembered) oldestFirst() []events.CallID {
 	return slices.Concat(m.ring[m.next:], m.ring[:m.next])
 }

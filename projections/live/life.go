@@ -1,13 +1,16 @@
 package live
 
-import "github.com/tollbook/tollbook/events/wire"
+import (
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
+)
 
 // node is what a node has said of itself.
 type node struct {
 	lastUS int64
 	calls  uint32
 	// silent are the calls that its last sign of life listed.
-	silent map[CallID]struct{}
+	silent map[events.CallID]struct{}
 }
 
 // Sign is a node's last sign of life.
@@ -38,7 +41,7 @@ type Proof struct {
 //
 // A sign of life does not say which run of the program gave it: a node that
 // comes back must ask for its OpenCalls before it gives its first sign.
-func (v *View) ProofOfLife(id CallID) (Proof, bool) {
+func (v *View) ProofOfLife(id events.CallID) (Proof, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	c := v.calls[id]
@@ -112,7 +115,7 @@ func (v *View) sign(e *wire.SignOfLife, recordedUS int64) {
 		n = new(node)
 		v.nodes[e.GetNode()] = n
 	}
-	silent := make(map[CallID]struct{}, len(e.GetSilentCalls()))
+	silent := make(map[events.CallID]struct{}, len(e.GetSilentCalls()))
 	for _, b := range e.GetSilentCalls() {
 		id, ok := callID(b)
 		c := v.calls[id]

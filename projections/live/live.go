@@ -15,22 +15,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/events"
 )
-
-// Recorded is one event as it stands in a journal.
-type Recorded struct {
-	// Journal is "book", "log.calls.<node>" or "log.audit.<node>".
-	Journal string
-	// Sequence is that of the block's message in its stream.
-	Sequence uint64
-	// Position counts the journal's events from 1.
-	Position uint64
-	// TimeUS is the block's time: UTC, microseconds since 1970.
-	TimeUS int64
-	// Event is read, never changed and not kept.
-	Event *wire.Event
-}
 
 // bookJournal is the name of the one journal of what is decided.
 const bookJournal = "book"
@@ -53,8 +39,8 @@ const (
 type View struct {
 	mu        sync.RWMutex
 	positions map[string]uint64
-	calls     map[CallID]*call
-	holds     map[CallID]*hold
+	calls     map[events.CallID]*call
+	holds     map[events.CallID]*hold
 	// over are calls that have ended; closed are holds that the book has closed.
 	over   remembered
 	closed remembered
@@ -70,8 +56,8 @@ type View struct {
 func New() *View {
 	return &View{
 		positions: make(map[string]uint64),
-		calls:     make(map[CallID]*call),
-		holds:     make(map[CallID]*hold),
+		calls:     make(map[events.CallID]*call),
+		holds:     make(map[events.CallID]*hold),
 		over:      newRemembered(),
 		closed:    newRemembered(),
 		nodes:     make(map[string]*node),
@@ -81,7 +67,7 @@ func New() *View {
 }
 
 // Apply takes events, each journal's in its order.
-func (v *View) Apply(events ...Recorded) {
+func (v *View) Apply(events ...events.Recorded) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, r := range events {
@@ -131,7 +117,7 @@ func (v *View) list(wanted func(*call) bool) []Call {
 }
 
 // Get returns one call in progress, and false if it is none.
-func (v *View) Get(id CallID) (Call, bool) {
+func (v *View) Get(id events.CallID) (Call, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	c := v.calls[id]

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"pgregory.net/rapid"
 )
@@ -12,55 +13,55 @@ import (
 const startUS = 1_795_000_020_000_000 / minuteUS * minuteUS
 
 // tape makes events of one node's log and of the book.
-type tape struct{ book, log []Recorded }
+type tape struct{ book, log []events.Recorded }
 
 func (t *tape) decided(us int64, e *wire.Event) {
 	n := uint64(len(t.book) + 1)
-	t.book = append(t.book, Recorded{bookJournal, n, n, us, e})
+	t.book = append(t.book, events.Recorded{Journal: bookJournal, Sequence: n, Position: n, TimeUS: us, Event: e})
 }
 
 func (t *tape) observed(us int64, e *wire.Event) {
 	n := uint64(len(t.log) + 1)
-	t.log = append(t.log, Recorded{"log.calls.n1", n, n, us, e})
+	t.log = append(t.log, events.Recorded{Journal: "log.calls.n1", Sequence: n, Position: n, TimeUS: us, Event: e})
 }
 
-func newID(n int) (id CallID) {
+func newID(n int) (id events.CallID) {
 	id[0], id[15] = 1, byte(n)
 	return id
 }
 
-func (t *tape) received(id CallID, us int64) {
+func (t *tape) received(id events.CallID, us int64) {
 	t.observed(us, &wire.Event{Body: &wire.Event_CallReceived{CallReceived: &wire.CallReceived{
 		Call: id[:], Node: "n1", Originator: "o", Company: "co", Account: "acc", AtUs: us,
 		Caller: "4420", Called: "4930"}}})
 }
 
-func (t *tape) hold(id CallID, us int64) {
+func (t *tape) hold(id events.CallID, us int64) {
 	t.decided(us, &wire.Event{Body: &wire.Event_HoldPlaced{HoldPlaced: &wire.HoldPlaced{
 		Call: id[:], Node: "n1", PaidMs: 60000,
 		Lines: []*wire.HoldLine{{Payer: "acc", AmountMicro: 5000, Sell: &wire.Terms{Currency: "USD"}}}}}})
 }
 
-func (t *tape) attempt(id CallID, leg uint32, us int64) {
+func (t *tape) attempt(id events.CallID, leg uint32, us int64) {
 	t.observed(us, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: id[:], Leg: leg, Terminator: "t", Company: "vc", Account: "v", AtUs: us}}})
 }
 
-func (t *tape) ringing(id CallID, us int64) {
+func (t *tape) ringing(id events.CallID, us int64) {
 	t.observed(us, &wire.Event{Body: &wire.Event_LegRinging{LegRinging: &wire.LegRinging{Call: id[:], AtUs: us}}})
 }
 
-func (t *tape) answered(id CallID, leg uint32, us int64) {
+func (t *tape) answered(id events.CallID, leg uint32, us int64) {
 	t.observed(us, &wire.Event{Body: &wire.Event_LegAnswered{LegAnswered: &wire.LegAnswered{
 		Call: id[:], Leg: leg, AtUs: us}}})
 }
 
-func (t *tape) ended(id CallID, leg uint32, us, rawMS int64) {
+func (t *tape) ended(id events.CallID, leg uint32, us, rawMS int64) {
 	t.observed(us, &wire.Event{Body: &wire.Event_LegEnded{LegEnded: &wire.LegEnded{
 		Call: id[:], Leg: leg, AtUs: us, RawMs: rawMS, SipCode: 200}}})
 }
 
-func (t *tape) sign(node string, us int64, silent ...CallID) {
+func (t *tape) sign(node string, us int64, silent ...events.CallID) {
 	e := &wire.SignOfLife{Node: node, Calls: 1}
 	for _, id := range silent {
 		e.SilentCalls = append(e.SilentCalls, id[:])
@@ -68,7 +69,7 @@ func (t *tape) sign(node string, us int64, silent ...CallID) {
 	t.observed(us, &wire.Event{Body: &wire.Event_SignOfLife{SignOfLife: e}})
 }
 
-func (t *tape) charged(id CallID, us int64) {
+func (t *tape) charged(id events.CallID, us int64) {
 	line := func(side wire.Side, net int64) *wire.PriceLine {
 		return &wire.PriceLine{Side: side, Terms: &wire.Terms{Currency: "USD"}, NetMicro: net, GrossMicro: net + net/5}
 	}
@@ -76,7 +77,7 @@ func (t *tape) charged(id CallID, us int64) {
 		Lines: []*wire.PriceLine{line(wire.Side_SIDE_SELL, 1000), line(wire.Side_SIDE_BUY, 600)}}}})
 }
 
-func (t *tape) claimed(id CallID, us int64, to string) {
+func (t *tape) claimed(id events.CallID, us int64, to string) {
 	t.decided(us, &wire.Event{Body: &wire.Event_HoldClaimed{HoldClaimed: &wire.HoldClaimed{
 		Call: id[:], FromNode: "n1", ToNode: to}}})
 }
@@ -271,11 +272,11 @@ func TestRestoreRefusesAnotherVersion(t *testing.T) {
 
 func TestRememberedForgetsTheOldest(t *testing.T) {
 	m := newRemembered()
-	var forgotten []CallID
+	var forgotten []events.CallID
 	for i := range maxClosed + 2 {
-		var id CallID
+		var id events.CallID
 		id[0], id[1], id[2] = byte(i), byte(i>>8), byte(i>>16)
-		m.add(id, func(old CallID) { forgotten = append(forgotten, old) })
+		m.add(id, func(old events.CallID) { forgotten = append(forgotten, old) })
 	}
 	if len(m.ids) != maxClosed || len(forgotten) != 2 || forgotten[1][0] != 1 || m.oldestFirst()[0][0] != 2 {
 		t.Errorf("%d kept, forgot %v", len(m.ids), forgotten)
@@ -287,7 +288,7 @@ func BenchmarkApply(b *testing.B) {
 	var n uint64
 	for b.Loop() {
 		n++
-		var id CallID
+		var id events.CallID
 		id[0], id[1], id[2], id[3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
 		var tape tape
 		tape.received(id, startUS)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 // snapshotVersion is that of the fold and of the snapshot's form. A snapshot of
@@ -23,8 +25,8 @@ type snapshot struct {
 	Positions map[string]uint64
 	Calls     []*call
 	Holds     []*hold
-	Over      []CallID
-	Closed    []CallID
+	Over      []events.CallID
+	Closed    []events.CallID
 	Nodes     []nodeSnapshot
 	Minutes   []minute
 	Days      map[int64]map[string]Money
@@ -35,7 +37,7 @@ type nodeSnapshot struct {
 	Name   string
 	LastUS int64
 	Calls  uint32
-	Silent []CallID
+	Silent []events.CallID
 }
 
 // Snapshot returns the view in writing: the same bytes for the same events in
@@ -98,7 +100,7 @@ func (v *View) Restore(text []byte) error {
 		from.closed.add(id, nil)
 	}
 	for _, n := range s.Nodes {
-		restored := &node{lastUS: n.LastUS, calls: n.Calls, silent: make(map[CallID]struct{})}
+		restored := &node{lastUS: n.LastUS, calls: n.Calls, silent: make(map[events.CallID]struct{})}
 		for _, id := range n.Silent {
 			restored.silent[id] = struct{}{}
 		}
@@ -111,4 +113,4 @@ func (v *View) Restore(text []byte) error {
 	return nil
 }
 
-func compareIDs(a, b CallID) int { return bytes.Compare(a[:], b[:]) }
+func compareIDs(a, b events.CallID) int { return bytes.Compare(a[:], b[:]) }

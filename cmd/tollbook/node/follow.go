@@ -10,8 +10,6 @@ import (
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/wire"
-	"github.com/tollbook/tollbook/projections/history"
-	"github.com/tollbook/tollbook/projections/live"
 )
 
 const (
@@ -46,7 +44,7 @@ func (n *Node) followAll(ctx context.Context) error {
 					return err
 				}
 				select {
-				case blocks <- recordedBlock{b, evs}:
+				case blocks <- recordedBlock{b, recorded(b, evs)}:
 					return nil
 				case <-ctx.Done():
 					return ctx.Err()
@@ -59,9 +57,21 @@ func (n *Node) followAll(ctx context.Context) error {
 	return nil
 }
 
+// recordedBlock is a block on its way into the history.
 type recordedBlock struct {
 	journal.Block
-	events []*wire.Event
+	records []events.Recorded
+}
+
+// recorded says of each event of a block where it stands.
+func recorded(b journal.Block, evs []*wire.Event) []events.Recorded {
+	out := make([]events.Recorded, len(evs))
+	for i, e := range evs {
+		out[i] = events.Recorded{
+			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
+		}
+	}
+	return out
 }
 
 func decode(b journal.Block) ([]*wire.Event, error) {
@@ -110,11 +120,7 @@ func (n *Node) liveBlock(b journal.Block) error {
 	} else if evs, err = decode(b); err != nil {
 		return err
 	}
-	for i, e := range evs {
-		n.live.Apply(live.Recorded{
-			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
-		})
-	}
+	n.live.Apply(recorded(b, evs)...)
 	return nil
 }
 
@@ -178,15 +184,11 @@ func (n *Node) writeHistory(ctx context.Context, blocks <-chan recordedBlock) er
 }
 
 // gather takes what is there, and what comes within a moment.
-func gather(first recordedBlock, blocks <-chan recordedBlock) ([]history.Recorded, map[string][]byte) {
-	var batch []history.Recorded
+func gather(first recordedBlock, blocks <-chan recordedBlock) ([]events.Recorded, map[string][]byte) {
+	var batch []events.Recorded
 	checkpoints := map[string][]byte{}
 	take := func(b recordedBlock) {
-		for i, e := range b.events {
-			batch = append(batch, history.Recorded{
-				Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
-			})
-		}
+		batch = append(batch, b.records...)
 		data, err := json.Marshal(b.Cursor())
 		if err != nil {
 			panic("node: a cursor cannot be written: " + err.Error())

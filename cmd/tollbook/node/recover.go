@@ -9,7 +9,6 @@ import (
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/state"
 	"github.com/tollbook/tollbook/events/wire"
-	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/projections/live"
 )
 
@@ -111,7 +110,7 @@ func (n *Node) chargedBefore(ctx context.Context, id events.CallID) (rawMS int64
 	if err := n.Await(ctx, at); err != nil {
 		return 0, false, err
 	}
-	told, err := n.history.Call(ctx, history.CallID(id))
+	told, err := n.history.Call(ctx, events.CallID(id))
 	if err != nil {
 		return 0, false, fmt.Errorf("look up its charge: %w", err)
 	}
