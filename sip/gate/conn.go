@@ -26,6 +26,9 @@ func (c *guardedConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		if err != nil {
 			return 0, nil, err
 		}
+		if c.gate.deaf.Load() {
+			continue
+		}
 		if c.gate.known(from.Addr().Unmap()) {
 			return n, net.UDPAddrFromAddrPort(from), nil
 		}

@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
@@ -20,6 +22,14 @@ import (
 
 // MaxDatagram is the longest SIP message that is sent or taken over UDP.
 const MaxDatagram = 65_000
+
+// linger is the time for messages that were read before the gate closed: the
+// stack would open another socket to answer one whose socket has gone.
+const linger = 50 * time.Millisecond
+
+// allowLong lets the stack send and take what an IP datagram can hold. It must be
+// said before the first message.
+var allowLong = sync.OnceFunc(func() { sip.UDPMTUSize = MaxDatagram })
 
 // Config says where the gate stands. Addr must be a concrete address.
 type Config struct {
@@ -42,12 +52,14 @@ type Gate struct {
 	udp     *net.UDPConn
 	tcp     *net.TCPListener
 	sources *sources
+	deaf    atomic.Bool // nothing is read any more
 	closing sync.Once
 	serving sync.WaitGroup
 }
 
 // Open binds the address over UDP and TCP. Nothing is read before Serve.
 func Open(c Config) (*Gate, error) {
+	allowLong()
 	g := &Gate{config: c, sources: newSources(c.Rejected)}
 	var err error
 	g.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(c.Addr))
@@ -135,7 +147,9 @@ func (g *Gate) refuse(req *sip.Request, tx sip.ServerTransaction, code int, reas
 	}
 }
 
-// Serve reads until the gate is closed. Methods without a handler get 405.
+// Serve reads until the gate is closed, and returns when requests can be sent, too:
+// before its reader runs, the stack does not know of the socket. Methods without a
+// handler get 405.
 func (g *Gate) Serve() {
 	g.server.OnNoRoute(g.guarded(func(req *sip.Request, tx sip.ServerTransaction) {
 		g.refuse(req, tx, 405, "Method Not Allowed")
@@ -151,9 +165,16 @@ func (g *Gate) Serve() {
 		err := g.server.ServeTCP(&guardedListener{TCPListener: g.tcp, gate: g})
 		g.ended("tcp", err)
 	}()
+	for !g.deaf.Load() {
+		if c, err := g.ua.TransportLayer().GetConnection("udp", g.config.Addr.String()); err == nil && c != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (g *Gate) ended(network string, err error) {
+	g.deaf.Store(true)
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		g.config.Log.Error("SIP has stopped", "network", network, "addr", g.config.Addr.String(), "err", err)
 	}
@@ -174,6 +195,8 @@ func (g *Gate) Flush() { g.sources.flush() }
 func (g *Gate) Close(context.Context) error {
 	var err error
 	g.closing.Do(func() {
+		g.deaf.Store(true)
+		time.Sleep(linger)
 		err = errors.Join(g.udp.Close(), g.tcp.Close(), g.ua.Close())
 		g.serving.Wait()
 		g.sources.flushAll()
