@@ -95,6 +95,9 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 	if _, open := s.holds[id]; open {
 		return fmt.Errorf("the hold at %d is the second of call %s", pos, id)
 	}
+	if _, closed := s.closed[id]; closed {
+		return fmt.Errorf("the hold at %d is of call %s, which is closed", pos, id)
+	}
 	h := &Hold{HoldPlaced: p, Position: pos, PlacedAtUS: timeUS}
 	s.holds[id] = h
 	s.sum.Add(h.encoding(id))

@@ -23,6 +23,9 @@ func (s *State) PostMoney(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, err
 	if p.Kind == wire.PostingKind_POSTING_KIND_REVERSAL {
 		return s.reverse(d, p)
 	}
+	if p.Reverses != 0 {
+		return nil, events.Invalid("only a reversal names a position to reverse").At("position")
+	}
 	if p.AmountMicro <= 0 || p.AmountMicro > int64(money.MaxAmount)/2 {
 		return nil, events.Invalid("the amount must be above zero and below %s", money.MaxAmount/2).At("amount")
 	}

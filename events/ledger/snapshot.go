@@ -1,19 +1,25 @@
 package ledger
 
 import (
+	"bytes"
+	"maps"
+	"slices"
+
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-// Save writes the ledger into a snapshot.
+// Save writes the ledger into a snapshot, in an order that is always the same.
 func (s *State) Save(to *wire.BookSnapshot) {
-	for _, a := range s.accounts {
+	for _, id := range slices.Sorted(maps.Keys(s.accounts)) {
+		a := s.accounts[id]
 		to.Accounts = append(to.Accounts, &wire.AccountBalance{
 			Account: a.ID, Currency: string(a.Currency), PostedMicro: int64(a.Posted),
 		})
 	}
-	for _, h := range s.holds {
+	for _, id := range slices.SortedFunc(maps.Keys(s.holds), func(a, b events.CallID) int { return bytes.Compare(a[:], b[:]) }) {
+		h := s.holds[id]
 		to.Holds = append(to.Holds, &wire.OpenHold{Placed: h.HoldPlaced, Position: uint64(h.Position), PlacedAtUs: h.PlacedAtUS})
 	}
 	for _, id := range s.queue {
@@ -23,7 +29,8 @@ func (s *State) Save(to *wire.BookSnapshot) {
 			GrossMicro: int64(c.Gross), CostMicro: int64(c.Cost), OverrunMicro: int64(c.Over),
 		})
 	}
-	for id, k := range s.keys {
+	for _, id := range slices.SortedFunc(maps.Keys(s.keys), func(a, b events.Key) int { return bytes.Compare(a[:], b[:]) }) {
+		k := s.keys[id]
 		to.Keys = append(to.Keys, &wire.KnownKey{
 			Key: id[:], InputsHash: []byte(k.InputsHash), Position: uint64(k.Position), Postings: k.Postings, Reversed: k.Reversed,
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -87,7 +88,8 @@ func (a *Auditor) after(e *wire.Event) error {
 	return nil
 }
 
-// covered checks that a hold, placed or extended, left no payer overspent.
+// covered checks that a hold, placed or extended, reserves what the time it
+// allows would cost, and that it left no payer overspent.
 func (a *Auditor) covered(call []byte) error {
 	id, err := events.CallIDFrom(call)
 	if err != nil {
@@ -95,7 +97,17 @@ func (a *Auditor) covered(call []byte) error {
 	}
 	h, _ := a.State.Ledger.Hold(id)
 	for _, l := range h.Lines {
-		if l.Payer == "" || l.AmountMicro == 0 {
+		if l.Payer == "" {
+			continue
+		}
+		p, err := rating.Call(l.Sell, h.PaidMs)
+		if err != nil {
+			return fmt.Errorf("price the hold of call %s again: %w", id, err)
+		}
+		if p.Gross != money.Amount(l.AmountMicro) {
+			return fmt.Errorf("the hold of call %s reserves %s for %d ms, which cost %s", id, money.Amount(l.AmountMicro), h.PaidMs, p.Gross)
+		}
+		if l.AmountMicro == 0 {
 			continue
 		}
 		if left := a.State.Ledger.Available(a.State.Catalog, l.Payer); left < 0 {

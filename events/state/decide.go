@@ -1,11 +1,10 @@
 package state
 
 import (
-	"fmt"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -15,7 +14,10 @@ const (
 	maxSetBytes = 400 << 10
 	// partBytes bounds one event of a change set.
 	partBytes = 48 << 10
-	schema    = 1
+	// maxEvent is the longest event that a journal takes.
+	maxEvent = 64 << 10
+	maxNote  = 500
+	schema   = 1
 )
 
 // Decide answers a command at a block time, in microseconds. It gives the events
@@ -24,10 +26,7 @@ const (
 func (s *State) Decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Event, *wire.Reply) {
 	evs, reply, err := s.decide(nowUS, rates, cmd)
 	if err != nil {
-		return nil, &wire.Reply{TimeUs: nowUS, Position: uint64(s.Position), Error: events.Refusal(err)}
-	}
-	if cmd.DryRun {
-		evs = nil
+		return nil, s.refused(nowUS, err)
 	}
 	reply.TimeUs, reply.Position = nowUS, uint64(s.Position)
 	for i, e := range evs {
@@ -36,8 +35,18 @@ func (s *State) Decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 		if e.EffectiveAtUs == 0 {
 			e.EffectiveAtUs = nowUS
 		}
+		if n := proto.Size(e); n > maxEvent {
+			return nil, s.refused(nowUS, events.Invalid("the command's event has %d bytes; at most %d are allowed", n, maxEvent))
+		}
+	}
+	if cmd.DryRun {
+		evs = nil
 	}
 	return evs, reply
+}
+
+func (s *State) refused(nowUS int64, err error) *wire.Reply {
+	return &wire.Reply{TimeUs: nowUS, Position: uint64(s.Position), Error: events.Refusal(err)}
 }
 
 func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Event, *wire.Reply, error) {
@@ -187,6 +196,9 @@ func (s *State) changeCatalog(d ledger.Deciding, c *wire.ChangeCatalog) ([]*wire
 	if reply, err := s.known(d.Command); reply != nil || err != nil {
 		return nil, reply, err
 	}
+	if len(c.Note) > maxNote {
+		return nil, nil, events.Invalid("the note may have %d bytes", maxNote).At("note")
+	}
 	changes, err := s.Catalog.Decide(d.NowUS, c.Changes)
 	if err != nil {
 		return nil, nil, err
@@ -205,10 +217,10 @@ func split(cmd *wire.Command, note string, changes []*wire.Change) ([]*wire.Even
 	var evs []*wire.Event
 	var set *wire.ChangeSetAccepted
 	total, size := 0, 0
-	for i, c := range changes {
+	for _, c := range changes {
 		n := proto.Size(c)
 		if n > partBytes {
-			return nil, events.Invalid("the entity has %d bytes; at most %d are allowed", n, partBytes).At(fmt.Sprintf("changes.%d", i))
+			return nil, events.Invalid("%s has %d bytes; at most %d are allowed", catalog.RefOf(c.Entity), n, partBytes)
 		}
 		if set == nil || size+n > partBytes {
 			set = &wire.ChangeSetAccepted{Key: cmd.Key, InputsHash: hash, Note: note}
