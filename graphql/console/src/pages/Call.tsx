@@ -166,7 +166,7 @@ export function CallPage() {
           <Section title={t('call.legs')}>
             <Legs call={call} />
           </Section>
-          <Section title={t('call.price')}>
+          <Section title={t('call.price')} actions={<Margin call={call} />}>
             {call.priceLines.length === 0 ? (
               <div className={classes.note}>{t('call.noPrice')}</div>
             ) : (
@@ -200,7 +200,6 @@ export function CallPage() {
 
 function Legs({ call }: { call: CallData }) {
   const { t } = useTexts();
-  const { staff } = useRights();
   return (
     <DataTable
       label={t('call.legs')}
@@ -227,13 +226,24 @@ function Legs({ call }: { call: CallData }) {
         },
         { id: 'by', title: t('cdr.endedBy'), cell: (l) => l.endedBy && t(`endedBy.${l.endedBy}`) },
         { id: 'net', title: t('cdr.net'), right: true, cell: (l) => l.answered && l.state !== 'PENDING' && <Amount money={l.price?.net} /> },
-        ...(staff ? [{ id: 'margin', title: t('cdr.margin'), right: true, cell: (l: CallData['legs'][number]) => <Amount money={l.margin} currency={false} /> }] : []),
         { id: 'codec', title: t('cdr.codec'), cell: (l) => l.codec },
         { id: 'loss', title: t('cdr.loss'), right: true, cell: (l) => l.media && `${l.media.lost} / ${grouped(String(l.media.packets))}` },
         { id: 'mos', title: t('cdr.mos'), right: true, cell: (l) => l.media?.mos },
         { id: 'signalling', title: t('cdr.signalling'), cell: (l) => l.signallingAddress },
       ]}
     />
+  );
+}
+
+/** What the call earned; partners do not get to know it. */
+function Margin({ call }: { call: CallData }) {
+  const { t } = useTexts();
+  const margin = call.legs.find((l) => l.leg === 0)?.margin;
+  if (!margin || call.priceLines.length === 0) return null;
+  return (
+    <span style={{ fontSize: 12.5 }}>
+      {t('cdr.margin')}: <Amount money={margin} sign />
+    </span>
   );
 }
 

@@ -20,6 +20,9 @@ interface ChartProps {
   clock?: boolean;
 }
 
+/** A chart with a clock shows at least so many seconds. */
+const shortestSpan = 120;
+
 /** A small chart over time; it takes the width of what it stands in. */
 export function Chart({ times, lines, height, label, clock = false }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
@@ -40,7 +43,10 @@ export function Chart({ times, lines, height, label, clock = false }: ChartProps
         tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC'),
         cursor: { points: { size: 5 }, drag: { x: false, y: false } },
         legend: { live: true },
-        scales: { y: { range: (_u, _min, max) => [0, Math.max(5, Math.ceil(max * 1.1))] } },
+        scales: {
+          ...(clock ? { x: { range: (_u: uPlot, min: number, max: number): [number, number] => [Math.min(min, max - shortestSpan), max] } } : {}),
+          y: { range: (_u, _min, max) => [0, Math.max(5, Math.ceil(max * 1.1))] },
+        },
         axes: [{ ...axis, size: 26, values: (_u, ts) => ts.map((v) => new Date(v * 1000).toISOString().slice(11, clock ? 19 : 16)) }, { ...axis, size: 36 }],
         padding: [8, 8, 0, 0],
         series: [
