@@ -33,9 +33,6 @@ func (s *State) ChargeCall(d Deciding, c *wire.ChargeCall) (*wire.CallCharged, *
 	if err != nil {
 		return nil, nil, err
 	}
-	if int(c.Candidate) >= len(h.Route) {
-		return nil, nil, events.Invalid("call %s has no candidate %d", id, c.Candidate)
-	}
 	charged := &wire.CallCharged{
 		Call: c.Call, Node: h.Node, Candidate: c.Candidate, EgressLeg: c.EgressLeg,
 		AnsweredAtUs: c.AnsweredAtUs, EndedAtUs: c.EndedAtUs, RawMs: c.RawMs,
@@ -72,6 +69,9 @@ func price(c *wire.CallCharged, h *Hold) error {
 		c.Postings = append(c.Postings, posting(Own(Overrun, cur), cur, -over)...)
 		c.Postings = append(c.Postings, posting(Own(Revenue, cur), cur, p.Net)...)
 		c.Postings = append(c.Postings, posting(Own(Tax, cur), cur, p.Tax)...)
+	}
+	if int(c.Candidate) >= len(h.Route) {
+		return events.Invalid("the hold has no candidate %d", c.Candidate)
 	}
 	v := h.Route[c.Candidate]
 	if v.VendorAccount == "" {

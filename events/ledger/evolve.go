@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
@@ -70,21 +71,36 @@ func (s *State) evolvePosted(pos events.Position, m *wire.MoneyPosted) error {
 	if err := CheckBalanced(m.Postings); err != nil {
 		return fmt.Errorf("money posted at %d: %w", pos, err)
 	}
+	if m.Reverses != 0 {
+		if err := s.evolveReversal(pos, m); err != nil {
+			return err
+		}
+	}
 	s.post(m.Postings)
 	known := &Known{InputsHash: string(m.InputsHash), Position: pos, Postings: m.Postings}
 	s.remember(m.Key, known)
 	s.postedAt[pos] = known
-	if m.Reverses == 0 {
-		return nil
-	}
+	return nil
+}
+
+func (s *State) evolveReversal(pos events.Position, m *wire.MoneyPosted) error {
 	old, ok := s.postedAt[events.Position(m.Reverses)]
 	if !ok || old.Reversed {
 		return fmt.Errorf("the reversal at %d names position %d, which has nothing to reverse", pos, m.Reverses)
+	}
+	if !opposite(old.Postings, m.Postings) {
+		return fmt.Errorf("the reversal at %d is not the opposite of position %d", pos, m.Reverses)
 	}
 	s.sum.Remove(old.encoding(old.Key))
 	old.Reversed = true
 	s.sum.Add(old.encoding(old.Key))
 	return nil
+}
+
+func opposite(a, b []*wire.Posting) bool {
+	return slices.EqualFunc(a, b, func(p, q *wire.Posting) bool {
+		return p.Account == q.Account && p.Currency == q.Currency && p.AmountMicro == -q.AmountMicro
+	})
 }
 
 func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlaced) error {
