@@ -105,7 +105,7 @@ func validateFields(e *wire.Entity) error {
 	case *wire.Entity_RoutePlan:
 		return checkName(of.RoutePlan.Name)
 	case *wire.Entity_Route:
-		return number.CheckPrefix(of.Route.Prefix)
+		return validateRoute(of.Route)
 	case *wire.Entity_User:
 		return validateUser(of.User)
 	case *wire.Entity_Token:
@@ -187,6 +187,10 @@ func validateTerminator(t *wire.Terminator) error {
 		return events.Invalid("port %d is above 65535", t.Port)
 	case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
 		return events.Invalid("transport %q is neither udp nor tcp", t.Transport)
+	case len(t.AuthUser) > maxName || len(t.AuthSecret) > 512:
+		return events.Invalid("the digest credentials are too long")
+	case (t.AuthUser == "") != (len(t.AuthSecret) == 0):
+		return events.Invalid("digest credentials need a user and a password")
 	case t.PddTimeoutMs > 180_000 || t.RingTimeoutMs > 600_000:
 		return events.Invalid("a PDD timeout may have 180 s, a ring timeout 600 s at most")
 	}
@@ -218,10 +222,27 @@ func validateVersion(v *wire.DeckVersion) error {
 	return nil
 }
 
-func validateUser(u *wire.User) error {
-	switch {
-	case u.Role == wire.Role_ROLE_UNSPECIFIED:
+func validateRoute(r *wire.Route) error {
+	if r.Plan == "" || r.Terminator == "" {
+		return events.Invalid("route plan and terminator are needed")
+	}
+	return number.CheckPrefix(r.Prefix)
+}
+
+// checkRole refuses roles that this version does not know: what they may do is
+// unknown, too.
+func checkRole(r wire.Role) error {
+	if _, known := wire.Role_name[int32(r)]; !known || r == wire.Role_ROLE_UNSPECIFIED {
 		return events.Invalid("the role is missing: admin, finance, noc or partner")
+	}
+	return nil
+}
+
+func validateUser(u *wire.User) error {
+	if err := checkRole(u.Role); err != nil {
+		return err
+	}
+	switch {
 	case (u.Role == wire.Role_ROLE_PARTNER) != (u.Company != ""):
 		return events.Invalid("a partner, and only a partner, has a company")
 	case !strings.HasPrefix(u.Password, "$argon2id$") || len(u.Password) > 256:
@@ -231,9 +252,10 @@ func validateUser(u *wire.User) error {
 }
 
 func validateToken(t *wire.Token) error {
+	if err := checkRole(t.Role); err != nil {
+		return err
+	}
 	switch {
-	case t.Role == wire.Role_ROLE_UNSPECIFIED:
-		return events.Invalid("the role is missing: admin, finance, noc or partner")
 	case (t.Role == wire.Role_ROLE_PARTNER) != (t.Company != ""):
 		return events.Invalid("a partner's token, and only a partner's, has a company")
 	case len(t.Hash) != 32:

@@ -538,6 +538,10 @@ type Terminator struct {
 	PddTimeoutMs  uint32 `protobuf:"varint,10,opt,name=pdd_timeout_ms,json=pddTimeoutMs,proto3" json:"pdd_timeout_ms,omitempty"`
 	RingTimeoutMs uint32 `protobuf:"varint,11,opt,name=ring_timeout_ms,json=ringTimeoutMs,proto3" json:"ring_timeout_ms,omitempty"`
 	Disabled      bool   `protobuf:"varint,12,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// auth_user answers a digest challenge to our calls (RFC 3261, section 22).
+	AuthUser string `protobuf:"bytes,13,opt,name=auth_user,json=authUser,proto3" json:"auth_user,omitempty"`
+	// auth_secret is its password, wrapped by the cluster key.
+	AuthSecret    []byte `protobuf:"bytes,14,opt,name=auth_secret,json=authSecret,proto3" json:"auth_secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -654,6 +658,20 @@ func (x *Terminator) GetDisabled() bool {
 		return x.Disabled
 	}
 	return false
+}
+
+func (x *Terminator) GetAuthUser() string {
+	if x != nil {
+		return x.AuthUser
+	}
+	return ""
+}
+
+func (x *Terminator) GetAuthSecret() []byte {
+	if x != nil {
+		return x.AuthSecret
+	}
+	return nil
 }
 
 // Deck is a price list; its prices live in versions.
@@ -1654,7 +1672,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"profitMode\x12.\n" +
 	"\x13minimum_margin_nano\x18\f \x01(\x03R\x11minimumMarginNano\x12$\n" +
 	"\x0emax_duration_s\x18\r \x01(\rR\fmaxDurationS\x12\x1a\n" +
-	"\bdisabled\x18\x0e \x01(\bR\bdisabled\"\xd8\x02\n" +
+	"\bdisabled\x18\x0e \x01(\bR\bdisabled\"\x96\x03\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1670,7 +1688,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x0epdd_timeout_ms\x18\n" +
 	" \x01(\rR\fpddTimeoutMs\x12&\n" +
 	"\x0fring_timeout_ms\x18\v \x01(\rR\rringTimeoutMs\x12\x1a\n" +
-	"\bdisabled\x18\f \x01(\bR\bdisabled\"\xf1\x01\n" +
+	"\bdisabled\x18\f \x01(\bR\bdisabled\x12\x1b\n" +
+	"\tauth_user\x18\r \x01(\tR\bauthUser\x12\x1f\n" +
+	"\vauth_secret\x18\x0e \x01(\fR\n" +
+	"authSecret\"\xf1\x01\n" +
 	"\x04Deck\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +

@@ -130,12 +130,32 @@ func (e *edit) terminator(t terminator) error {
 	if err != nil {
 		return err
 	}
+	secret, err := e.secret(t)
+	if err != nil {
+		return fmt.Errorf("auth_password: %w", err)
+	}
 	e.put(&wire.Terminator{
 		Id: t.ID, Company: t.Company, Account: t.Account, BuyDeck: t.BuyDeck, Host: t.Host, Port: t.Port,
 		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
 		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
+		AuthUser: t.AuthUser, AuthSecret: secret,
 	})
 	return nil
+}
+
+// secret is a terminator's wrapped password. One that has not changed stays as it
+// is wrapped, so that applying twice changes nothing.
+func (e *edit) secret(t terminator) ([]byte, error) {
+	if t.AuthUser == "" {
+		return nil, nil
+	}
+	name := "terminator " + t.ID
+	if old := e.cat.Terminator(t.ID); old != nil && len(old.AuthSecret) > 0 {
+		if plain, err := e.sec.Unwrap(name, old.AuthSecret); err == nil && (t.AuthPassword == "" || string(plain) == t.AuthPassword) {
+			return old.AuthSecret, nil
+		}
+	}
+	return e.sec.Wrap(name, []byte(t.AuthPassword))
 }
 
 func (e *edit) routePlan(p routePlan) error {

@@ -66,7 +66,10 @@ type terminator struct {
 	Channels    uint32 `yaml:"channels"`
 	PDDTimeout  string `yaml:"pdd_timeout"`
 	RingTimeout string `yaml:"ring_timeout"`
-	Disabled    bool   `yaml:"disabled"`
+	// AuthUser and AuthPassword answer a digest challenge.
+	AuthUser     string `yaml:"auth_user"`
+	AuthPassword string `yaml:"auth_password"`
+	Disabled     bool   `yaml:"disabled"`
 }
 
 type routePlan struct {

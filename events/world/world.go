@@ -33,6 +33,13 @@ type Passwords interface {
 	Matches(hash, password string) bool
 }
 
+// Secrets wraps what must not be read in the book, under the name of the entity
+// that it belongs to, with the cluster key.
+type Secrets interface {
+	Wrap(name string, secret []byte) ([]byte, error)
+	Unwrap(name string, wrapped []byte) ([]byte, error)
+}
+
 // Difference is one entity that would change. Before is nil for a new one, After
 // for one that goes.
 type Difference struct {
@@ -51,7 +58,7 @@ type Edit struct {
 
 // Read reads a document and compares it with a catalog. An error names the place
 // in the document.
-func Read(data []byte, cat *catalog.State, pw Passwords) (*Edit, error) {
+func Read(data []byte, cat *catalog.State, pw Passwords, sec Secrets) (*Edit, error) {
 	if len(data) > MaxBytes {
 		return nil, events.Invalid("the document has %d bytes; at most %d are allowed", len(data), MaxBytes)
 	}
@@ -59,7 +66,7 @@ func Read(data []byte, cat *catalog.State, pw Passwords) (*Edit, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &edit{Edit: Edit{Blobs: map[[32]byte][]byte{}}, cat: cat, pw: pw}
+	e := &edit{Edit: Edit{Blobs: map[[32]byte][]byte{}}, cat: cat, pw: pw, sec: sec}
 	if err := e.all(doc); err != nil {
 		return nil, err
 	}
@@ -94,6 +101,7 @@ type edit struct {
 	Edit
 	cat *catalog.State
 	pw  Passwords
+	sec Secrets
 }
 
 // put adds an entity to the edit if the catalog has it not, or otherwise.

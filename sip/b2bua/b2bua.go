@@ -36,6 +36,11 @@ type Recorder interface {
 	Record(e *wire.Event)
 }
 
+// Secrets unwraps what the book keeps wrapped; the cluster key does.
+type Secrets interface {
+	Unwrap(name string, wrapped []byte) ([]byte, error)
+}
+
 // Config is what a Switch works with.
 type Config struct {
 	Node  string
@@ -44,6 +49,8 @@ type Config struct {
 	Book  Executor
 	Log   Recorder
 	Media *relay.Engine
+	// Secrets gives the passwords for vendors that challenge our calls.
+	Secrets Secrets
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

@@ -25,13 +25,16 @@ var passed = [...]string{"P-Asserted-Identity", "P-Preferred-Identity", "Privacy
 
 // egress is one attempt at a vendor.
 type egress struct {
-	call    *session
-	leg     uint32
-	plan    call.Plan
-	dialog  dialog
-	base    dialog // as it was built: never changes, any goroutine may copy it
-	invite  *sip.Request
-	tx      sip.ClientTransaction
+	call   *session
+	leg    uint32
+	plan   call.Plan
+	dialog dialog
+	base   dialog // as it was built: never changes, any goroutine may copy it
+	invite *sip.Request
+	tx     sip.ClientTransaction
+	// authorised is the attempt's own goroutine's.
+	authorised bool
+
 	counted bool // its place at the terminator is free again
 
 	heard      bool // a provisional answer has come
@@ -128,7 +131,7 @@ func (l *egress) run(t *wire.Terminator) {
 		l.invite.SetDestination(addr.String())
 		var tx sip.ClientTransaction
 		if tx, err = l.call.sw.config.Gate.Client().TransactionRequest(l.call.sw.ctx, l.invite); err == nil {
-			l.serve(tx)
+			l.serve(t, l.invite, tx)
 			return
 		}
 	}
@@ -158,9 +161,12 @@ func (l *egress) resolve(ctx context.Context, t *wire.Terminator) (netip.AddrPor
 
 // serve reads the transaction's responses until the final one. It never waits for
 // the transaction's own lock, which is held while a response is passed here.
-func (l *egress) serve(tx sip.ClientTransaction) {
+func (l *egress) serve(t *wire.Terminator, invite *sip.Request, tx sip.ClientTransaction) {
 	tx.OnRetransmission(func(res *sip.Response) { l.repeated(res) })
-	l.call.post(func(call.Now) { l.tx = tx })
+	l.call.post(func(call.Now) {
+		l.invite, l.tx = invite, tx
+		l.dialog.sequence = invite.CSeq().SeqNo
+	})
 	for {
 		select {
 		case res := <-tx.Responses():
@@ -171,6 +177,10 @@ func (l *egress) serve(tx sip.ClientTransaction) {
 			if res.IsSuccess() {
 				l.acknowledge(res)
 				l.call.post(func(now call.Now) { l.answered(now, res) })
+				return
+			}
+			if again, next := l.authorise(t, invite, res); next != nil {
+				l.serve(t, again, next)
 				return
 			}
 			l.call.post(func(now call.Now) { l.failed(now, res) })
@@ -234,7 +244,7 @@ func (l *egress) follow(res *sip.Response) {
 // acknowledge sends the ACK of a 2xx, which is no part of the transaction.
 func (l *egress) acknowledge(res *sip.Response) {
 	d := l.base
-	d.sequence = l.invite.CSeq().SeqNo
+	d.sequence = res.CSeq().SeqNo
 	d.remoteTag, _ = res.To().Params.Get("tag")
 	if contact := res.Contact(); contact != nil {
 		d.target = contact.Address

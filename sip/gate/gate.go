@@ -167,6 +167,9 @@ func (g *Gate) Serve() {
 	}()
 	for !g.deaf.Load() {
 		if c, err := g.ua.TransportLayer().GetConnection("udp", g.config.Addr.String()); err == nil && c != nil {
+			if _, err := c.TryClose(); err != nil { // gives back the reference only
+				g.config.Log.Debug("the SIP socket's reference", "err", err)
+			}
 			return
 		}
 		time.Sleep(time.Millisecond)

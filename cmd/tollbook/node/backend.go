@@ -109,7 +109,7 @@ func (passwords) Matches(hash, password string) bool   { return auth.VerifyPassw
 // ApplyWorld makes the catalog what a document says, as one change set.
 func (n *Node) ApplyWorld(ctx context.Context, edit resolve.WorldEdit) (resolve.WorldChange, error) {
 	var change resolve.WorldChange
-	e, err := world.Read([]byte(edit.YAML), n.Catalog(), passwords{})
+	e, err := world.Read([]byte(edit.YAML), n.Catalog(), passwords{}, n.key)
 	if err != nil {
 		return change, err
 	}

@@ -42,6 +42,7 @@ type Node struct {
 	log      *slog.Logger
 
 	server    *cluster.Server
+	key       *cluster.Key
 	heads     *journal.Heads
 	bookStore *journal.Stream
 	logStore  *journal.Stream
@@ -152,9 +153,12 @@ func (n *Node) openStore(ctx context.Context) error {
 	var err error
 	n.server, err = cluster.Start(ctx, cluster.Options{Dir: n.settings.Data, Node: n.settings.Node, Logger: n.log})
 	if err != nil {
-		return err
+		return journal.Explain(n.settings.Data, err)
 	}
 	n.onClose(func() error { n.server.Stop(); return nil })
+	if n.key, err = cluster.OpenKey(n.settings.Data); err != nil {
+		return err
+	}
 	if n.heads, err = journal.OpenHeads(n.settings.Data); err != nil {
 		return err
 	}
@@ -234,7 +238,7 @@ func (n *Node) openSwitch(context.Context) error {
 	}
 	n.onClose(func() error { n.engine.Close(); return nil })
 	n.sw = b2bua.New(b2bua.Config{
-		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
+		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine, Secrets: n.key,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
