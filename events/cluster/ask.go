@@ -23,6 +23,10 @@ type Refusal struct {
 // Error gives code and text.
 func (e *Refusal) Error() string { return e.Code + ": " + e.Text }
 
+// maxAnswers bounds the requests to one subject that are handled at a time. An
+// answer may wait for the disk, and those that wait together share its sync.
+const maxAnswers = 4096
+
 // Handler answers one request. An error that is a *Refusal reaches the asker
 // as such, any other as a refusal with code "internal".
 type Handler func(ctx context.Context, data []byte) ([]byte, error)
@@ -44,27 +48,36 @@ func (s *Server) Ask(ctx context.Context, subject string, data []byte) ([]byte, 
 }
 
 // Answer serves a subject as the service name until stop is called; ctx is
-// given to the handler. Requests are handled one after the other; a handler
-// that waits on others starts its own goroutine.
+// given to the handler. Up to maxAnswers requests are handled at the same time;
+// others wait their turn.
 func (s *Server) Answer(ctx context.Context, name, subject string, h Handler) (stop func() error, err error) {
 	svc, err := micro.AddService(s.conn, micro.Config{Name: name, Version: "1.0.0"})
 	if err != nil {
 		return nil, fmt.Errorf("answer %s: %w", subject, err)
 	}
+	places := make(chan struct{}, maxAnswers)
 	endpoint := micro.HandlerFunc(func(r micro.Request) {
-		out, err := h(ctx, r.Data())
-		if err == nil {
-			_ = r.Respond(out) // An asker that left is no error here.
-			return
-		}
-		var no *Refusal
-		if !errors.As(err, &no) {
-			no = &Refusal{Code: "internal", Text: err.Error()}
-		}
-		_ = r.Error(no.Code, no.Text, nil)
+		places <- struct{}{}
+		go func() {
+			defer func() { <-places }()
+			answer(ctx, r, h)
+		}()
 	})
 	if err := svc.AddEndpoint(name, endpoint, micro.WithEndpointSubject(subject)); err != nil {
 		return nil, errors.Join(fmt.Errorf("answer %s: %w", subject, err), svc.Stop())
 	}
 	return svc.Stop, nil
+}
+
+func answer(ctx context.Context, r micro.Request, h Handler) {
+	out, err := h(ctx, r.Data())
+	if err == nil {
+		_ = r.Respond(out) // An asker that left is no error here.
+		return
+	}
+	var no *Refusal
+	if !errors.As(err, &no) {
+		no = &Refusal{Code: "internal", Text: err.Error()}
+	}
+	_ = r.Error(no.Code, no.Text, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -124,6 +125,12 @@ func (l *egress) build(t *wire.Terminator) {
 // final answer and posts what comes to the call.
 func (l *egress) run(t *wire.Terminator) {
 	defer l.call.end()
+	defer func() {
+		if r := recover(); r != nil {
+			l.call.log.Error("an attempt panicked", "leg", l.leg, "panic", r, "stack", string(debug.Stack()))
+			l.lost(500, "Server Internal Error", 41)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(l.call.sw.ctx, resolveWithin)
 	addr, err := l.resolve(ctx, t)
 	cancel()
@@ -136,9 +143,14 @@ func (l *egress) run(t *wire.Terminator) {
 		}
 	}
 	l.call.log.Warn("an INVITE could not be sent", "leg", l.leg, "terminator", t.Id, "err", err)
+	l.lost(503, "Vendor Not Reachable", 38)
+}
+
+// lost tells that the attempt ends without an answer of the vendor's.
+func (l *egress) lost(code uint32, text string, q850 uint32) {
 	l.call.post(func(now call.Now) {
 		l.final = true
-		l.call.do(l.call.machine.Failed(now, l.leg, 503, "Vendor Not Reachable", 38))
+		l.call.do(l.call.machine.Failed(now, l.leg, code, text, q850))
 	})
 }
 
@@ -170,6 +182,14 @@ func (l *egress) serve(t *wire.Terminator, invite *sip.Request, tx sip.ClientTra
 	for {
 		select {
 		case res := <-tx.Responses():
+			if res.To() == nil || res.From() == nil || res.CSeq() == nil {
+				if res.IsProvisional() {
+					continue
+				}
+				tx.Terminate()
+				l.lost(502, "Bad Response", 41)
+				return
+			}
 			if res.IsProvisional() {
 				l.call.post(func(now call.Now) { l.provisional(now, res) })
 				continue
@@ -186,10 +206,7 @@ func (l *egress) serve(t *wire.Terminator, invite *sip.Request, tx sip.ClientTra
 			l.call.post(func(now call.Now) { l.failed(now, res) })
 			return
 		case <-tx.Done():
-			l.call.post(func(now call.Now) {
-				l.final = true
-				l.call.do(l.call.machine.Failed(now, l.leg, 408, "Request Timeout", 102))
-			})
+			l.lost(408, "Request Timeout", 102)
 			return
 		}
 	}
@@ -258,7 +275,7 @@ func (l *egress) acknowledge(res *sip.Response) {
 // repeated acknowledges a 2xx that came again. One with another tag is a second
 // fork's: it is acknowledged, too, and ended.
 func (l *egress) repeated(res *sip.Response) {
-	if !res.IsSuccess() || res.To() == nil {
+	if !res.IsSuccess() || res.To() == nil || res.CSeq() == nil {
 		return
 	}
 	l.acknowledge(res)
