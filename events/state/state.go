@@ -71,7 +71,7 @@ func (s *State) Snapshot() ([]byte, error) {
 	snap := &wire.BookSnapshot{Position: uint64(s.Position), TimeUs: s.TimeUS, Keeper: s.Keeper}
 	s.Ledger.Save(snap)
 	s.Catalog.Save(snap)
-	b, err := proto.Marshal(snap)
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(snap)
 	if err != nil {
 		return nil, fmt.Errorf("write snapshot of the book: %w", err)
 	}

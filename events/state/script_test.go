@@ -1,0 +1,252 @@
+package state_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite the scripts in testdata with what the code says")
+
+// TestScripts runs the scripts in testdata. Each line is a command; what the book
+// answered and wrote down stands indented below it. An amount is in units, a
+// duration in Go's form, and a comment begins with #.
+func TestScripts(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &script{book: newBook(t), t: t, decks: map[string]*wire.Terms{}, calls: map[string]int{}}
+			s.put(&wire.Company{Id: "co"})
+			for line := range strings.Lines(string(want)) {
+				if !strings.HasPrefix(line, "  ") {
+					s.run(strings.TrimRight(line, "\n"))
+				}
+			}
+			if err := s.audit.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(name, []byte(s.out.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want), s.out.String()); diff != "" {
+				t.Errorf("%s (run with -update to accept):\n%s", name, diff)
+			}
+		})
+	}
+}
+
+type script struct {
+	*book
+	t     *testing.T
+	out   strings.Builder
+	decks map[string]*wire.Terms
+	calls map[string]int
+}
+
+func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, "    "+format+"\n", args...) }
+
+func (s *script) run(line string) {
+	s.out.WriteString(line + "\n")
+	words := strings.Fields(line)
+	if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+		return
+	}
+	arg := func(i int) string {
+		if i >= len(words) {
+			s.t.Fatalf("%q: word %d is missing", line, i)
+		}
+		return words[i]
+	}
+	switch words[0] {
+	case "account":
+		s.account(words)
+	case "deck":
+		s.deck(words)
+	case "wait":
+		s.now += s.duration(arg(1)).Microseconds()
+	case "restart":
+		s.st = restored(s.t, s.st)
+		s.say("position %d", s.st.Position)
+	case "credit", "debit", "force":
+		kind := map[string]wire.PostingKind{
+			"credit": wire.PostingKind_POSTING_KIND_CREDIT, "debit": wire.PostingKind_POSTING_KIND_DEBIT,
+			"force": wire.PostingKind_POSTING_KIND_FORCED_DEBIT,
+		}[words[0]]
+		s.show(posting(&wire.PostMoney{Kind: kind, Account: arg(1), AmountMicro: s.amount(arg(2))}))
+	case "transfer":
+		s.show(posting(&wire.PostMoney{
+			Kind: wire.PostingKind_POSTING_KIND_TRANSFER, Account: arg(1), ToAccount: arg(2), AmountMicro: s.amount(arg(3)),
+		}))
+	case "reverse":
+		pos, _ := strconv.ParseUint(arg(1), 10, 64)
+		s.show(posting(&wire.PostMoney{Kind: wire.PostingKind_POSTING_KIND_REVERSAL, Reverses: pos}))
+	case "hold":
+		s.show(s.hold(arg(1), arg(2), arg(3), words[4:]))
+	case "extend":
+		h, _ := s.st.Ledger.Hold([16]byte(callID(s.call(arg(1)))))
+		s.show(extending(s.call(arg(1)), h.PaidMs))
+	case "charge":
+		c := charging(s.call(arg(1)), s.duration(arg(2)).Milliseconds())
+		if len(words) > 3 {
+			n, _ := strconv.Atoi(arg(3))
+			c.GetChargeCall().Candidate = uint32(n - 1)
+		}
+		s.show(c)
+	case "release":
+		s.show(releasing(s.call(arg(1))))
+	case "claim":
+		s.show(claiming(s.call(arg(1)), arg(2)))
+	case "balances":
+		s.balances()
+	default:
+		s.t.Fatalf("%q: no such command", line)
+	}
+}
+
+func (s *script) amount(text string) int64 {
+	a, err := money.ParseAmount(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return int64(a)
+}
+
+func (s *script) duration(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return d
+}
+
+func (s *script) call(name string) int {
+	if _, ok := s.calls[name]; !ok {
+		s.calls[name] = len(s.calls) + 1
+	}
+	return s.calls[name]
+}
+
+// account NAME CURRENCY [vendor] [limit AMOUNT] [channels N]
+func (s *script) account(words []string) {
+	a := account(words[1], 0)
+	a.Currency = words[2]
+	for i, w := range words {
+		switch w {
+		case "vendor":
+			a.Kind = wire.AccountKind_ACCOUNT_KIND_VENDOR
+		case "limit":
+			a.CreditLimitMicro = s.amount(words[i+1])
+		case "channels":
+			n, _ := strconv.Atoi(words[i+1])
+			a.Channels = uint32(n)
+		}
+	}
+	s.put(a)
+}
+
+// deck NAME CURRENCY PRICE INCREMENTS [fee AMOUNT] [minimum AMOUNT] [tax PPM] [inclusive] [decimals N]
+func (s *script) deck(words []string) {
+	csv := fmt.Sprintf("prefix,price,increments\n49,%s,%s\n", words[3], words[4])
+	d, v := deckOf(words[1])
+	d.Currency = words[2]
+	rows, err := rating.ParseCSV([]byte(csv))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i, w := range words {
+		switch w {
+		case "fee":
+			rows[0].ConnectFee = money.Amount(s.amount(words[i+1]))
+		case "minimum":
+			rows[0].Minimum = money.Amount(s.amount(words[i+1]))
+		case "tax":
+			n, _ := strconv.Atoi(words[i+1])
+			d.TaxPpm = uint32(n)
+		case "inclusive":
+			d.TaxInclusive = true
+		case "decimals":
+			n, _ := strconv.Atoi(words[i+1])
+			d.Decimals = uint32(n)
+		}
+	}
+	s.put(d, v)
+	s.decks[words[1]] = rows[0].Terms(d, v, 1)
+}
+
+// hold CALL PAYER DECK, then VENDOR DECK for each candidate
+func (s *script) hold(call, payer, deck string, route []string) *wire.Command {
+	p := &wire.PlaceHold{
+		Call: callID(s.call(call)), Lines: []*wire.HoldLine{{Payer: payer, Sell: s.decks[deck]}},
+		CatalogPosition: uint64(s.st.Catalog.Position()), SetupMs: 120_000, MaxMs: 7_200_000,
+	}
+	for pair := range slices.Chunk(route, 2) {
+		p.Route = append(p.Route, &wire.Candidate{VendorAccount: pair[0], Buy: s.decks[pair[1]]})
+	}
+	return &wire.Command{Body: &wire.Command_PlaceHold{PlaceHold: p}}
+}
+
+func (s *script) show(c *wire.Command) {
+	reply, evs := s.do(c)
+	if reply.Error != nil {
+		s.say("refused: %s: %s", reply.Error.Code, reply.Error.Message)
+		return
+	}
+	if reply.Repeated {
+		s.say("as before")
+	}
+	if g := reply.GetHoldGranted(); g != nil {
+		s.say("paid for %v: %s held", time.Duration(g.PaidMs)*time.Millisecond, money.Amount(g.AmountsMicro[0]))
+	}
+	if c := reply.GetCharged(); c != nil {
+		s.say("sold for %s, bought for %s", money.Amount(c.GrossMicro), money.Amount(c.CostMicro))
+	}
+	for _, e := range evs {
+		switch {
+		case e.GetChargeContested() != nil:
+			s.say("contested")
+		case e.GetHoldClaimed() != nil:
+			s.say("from %s to %s", e.GetHoldClaimed().FromNode, e.GetHoldClaimed().ToNode)
+		}
+		for _, l := range e.GetCallCharged().GetLines() {
+			s.say("%s: %d s billed, exactly %s, net %s, tax %s, gross %s", l.Account, l.BilledS, l.Exact,
+				money.Amount(l.NetMicro), money.Amount(l.TaxMicro), money.Amount(l.GrossMicro))
+		}
+		for _, p := range slices.Concat(e.GetCallCharged().GetPostings(), e.GetMoneyPosted().GetPostings()) {
+			s.say("%3d  %-20s %s %14s", s.st.Position, p.Account, p.Currency, money.Amount(p.AmountMicro))
+		}
+	}
+}
+
+func (s *script) balances() {
+	var rows []string
+	s.st.Ledger.Accounts(func(a ledger.Account) {
+		rows = append(rows, fmt.Sprintf("%-20s %s %14s  held %10s  calls %d", a.ID, a.Currency, a.Posted, a.Held, a.Calls))
+	})
+	slices.Sort(rows)
+	for _, r := range rows {
+		s.say("%s", r)
+	}
+}
