@@ -58,8 +58,9 @@ func KindOf(id string) (catalog.Kind, string, bool) {
 func CallID(id events.CallID) string { return KindCall + ":" + id.String() }
 
 // ParseCallID reads a call's global id, or its bare UUID.
-func ParseCallID(s string) (events.CallID, error) {
-	return events.ParseCallID(strings.TrimPrefix(s, KindCall+":"))
+func ParseCallID(s string) (events.CallID, bool) {
+	id, err := events.ParseCallID(strings.TrimPrefix(s, KindCall+":"))
+	return id, err == nil
 }
 
 // CdrID is the global id of one leg's CDR: "cdr:0199…/1".
@@ -68,17 +69,11 @@ func CdrID(id events.CallID, leg int) string {
 }
 
 // ParseCdrID reads a CDR's global id.
-func ParseCdrID(s string) (events.CallID, int, error) {
+func ParseCdrID(s string) (events.CallID, int, bool) {
 	call, leg, _ := strings.Cut(strings.TrimPrefix(s, KindCdr+":"), "/")
-	id, err := events.ParseCallID(call)
-	if err != nil {
-		return id, 0, err
-	}
+	id, ok := ParseCallID(call)
 	n, err := strconv.ParseUint(leg, 10, 16)
-	if err != nil {
-		return id, 0, events.Invalid("%.40q is not a leg's number", leg)
-	}
-	return id, int(n), nil
+	return id, int(n), ok && err == nil
 }
 
 func prefixOf(kind catalog.Kind) string { return strings.ReplaceAll(string(kind), " ", "-") }

@@ -17,11 +17,11 @@ import (
 // call finds a call that the viewer may see; a partner sees his own legs of it
 // and his own side of the price.
 func (r *Resolver) call(ctx context.Context, id string) (*model.Call, error) {
-	key, err := model.ParseCallID(id)
-	if err != nil {
+	key, ok := model.ParseCallID(id)
+	if !ok {
 		return nil, nil
 	}
-	c, err := r.History.Call(ctx, events.CallID(key))
+	c, err := r.History.Call(ctx, key)
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}
@@ -30,7 +30,6 @@ func (r *Resolver) call(ctx context.Context, id string) (*model.Call, error) {
 	}
 	charge := chargeOf(&c)
 	if v := auth.FromContext(ctx); !v.Staff() {
-		var ok bool
 		if c, ok = c.ForPartner(v.Company); !ok {
 			return nil, nil
 		}

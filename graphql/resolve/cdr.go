@@ -16,15 +16,12 @@ import (
 // cdrs shows a page of CDRs; a partner gets the rows of his own company, with
 // what he may not see left out.
 func (r *Resolver) cdrs(ctx context.Context, in *model.CdrFilter, s span) (*model.Connection[model.Cdr], error) {
-	filter, err := CdrFilter(auth.FromContext(ctx), in)
-	if err != nil {
-		return nil, err
-	}
 	connection := &model.Connection[model.Cdr]{AsOf: r.asOf()}
-	if filter == nil {
+	filter, ok := CdrFilter(auth.FromContext(ctx), in)
+	if !ok {
 		return connection, nil
 	}
-	page, err := r.History.CDRs(ctx, *filter, s.page())
+	page, err := r.History.CDRs(ctx, filter, s.page())
 	if err != nil {
 		return nil, asked(err)
 	}
@@ -45,10 +42,9 @@ func (s span) page() history.Page {
 	return history.Page{First: s.limit, After: s.after}
 }
 
-// CdrFilter is the filter of a viewer's query, nil where no row can match. The
-// CSV export uses the same one.
-func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (*history.Filter, error) {
-	f := &history.Filter{}
+// CdrFilter is the filter of a viewer's query, false where no row can match: it
+// names what is somebody else's, or nothing at all. The CSV export uses the same.
+func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (f history.Filter, ok bool) {
 	if in == nil {
 		in = &model.CdrFilter{}
 	}
@@ -63,9 +59,6 @@ func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (*history.Filter, error) {
 	ids.link("company", &f.Company, catalog.KindCompany, in.Company)
 	ids.link("originator", &f.Originator, catalog.KindOriginator, in.Originator)
 	ids.link("terminator", &f.Terminator, catalog.KindTerminator, in.Terminator)
-	if ids.err != nil {
-		return nil, nil // the id of something else: no row has it
-	}
 	f.Caller, f.Called = number(or(in.Caller, "")), number(or(in.Called, ""))
 	f.Answered = value(in.Answered)
 	if d := value(in.Direction); d != nil {
@@ -75,19 +68,17 @@ func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (*history.Filter, error) {
 		f.State = history.State(strings.ToLower(string(*st)))
 	}
 	if id := value(in.CallID); id != nil {
-		call, err := model.ParseCallID(*id)
-		if err != nil {
-			return nil, nil
+		if f.Call, ok = model.ParseCallID(*id); !ok {
+			return f, false
 		}
-		f.Call = events.CallID(call)
 	}
 	if v == nil || !v.Staff() {
 		if v == nil || v.Company == "" || f.Company != "" && f.Company != v.Company {
-			return nil, nil
+			return f, false
 		}
 		f.Company = v.Company
 	}
-	return f, nil
+	return f, ids.err == nil // an id of another kind is no row's
 }
 
 // number is a number's start as people type it, without a plus or blanks.
@@ -102,11 +93,11 @@ func number(s string) string {
 
 // cdr finds one CDR that the viewer may see.
 func (r *Resolver) cdr(ctx context.Context, call string, leg int) (*model.Cdr, error) {
-	id, err := model.ParseCallID(call)
-	if err != nil || leg < 0 {
+	id, ok := model.ParseCallID(call)
+	if !ok || leg < 0 {
 		return nil, nil
 	}
-	row, err := r.History.CDR(ctx, events.CallID(id), int64(leg))
+	row, err := r.History.CDR(ctx, id, int64(leg))
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}
@@ -142,7 +133,7 @@ func asked(err error) error {
 
 // cdr shows a row, in which nothing is left that the viewer may not see.
 func cdr(c *history.CDR) *model.Cdr {
-	id := events.CallID(c.Call)
+	id := c.Call
 	out := &model.Cdr{
 		ID: model.CdrID(id, int(c.Leg)), CallID: model.CallID(id), Leg: int(c.Leg),
 		Direction: model.Direction(strings.ToUpper(string(c.Direction()))),

@@ -93,7 +93,7 @@ func entry(e *history.Entry) *model.Entry {
 // entryNode finds a movement by its global id.
 func (r *Resolver) entryNode(ctx context.Context, key string) (model.Node, error) {
 	var position, index int64
-	if n, err := fmt.Sscanf(key, "%d/%d", &position, &index); n != 2 || err != nil {
+	if n, _ := fmt.Sscanf(key, "%d/%d", &position, &index); n != 2 {
 		return nil, nil
 	}
 	row, err := r.History.Entry(ctx, position, index)

@@ -24,7 +24,7 @@ var (
 func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := graphql.DefaultErrorPresenter(ctx, err)
-		code, message := "", ""
+		var code, message string
 		var domain *events.Error
 		var parsed *gqlerror.Error
 		switch {

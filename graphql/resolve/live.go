@@ -56,10 +56,9 @@ func liveCall(c LiveCall, viewer *auth.Viewer, now time.Time) *model.LiveCall {
 
 // hangUp ends a running call.
 func (r *Resolver) hangUp(ctx context.Context, in model.CallHangUpInput) (*model.CallHangUpPayload, error) {
-	id, err := model.ParseCallID(in.Call)
-	if err != nil {
-		err = events.NotFound("there is no call %.80q", in.Call).At("input.call")
-	} else {
+	id, ok := model.ParseCallID(in.Call)
+	var err error = events.NotFound("there is no call %.80q", in.Call).At("input.call")
+	if ok {
 		err = r.Backend.HangUp(ctx, id, auth.FromContext(ctx).Actor, or(in.Reason, ""))
 	}
 	if err != nil {

@@ -55,8 +55,8 @@ func (r *Resolver) node(ctx context.Context, id string) (model.Node, error) {
 		}
 		return c, err
 	case model.KindCdr:
-		call, leg, err := model.ParseCdrID(key)
-		if err != nil {
+		call, leg, ok := model.ParseCdrID(key)
+		if !ok {
 			return nil, nil
 		}
 		c, err := r.cdr(ctx, call.String(), leg)

@@ -29,20 +29,16 @@ func exportCDRs(cfg Config) http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		filter, err := resolve.CdrFilter(viewer, in)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
+		filter, ok := resolve.CdrFilter(viewer, in)
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		w.Header().Set("Content-Disposition", `attachment; filename="cdrs.csv"`)
 		w.Header().Set("Cache-Control", "no-store")
-		if filter == nil {
+		if !ok {
 			return // nothing can match
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), exportTime)
 		defer cancel()
-		if err := cfg.Resolver.History.WriteCSV(ctx, w, *filter); err != nil && !errors.Is(err, context.Canceled) {
+		if err := cfg.Resolver.History.WriteCSV(ctx, w, filter); err != nil && !errors.Is(err, context.Canceled) {
 			cfg.Log.WarnContext(ctx, "export: CDRs cut off", "err", err)
 			// The status is out already: break the connection, so that nobody takes
 			// the part for the whole.
