@@ -104,9 +104,11 @@ func (m *Machine) Expired(now Now, t Timer) []Effect {
 		if m.phase != hunting || m.current.ended || m.current.cancelled {
 			return nil
 		}
-		m.current.cancelled = true
-		return append([]Effect{SendCancel{m.current.number}},
-			m.Failed(now, m.current.number, 408, "Request Timeout", 102)...)
+		late := m.current
+		late.cancelled = true
+		// Failed makes the next attempt the current one: the CANCEL is the old one's.
+		return append([]Effect{SendCancel{late.number}},
+			m.Failed(now, late.number, 408, "Request Timeout", 102)...)
 	case TimerExtend:
 		if m.phase == talking {
 			return []Effect{Extend{m.paid}}
