@@ -84,12 +84,7 @@ func RouteID(plan, prefix, terminator string) string { return plan + "/" + prefi
 func validateFields(e *wire.Entity) error {
 	switch of := e.Of.(type) {
 	case *wire.Entity_Settings:
-		if of.Settings.BaseCurrency != "" {
-			if _, err := money.ParseCurrency(of.Settings.BaseCurrency); err != nil {
-				return err
-			}
-		}
-		return checkSeconds("max_duration_s", of.Settings.MaxDurationS)
+		return validateSettings(of.Settings)
 	case *wire.Entity_Company:
 		return checkName(of.Company.Name)
 	case *wire.Entity_Account:
@@ -128,6 +123,20 @@ func checkSeconds(field string, s uint32) error {
 	return nil
 }
 
+func validateSettings(s *wire.Settings) error {
+	if s.BaseCurrency != "" {
+		if _, err := money.ParseCurrency(s.BaseCurrency); err != nil {
+			return err
+		}
+	}
+	for _, c := range s.HuntStopCodes {
+		if c < 300 || c > 699 {
+			return events.Invalid("%d is not the code of a refused call: those are 300 to 699", c)
+		}
+	}
+	return checkSeconds("max_duration_s", s.MaxDurationS)
+}
+
 func validateAccount(a *wire.Account) error {
 	if _, err := money.ParseCurrency(a.Currency); err != nil {
 		return err
@@ -160,7 +169,7 @@ func validateOriginator(o *wire.Originator) error {
 	}
 	for i, n := range o.Networks {
 		p, err := netip.ParsePrefix(n)
-		if err != nil || p != p.Masked() {
+		if err != nil || p != p.Masked() || p.Addr().Is4In6() {
 			return events.Invalid("networks.%d: %q is not a network such as 192.0.2.0/24", i, n)
 		}
 	}
