@@ -30,8 +30,12 @@ func (s *sources) add(o *wire.Originator) {
 	}
 }
 
-// Knows tells whether any originator's calls may come from an address.
+// Knows tells whether an address is a peer's: an originator's calls may come from
+// it, or a terminator's host is that address.
 func (w *World) Knows(addr netip.Addr) bool {
+	if w.vendors[addr.Unmap()] {
+		return true
+	}
 	found := false
 	w.sources.walk(addr, func(*wire.Originator, int) bool {
 		found = true

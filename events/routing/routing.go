@@ -5,10 +5,12 @@ package routing
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -24,12 +26,13 @@ type World struct {
 	decks    map[string]*rating.Table
 	plans    map[string]*plan
 	sources  sources
+	vendors  map[netip.Addr]bool // terminators' hosts that are addresses
 }
 
 // Compile makes a World of a catalog and the tables of its decks' versions in
 // force. A deck without a table has no prices.
 func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
-	w := &World{Catalog: c, Position: c.Position(), decks: decks, plans: map[string]*plan{}}
+	w := &World{Catalog: c, Position: c.Position(), decks: decks, plans: map[string]*plan{}, vendors: map[netip.Addr]bool{}}
 	for _, it := range c.List(catalog.KindRoute) {
 		r := it.Entity.GetRoute()
 		p := w.plans[r.Plan]
@@ -41,6 +44,11 @@ func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
 	}
 	for _, it := range c.List(catalog.KindOriginator) {
 		w.sources.add(it.Entity.GetOriginator())
+	}
+	for _, it := range c.List(catalog.KindTerminator) {
+		if addr, err := netip.ParseAddr(it.Entity.GetTerminator().Host); err == nil {
+			w.vendors[addr.Unmap()] = true
+		}
 	}
 	return w
 }
@@ -185,9 +193,23 @@ func (w *World) consider(r Request, sell *wire.Terms, route *wire.Route) Candida
 	return c
 }
 
-// margin is the smaller of what the first and the following minutes earn.
+// margin is the smaller of what the first and the following minutes earn, before
+// taxes: a tax within a price is not ours to keep.
 func margin(sell, buy *wire.Terms) int64 {
-	return min(sell.PriceFirstNano-buy.PriceFirstNano, sell.PriceNextNano-buy.PriceNextNano)
+	return min(
+		net(sell, sell.PriceFirstNano)-net(buy, buy.PriceFirstNano),
+		net(sell, sell.PriceNextNano)-net(buy, buy.PriceNextNano),
+	)
+}
+
+// net is a price without the tax that stands in it, rounded down.
+func net(t *wire.Terms, nano int64) int64 {
+	if !t.TaxInclusive {
+		return nano
+	}
+	const ppm = 1_000_000
+	whole, _ := money.WideOf(uint64(nano), ppm).Div(ppm + uint64(t.TaxPpm))
+	return int64(whole.Lo)
 }
 
 func profitable(o *wire.Originator, marginNano int64) bool {

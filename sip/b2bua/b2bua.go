@@ -193,6 +193,10 @@ func (s *Switch) Sign() *wire.SignOfLife {
 	sign := &wire.SignOfLife{Node: s.config.Node}
 	for _, c := range s.sessions() {
 		sign.Calls++
+		s.config.Gate.Admit(c.source) // the parties of a call stay known, come what may
+		if vendor := c.vendor.Load(); vendor != nil {
+			s.config.Gate.Admit(*vendor)
+		}
 		quiet := c.silent()
 		if quiet > silence && len(sign.SilentCalls) < 2000 {
 			sign.SilentCalls = append(sign.SilentCalls, c.id[:])

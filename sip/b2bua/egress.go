@@ -167,6 +167,7 @@ func (l *egress) resolve(ctx context.Context, t *wire.Terminator) (netip.AddrPor
 		}
 		addr = addrs[0].Unmap()
 	}
+	l.call.vendor.Store(&addr)
 	l.call.sw.config.Gate.Admit(addr)
 	return netip.AddrPortFrom(addr, uint16(port)), nil
 }

@@ -44,7 +44,7 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	merge := mergeKey(req)
-	c, code, reason := s.admit(origin, merge)
+	c, code, reason := s.admit(origin, source.Addr(), merge)
 	if c == nil {
 		s.respond(req, tx, code, reason)
 		return
@@ -64,8 +64,8 @@ func mergeKey(req *sip.Request) string {
 }
 
 // admit makes room for a call, or says why there is none.
-func (s *Switch) admit(o *wire.Originator, merge string) (*session, int, string) {
-	c := s.newSession(o)
+func (s *Switch) admit(o *wire.Originator, source netip.Addr, merge string) (*session, int, string) {
+	c := s.newSession(o, source)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, twice := s.invites[merge]; twice {

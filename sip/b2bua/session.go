@@ -3,6 +3,7 @@ package b2bua
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,8 @@ type session struct {
 	done    chan struct{}              // closed when the goroutine has ended
 	media   atomic.Pointer[relay.Call] // read by signs of life
 	talking atomic.Bool                // read by signs of life
+	vendor  atomic.Pointer[netip.Addr] // of the last attempt, read by signs of life
+	source  netip.Addr                 // the caller's, never changes
 	ends    atomic.Int32               // transactions that the call must outlive
 	timers  map[call.Timer]*time.Timer
 
@@ -39,10 +42,10 @@ type session struct {
 	money    bool // a hold was placed
 }
 
-func (s *Switch) newSession(o *wire.Originator) *session {
+func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
 	id := s.newID()
 	return &session{
-		sw: s, id: id, origin: o, log: s.config.Logger.With("call_id", id.String(), "peer", o.Id),
+		sw: s, id: id, origin: o, source: source, log: s.config.Logger.With("call_id", id.String(), "peer", o.Id),
 		inbox: make(chan func(call.Now), inboxLength), done: make(chan struct{}),
 		timers: map[call.Timer]*time.Timer{}, legs: map[uint32]*egress{},
 	}
