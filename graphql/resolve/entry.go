@@ -80,7 +80,7 @@ func entry(e *history.Entry) *model.Entry {
 		EffectiveAt: events.Instant(e.EffectiveAtUS), Actor: e.Actor, Reason: e.Reason, Reference: e.Reference,
 	}
 	if !e.Call.IsZero() {
-		id := model.CallID(events.CallID(e.Call))
+		id := model.CallID(e.Call)
 		out.CallID = &id
 	}
 	if e.Reverses != 0 {

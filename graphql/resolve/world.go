@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -81,7 +82,7 @@ func body(e *wire.Entity) protoreflect.Message {
 }
 
 func secret(name protoreflect.Name) bool {
-	return name == "password" || name == "hash" || name == "secrets"
+	return name == "hash" || strings.Contains(string(name), "password") || strings.Contains(string(name), "secret")
 }
 
 func shown(f protoreflect.FieldDescriptor, v protoreflect.Value) string {

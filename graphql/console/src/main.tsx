@@ -2,10 +2,10 @@ import '@mantine/core/styles.css';
 import './theme.css';
 import { MantineProvider } from '@mantine/core';
 import { RouterProvider } from '@tanstack/react-router';
-import { StrictMode, useMemo } from 'react';
+import { StrictMode, useEffect, useMemo } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Provider, useMutation, useQuery } from 'urql';
-import { client } from './api/client';
+import { client, signedOutEvent } from './api/client';
 import { graphql } from './api/graphql';
 import { TextsProvider } from './i18n/i18n';
 import { SignIn } from './pages/SignIn';
@@ -27,6 +27,11 @@ function App() {
   const [result, again] = useQuery({ query: ViewerQuery });
   const [, signOut] = useMutation(SignOutMutation);
   const viewer = result.data?.viewer;
+  useEffect(() => {
+    const ask = () => again({ requestPolicy: 'network-only' });
+    window.addEventListener(signedOutEvent, ask);
+    return () => window.removeEventListener(signedOutEvent, ask);
+  }, [again]);
   const session = useMemo(
     () =>
       viewer

@@ -1,9 +1,19 @@
 import { useEffect } from 'react';
-import { type AnyVariables, Client, fetchExchange, type TypedDocumentNode, useQuery } from 'urql';
+import { type AnyVariables, Client, fetchExchange, mapExchange, type TypedDocumentNode, useQuery } from 'urql';
+
+/** Told to the window when an answer says that the session is over. */
+export const signedOutEvent = 'tollbook:signed-out';
 
 export const client = new Client({
   url: '/graphql',
-  exchanges: [fetchExchange],
+  exchanges: [
+    mapExchange({
+      onError: (error) => {
+        if (signedOut(error)) window.dispatchEvent(new Event(signedOutEvent));
+      },
+    }),
+    fetchExchange,
+  ],
   preferGetMethod: false,
   requestPolicy: 'network-only',
   fetchOptions: { credentials: 'same-origin', headers: { 'X-Tollbook-CSRF': '1' } },
@@ -22,6 +32,6 @@ export function usePolled<D, V extends AnyVariables>(query: TypedDocumentNode<D,
 }
 
 /** Whether an answer says that nobody is signed in. */
-export function signedOut(error: { graphQLErrors: { extensions?: Record<string, unknown> }[] } | undefined): boolean {
+function signedOut(error: { graphQLErrors: { extensions?: Record<string, unknown> }[] } | undefined): boolean {
   return !!error?.graphQLErrors.some((e) => e.extensions?.['code'] === 'UNAUTHENTICATED');
 }
