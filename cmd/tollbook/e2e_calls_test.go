@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,10 +62,14 @@ func TestCalls(t *testing.T) {
 			t.Errorf("%s: %+v", s.account(), b)
 		}
 	}
+	until(t, "no CDR is pending", func() bool { return len(n.cdrs(t, map[string]any{"state": "PENDING"})) == 0 })
 	if sums := n.ledgerSums(t); sums["USD"] != "0.000000" {
 		t.Errorf("the ledger's sums: %v", sums)
 	}
-	n.interrupt(t)
+	n.interrupt(t) // though a silent vendor's INVITE has not timed out
+	if log := n.stderr.String(); strings.Contains(log, "recorded") || strings.Contains(log, "Unhandled") {
+		t.Errorf("the switch complains:\n%s", log)
+	}
 	verify(t, data)
 }
 

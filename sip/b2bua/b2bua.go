@@ -65,7 +65,8 @@ type Switch struct {
 	start  time.Time // the zero of monotonic time
 	ctx    context.Context
 	stop   context.CancelFunc
-	work   sync.WaitGroup // calls, and what they still owe to the book
+	work   sync.WaitGroup // calls that are not over, and what is owed to the book
+	ends   sync.WaitGroup // calls whose last transactions go on
 
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
@@ -155,6 +156,10 @@ func (s *Switch) Drain() {
 	s.draining = true
 }
 
+// farewell is how long the stop waits for the far ends to answer what ended
+// their calls: a vendor that is silent may take half a minute, for nothing.
+const farewell = 2 * time.Second
+
 // Close refuses new calls, hangs up those in progress and waits, while ctx
 // allows, until the book has closed them.
 func (s *Switch) Close(ctx context.Context) error {
@@ -162,18 +167,27 @@ func (s *Switch) Close(ctx context.Context) error {
 	for _, c := range s.sessions() {
 		c.post(func(now call.Now) { c.do(c.machine.HangUp(now, call.CauseDrained)) })
 	}
-	done := make(chan struct{})
-	go func() {
-		s.work.Wait()
-		close(done)
-	}()
 	defer s.stop()
 	select {
-	case <-done:
-		return nil
+	case <-finished(&s.work):
 	case <-ctx.Done():
 		return fmt.Errorf("%d calls had not ended when the time was up; the next start closes them", s.Calls())
 	}
+	select {
+	case <-finished(&s.ends):
+	case <-time.After(farewell):
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+func finished(work *sync.WaitGroup) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		work.Wait()
+		close(done)
+	}()
+	return done
 }
 
 func (s *Switch) sessions() []*session {

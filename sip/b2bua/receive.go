@@ -49,7 +49,7 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		s.respond(req, tx, code, reason)
 		return
 	}
-	defer s.work.Done()
+	defer s.ends.Done()
 	defer c.finish()
 	c.in = newIngress(c, req, tx, merge)
 	c.receive(world, source, called)
@@ -77,6 +77,7 @@ func (s *Switch) admit(o *wire.Originator, source netip.Addr, merge string) (*se
 	s.invites[merge] = struct{}{}
 	s.calls[c.id] = c
 	s.work.Add(1)
+	s.ends.Add(1)
 	return c, 0, ""
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type session struct {
 	source  netip.Addr                 // the caller's, never changes
 	ends    atomic.Int32               // transactions that the call must outlive
 	timers  map[call.Timer]*time.Timer
+	once    sync.Once
 
 	machine  *call.Machine
 	origin   *wire.Originator
@@ -72,10 +74,16 @@ func (c *session) postAsync(fn func(call.Now)) {
 // run serves the inbox until the call is over and its transactions have ended.
 func (c *session) run() {
 	for !c.machine.Over() || c.ends.Load() > 0 {
+		if c.machine.Over() {
+			c.decided()
+		}
 		fn := <-c.inbox
 		fn(c.sw.now())
 	}
 }
+
+// decided tells the switch that nothing of the call is left but transactions.
+func (c *session) decided() { c.once.Do(c.sw.work.Done) }
 
 // begin and end count a transaction that the call must outlive. end wakes the
 // goroutine up, so that it notices.
@@ -88,6 +96,7 @@ func (c *session) end() {
 
 // finish takes the call out of the switch.
 func (c *session) finish() {
+	defer c.decided()
 	for _, t := range c.timers {
 		t.Stop()
 	}

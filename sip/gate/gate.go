@@ -82,7 +82,12 @@ func (g *Gate) stack() error {
 		sipgo.WithUserAgent(g.config.UserAgent),
 		sipgo.WithUserAgentHostname(g.config.Addr.Addr().String()),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log)),
-		sipgo.WithUserAgentTransactionLayerOptions(sip.WithTransactionLayerLogger(log)),
+		sipgo.WithUserAgentTransactionLayerOptions(
+			sip.WithTransactionLayerLogger(log),
+			// A repeated answer to a request that is long over: the stack would log
+			// each one, past our logger.
+			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
+		),
 	)
 	if err != nil {
 		return fmt.Errorf("make the SIP stack: %w", err)

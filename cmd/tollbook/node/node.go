@@ -244,7 +244,8 @@ func (n *Node) openSwitch(context.Context) error {
 	n.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 		defer cancel()
-		return n.sw.Close(ctx)
+		// With the gate closed here the last of what strangers sent is recorded.
+		return errors.Join(n.sw.Close(ctx), n.gate.Close(ctx))
 	})
 	n.gate.Serve()
 	n.task("signs of life", n.signs)
