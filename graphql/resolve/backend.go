@@ -109,7 +109,6 @@ type Traffic struct {
 // Minute is one minute of traffic.
 type Minute struct {
 	At time.Time
-	// Attempts are calls that came, Answered those that ended answered. Calls are
-	// those under way at its end, 0 where that is not known; nothing shows them yet.
-	Attempts, Answered, Calls int
+	// Attempts are calls that came, Answered those that ended answered.
+	Attempts, Answered int
 }

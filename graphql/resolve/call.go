@@ -1,8 +1,10 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +49,14 @@ func chargeOf(c *history.Call) *wire.CallCharged {
 	return nil
 }
 
+// inTime orders the events of both journals as they happened: what was observed by
+// when that was, what was decided by when the book took it.
+func inTime(list []history.Event) []history.Event {
+	out := slices.Clone(list)
+	slices.SortStableFunc(out, func(a, b history.Event) int { return cmp.Compare(happened(&a), happened(&b)) })
+	return out
+}
+
 func (r *Resolver) showCall(id events.CallID, c *history.Call, charge *wire.CallCharged) *model.Call {
 	out := &model.Call{
 		ID: model.CallID(id), AsOf: r.asOf(),
@@ -58,8 +68,8 @@ func (r *Resolver) showCall(id events.CallID, c *history.Call, charge *wire.Call
 			out.ChargedAt = p
 		}
 	}
-	for i := range c.Events {
-		out.Events = append(out.Events, callEvent(&c.Events[i]))
+	for _, e := range inTime(c.Events) {
+		out.Events = append(out.Events, callEvent(&e))
 	}
 	for i := range c.Lines {
 		out.PriceLines = append(out.PriceLines, priceLine(&c.Lines[i], out.ChargedAt))

@@ -76,7 +76,7 @@ func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (f history.Filter, ok bool) 
 		if v == nil || v.Company == "" || f.Company != "" && f.Company != v.Company {
 			return f, false
 		}
-		f.Company = v.Company
+		f.Partner = v.Company
 	}
 	return f, ids.err == nil // an id of another kind is no row's
 }

@@ -164,7 +164,7 @@ func (f *fixture) running2live(at time.Time) {
 	start := f.now().Truncate(time.Minute).Add(-59 * time.Minute)
 	for i := range 60 {
 		f.traffic.Minutes = append(f.traffic.Minutes, resolve.Minute{
-			At: start.Add(time.Duration(i) * time.Minute), Attempts: 10 + random.IntN(7), Answered: 4 + random.IntN(5), Calls: 18 + random.IntN(9),
+			At: start.Add(time.Duration(i) * time.Minute), Attempts: 10 + random.IntN(7), Answered: 4 + random.IntN(5),
 		})
 	}
 }

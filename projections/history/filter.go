@@ -11,9 +11,12 @@ import (
 type Filter struct {
 	// FromUS and ToUS bound the leg's setup: UTC microseconds, half-open, 0 is open.
 	FromUS, ToUS int64
-	// Company restricts the rows to those that belong to a partner, and blanks
-	// in them what he may not see, as CDR.ForPartner does.
+	// Company takes the rows that belong to a company: leg 0 of its calls, and
+	// the attempts at it.
 	Company string
+	// Partner does the same, and blanks what that company may not see, as
+	// CDR.ForPartner does.
+	Partner string
 	// Account is the row's own: the customer's on leg 0, the vendor's on others.
 	Account string
 	// Originator takes the legs of its calls, Terminator the attempts at it.
@@ -72,11 +75,12 @@ const selectiveDigits = 8
 // arguments, column names are written here.
 func (f Filter) condition() condition {
 	var c condition
-	partner := f.Company != ""
+	partner := f.Partner != ""
 	from, to := callBound(f.FromUS-slackAfterUS), callBound(f.ToUS+slackBeforeUS)
 	c.when(f.FromUS > 0, "call >= ? AND setup_us >= ?", from[:], f.FromUS)
 	c.when(f.ToUS > 0, "call <= ? AND setup_us < ?", to[:], f.ToUS)
-	c.when(partner, "company = ?", f.Company)
+	c.when(partner, "company = ?", f.Partner)
+	c.when(f.Company != "", "company = ?", f.Company)
 	c.when(f.Account != "", "account = ?", f.Account)
 	c.when(f.Originator != "", "originator = ?", f.Originator)
 	// A vendor must not find out by asking whose call he was given.

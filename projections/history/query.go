@@ -133,8 +133,8 @@ func (s *Store) walkDay(ctx context.Context, day Day, w walk, limit int, each fu
 		}
 		n++
 		shown := row
-		if w.filter.Company != "" {
-			shown, _ = row.ForPartner(w.filter.Company)
+		if w.filter.Partner != "" {
+			shown, _ = row.ForPartner(w.filter.Partner)
 		}
 		if err := each(&shown); err != nil {
 			return n, err

@@ -190,7 +190,7 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 func TestPartnersSeeTheirOwn(t *testing.T) {
 	s, _ := threeDays(t)
 	for _, company := range []string{"co-1", "vc-term-1"} {
-		rows := all(t, s, Filter{Company: company})
+		rows := all(t, s, Filter{Partner: company})
 		if len(rows) == 0 {
 			t.Fatalf("%s sees nothing", company)
 		}
@@ -202,7 +202,7 @@ func TestPartnersSeeTheirOwn(t *testing.T) {
 			}
 		}
 	}
-	if rows := all(t, s, Filter{Company: "vc-term-1", Originator: "orig-1"}); len(rows) != 0 {
+	if rows := all(t, s, Filter{Partner: "vc-term-1", Originator: "orig-1"}); len(rows) != 0 {
 		t.Errorf("a vendor found %d calls by their originator", len(rows))
 	}
 	ctx := context.Background()
@@ -219,7 +219,7 @@ func TestPartnersSeeTheirOwn(t *testing.T) {
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("a customer's report by terminator: %v", err)
 	}
-	call, err := s.Call(ctx, all(t, s, Filter{Company: "co-1", Answered: new(true)})[0].Call)
+	call, err := s.Call(ctx, all(t, s, Filter{Partner: "co-1", Answered: new(true)})[0].Call)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -187,7 +187,6 @@ func minutes(v *live.View, now time.Time) []resolve.Minute {
 		}
 		before = sum
 	}
-	out[hour-1].Calls = v.Counts().Calls
 	return out
 }
 
