@@ -96,17 +96,12 @@ func (s *stage) billed(t *testing.T, all []cdr, answeredBy int) {
 	t.Helper()
 	var charged, cost int64
 	for _, c := range all {
-		want := int64(0)
-		switch {
-		case !c.Answered:
-		case c.Leg == 0:
-			want = price(t, s.sell, 1, 1, ms(t, c.Talk))
+		want, got := s.due(t, c), int64(0)
+		if c.Leg == 0 {
 			charged += want
-		default:
-			want = price(t, s.buy, 6, 6, ms(t, c.Talk))
+		} else {
 			cost += want
 		}
-		got := int64(0)
 		if c.Price != nil {
 			got = micro(t, c.Price.Gross.Amount)
 		}

@@ -1,0 +1,89 @@
+package main_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+)
+
+// summary is what a demo prints at its end.
+type summary struct {
+	Attempts, Answered, Failed, CDRs, Legs, Pending int64
+	LedgerEntries                                   int64 `json:"ledger_entries"`
+	Charged, Cost, Margin                           map[string]string
+	LedgerSum                                       map[string]string `json:"ledger_sum"`
+	Overspent                                       *int              `json:"overspent_accounts"`
+	Verify                                          string
+}
+
+// sound checks what must be true of every run.
+func sound(t *testing.T, stdout string) summary {
+	t.Helper()
+	var s summary
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
+		t.Fatalf("%v:\n%s", err, stdout)
+	}
+	if s.CDRs != s.Legs || s.Pending != 0 || s.Overspent == nil || *s.Overspent != 0 || s.Verify != "ok" || s.Attempts != s.Answered+s.Failed {
+		t.Errorf("%s", stdout)
+	}
+	for _, currency := range []string{"USD", "EUR"} {
+		if s.LedgerSum[currency] != "0.000000" {
+			t.Errorf("the ledger's sum in %s is %q", currency, s.LedgerSum[currency])
+		}
+		if charged, cost := micro(t, s.Charged[currency]), micro(t, s.Cost[currency]); charged-cost != micro(t, s.Margin[currency]) || charged <= 0 || cost <= 0 {
+			t.Errorf("%s: charged %s, cost %s, margin %s", currency, s.Charged[currency], s.Cost[currency], s.Margin[currency])
+		}
+	}
+	return s
+}
+
+// The demo makes calls by itself, goes on where it stopped, and its prepaid
+// caller runs out of money in the middle of a call.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	data, net := t.TempDir(), newNetwork()
+	first := demo(t, net, data, "--duration", "8s", "-o", "json")
+	if code := first.wait(t); code != 0 {
+		t.Fatalf("the demo ends with code %d", code)
+	}
+	before := sound(t, first.stdout.String())
+	if before.Attempts < 10 || before.Answered == 0 || before.LedgerEntries == 0 {
+		t.Errorf("%+v", before)
+	}
+	second := demo(t, net, data, "-o", "json")
+	card := map[string]any{"account": "account:callcard-usd"}
+	until(t, "the prepaid account has run out", func() bool {
+		for _, c := range second.cdrs(t, card) {
+			if c.State == "FINAL" && c.Cause == "paid_time_over" && c.EndedBy == "SWITCH" && ms(t, c.Talk) > 1000 {
+				return true
+			}
+		}
+		return false
+	})
+	second.interrupt(t)
+	after := sound(t, second.stdout.String())
+	if after.Attempts <= before.Attempts || after.Answered < before.Answered || after.CDRs <= before.CDRs ||
+		after.LedgerEntries <= before.LedgerEntries || micro(t, after.Charged["USD"]) < micro(t, before.Charged["USD"]) {
+		t.Errorf("the second start does not go on:\nbefore %+v\nafter  %+v", before, after)
+	}
+	third := demo(t, net, data, "--no-traffic", "-o", "json")
+	if left := third.posted(t, "callcard-usd"); left < 0 {
+		t.Errorf("%d stands on the prepaid account", left)
+	}
+	if got := int64(len(third.cdrs(t, nil))); got != after.CDRs {
+		t.Errorf("%d CDRs, the demo before counted %d", got, after.CDRs)
+	}
+	third.interrupt(t)
+	if quiet := sound(t, third.stdout.String()); quiet.CDRs != after.CDRs || quiet.LedgerEntries != after.LedgerEntries {
+		t.Errorf("without traffic:\nbefore %+v\nafter  %+v", after, quiet)
+	}
+}
+
+// Ctrl-C while it starts, or twice, ends it all the same.
+func TestDemoInterruptedEarly(t *testing.T) {
+	t.Parallel()
+	net := newNetwork()
+	p := demo(t, net, t.TempDir()).process
+	time.Sleep(300 * time.Millisecond)
+	p.interrupt(t)
+}
