@@ -83,7 +83,7 @@ func (m *Machine) refuse(now Now, code uint32, text string, q850 uint32, cause s
 // abandon ends a call while an attempt is in progress.
 func (m *Machine) abandon(now Now, code uint32, text string, q850 uint32, cause string, by wire.EndedBy) []Effect {
 	effects := []Effect{Clear{TimerPDD}, Clear{TimerRing}}
-	if l := m.current; !l.ended {
+	if l := m.current; l != nil && !l.ended {
 		l.cancelled = true
 		effects = append(effects, SendCancel{l.number},
 			m.end(now, ending{leg: l.number, code: 487, text: "Request Terminated", q850: q850, cause: cause, by: by, last: true}))

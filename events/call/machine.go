@@ -27,9 +27,14 @@ func (m *Machine) hunt(now Now) []Effect {
 	}
 }
 
+// trying tells whether a leg is the attempt in progress.
+func (m *Machine) trying(legNumber uint32) bool {
+	return m.phase == hunting && m.current != nil && m.current.number == legNumber && !m.current.ended && !m.current.cancelled
+}
+
 // Ringing tells of a provisional answer of a leg: 180, 181, 182 or 183.
 func (m *Machine) Ringing(now Now, legNumber, code uint32, media bool) []Effect {
-	if m.phase != hunting || m.current.number != legNumber || m.current.cancelled {
+	if !m.trying(legNumber) {
 		return nil
 	}
 	effects := []Effect{Clear{TimerPDD}, Provisional{code}}
@@ -46,9 +51,12 @@ func (m *Machine) Ringing(now Now, legNumber, code uint32, media bool) []Effect 
 
 // Answer tells of a leg's 200.
 func (m *Machine) Answer(now Now, legNumber uint32) []Effect {
-	if m.phase != hunting || m.current.number != legNumber || m.current.cancelled {
-		// A 200 that crossed our CANCEL (or a second one): the vendor must hear a
-		// BYE, the caller pays nothing.
+	if m.phase == talking && m.current.number == legNumber {
+		return nil // the 200 again: a BYE would end the call that it began
+	}
+	if !m.trying(legNumber) {
+		// A 200 that crossed our CANCEL: the vendor must hear a BYE, the caller
+		// pays nothing.
 		return []Effect{SendBye{Leg: legNumber, Reason: "answered too late"}}
 	}
 	m.phase, m.answered = talking, now
@@ -72,7 +80,7 @@ func (m *Machine) arm(now Now) []Effect {
 // Failed tells of a leg's final answer that is not a 2xx, or of no answer at all,
 // which counts as 408.
 func (m *Machine) Failed(now Now, legNumber, code uint32, text string, q850 uint32) []Effect {
-	if m.current == nil || m.current.number != legNumber || m.current.ended {
+	if m.phase == talking || m.current == nil || m.current.number != legNumber || m.current.ended {
 		return nil
 	}
 	l := m.current
@@ -101,7 +109,7 @@ func (m *Machine) Failed(now Now, legNumber, code uint32, text string, q850 uint
 func (m *Machine) Expired(now Now, t Timer) []Effect {
 	switch t {
 	case TimerPDD, TimerRing:
-		if m.phase != hunting || m.current.ended || m.current.cancelled {
+		if m.current == nil || !m.trying(m.current.number) {
 			return nil
 		}
 		late := m.current
@@ -114,9 +122,13 @@ func (m *Machine) Expired(now Now, t Timer) []Effect {
 			return []Effect{Extend{m.paid}}
 		}
 	case TimerCut:
-		if m.phase == talking {
-			return m.hangUp(now, CauseNoMoney, wire.EndedBy_ENDED_BY_SWITCH, 0)
+		if m.phase != talking {
+			return nil
 		}
+		if talked := now.Mono - m.answered.Mono; talked < m.paid-Guard {
+			return m.arm(now) // the timer was on its way when more was paid
+		}
+		return m.hangUp(now, CauseNoMoney, wire.EndedBy_ENDED_BY_SWITCH, 0)
 	}
 	return nil
 }
