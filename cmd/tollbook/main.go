@@ -26,6 +26,7 @@ func commands() []command {
 		{"apply", "make the configuration what a file says", apply},
 		{"verify", "check a store: every block, every posting, every price", verify},
 		{"token", "make and revoke tokens for programs", token},
+		{"bench", "measure this machine", bench},
 		{"version", "say which version this is", version},
 	}
 }
