@@ -221,6 +221,8 @@ func (n *Node) openLogs(ctx context.Context) error {
 			return l.Close(ctx)
 		})
 	}
+	// Nobody may write into logs and views that are closed.
+	n.onClose(n.endTasks)
 	return nil
 }
 
