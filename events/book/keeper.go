@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/state"
@@ -151,7 +149,7 @@ func (k *Keeper) round(ctx context.Context, first request) error {
 		if err := k.decide(&b, next); err != nil {
 			return err
 		}
-		if k.carry != nil || len(b.events) >= blockEvents || b.bytes >= blockBytes {
+		if k.carry != nil || len(b.events) >= blockEvents || b.bytes >= blockBytes || len(b.asked) >= queueLength {
 			break
 		}
 		select {
@@ -189,15 +187,11 @@ type block struct {
 // is decided on it.
 func (k *Keeper) decide(b *block, r request) error {
 	evs, reply := k.state.Decide(b.timeUS, k.rates, r.cmd)
-	size := 0
-	encoded := make([][]byte, 0, len(evs))
-	for _, e := range evs {
-		data, err := proto.Marshal(e)
-		if err != nil {
-			return fmt.Errorf("write event: %w", err)
-		}
-		encoded = append(encoded, data)
-		size += len(data)
+	encoded, size, err := encode(evs)
+	if err != nil {
+		// Such a command is its sender's fault, and must not end the term.
+		evs, encoded, size = nil, nil, 0
+		reply = &wire.Reply{TimeUs: b.timeUS, Error: events.Refusal(events.Invalid("the command cannot be recorded: %v", err))}
 	}
 	if len(b.events) > 0 && b.bytes+size > journal.MaxBlock-(16<<10) {
 		k.carry = &r // decided anew for the next block
@@ -214,4 +208,17 @@ func (k *Keeper) decide(b *block, r request) error {
 	b.asked = append(b.asked, r)
 	b.replies = append(b.replies, reply)
 	return nil
+}
+
+// encode writes events; text that is not UTF-8 cannot be written.
+func encode(evs []*wire.Event) (encoded [][]byte, size int, err error) {
+	for _, e := range evs {
+		data, err := events.Marshal(e)
+		if err != nil {
+			return nil, 0, err
+		}
+		encoded = append(encoded, data)
+		size += len(data)
+	}
+	return encoded, size, nil
 }
