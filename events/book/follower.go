@@ -43,6 +43,9 @@ func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
 	if b.Number <= f.cursor.Number {
 		return evs, nil
 	}
+	if b.Number != f.cursor.Number+1 {
+		return nil, fmt.Errorf("the follower of the book is at block %d and was given block %d", f.cursor.Number, b.Number)
+	}
 	for _, e := range evs {
 		if err := f.state.Evolve(b.Time.UnixMicro(), e); err != nil {
 			return nil, err
