@@ -56,7 +56,7 @@ func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, e
 	}
 	srv, err := cluster.Start(ctx, cluster.Options{Dir: temp, Node: "verify", Logger: opts.Logger, NoCreate: true})
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", dir, heads.explain(err))
+		return nil, fmt.Errorf("verify %s: %w", dir, heads.explain(inOriginal(err, temp, dir)))
 	}
 	defer srv.Stop()
 	var reports []Report
@@ -73,6 +73,18 @@ func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, e
 		}
 	}
 	return reports, first
+}
+
+// inOriginal names the damaged file where it lies, not the copy that is gone when
+// somebody looks for it.
+func inOriginal(err error, temp, dir string) error {
+	var damage *cluster.DamagedError
+	if errors.As(err, &damage) {
+		if path, relErr := filepath.Rel(temp, damage.File); relErr == nil {
+			damage.File = filepath.Join(dir, path)
+		}
+	}
+	return err
 }
 
 func verifyCopy(ctx context.Context, srv *cluster.Server, name string, heads HeadSet, opts VerifyOptions) (Report, error) {
