@@ -122,7 +122,7 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 			amount := money.Amount(l.AmountMicro)
 			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held += amount; a.Calls++ })
 		}
-		s.peerCalls[l.Originator]++
+		counted(l, func(key string) { s.peerCalls[key]++ })
 	}
 	return nil
 }
@@ -172,6 +172,7 @@ func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 	for _, l := range p.Lines {
 		c.Lines = append(c.Lines, &wire.HoldLine{
 			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, AmountMicro: l.AmountMicro,
+			LimitPrefixes: l.LimitPrefixes,
 		})
 	}
 	return c
@@ -185,9 +186,11 @@ func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 			amount := money.Amount(l.AmountMicro)
 			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held -= amount; a.Calls-- })
 		}
-		if s.peerCalls[l.Originator]--; s.peerCalls[l.Originator] == 0 {
-			delete(s.peerCalls, l.Originator)
-		}
+		counted(l, func(key string) {
+			if s.peerCalls[key]--; s.peerCalls[key] == 0 {
+				delete(s.peerCalls, key)
+			}
+		})
 	}
 	s.closed[id] = c
 	s.queue = append(s.queue, id)

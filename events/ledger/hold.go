@@ -52,7 +52,9 @@ func (s *State) PlaceHold(d Deciding, p *wire.PlaceHold) (*wire.HoldPlaced, erro
 	}
 	capMS := int64(PeriodMS)
 	for _, l := range p.Lines {
-		placed.Lines = append(placed.Lines, &wire.HoldLine{Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell})
+		placed.Lines = append(placed.Lines, &wire.HoldLine{
+			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, LimitPrefixes: l.LimitPrefixes,
+		})
 		if l.Payer != "" {
 			capMS = max(capMS, rating.ShortestMS(l.Sell))
 		}
@@ -108,8 +110,8 @@ func (s *State) checkHold(d Deciding, p *wire.PlaceHold) error {
 }
 
 func (s *State) checkLine(d Deciding, l *wire.HoldLine) error {
-	if o := d.Catalog.Originator(l.Originator); o != nil && o.Channels > 0 && s.peerCalls[o.Id] >= int(o.Channels) {
-		return events.Refuse(events.CodeLimit, "originator %s has its %d channels in use", o.Id, o.Channels)
+	if err := s.checkChannels(d.Catalog.Originator(l.Originator), l.LimitPrefixes); err != nil {
+		return err
 	}
 	if l.Payer == "" {
 		return nil
@@ -123,10 +125,36 @@ func (s *State) checkLine(d Deciding, l *wire.HoldLine) error {
 		return events.NotFound("there is no account %s", l.Payer)
 	case a.Disabled:
 		return events.Refuse(events.CodeForbidden, "account %s is disabled", l.Payer)
+	case d.Catalog.Company(a.Company).GetDisabled():
+		return events.Refuse(events.CodeForbidden, "company %s is disabled", a.Company)
 	case a.Currency != l.Sell.Currency:
 		return events.Invalid("account %s is in %s, the price in %s", l.Payer, a.Currency, l.Sell.Currency)
 	case a.Channels > 0 && s.Balance(l.Payer).Calls >= int(a.Channels):
 		return events.Refuse(events.CodeLimit, "account %s has its %d channels in use", l.Payer, a.Channels)
+	}
+	return nil
+}
+
+// checkChannels counts the open holds of an originator, in all and by the prefixes
+// that it has limits for.
+func (s *State) checkChannels(o *wire.Originator, prefixes []string) error {
+	if len(prefixes) > len(o.GetPrefixLimits()) {
+		return events.Invalid("the line counts for %d prefix limits, its originator has %d", len(prefixes), len(o.GetPrefixLimits()))
+	}
+	if o == nil {
+		return nil
+	}
+	if o.Channels > 0 && s.peerCalls[o.Id] >= int(o.Channels) {
+		return events.Refuse(events.CodeLimit, "originator %s has its %d channels in use", o.Id, o.Channels)
+	}
+	for _, p := range prefixes {
+		limit := catalog.PrefixLimit(o, p)
+		if limit == nil {
+			return events.Invalid("originator %s has no limit for prefix %s", o.Id, p)
+		}
+		if limit.Channels > 0 && s.PrefixCalls(o.Id, p) >= int(limit.Channels) {
+			return events.Refuse(events.CodeLimit, "originator %s has its %d channels to prefix %s in use", o.Id, limit.Channels, p)
+		}
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ type State struct {
 	queue     []events.CallID // closed calls by the time of their closing
 	keys      map[events.Key]*Known
 	postedAt  map[events.Position]*Known
-	peerCalls map[string]int // open holds by originator
+	peerCalls map[string]int // open holds by originator, and by originator and limited prefix
 	sums      map[money.Currency]money.Amount
 	sum       events.Sum
 }
@@ -119,6 +119,22 @@ func (s *State) Key(k events.Key) (Known, bool) {
 
 // PeerCalls counts an originator's open holds.
 func (s *State) PeerCalls(originator string) int { return s.peerCalls[originator] }
+
+// PrefixCalls counts an originator's open holds that a prefix limit counts.
+func (s *State) PrefixCalls(originator, prefix string) int {
+	return s.peerCalls[prefixCalls(originator, prefix)]
+}
+
+// prefixCalls is the key of a limited prefix; no originator's id has a space in it.
+func prefixCalls(originator, prefix string) string { return originator + " " + prefix }
+
+// counted are the counters that a hold's line stands in.
+func counted(l *wire.HoldLine, count func(key string)) {
+	count(l.Originator)
+	for _, p := range l.LimitPrefixes {
+		count(prefixCalls(l.Originator, p))
+	}
+}
 
 // Sums is the sum of all postings by currency. In a whole ledger each is zero.
 func (s *State) Sums() map[money.Currency]money.Amount {

@@ -43,7 +43,10 @@ func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
 		p.add(r)
 	}
 	for _, it := range c.List(catalog.KindOriginator) {
-		w.sources.add(it.Entity.GetOriginator())
+		o := it.Entity.GetOriginator()
+		if !c.Company(o.Company).GetDisabled() {
+			w.sources.add(o)
+		}
 	}
 	for _, it := range c.List(catalog.KindTerminator) {
 		if addr, err := netip.ParseAddr(it.Entity.GetTerminator().Host); err == nil {
@@ -73,7 +76,7 @@ const (
 	NoPrice        Reason = "no_price"         // the sell deck has no price for the number
 	NoRoute        Reason = "no_route"         // no route of the plan matches the number
 	NoCandidate    Reason = "no_candidate"     // routes match, but every vendor was left out
-	Disabled       Reason = "disabled"         // the route or the terminator is switched off
+	Disabled       Reason = "disabled"         // the route, the terminator, its account or company is switched off
 	SameCompany    Reason = "same_company"     // it would go back to where it came from
 	NoBuyPrice     Reason = "no_buy_price"     // the vendor's deck has no price for the number
 	Unprofitable   Reason = "unprofitable"     // the originator's profit control forbids it
@@ -164,7 +167,7 @@ func (w *World) terms(deck, digits string) (*wire.Terms, bool) {
 func (w *World) consider(r Request, sell *wire.Terms, route *wire.Route) Candidate {
 	t := w.Catalog.Terminator(route.Terminator)
 	c := Candidate{Route: route, Terminator: t}
-	if route.Disabled || t.Disabled {
+	if route.Disabled || t.Disabled || w.Catalog.Company(t.Company).GetDisabled() || w.Catalog.Account(t.Account).GetDisabled() {
 		c.Rejected = Disabled
 		return c
 	}

@@ -119,6 +119,13 @@ func TestRoute(t *testing.T) {
 		{name: "disabled route", called: "4930", routes: []string{"49 a disabled", "49 b"}, prices: []string{sell, "buy-a 49 0.01", "buy-b 49 0.01"}, want: "b | a:disabled"},
 		{name: "disabled terminator", called: "4930", routes: []string{"49 a"}, prices: []string{sell, "buy-a 49 0.01"},
 			spoil: func(w *world) { w.put(&wire.Terminator{Id: "a", Company: "x", BuyDeck: "buy-a", Disabled: true}) }, want: "| a:disabled !no_candidate"},
+		{name: "disabled company", called: "4930", routes: []string{"49 a", "49 b"}, prices: []string{sell, "buy-a 49 0.01", "buy-b 49 0.02"},
+			spoil: func(w *world) { w.put(&wire.Company{Id: "co-a", Disabled: true}) }, want: "b | a:disabled"},
+		{name: "disabled account", called: "4930", routes: []string{"49 a"}, prices: []string{sell, "buy-a 49 0.01"},
+			spoil: func(w *world) {
+				w.put(&wire.Terminator{Id: "a", Company: "x", Account: "acc", BuyDeck: "buy-a"})
+				w.put(&wire.Account{Id: "acc", Disabled: true})
+			}, want: "| a:disabled !no_candidate"},
 		{name: "back to where it came from", called: "4930", routes: []string{"49 a", "49 b"}, prices: []string{sell, "buy-a 49 0.01", "buy-b 49 0.01"},
 			origin: func(o *wire.Originator) { o.Company = "co-a" }, want: "b | a:same_company"},
 		{name: "another currency", called: "4930", routes: []string{"49 a"}, prices: []string{sell, "buy-a 49 0.01"},
@@ -231,10 +238,12 @@ func TestIdentify(t *testing.T) {
 	}
 	off := o("off", 0, "", "192.0.2.7/32")
 	off.Disabled = true
+	gone := o("gone", 0, "", "192.0.2.7/32")
+	gone.Company = "bankrupt"
 	cat := catalog.New()
-	var set []*wire.Change
+	set := []*wire.Change{{Entity: catalog.EntityOf(&wire.Company{Id: "bankrupt", Disabled: true})}}
 	for _, m := range []*wire.Originator{
-		off, o("wide", 0, "", "192.0.2.0/24", "198.51.100.0/24"), o("narrow", 0, "", "192.0.2.8/29"),
+		off, gone, o("wide", 0, "", "192.0.2.0/24", "198.51.100.0/24"), o("narrow", 0, "", "192.0.2.8/29"),
 		o("tech", 0, "77#", "192.0.2.0/24"), o("longer", 0, "77#1", "192.0.2.0/24"), o("port", 5070, "", "192.0.2.0/24"),
 		o("six", 0, "", "2001:db8::/32"), o("all", 0, "999", "0.0.0.0/0"),
 	} {

@@ -113,6 +113,7 @@ func TestRefusalsOfHolds(t *testing.T) {
 		{"strange account", func(_ *book, p *wire.PlaceHold) { p.Lines[0].Payer = "who" }, events.CodeNotFound},
 		{"strange vendor", func(_ *book, p *wire.PlaceHold) { p.Route[0].VendorAccount = "who" }, events.CodeNotFound},
 		{"disabled account", func(_ *book, p *wire.PlaceHold) { p.Lines[0].Payer = "off" }, events.CodeForbidden},
+		{"disabled company", func(b *book, p *wire.PlaceHold) { b.put(&wire.Company{Id: "co", Disabled: true}) }, events.CodeForbidden},
 		{"other currency", func(_ *book, p *wire.PlaceHold) { p.Lines[0].Sell.Currency = "EUR" }, events.CodeInvalid},
 		{"other vendor currency", func(_ *book, p *wire.PlaceHold) { p.Route[0].Buy.Currency = "EUR" }, events.CodeInvalid},
 		{"stale deck", func(_ *book, p *wire.PlaceHold) { p.Lines[0].Sell.DeckVersion = 2 }, events.CodeStale},

@@ -2,6 +2,7 @@ package state
 
 import (
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -34,8 +35,23 @@ func (r *Rates) take(d ledger.Deciding, p *wire.PlaceHold) error {
 		if o := d.Catalog.Originator(l.Originator); o != nil && !r.allow("originator "+o.Id, o.CallsPerSecond, d.NowUS) {
 			return events.Refuse(events.CodeLimit, "originator %s sends more than its %d calls a second", o.Id, o.CallsPerSecond)
 		}
+		if err := r.takePrefixes(d, l); err != nil {
+			return err
+		}
 		if a := d.Catalog.Account(l.Payer); a != nil && !r.allow("account "+a.Id, a.CallsPerSecond, d.NowUS) {
 			return events.Refuse(events.CodeLimit, "account %s has more than its %d calls a second", a.Id, a.CallsPerSecond)
+		}
+	}
+	return nil
+}
+
+// takePrefixes counts a call against its originator's prefix limits.
+func (r *Rates) takePrefixes(d ledger.Deciding, l *wire.HoldLine) error {
+	for _, p := range l.LimitPrefixes {
+		limit := catalog.PrefixLimit(d.Catalog.Originator(l.Originator), p)
+		if limit != nil && !r.allow("originator "+l.Originator+" to "+p, limit.CallsPerSecond, d.NowUS) {
+			return events.Refuse(events.CodeLimit,
+				"originator %s sends more than its %d calls a second to prefix %s", l.Originator, limit.CallsPerSecond, p)
 		}
 	}
 	return nil
