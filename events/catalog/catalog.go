@@ -30,12 +30,13 @@ const (
 	KindOriginator  Kind = "originator"
 	KindUser        Kind = "user"
 	KindToken       Kind = "token"
+	KindNumberList  Kind = "number list"
 )
 
 // Kinds lists all kinds in their order.
 func Kinds() []Kind {
 	return []Kind{
-		KindSettings, KindCompany, KindAccount, KindDeck, KindDeckVersion, KindTerminator,
+		KindSettings, KindCompany, KindAccount, KindDeck, KindDeckVersion, KindNumberList, KindTerminator,
 		KindRoutePlan, KindRoute, KindOriginator, KindUser, KindToken,
 	}
 }
@@ -126,6 +127,16 @@ func (s *State) Deck(id string) *wire.Deck { return s.items[KindDeck][id].Entity
 
 // User finds a user by his id.
 func (s *State) User(id string) *wire.User { return s.items[KindUser][id].Entity.GetUser() }
+
+// RoutePlan finds a route plan by its id.
+func (s *State) RoutePlan(id string) *wire.RoutePlan {
+	return s.items[KindRoutePlan][id].Entity.GetRoutePlan()
+}
+
+// NumberList finds a number list by its id.
+func (s *State) NumberList(id string) *wire.NumberList {
+	return s.items[KindNumberList][id].Entity.GetNumberList()
+}
 
 // Settings are the switch's own; never nil.
 func (s *State) Settings() *wire.Settings {

@@ -38,6 +38,7 @@ func small() []any {
 		&wire.Account{Id: "vend", Company: "co", Currency: "USD", Kind: wire.AccountKind_ACCOUNT_KIND_VENDOR},
 		&wire.Deck{Id: "d", Currency: "USD"},
 		version("d", 1, 100),
+		&wire.NumberList{Id: "l", Prefixes: []string{"4990"}},
 		&wire.Terminator{Id: "t", Company: "co", Account: "vend", BuyDeck: "d", Host: "192.0.2.1"},
 		&wire.RoutePlan{Id: "p"},
 		&wire.Route{Id: "p/49/t", Plan: "p", Prefix: "49", Terminator: "t"},

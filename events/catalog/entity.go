@@ -1,6 +1,10 @@
 package catalog
 
-import "github.com/tollbook/tollbook/events/wire"
+import (
+	"slices"
+
+	"github.com/tollbook/tollbook/events/wire"
+)
 
 // RefOf names an entity; its kind is empty if the entity is.
 func RefOf(e *wire.Entity) Ref {
@@ -27,6 +31,8 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindUser, of.User.GetId()}
 	case *wire.Entity_Token:
 		return Ref{KindToken, of.Token.GetId()}
+	case *wire.Entity_NumberList:
+		return Ref{KindNumberList, of.NumberList.GetId()}
 	default:
 		return Ref{}
 	}
@@ -49,11 +55,13 @@ func References(e *wire.Entity) []Ref {
 		need(KindAccount, o.Account)
 		need(KindDeck, o.SellDeck)
 		need(KindRoutePlan, o.RoutePlan)
+		refs = append(refs, lists(o.Lists)...)
 	case *wire.Entity_Terminator:
 		t := of.Terminator
 		need(KindCompany, t.Company)
 		need(KindAccount, t.Account)
 		need(KindDeck, t.BuyDeck)
+		refs = append(refs, lists(t.Lists)...)
 	case *wire.Entity_Deck:
 		need(KindCompany, of.Deck.Company)
 	case *wire.Entity_DeckVersion:
@@ -65,6 +73,16 @@ func References(e *wire.Entity) []Ref {
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
 		need(KindCompany, of.Token.Company)
+	}
+	return refs
+}
+
+func lists(uses []*wire.ListUse) []Ref {
+	var refs []Ref
+	for _, u := range uses {
+		if r := (Ref{KindNumberList, u.List}); !slices.Contains(refs, r) {
+			refs = append(refs, r)
+		}
 	}
 	return refs
 }
@@ -94,6 +112,8 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_User{User: m}}
 	case *wire.Token:
 		return &wire.Entity{Of: &wire.Entity_Token{Token: m}}
+	case *wire.NumberList:
+		return &wire.Entity{Of: &wire.Entity_NumberList{NumberList: m}}
 	default:
 		panic("catalog: not an entity")
 	}

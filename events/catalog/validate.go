@@ -98,13 +98,15 @@ func validateFields(e *wire.Entity) error {
 	case *wire.Entity_DeckVersion:
 		return validateVersion(of.DeckVersion)
 	case *wire.Entity_RoutePlan:
-		return checkName(of.RoutePlan.Name)
+		return validatePlan(of.RoutePlan)
 	case *wire.Entity_Route:
 		return validateRoute(of.Route)
 	case *wire.Entity_User:
 		return validateUser(of.User)
 	case *wire.Entity_Token:
 		return validateToken(of.Token)
+	case *wire.Entity_NumberList:
+		return validateList(of.NumberList)
 	}
 	return nil
 }
@@ -176,6 +178,15 @@ func validateOriginator(o *wire.Originator) error {
 	if err := checkTechPrefix(o.TechPrefix); err != nil {
 		return err
 	}
+	if o.MinimumMarginPpm > ppm {
+		return events.Invalid("a minimum margin is at most 100 %% of the sell price")
+	}
+	if err := validateSieve(o.Rewrites, o.Lists); err != nil {
+		return err
+	}
+	if err := validatePrefixLimits(o.PrefixLimits); err != nil {
+		return err
+	}
 	return checkSeconds("max_duration_s", o.MaxDurationS)
 }
 
@@ -203,6 +214,9 @@ func validateTerminator(t *wire.Terminator) error {
 	case t.PddTimeoutMs > 180_000 || t.RingTimeoutMs > 600_000:
 		return events.Invalid("a PDD timeout may have 180 s, a ring timeout 600 s at most")
 	}
+	if err := validateSieve(t.Rewrites, t.Lists); err != nil {
+		return err
+	}
 	return checkTechPrefix(t.TechPrefix)
 }
 
@@ -229,13 +243,6 @@ func validateVersion(v *wire.DeckVersion) error {
 		return events.Invalid("a version has 1 to %d rows", rating.MaxRows)
 	}
 	return nil
-}
-
-func validateRoute(r *wire.Route) error {
-	if r.Plan == "" || r.Terminator == "" {
-		return events.Invalid("route plan and terminator are needed")
-	}
-	return number.CheckPrefix(r.Prefix)
 }
 
 // checkRole refuses roles that this version does not know: what they may do is

@@ -199,27 +199,356 @@ func (x *CallReceived) GetTransport() string {
 	return ""
 }
 
+// RouteChoice is one vendor that was considered for a call.
+type RouteChoice struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Terminator  string                 `protobuf:"bytes,1,opt,name=terminator,proto3" json:"terminator,omitempty"`
+	Route       string                 `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
+	Deck        string                 `protobuf:"bytes,3,opt,name=deck,proto3" json:"deck,omitempty"`
+	DeckVersion uint64                 `protobuf:"varint,4,opt,name=deck_version,json=deckVersion,proto3" json:"deck_version,omitempty"`
+	// prefix is that of the vendor's price.
+	Prefix     string `protobuf:"bytes,5,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Currency   string `protobuf:"bytes,6,opt,name=currency,proto3" json:"currency,omitempty"`
+	PriceNano  int64  `protobuf:"varint,7,opt,name=price_nano,json=priceNano,proto3" json:"price_nano,omitempty"`
+	MarginNano int64  `protobuf:"varint,8,opt,name=margin_nano,json=marginNano,proto3" json:"margin_nano,omitempty"`
+	// rejected says why the call must not try it; empty for a candidate.
+	Rejected string `protobuf:"bytes,9,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	// quality holds the figures that the order was made with.
+	Quality       []*QualityUsed `protobuf:"bytes,10,rep,name=quality,proto3" json:"quality,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteChoice) Reset() {
+	*x = RouteChoice{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteChoice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteChoice) ProtoMessage() {}
+
+func (x *RouteChoice) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteChoice.ProtoReflect.Descriptor instead.
+func (*RouteChoice) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RouteChoice) GetTerminator() string {
+	if x != nil {
+		return x.Terminator
+	}
+	return ""
+}
+
+func (x *RouteChoice) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *RouteChoice) GetDeck() string {
+	if x != nil {
+		return x.Deck
+	}
+	return ""
+}
+
+func (x *RouteChoice) GetDeckVersion() uint64 {
+	if x != nil {
+		return x.DeckVersion
+	}
+	return 0
+}
+
+func (x *RouteChoice) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *RouteChoice) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *RouteChoice) GetPriceNano() int64 {
+	if x != nil {
+		return x.PriceNano
+	}
+	return 0
+}
+
+func (x *RouteChoice) GetMarginNano() int64 {
+	if x != nil {
+		return x.MarginNano
+	}
+	return 0
+}
+
+func (x *RouteChoice) GetRejected() string {
+	if x != nil {
+		return x.Rejected
+	}
+	return ""
+}
+
+func (x *RouteChoice) GetQuality() []*QualityUsed {
+	if x != nil {
+		return x.Quality
+	}
+	return nil
+}
+
+// QualityUsed is a figure of quality as it was when a route was decided.
+type QualityUsed struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Figure   QualityFigure          `protobuf:"varint,1,opt,name=figure,proto3,enum=tollbook.v1.QualityFigure" json:"figure,omitempty"`
+	WindowS  uint32                 `protobuf:"varint,2,opt,name=window_s,json=windowS,proto3" json:"window_s,omitempty"`
+	Attempts uint64                 `protobuf:"varint,3,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// value is in ppm for ASR and NER, in ms for ACD and PDD.
+	Value uint64 `protobuf:"varint,4,opt,name=value,proto3" json:"value,omitempty"`
+	// known is false where there were too few attempts to tell.
+	Known         bool `protobuf:"varint,5,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QualityUsed) Reset() {
+	*x = QualityUsed{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QualityUsed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QualityUsed) ProtoMessage() {}
+
+func (x *QualityUsed) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QualityUsed.ProtoReflect.Descriptor instead.
+func (*QualityUsed) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *QualityUsed) GetFigure() QualityFigure {
+	if x != nil {
+		return x.Figure
+	}
+	return QualityFigure_QUALITY_FIGURE_UNSPECIFIED
+}
+
+func (x *QualityUsed) GetWindowS() uint32 {
+	if x != nil {
+		return x.WindowS
+	}
+	return 0
+}
+
+func (x *QualityUsed) GetAttempts() uint64 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *QualityUsed) GetValue() uint64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *QualityUsed) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+// CallRouted is the decision on where a call may go.
+type CallRouted struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Call            []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	AtUs            int64                  `protobuf:"varint,2,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
+	Plan            string                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
+	CatalogPosition uint64                 `protobuf:"varint,4,opt,name=catalog_position,json=catalogPosition,proto3" json:"catalog_position,omitempty"`
+	// choices are the candidates in their order, then those that were rejected.
+	Choices []*RouteChoice `protobuf:"bytes,5,rep,name=choices,proto3" json:"choices,omitempty"`
+	// refused says why there is no candidate.
+	Refused         string `protobuf:"bytes,6,opt,name=refused,proto3" json:"refused,omitempty"`
+	Currency        string `protobuf:"bytes,7,opt,name=currency,proto3" json:"currency,omitempty"`
+	SellPriceNano   int64  `protobuf:"varint,8,opt,name=sell_price_nano,json=sellPriceNano,proto3" json:"sell_price_nano,omitempty"`
+	SellDeck        string `protobuf:"bytes,9,opt,name=sell_deck,json=sellDeck,proto3" json:"sell_deck,omitempty"`
+	SellDeckVersion uint64 `protobuf:"varint,10,opt,name=sell_deck_version,json=sellDeckVersion,proto3" json:"sell_deck_version,omitempty"`
+	SellPrefix      string `protobuf:"bytes,11,opt,name=sell_prefix,json=sellPrefix,proto3" json:"sell_prefix,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *CallRouted) Reset() {
+	*x = CallRouted{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallRouted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallRouted) ProtoMessage() {}
+
+func (x *CallRouted) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallRouted.ProtoReflect.Descriptor instead.
+func (*CallRouted) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CallRouted) GetCall() []byte {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *CallRouted) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+func (x *CallRouted) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *CallRouted) GetCatalogPosition() uint64 {
+	if x != nil {
+		return x.CatalogPosition
+	}
+	return 0
+}
+
+func (x *CallRouted) GetChoices() []*RouteChoice {
+	if x != nil {
+		return x.Choices
+	}
+	return nil
+}
+
+func (x *CallRouted) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+func (x *CallRouted) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *CallRouted) GetSellPriceNano() int64 {
+	if x != nil {
+		return x.SellPriceNano
+	}
+	return 0
+}
+
+func (x *CallRouted) GetSellDeck() string {
+	if x != nil {
+		return x.SellDeck
+	}
+	return ""
+}
+
+func (x *CallRouted) GetSellDeckVersion() uint64 {
+	if x != nil {
+		return x.SellDeckVersion
+	}
+	return 0
+}
+
+func (x *CallRouted) GetSellPrefix() string {
+	if x != nil {
+		return x.SellPrefix
+	}
+	return ""
+}
+
 // AttemptStarted is an INVITE sent to a vendor: leg 1, 2, … of a call.
 type AttemptStarted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	Leg           uint32                 `protobuf:"varint,2,opt,name=leg,proto3" json:"leg,omitempty"`
-	Terminator    string                 `protobuf:"bytes,3,opt,name=terminator,proto3" json:"terminator,omitempty"`
-	Company       string                 `protobuf:"bytes,4,opt,name=company,proto3" json:"company,omitempty"`
-	Account       string                 `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
-	Route         string                 `protobuf:"bytes,6,opt,name=route,proto3" json:"route,omitempty"`
-	AtUs          int64                  `protobuf:"varint,7,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
-	Destination   string                 `protobuf:"bytes,8,opt,name=destination,proto3" json:"destination,omitempty"`
-	SipCallId     string                 `protobuf:"bytes,9,opt,name=sip_call_id,json=sipCallId,proto3" json:"sip_call_id,omitempty"`
-	CallerOut     string                 `protobuf:"bytes,10,opt,name=caller_out,json=callerOut,proto3" json:"caller_out,omitempty"`
-	CalledOut     string                 `protobuf:"bytes,11,opt,name=called_out,json=calledOut,proto3" json:"called_out,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Call        []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Leg         uint32                 `protobuf:"varint,2,opt,name=leg,proto3" json:"leg,omitempty"`
+	Terminator  string                 `protobuf:"bytes,3,opt,name=terminator,proto3" json:"terminator,omitempty"`
+	Company     string                 `protobuf:"bytes,4,opt,name=company,proto3" json:"company,omitempty"`
+	Account     string                 `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
+	Route       string                 `protobuf:"bytes,6,opt,name=route,proto3" json:"route,omitempty"`
+	AtUs        int64                  `protobuf:"varint,7,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
+	Destination string                 `protobuf:"bytes,8,opt,name=destination,proto3" json:"destination,omitempty"`
+	SipCallId   string                 `protobuf:"bytes,9,opt,name=sip_call_id,json=sipCallId,proto3" json:"sip_call_id,omitempty"`
+	CallerOut   string                 `protobuf:"bytes,10,opt,name=caller_out,json=callerOut,proto3" json:"caller_out,omitempty"`
+	CalledOut   string                 `protobuf:"bytes,11,opt,name=called_out,json=calledOut,proto3" json:"called_out,omitempty"`
+	// prefix is that of the vendor's price.
+	Prefix        string `protobuf:"bytes,12,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	CallerNameOut string `protobuf:"bytes,13,opt,name=caller_name_out,json=callerNameOut,proto3" json:"caller_name_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AttemptStarted) Reset() {
 	*x = AttemptStarted{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[1]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +560,7 @@ func (x *AttemptStarted) String() string {
 func (*AttemptStarted) ProtoMessage() {}
 
 func (x *AttemptStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[1]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,7 +573,7 @@ func (x *AttemptStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptStarted.ProtoReflect.Descriptor instead.
 func (*AttemptStarted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{1}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AttemptStarted) GetCall() []byte {
@@ -324,6 +653,20 @@ func (x *AttemptStarted) GetCalledOut() string {
 	return ""
 }
 
+func (x *AttemptStarted) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *AttemptStarted) GetCallerNameOut() string {
+	if x != nil {
+		return x.CallerNameOut
+	}
+	return ""
+}
+
 // LegRinging is the first ringing or early media of a leg.
 type LegRinging struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -338,7 +681,7 @@ type LegRinging struct {
 
 func (x *LegRinging) Reset() {
 	*x = LegRinging{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[2]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -350,7 +693,7 @@ func (x *LegRinging) String() string {
 func (*LegRinging) ProtoMessage() {}
 
 func (x *LegRinging) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[2]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -363,7 +706,7 @@ func (x *LegRinging) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegRinging.ProtoReflect.Descriptor instead.
 func (*LegRinging) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{2}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *LegRinging) GetCall() []byte {
@@ -416,7 +759,7 @@ type LegAnswered struct {
 
 func (x *LegAnswered) Reset() {
 	*x = LegAnswered{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[3]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -428,7 +771,7 @@ func (x *LegAnswered) String() string {
 func (*LegAnswered) ProtoMessage() {}
 
 func (x *LegAnswered) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[3]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -441,7 +784,7 @@ func (x *LegAnswered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegAnswered.ProtoReflect.Descriptor instead.
 func (*LegAnswered) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{3}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *LegAnswered) GetCall() []byte {
@@ -505,7 +848,7 @@ type MediaQuality struct {
 
 func (x *MediaQuality) Reset() {
 	*x = MediaQuality{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[4]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -517,7 +860,7 @@ func (x *MediaQuality) String() string {
 func (*MediaQuality) ProtoMessage() {}
 
 func (x *MediaQuality) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[4]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -530,7 +873,7 @@ func (x *MediaQuality) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MediaQuality.ProtoReflect.Descriptor instead.
 func (*MediaQuality) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{4}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *MediaQuality) GetPackets() uint64 {
@@ -616,7 +959,7 @@ type LegEnded struct {
 
 func (x *LegEnded) Reset() {
 	*x = LegEnded{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[5]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +971,7 @@ func (x *LegEnded) String() string {
 func (*LegEnded) ProtoMessage() {}
 
 func (x *LegEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[5]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +984,7 @@ func (x *LegEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegEnded.ProtoReflect.Descriptor instead.
 func (*LegEnded) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{5}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LegEnded) GetCall() []byte {
@@ -740,7 +1083,7 @@ type SignOfLife struct {
 
 func (x *SignOfLife) Reset() {
 	*x = SignOfLife{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[6]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -752,7 +1095,7 @@ func (x *SignOfLife) String() string {
 func (*SignOfLife) ProtoMessage() {}
 
 func (x *SignOfLife) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[6]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -765,7 +1108,7 @@ func (x *SignOfLife) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOfLife.ProtoReflect.Descriptor instead.
 func (*SignOfLife) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SignOfLife) GetNode() string {
@@ -793,7 +1136,7 @@ var File_tollbook_v1_calls_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/calls.proto\x12\vtollbook.v1\x1a\x18tollbook/v1/ledger.proto\"\xfa\x03\n" +
+	"\x17tollbook/v1/calls.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xfa\x03\n" +
 	"\fCallReceived\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x1e\n" +
@@ -816,7 +1159,44 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"user_agent\x18\x0e \x01(\tR\tuserAgent\x12+\n" +
 	"\x11asserted_identity\x18\x0f \x01(\tR\x10assertedIdentity\x12\x1c\n" +
 	"\tdiversion\x18\x10 \x01(\tR\tdiversion\x12\x1c\n" +
-	"\ttransport\x18\x11 \x01(\tR\ttransport\"\xb5\x02\n" +
+	"\ttransport\x18\x11 \x01(\tR\ttransport\"\xbe\x02\n" +
+	"\vRouteChoice\x12\x1e\n" +
+	"\n" +
+	"terminator\x18\x01 \x01(\tR\n" +
+	"terminator\x12\x14\n" +
+	"\x05route\x18\x02 \x01(\tR\x05route\x12\x12\n" +
+	"\x04deck\x18\x03 \x01(\tR\x04deck\x12!\n" +
+	"\fdeck_version\x18\x04 \x01(\x04R\vdeckVersion\x12\x16\n" +
+	"\x06prefix\x18\x05 \x01(\tR\x06prefix\x12\x1a\n" +
+	"\bcurrency\x18\x06 \x01(\tR\bcurrency\x12\x1d\n" +
+	"\n" +
+	"price_nano\x18\a \x01(\x03R\tpriceNano\x12\x1f\n" +
+	"\vmargin_nano\x18\b \x01(\x03R\n" +
+	"marginNano\x12\x1a\n" +
+	"\brejected\x18\t \x01(\tR\brejected\x122\n" +
+	"\aquality\x18\n" +
+	" \x03(\v2\x18.tollbook.v1.QualityUsedR\aquality\"\xa4\x01\n" +
+	"\vQualityUsed\x122\n" +
+	"\x06figure\x18\x01 \x01(\x0e2\x1a.tollbook.v1.QualityFigureR\x06figure\x12\x19\n" +
+	"\bwindow_s\x18\x02 \x01(\rR\awindowS\x12\x1a\n" +
+	"\battempts\x18\x03 \x01(\x04R\battempts\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\x04R\x05value\x12\x14\n" +
+	"\x05known\x18\x05 \x01(\bR\x05known\"\xf0\x02\n" +
+	"\n" +
+	"CallRouted\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\fR\x04call\x12\x13\n" +
+	"\x05at_us\x18\x02 \x01(\x03R\x04atUs\x12\x12\n" +
+	"\x04plan\x18\x03 \x01(\tR\x04plan\x12)\n" +
+	"\x10catalog_position\x18\x04 \x01(\x04R\x0fcatalogPosition\x122\n" +
+	"\achoices\x18\x05 \x03(\v2\x18.tollbook.v1.RouteChoiceR\achoices\x12\x18\n" +
+	"\arefused\x18\x06 \x01(\tR\arefused\x12\x1a\n" +
+	"\bcurrency\x18\a \x01(\tR\bcurrency\x12&\n" +
+	"\x0fsell_price_nano\x18\b \x01(\x03R\rsellPriceNano\x12\x1b\n" +
+	"\tsell_deck\x18\t \x01(\tR\bsellDeck\x12*\n" +
+	"\x11sell_deck_version\x18\n" +
+	" \x01(\x04R\x0fsellDeckVersion\x12\x1f\n" +
+	"\vsell_prefix\x18\v \x01(\tR\n" +
+	"sellPrefix\"\xf5\x02\n" +
 	"\x0eAttemptStarted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x1e\n" +
@@ -833,7 +1213,9 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"caller_out\x18\n" +
 	" \x01(\tR\tcallerOut\x12\x1d\n" +
 	"\n" +
-	"called_out\x18\v \x01(\tR\tcalledOut\"|\n" +
+	"called_out\x18\v \x01(\tR\tcalledOut\x12\x16\n" +
+	"\x06prefix\x18\f \x01(\tR\x06prefix\x12&\n" +
+	"\x0fcaller_name_out\x18\r \x01(\tR\rcallerNameOut\"|\n" +
 	"\n" +
 	"LegRinging\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
@@ -893,25 +1275,32 @@ func file_tollbook_v1_calls_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_calls_proto_rawDescData
 }
 
-var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*CallReceived)(nil),   // 0: tollbook.v1.CallReceived
-	(*AttemptStarted)(nil), // 1: tollbook.v1.AttemptStarted
-	(*LegRinging)(nil),     // 2: tollbook.v1.LegRinging
-	(*LegAnswered)(nil),    // 3: tollbook.v1.LegAnswered
-	(*MediaQuality)(nil),   // 4: tollbook.v1.MediaQuality
-	(*LegEnded)(nil),       // 5: tollbook.v1.LegEnded
-	(*SignOfLife)(nil),     // 6: tollbook.v1.SignOfLife
-	(EndedBy)(0),           // 7: tollbook.v1.EndedBy
+	(*RouteChoice)(nil),    // 1: tollbook.v1.RouteChoice
+	(*QualityUsed)(nil),    // 2: tollbook.v1.QualityUsed
+	(*CallRouted)(nil),     // 3: tollbook.v1.CallRouted
+	(*AttemptStarted)(nil), // 4: tollbook.v1.AttemptStarted
+	(*LegRinging)(nil),     // 5: tollbook.v1.LegRinging
+	(*LegAnswered)(nil),    // 6: tollbook.v1.LegAnswered
+	(*MediaQuality)(nil),   // 7: tollbook.v1.MediaQuality
+	(*LegEnded)(nil),       // 8: tollbook.v1.LegEnded
+	(*SignOfLife)(nil),     // 9: tollbook.v1.SignOfLife
+	(QualityFigure)(0),     // 10: tollbook.v1.QualityFigure
+	(EndedBy)(0),           // 11: tollbook.v1.EndedBy
 }
 var file_tollbook_v1_calls_proto_depIdxs = []int32{
-	7, // 0: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
-	4, // 1: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2,  // 0: tollbook.v1.RouteChoice.quality:type_name -> tollbook.v1.QualityUsed
+	10, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
+	1,  // 2: tollbook.v1.CallRouted.choices:type_name -> tollbook.v1.RouteChoice
+	11, // 3: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
+	7,  // 4: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_calls_proto_init() }
@@ -919,6 +1308,7 @@ func file_tollbook_v1_calls_proto_init() {
 	if File_tollbook_v1_calls_proto != nil {
 		return
 	}
+	file_tollbook_v1_catalog_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -926,7 +1316,7 @@ func file_tollbook_v1_calls_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_calls_proto_rawDesc), len(file_tollbook_v1_calls_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

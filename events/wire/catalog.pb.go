@@ -129,6 +129,177 @@ func (ProfitMode) EnumDescriptor() ([]byte, []int) {
 	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{1}
 }
 
+// NumberField names one of an INVITE's numbers.
+type NumberField int32
+
+const (
+	NumberField_NUMBER_FIELD_UNSPECIFIED NumberField = 0
+	NumberField_NUMBER_FIELD_CALLED      NumberField = 1
+	NumberField_NUMBER_FIELD_CALLER      NumberField = 2
+	NumberField_NUMBER_FIELD_CALLER_NAME NumberField = 3
+)
+
+// Enum value maps for NumberField.
+var (
+	NumberField_name = map[int32]string{
+		0: "NUMBER_FIELD_UNSPECIFIED",
+		1: "NUMBER_FIELD_CALLED",
+		2: "NUMBER_FIELD_CALLER",
+		3: "NUMBER_FIELD_CALLER_NAME",
+	}
+	NumberField_value = map[string]int32{
+		"NUMBER_FIELD_UNSPECIFIED": 0,
+		"NUMBER_FIELD_CALLED":      1,
+		"NUMBER_FIELD_CALLER":      2,
+		"NUMBER_FIELD_CALLER_NAME": 3,
+	}
+)
+
+func (x NumberField) Enum() *NumberField {
+	p := new(NumberField)
+	*p = x
+	return p
+}
+
+func (x NumberField) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NumberField) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[2].Descriptor()
+}
+
+func (NumberField) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[2]
+}
+
+func (x NumberField) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NumberField.Descriptor instead.
+func (NumberField) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{2}
+}
+
+// Criterion is one thing that candidates are ordered by.
+type Criterion int32
+
+const (
+	Criterion_CRITERION_UNSPECIFIED Criterion = 0
+	// PRIORITY is the route's: lower first.
+	Criterion_CRITERION_PRIORITY Criterion = 1
+	// PRICE is the vendor's of a minute: cheaper first.
+	Criterion_CRITERION_PRICE Criterion = 2
+	// WEIGHT draws by the routes' weights: each comes first in its share of the calls.
+	Criterion_CRITERION_WEIGHT Criterion = 3
+	// QUALITY is how well calls by the vendor to the prefix went: better first.
+	Criterion_CRITERION_QUALITY Criterion = 4
+)
+
+// Enum value maps for Criterion.
+var (
+	Criterion_name = map[int32]string{
+		0: "CRITERION_UNSPECIFIED",
+		1: "CRITERION_PRIORITY",
+		2: "CRITERION_PRICE",
+		3: "CRITERION_WEIGHT",
+		4: "CRITERION_QUALITY",
+	}
+	Criterion_value = map[string]int32{
+		"CRITERION_UNSPECIFIED": 0,
+		"CRITERION_PRIORITY":    1,
+		"CRITERION_PRICE":       2,
+		"CRITERION_WEIGHT":      3,
+		"CRITERION_QUALITY":     4,
+	}
+)
+
+func (x Criterion) Enum() *Criterion {
+	p := new(Criterion)
+	*p = x
+	return p
+}
+
+func (x Criterion) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Criterion) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[3].Descriptor()
+}
+
+func (Criterion) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[3]
+}
+
+func (x Criterion) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Criterion.Descriptor instead.
+func (Criterion) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{3}
+}
+
+// QualityFigure is what quality is measured by.
+type QualityFigure int32
+
+const (
+	QualityFigure_QUALITY_FIGURE_UNSPECIFIED QualityFigure = 0
+	// ASR are the answered of all attempts, NER those that reached the callee or his network, in ppm.
+	QualityFigure_QUALITY_FIGURE_ASR QualityFigure = 1
+	QualityFigure_QUALITY_FIGURE_NER QualityFigure = 2
+	// ACD is the mean talk time of an answered call, PDD the mean time until the first ringing, in ms.
+	QualityFigure_QUALITY_FIGURE_ACD QualityFigure = 3
+	QualityFigure_QUALITY_FIGURE_PDD QualityFigure = 4
+)
+
+// Enum value maps for QualityFigure.
+var (
+	QualityFigure_name = map[int32]string{
+		0: "QUALITY_FIGURE_UNSPECIFIED",
+		1: "QUALITY_FIGURE_ASR",
+		2: "QUALITY_FIGURE_NER",
+		3: "QUALITY_FIGURE_ACD",
+		4: "QUALITY_FIGURE_PDD",
+	}
+	QualityFigure_value = map[string]int32{
+		"QUALITY_FIGURE_UNSPECIFIED": 0,
+		"QUALITY_FIGURE_ASR":         1,
+		"QUALITY_FIGURE_NER":         2,
+		"QUALITY_FIGURE_ACD":         3,
+		"QUALITY_FIGURE_PDD":         4,
+	}
+)
+
+func (x QualityFigure) Enum() *QualityFigure {
+	p := new(QualityFigure)
+	*p = x
+	return p
+}
+
+func (x QualityFigure) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (QualityFigure) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[4].Descriptor()
+}
+
+func (QualityFigure) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[4]
+}
+
+func (x QualityFigure) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use QualityFigure.Descriptor instead.
+func (QualityFigure) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
 // Role is what a signed-in person or a token may do.
 type Role int32
 
@@ -169,11 +340,11 @@ func (x Role) String() string {
 }
 
 func (Role) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollbook_v1_catalog_proto_enumTypes[2].Descriptor()
+	return file_tollbook_v1_catalog_proto_enumTypes[5].Descriptor()
 }
 
 func (Role) Type() protoreflect.EnumType {
-	return &file_tollbook_v1_catalog_proto_enumTypes[2]
+	return &file_tollbook_v1_catalog_proto_enumTypes[5]
 }
 
 func (x Role) Number() protoreflect.EnumNumber {
@@ -182,7 +353,7 @@ func (x Role) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Role.Descriptor instead.
 func (Role) EnumDescriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 // Company is a counterparty: a customer and a vendor at once, if need be.
@@ -367,6 +538,272 @@ func (x *Account) GetDisabled() bool {
 	return false
 }
 
+// RewriteRule changes a number that its pattern matches. Rules apply in order,
+// each to what the one before it made.
+type RewriteRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Field NumberField            `protobuf:"varint,1,opt,name=field,proto3,enum=tollbook.v1.NumberField" json:"field,omitempty"`
+	// pattern is a regular expression (RE2); replacement may use $1, ${1} and $0.
+	Pattern     string `protobuf:"bytes,2,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	Replacement string `protobuf:"bytes,3,opt,name=replacement,proto3" json:"replacement,omitempty"`
+	// last says that no later rule of the field applies when this one matched.
+	Last          bool `protobuf:"varint,4,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RewriteRule) Reset() {
+	*x = RewriteRule{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RewriteRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RewriteRule) ProtoMessage() {}
+
+func (x *RewriteRule) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RewriteRule.ProtoReflect.Descriptor instead.
+func (*RewriteRule) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RewriteRule) GetField() NumberField {
+	if x != nil {
+		return x.Field
+	}
+	return NumberField_NUMBER_FIELD_UNSPECIFIED
+}
+
+func (x *RewriteRule) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *RewriteRule) GetReplacement() string {
+	if x != nil {
+		return x.Replacement
+	}
+	return ""
+}
+
+func (x *RewriteRule) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+// NumberList is a set of numbers that peers block or allow.
+type NumberList struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// prefixes hold every number that begins with one of them, numbers only themselves.
+	Prefixes      []string `protobuf:"bytes,3,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	Numbers       []string `protobuf:"bytes,4,rep,name=numbers,proto3" json:"numbers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberList) Reset() {
+	*x = NumberList{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberList) ProtoMessage() {}
+
+func (x *NumberList) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberList.ProtoReflect.Descriptor instead.
+func (*NumberList) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *NumberList) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *NumberList) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NumberList) GetPrefixes() []string {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
+func (x *NumberList) GetNumbers() []string {
+	if x != nil {
+		return x.Numbers
+	}
+	return nil
+}
+
+// ListUse blocks the numbers of a list, or allows no others. Where a peer has
+// several lists that allow, a number must be on one of them.
+type ListUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	List  string                 `protobuf:"bytes,1,opt,name=list,proto3" json:"list,omitempty"`
+	// field is CALLED or CALLER.
+	Field         NumberField `protobuf:"varint,2,opt,name=field,proto3,enum=tollbook.v1.NumberField" json:"field,omitempty"`
+	Allow         bool        `protobuf:"varint,3,opt,name=allow,proto3" json:"allow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUse) Reset() {
+	*x = ListUse{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUse) ProtoMessage() {}
+
+func (x *ListUse) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUse.ProtoReflect.Descriptor instead.
+func (*ListUse) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListUse) GetList() string {
+	if x != nil {
+		return x.List
+	}
+	return ""
+}
+
+func (x *ListUse) GetField() NumberField {
+	if x != nil {
+		return x.Field
+	}
+	return NumberField_NUMBER_FIELD_UNSPECIFIED
+}
+
+func (x *ListUse) GetAllow() bool {
+	if x != nil {
+		return x.Allow
+	}
+	return false
+}
+
+// PrefixLimit bounds the calls of an originator to numbers with a prefix; 0 is no limit.
+type PrefixLimit struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Prefix         string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Channels       uint32                 `protobuf:"varint,2,opt,name=channels,proto3" json:"channels,omitempty"`
+	CallsPerSecond uint32                 `protobuf:"varint,3,opt,name=calls_per_second,json=callsPerSecond,proto3" json:"calls_per_second,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PrefixLimit) Reset() {
+	*x = PrefixLimit{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrefixLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrefixLimit) ProtoMessage() {}
+
+func (x *PrefixLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrefixLimit.ProtoReflect.Descriptor instead.
+func (*PrefixLimit) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PrefixLimit) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *PrefixLimit) GetChannels() uint32 {
+	if x != nil {
+		return x.Channels
+	}
+	return 0
+}
+
+func (x *PrefixLimit) GetCallsPerSecond() uint32 {
+	if x != nil {
+		return x.CallsPerSecond
+	}
+	return 0
+}
+
 // Originator sends us calls.
 type Originator struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -386,15 +823,21 @@ type Originator struct {
 	// minimum_margin_nano is what a minute must earn at least.
 	MinimumMarginNano int64 `protobuf:"varint,12,opt,name=minimum_margin_nano,json=minimumMarginNano,proto3" json:"minimum_margin_nano,omitempty"`
 	// max_duration_s limits a call's talk time; 0 is the switch's own limit.
-	MaxDurationS  uint32 `protobuf:"varint,13,opt,name=max_duration_s,json=maxDurationS,proto3" json:"max_duration_s,omitempty"`
-	Disabled      bool   `protobuf:"varint,14,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	MaxDurationS uint32 `protobuf:"varint,13,opt,name=max_duration_s,json=maxDurationS,proto3" json:"max_duration_s,omitempty"`
+	Disabled     bool   `protobuf:"varint,14,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// minimum_margin_ppm is what a minute must earn at least, of its sell price.
+	MinimumMarginPpm uint32 `protobuf:"varint,15,opt,name=minimum_margin_ppm,json=minimumMarginPpm,proto3" json:"minimum_margin_ppm,omitempty"`
+	// rewrites apply to what comes in, before the call is routed.
+	Rewrites      []*RewriteRule `protobuf:"bytes,16,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Lists         []*ListUse     `protobuf:"bytes,17,rep,name=lists,proto3" json:"lists,omitempty"`
+	PrefixLimits  []*PrefixLimit `protobuf:"bytes,18,rep,name=prefix_limits,json=prefixLimits,proto3" json:"prefix_limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Originator) Reset() {
 	*x = Originator{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +849,7 @@ func (x *Originator) String() string {
 func (*Originator) ProtoMessage() {}
 
 func (x *Originator) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +862,7 @@ func (x *Originator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Originator.ProtoReflect.Descriptor instead.
 func (*Originator) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Originator) GetId() string {
@@ -520,6 +963,34 @@ func (x *Originator) GetDisabled() bool {
 	return false
 }
 
+func (x *Originator) GetMinimumMarginPpm() uint32 {
+	if x != nil {
+		return x.MinimumMarginPpm
+	}
+	return 0
+}
+
+func (x *Originator) GetRewrites() []*RewriteRule {
+	if x != nil {
+		return x.Rewrites
+	}
+	return nil
+}
+
+func (x *Originator) GetLists() []*ListUse {
+	if x != nil {
+		return x.Lists
+	}
+	return nil
+}
+
+func (x *Originator) GetPrefixLimits() []*PrefixLimit {
+	if x != nil {
+		return x.PrefixLimits
+	}
+	return nil
+}
+
 // Terminator takes calls from us.
 type Terminator struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -541,14 +1012,19 @@ type Terminator struct {
 	// auth_user answers a digest challenge to our calls (RFC 3261, section 22).
 	AuthUser string `protobuf:"bytes,13,opt,name=auth_user,json=authUser,proto3" json:"auth_user,omitempty"`
 	// auth_secret is its password, wrapped by the cluster key.
-	AuthSecret    []byte `protobuf:"bytes,14,opt,name=auth_secret,json=authSecret,proto3" json:"auth_secret,omitempty"`
+	AuthSecret []byte `protobuf:"bytes,14,opt,name=auth_secret,json=authSecret,proto3" json:"auth_secret,omitempty"`
+	// calls_per_second bounds the attempts that are sent to it; 0 is no limit.
+	CallsPerSecond uint32 `protobuf:"varint,15,opt,name=calls_per_second,json=callsPerSecond,proto3" json:"calls_per_second,omitempty"`
+	// rewrites apply to what goes out, before the tech prefix is put on.
+	Rewrites      []*RewriteRule `protobuf:"bytes,16,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Lists         []*ListUse     `protobuf:"bytes,17,rep,name=lists,proto3" json:"lists,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Terminator) Reset() {
 	*x = Terminator{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +1036,7 @@ func (x *Terminator) String() string {
 func (*Terminator) ProtoMessage() {}
 
 func (x *Terminator) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +1049,7 @@ func (x *Terminator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminator.ProtoReflect.Descriptor instead.
 func (*Terminator) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{3}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Terminator) GetId() string {
@@ -674,6 +1150,27 @@ func (x *Terminator) GetAuthSecret() []byte {
 	return nil
 }
 
+func (x *Terminator) GetCallsPerSecond() uint32 {
+	if x != nil {
+		return x.CallsPerSecond
+	}
+	return 0
+}
+
+func (x *Terminator) GetRewrites() []*RewriteRule {
+	if x != nil {
+		return x.Rewrites
+	}
+	return nil
+}
+
+func (x *Terminator) GetLists() []*ListUse {
+	if x != nil {
+		return x.Lists
+	}
+	return nil
+}
+
 // Deck is a price list; its prices live in versions.
 type Deck struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -692,7 +1189,7 @@ type Deck struct {
 
 func (x *Deck) Reset() {
 	*x = Deck{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +1201,7 @@ func (x *Deck) String() string {
 func (*Deck) ProtoMessage() {}
 
 func (x *Deck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +1214,7 @@ func (x *Deck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deck.ProtoReflect.Descriptor instead.
 func (*Deck) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Deck) GetId() string {
@@ -795,7 +1292,7 @@ type DeckVersion struct {
 
 func (x *DeckVersion) Reset() {
 	*x = DeckVersion{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +1304,7 @@ func (x *DeckVersion) String() string {
 func (*DeckVersion) ProtoMessage() {}
 
 func (x *DeckVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +1317,7 @@ func (x *DeckVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckVersion.ProtoReflect.Descriptor instead.
 func (*DeckVersion) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeckVersion) GetId() string {
@@ -872,18 +1369,167 @@ func (x *DeckVersion) GetSource() string {
 	return ""
 }
 
+// OrderBy is one step of a plan's order: candidates that it leaves equal go to the next.
+type OrderBy struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Criterion Criterion              `protobuf:"varint,1,opt,name=criterion,proto3,enum=tollbook.v1.Criterion" json:"criterion,omitempty"`
+	// step rounds the figure before it is compared, so that near ones are equal; 0
+	// does not round. It is in nano-units for PRICE, in ppm for ASR and NER, in ms
+	// for ACD and PDD.
+	Step   uint64        `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
+	Figure QualityFigure `protobuf:"varint,3,opt,name=figure,proto3,enum=tollbook.v1.QualityFigure" json:"figure,omitempty"`
+	// window_s is how far back quality looks: 900, 3600 or 86400.
+	WindowS uint32 `protobuf:"varint,4,opt,name=window_s,json=windowS,proto3" json:"window_s,omitempty"`
+	// minimum_attempts is the least that a figure is made of: below it the vendor
+	// counts as good as the best.
+	MinimumAttempts uint32 `protobuf:"varint,5,opt,name=minimum_attempts,json=minimumAttempts,proto3" json:"minimum_attempts,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *OrderBy) Reset() {
+	*x = OrderBy{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderBy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderBy) ProtoMessage() {}
+
+func (x *OrderBy) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderBy.ProtoReflect.Descriptor instead.
+func (*OrderBy) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OrderBy) GetCriterion() Criterion {
+	if x != nil {
+		return x.Criterion
+	}
+	return Criterion_CRITERION_UNSPECIFIED
+}
+
+func (x *OrderBy) GetStep() uint64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *OrderBy) GetFigure() QualityFigure {
+	if x != nil {
+		return x.Figure
+	}
+	return QualityFigure_QUALITY_FIGURE_UNSPECIFIED
+}
+
+func (x *OrderBy) GetWindowS() uint32 {
+	if x != nil {
+		return x.WindowS
+	}
+	return 0
+}
+
+func (x *OrderBy) GetMinimumAttempts() uint32 {
+	if x != nil {
+		return x.MinimumAttempts
+	}
+	return 0
+}
+
+// HuntRule says whether hunting goes on after a vendor's no. The first rule that
+// fits decides; where none does the settings' codes do.
+type HuntRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// sip_code and q850 are what the vendor answered; 0 fits any.
+	SipCode       uint32 `protobuf:"varint,1,opt,name=sip_code,json=sipCode,proto3" json:"sip_code,omitempty"`
+	Q850          uint32 `protobuf:"varint,2,opt,name=q850,proto3" json:"q850,omitempty"`
+	Stop          bool   `protobuf:"varint,3,opt,name=stop,proto3" json:"stop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HuntRule) Reset() {
+	*x = HuntRule{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HuntRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HuntRule) ProtoMessage() {}
+
+func (x *HuntRule) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HuntRule.ProtoReflect.Descriptor instead.
+func (*HuntRule) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *HuntRule) GetSipCode() uint32 {
+	if x != nil {
+		return x.SipCode
+	}
+	return 0
+}
+
+func (x *HuntRule) GetQ850() uint32 {
+	if x != nil {
+		return x.Q850
+	}
+	return 0
+}
+
+func (x *HuntRule) GetStop() bool {
+	if x != nil {
+		return x.Stop
+	}
+	return false
+}
+
 // RoutePlan is a set of routes that originators share.
 type RoutePlan struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// order is what candidates are ordered by; empty means priority, price, weight.
+	Order         []*OrderBy  `protobuf:"bytes,3,rep,name=order,proto3" json:"order,omitempty"`
+	HuntRules     []*HuntRule `protobuf:"bytes,4,rep,name=hunt_rules,json=huntRules,proto3" json:"hunt_rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoutePlan) Reset() {
 	*x = RoutePlan{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -895,7 +1541,7 @@ func (x *RoutePlan) String() string {
 func (*RoutePlan) ProtoMessage() {}
 
 func (x *RoutePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -908,7 +1554,7 @@ func (x *RoutePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlan.ProtoReflect.Descriptor instead.
 func (*RoutePlan) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RoutePlan) GetId() string {
@@ -925,6 +1571,74 @@ func (x *RoutePlan) GetName() string {
 	return ""
 }
 
+func (x *RoutePlan) GetOrder() []*OrderBy {
+	if x != nil {
+		return x.Order
+	}
+	return nil
+}
+
+func (x *RoutePlan) GetHuntRules() []*HuntRule {
+	if x != nil {
+		return x.HuntRules
+	}
+	return nil
+}
+
+// Hours are a span of the week in minutes since Monday 00:00; a span whose end is
+// not after its start goes over the week's end.
+type Hours struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FromMinute    uint32                 `protobuf:"varint,1,opt,name=from_minute,json=fromMinute,proto3" json:"from_minute,omitempty"`
+	ToMinute      uint32                 `protobuf:"varint,2,opt,name=to_minute,json=toMinute,proto3" json:"to_minute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hours) Reset() {
+	*x = Hours{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hours) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hours) ProtoMessage() {}
+
+func (x *Hours) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hours.ProtoReflect.Descriptor instead.
+func (*Hours) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Hours) GetFromMinute() uint32 {
+	if x != nil {
+		return x.FromMinute
+	}
+	return 0
+}
+
+func (x *Hours) GetToMinute() uint32 {
+	if x != nil {
+		return x.ToMinute
+	}
+	return 0
+}
+
 // Route lets a plan's calls to a prefix go to one terminator.
 type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -934,16 +1648,25 @@ type Route struct {
 	Prefix     string `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	Terminator string `protobuf:"bytes,4,opt,name=terminator,proto3" json:"terminator,omitempty"`
 	// priority orders before price: lower first.
-	Priority      uint32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
-	Weight        uint32 `protobuf:"varint,6,opt,name=weight,proto3" json:"weight,omitempty"`
-	Disabled      bool   `protobuf:"varint,7,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	Priority uint32 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"`
+	Weight   uint32 `protobuf:"varint,6,opt,name=weight,proto3" json:"weight,omitempty"`
+	Disabled bool   `protobuf:"varint,7,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// caller_prefixes: the route is for callers with one of these only, if there are any.
+	CallerPrefixes []string `protobuf:"bytes,8,rep,name=caller_prefixes,json=callerPrefixes,proto3" json:"caller_prefixes,omitempty"`
+	// hours are when the route is open, in its time zone (an IANA name, empty is
+	// UTC); none is always.
+	Hours    []*Hours `protobuf:"bytes,9,rep,name=hours,proto3" json:"hours,omitempty"`
+	TimeZone string   `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// pdd_timeout_ms and ring_timeout_ms replace the terminator's; 0 keeps those.
+	PddTimeoutMs  uint32 `protobuf:"varint,11,opt,name=pdd_timeout_ms,json=pddTimeoutMs,proto3" json:"pdd_timeout_ms,omitempty"`
+	RingTimeoutMs uint32 `protobuf:"varint,12,opt,name=ring_timeout_ms,json=ringTimeoutMs,proto3" json:"ring_timeout_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1678,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1691,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Route) GetId() string {
@@ -1020,6 +1743,41 @@ func (x *Route) GetDisabled() bool {
 	return false
 }
 
+func (x *Route) GetCallerPrefixes() []string {
+	if x != nil {
+		return x.CallerPrefixes
+	}
+	return nil
+}
+
+func (x *Route) GetHours() []*Hours {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *Route) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Route) GetPddTimeoutMs() uint32 {
+	if x != nil {
+		return x.PddTimeoutMs
+	}
+	return 0
+}
+
+func (x *Route) GetRingTimeoutMs() uint32 {
+	if x != nil {
+		return x.RingTimeoutMs
+	}
+	return 0
+}
+
 // User is a person who signs in.
 type User struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1037,7 +1795,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1807,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1820,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *User) GetId() string {
@@ -1125,7 +1883,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1895,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1908,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Token) GetId() string {
@@ -1220,7 +1978,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1990,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +2003,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Settings) GetId() string {
@@ -1299,6 +2057,7 @@ type Entity struct {
 	//	*Entity_User
 	//	*Entity_Token
 	//	*Entity_Settings
+	//	*Entity_NumberList
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1306,7 +2065,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1318,7 +2077,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1331,7 +2090,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -1440,6 +2199,15 @@ func (x *Entity) GetSettings() *Settings {
 	return nil
 }
 
+func (x *Entity) GetNumberList() *NumberList {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_NumberList); ok {
+			return x.NumberList
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -1488,6 +2256,10 @@ type Entity_Settings struct {
 	Settings *Settings `protobuf:"bytes,11,opt,name=settings,proto3,oneof"`
 }
 
+type Entity_NumberList struct {
+	NumberList *NumberList `protobuf:"bytes,12,opt,name=number_list,json=numberList,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -1510,6 +2282,8 @@ func (*Entity_Token) isEntity_Of() {}
 
 func (*Entity_Settings) isEntity_Of() {}
 
+func (*Entity_NumberList) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1521,7 +2295,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +2307,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +2320,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -1577,7 +2351,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1589,7 +2363,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1602,7 +2376,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -1652,7 +2426,26 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x12credit_limit_micro\x18\x06 \x01(\x03R\x10creditLimitMicro\x12\x1a\n" +
 	"\bchannels\x18\a \x01(\rR\bchannels\x12(\n" +
 	"\x10calls_per_second\x18\b \x01(\rR\x0ecallsPerSecond\x12\x1a\n" +
-	"\bdisabled\x18\t \x01(\bR\bdisabled\"\xcf\x03\n" +
+	"\bdisabled\x18\t \x01(\bR\bdisabled\"\x8d\x01\n" +
+	"\vRewriteRule\x12.\n" +
+	"\x05field\x18\x01 \x01(\x0e2\x18.tollbook.v1.NumberFieldR\x05field\x12\x18\n" +
+	"\apattern\x18\x02 \x01(\tR\apattern\x12 \n" +
+	"\vreplacement\x18\x03 \x01(\tR\vreplacement\x12\x12\n" +
+	"\x04last\x18\x04 \x01(\bR\x04last\"f\n" +
+	"\n" +
+	"NumberList\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bprefixes\x18\x03 \x03(\tR\bprefixes\x12\x18\n" +
+	"\anumbers\x18\x04 \x03(\tR\anumbers\"c\n" +
+	"\aListUse\x12\x12\n" +
+	"\x04list\x18\x01 \x01(\tR\x04list\x12.\n" +
+	"\x05field\x18\x02 \x01(\x0e2\x18.tollbook.v1.NumberFieldR\x05field\x12\x14\n" +
+	"\x05allow\x18\x03 \x01(\bR\x05allow\"k\n" +
+	"\vPrefixLimit\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1a\n" +
+	"\bchannels\x18\x02 \x01(\rR\bchannels\x12(\n" +
+	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\x9e\x05\n" +
 	"\n" +
 	"Originator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1672,7 +2465,11 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"profitMode\x12.\n" +
 	"\x13minimum_margin_nano\x18\f \x01(\x03R\x11minimumMarginNano\x12$\n" +
 	"\x0emax_duration_s\x18\r \x01(\rR\fmaxDurationS\x12\x1a\n" +
-	"\bdisabled\x18\x0e \x01(\bR\bdisabled\"\x96\x03\n" +
+	"\bdisabled\x18\x0e \x01(\bR\bdisabled\x12,\n" +
+	"\x12minimum_margin_ppm\x18\x0f \x01(\rR\x10minimumMarginPpm\x124\n" +
+	"\brewrites\x18\x10 \x03(\v2\x18.tollbook.v1.RewriteRuleR\brewrites\x12*\n" +
+	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12=\n" +
+	"\rprefix_limits\x18\x12 \x03(\v2\x18.tollbook.v1.PrefixLimitR\fprefixLimits\"\xa2\x04\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -1691,7 +2488,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\bdisabled\x18\f \x01(\bR\bdisabled\x12\x1b\n" +
 	"\tauth_user\x18\r \x01(\tR\bauthUser\x12\x1f\n" +
 	"\vauth_secret\x18\x0e \x01(\fR\n" +
-	"authSecret\"\xf1\x01\n" +
+	"authSecret\x12(\n" +
+	"\x10calls_per_second\x18\x0f \x01(\rR\x0ecallsPerSecond\x124\n" +
+	"\brewrites\x18\x10 \x03(\v2\x18.tollbook.v1.RewriteRuleR\brewrites\x12*\n" +
+	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\"\xf1\x01\n" +
 	"\x04Deck\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -1708,10 +2508,27 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x06digest\x18\x04 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04rows\x18\x05 \x01(\rR\x04rows\x12*\n" +
 	"\x11effective_from_us\x18\x06 \x01(\x03R\x0feffectiveFromUs\x12\x16\n" +
-	"\x06source\x18\a \x01(\tR\x06source\"/\n" +
+	"\x06source\x18\a \x01(\tR\x06source\"\xcd\x01\n" +
+	"\aOrderBy\x124\n" +
+	"\tcriterion\x18\x01 \x01(\x0e2\x16.tollbook.v1.CriterionR\tcriterion\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\x04R\x04step\x122\n" +
+	"\x06figure\x18\x03 \x01(\x0e2\x1a.tollbook.v1.QualityFigureR\x06figure\x12\x19\n" +
+	"\bwindow_s\x18\x04 \x01(\rR\awindowS\x12)\n" +
+	"\x10minimum_attempts\x18\x05 \x01(\rR\x0fminimumAttempts\"M\n" +
+	"\bHuntRule\x12\x19\n" +
+	"\bsip_code\x18\x01 \x01(\rR\asipCode\x12\x12\n" +
+	"\x04q850\x18\x02 \x01(\rR\x04q850\x12\x12\n" +
+	"\x04stop\x18\x03 \x01(\bR\x04stop\"\x91\x01\n" +
 	"\tRoutePlan\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xb3\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
+	"\x05order\x18\x03 \x03(\v2\x14.tollbook.v1.OrderByR\x05order\x124\n" +
+	"\n" +
+	"hunt_rules\x18\x04 \x03(\v2\x15.tollbook.v1.HuntRuleR\thuntRules\"E\n" +
+	"\x05Hours\x12\x1f\n" +
+	"\vfrom_minute\x18\x01 \x01(\rR\n" +
+	"fromMinute\x12\x1b\n" +
+	"\tto_minute\x18\x02 \x01(\rR\btoMinute\"\xf1\x02\n" +
 	"\x05Route\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12\x16\n" +
@@ -1721,7 +2538,13 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"terminator\x12\x1a\n" +
 	"\bpriority\x18\x05 \x01(\rR\bpriority\x12\x16\n" +
 	"\x06weight\x18\x06 \x01(\rR\x06weight\x12\x1a\n" +
-	"\bdisabled\x18\a \x01(\bR\bdisabled\"\xa3\x01\n" +
+	"\bdisabled\x18\a \x01(\bR\bdisabled\x12'\n" +
+	"\x0fcaller_prefixes\x18\b \x03(\tR\x0ecallerPrefixes\x12(\n" +
+	"\x05hours\x18\t \x03(\v2\x12.tollbook.v1.HoursR\x05hours\x12\x1b\n" +
+	"\ttime_zone\x18\n" +
+	" \x01(\tR\btimeZone\x12$\n" +
+	"\x0epdd_timeout_ms\x18\v \x01(\rR\fpddTimeoutMs\x12&\n" +
+	"\x0fring_timeout_ms\x18\f \x01(\rR\rringTimeoutMs\"\xa3\x01\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -1745,7 +2568,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xbf\x04\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xfb\x04\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -1763,7 +2586,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04user\x18\t \x01(\v2\x11.tollbook.v1.UserH\x00R\x04user\x12*\n" +
 	"\x05token\x18\n" +
 	" \x01(\v2\x12.tollbook.v1.TokenH\x00R\x05token\x123\n" +
-	"\bsettings\x18\v \x01(\v2\x15.tollbook.v1.SettingsH\x00R\bsettingsB\x04\n" +
+	"\bsettings\x18\v \x01(\v2\x15.tollbook.v1.SettingsH\x00R\bsettings\x12:\n" +
+	"\vnumber_list\x18\f \x01(\v2\x17.tollbook.v1.NumberListH\x00R\n" +
+	"numberListB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -1783,7 +2608,24 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x17PROFIT_MODE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17PROFIT_MODE_PROFIT_ONLY\x10\x01\x12\x19\n" +
 	"\x15PROFIT_MODE_NO_LOSSES\x10\x02\x12\x1c\n" +
-	"\x18PROFIT_MODE_ALLOW_LOSSES\x10\x03*^\n" +
+	"\x18PROFIT_MODE_ALLOW_LOSSES\x10\x03*{\n" +
+	"\vNumberField\x12\x1c\n" +
+	"\x18NUMBER_FIELD_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13NUMBER_FIELD_CALLED\x10\x01\x12\x17\n" +
+	"\x13NUMBER_FIELD_CALLER\x10\x02\x12\x1c\n" +
+	"\x18NUMBER_FIELD_CALLER_NAME\x10\x03*\x80\x01\n" +
+	"\tCriterion\x12\x19\n" +
+	"\x15CRITERION_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CRITERION_PRIORITY\x10\x01\x12\x13\n" +
+	"\x0fCRITERION_PRICE\x10\x02\x12\x14\n" +
+	"\x10CRITERION_WEIGHT\x10\x03\x12\x15\n" +
+	"\x11CRITERION_QUALITY\x10\x04*\x8f\x01\n" +
+	"\rQualityFigure\x12\x1e\n" +
+	"\x1aQUALITY_FIGURE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12QUALITY_FIGURE_ASR\x10\x01\x12\x16\n" +
+	"\x12QUALITY_FIGURE_NER\x10\x02\x12\x16\n" +
+	"\x12QUALITY_FIGURE_ACD\x10\x03\x12\x16\n" +
+	"\x12QUALITY_FIGURE_PDD\x10\x04*^\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -1804,54 +2646,77 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_catalog_proto_rawDescData
 }
 
-var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
-	(Role)(0),                 // 2: tollbook.v1.Role
-	(*Company)(nil),           // 3: tollbook.v1.Company
-	(*Account)(nil),           // 4: tollbook.v1.Account
-	(*Originator)(nil),        // 5: tollbook.v1.Originator
-	(*Terminator)(nil),        // 6: tollbook.v1.Terminator
-	(*Deck)(nil),              // 7: tollbook.v1.Deck
-	(*DeckVersion)(nil),       // 8: tollbook.v1.DeckVersion
-	(*RoutePlan)(nil),         // 9: tollbook.v1.RoutePlan
-	(*Route)(nil),             // 10: tollbook.v1.Route
-	(*User)(nil),              // 11: tollbook.v1.User
-	(*Token)(nil),             // 12: tollbook.v1.Token
-	(*Settings)(nil),          // 13: tollbook.v1.Settings
-	(*Entity)(nil),            // 14: tollbook.v1.Entity
-	(*Change)(nil),            // 15: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 16: tollbook.v1.ChangeSetAccepted
-	nil,                       // 17: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 18: tollbook.v1.RoundingMode
+	(NumberField)(0),          // 2: tollbook.v1.NumberField
+	(Criterion)(0),            // 3: tollbook.v1.Criterion
+	(QualityFigure)(0),        // 4: tollbook.v1.QualityFigure
+	(Role)(0),                 // 5: tollbook.v1.Role
+	(*Company)(nil),           // 6: tollbook.v1.Company
+	(*Account)(nil),           // 7: tollbook.v1.Account
+	(*RewriteRule)(nil),       // 8: tollbook.v1.RewriteRule
+	(*NumberList)(nil),        // 9: tollbook.v1.NumberList
+	(*ListUse)(nil),           // 10: tollbook.v1.ListUse
+	(*PrefixLimit)(nil),       // 11: tollbook.v1.PrefixLimit
+	(*Originator)(nil),        // 12: tollbook.v1.Originator
+	(*Terminator)(nil),        // 13: tollbook.v1.Terminator
+	(*Deck)(nil),              // 14: tollbook.v1.Deck
+	(*DeckVersion)(nil),       // 15: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 16: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 17: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 18: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 19: tollbook.v1.Hours
+	(*Route)(nil),             // 20: tollbook.v1.Route
+	(*User)(nil),              // 21: tollbook.v1.User
+	(*Token)(nil),             // 22: tollbook.v1.Token
+	(*Settings)(nil),          // 23: tollbook.v1.Settings
+	(*Entity)(nil),            // 24: tollbook.v1.Entity
+	(*Change)(nil),            // 25: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 26: tollbook.v1.ChangeSetAccepted
+	nil,                       // 27: tollbook.v1.Settings.SecretsEntry
+	(RoundingMode)(0),         // 28: tollbook.v1.RoundingMode
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
-	1,  // 1: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
-	18, // 2: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	2,  // 3: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	2,  // 4: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	17, // 5: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	3,  // 6: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	4,  // 7: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	5,  // 8: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	6,  // 9: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	7,  // 10: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	8,  // 11: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	9,  // 12: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	10, // 13: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	11, // 14: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	12, // 15: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	13, // 16: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	14, // 17: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	15, // 18: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	2,  // 1: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
+	2,  // 2: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
+	1,  // 3: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
+	8,  // 4: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
+	10, // 5: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
+	11, // 6: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
+	8,  // 7: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	10, // 8: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	28, // 9: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	3,  // 10: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
+	4,  // 11: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
+	16, // 12: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	17, // 13: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	19, // 14: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	5,  // 15: tollbook.v1.User.role:type_name -> tollbook.v1.Role
+	5,  // 16: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	27, // 17: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	6,  // 18: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	7,  // 19: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	12, // 20: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	13, // 21: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	14, // 22: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	15, // 23: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	18, // 24: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	20, // 25: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	21, // 26: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	22, // 27: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	23, // 28: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	9,  // 29: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	24, // 30: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	25, // 31: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -1860,7 +2725,7 @@ func file_tollbook_v1_catalog_proto_init() {
 		return
 	}
 	file_tollbook_v1_ledger_proto_init()
-	file_tollbook_v1_catalog_proto_msgTypes[11].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[18].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -1872,14 +2737,15 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_User)(nil),
 		(*Entity_Token)(nil),
 		(*Entity_Settings)(nil),
+		(*Entity_NumberList)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   15,
+			NumEnums:      6,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -57,6 +57,7 @@ type Event struct {
 	//	*Event_LegAnswered
 	//	*Event_LegEnded
 	//	*Event_SignOfLife
+	//	*Event_CallRouted
 	//	*Event_SignedIn
 	//	*Event_SignInFailed
 	//	*Event_SourceRejected
@@ -279,6 +280,15 @@ func (x *Event) GetSignOfLife() *SignOfLife {
 	return nil
 }
 
+func (x *Event) GetCallRouted() *CallRouted {
+	if x != nil {
+		if x, ok := x.Body.(*Event_CallRouted); ok {
+			return x.CallRouted
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetSignedIn() *SignedIn {
 	if x != nil {
 		if x, ok := x.Body.(*Event_SignedIn); ok {
@@ -373,6 +383,10 @@ type Event_SignOfLife struct {
 	SignOfLife *SignOfLife `protobuf:"bytes,55,opt,name=sign_of_life,json=signOfLife,proto3,oneof"`
 }
 
+type Event_CallRouted struct {
+	CallRouted *CallRouted `protobuf:"bytes,56,opt,name=call_routed,json=callRouted,proto3,oneof"`
+}
+
 type Event_SignedIn struct {
 	// What a node observes of people and strangers.
 	SignedIn *SignedIn `protobuf:"bytes,70,opt,name=signed_in,json=signedIn,proto3,oneof"`
@@ -416,6 +430,8 @@ func (*Event_LegEnded) isEvent_Body() {}
 
 func (*Event_SignOfLife) isEvent_Body() {}
 
+func (*Event_CallRouted) isEvent_Body() {}
+
 func (*Event_SignedIn) isEvent_Body() {}
 
 func (*Event_SignInFailed) isEvent_Body() {}
@@ -426,8 +442,7 @@ var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xca\n" +
-	"\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\x86\v\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -453,7 +468,9 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\fleg_answered\x185 \x01(\v2\x18.tollbook.v1.LegAnsweredH\x00R\vlegAnswered\x124\n" +
 	"\tleg_ended\x186 \x01(\v2\x15.tollbook.v1.LegEndedH\x00R\blegEnded\x12;\n" +
 	"\fsign_of_life\x187 \x01(\v2\x17.tollbook.v1.SignOfLifeH\x00R\n" +
-	"signOfLife\x124\n" +
+	"signOfLife\x12:\n" +
+	"\vcall_routed\x188 \x01(\v2\x17.tollbook.v1.CallRoutedH\x00R\n" +
+	"callRouted\x124\n" +
 	"\tsigned_in\x18F \x01(\v2\x15.tollbook.v1.SignedInH\x00R\bsignedIn\x12A\n" +
 	"\x0esign_in_failed\x18G \x01(\v2\x19.tollbook.v1.SignInFailedH\x00R\fsignInFailed\x12F\n" +
 	"\x0fsource_rejected\x18H \x01(\v2\x1b.tollbook.v1.SourceRejectedH\x00R\x0esourceRejectedB\x06\n" +
@@ -489,9 +506,10 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*LegAnswered)(nil),       // 13: tollbook.v1.LegAnswered
 	(*LegEnded)(nil),          // 14: tollbook.v1.LegEnded
 	(*SignOfLife)(nil),        // 15: tollbook.v1.SignOfLife
-	(*SignedIn)(nil),          // 16: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),      // 17: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),    // 18: tollbook.v1.SourceRejected
+	(*CallRouted)(nil),        // 16: tollbook.v1.CallRouted
+	(*SignedIn)(nil),          // 17: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),      // 18: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),    // 19: tollbook.v1.SourceRejected
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -509,14 +527,15 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	13, // 12: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
 	14, // 13: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
 	15, // 14: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
-	16, // 15: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
-	17, // 16: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
-	18, // 17: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 15: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
+	17, // 16: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
+	18, // 17: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
+	19, // 18: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -544,6 +563,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_LegAnswered)(nil),
 		(*Event_LegEnded)(nil),
 		(*Event_SignOfLife)(nil),
+		(*Event_CallRouted)(nil),
 		(*Event_SignedIn)(nil),
 		(*Event_SignInFailed)(nil),
 		(*Event_SourceRejected)(nil),

@@ -672,7 +672,9 @@ type HoldLine struct {
 	Originator string `protobuf:"bytes,3,opt,name=originator,proto3" json:"originator,omitempty"`
 	Sell       *Terms `protobuf:"bytes,4,opt,name=sell,proto3" json:"sell,omitempty"`
 	// amount_micro is the gross worst case of the time that the hold allows.
-	AmountMicro   int64 `protobuf:"varint,5,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
+	AmountMicro int64 `protobuf:"varint,5,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
+	// limit_prefixes are those of the originator's prefix limits that the call counts for.
+	LimitPrefixes []string `protobuf:"bytes,6,rep,name=limit_prefixes,json=limitPrefixes,proto3" json:"limit_prefixes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -740,6 +742,13 @@ func (x *HoldLine) GetAmountMicro() int64 {
 		return x.AmountMicro
 	}
 	return 0
+}
+
+func (x *HoldLine) GetLimitPrefixes() []string {
+	if x != nil {
+		return x.LimitPrefixes
+	}
+	return nil
 }
 
 // Candidate is one vendor in the order in which the call will try them.
@@ -1498,7 +1507,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\bdecimals\x18\x0f \x01(\rR\bdecimals\x12\x17\n" +
 	"\atax_ppm\x18\x10 \x01(\rR\x06taxPpm\x12#\n" +
 	"\rtax_inclusive\x18\x11 \x01(\bR\ftaxInclusive\x12\x10\n" +
-	"\x03row\x18\x12 \x01(\rR\x03row\"\x9d\x01\n" +
+	"\x03row\x18\x12 \x01(\rR\x03row\"\xc4\x01\n" +
 	"\bHoldLine\x12\x10\n" +
 	"\x03leg\x18\x01 \x01(\rR\x03leg\x12\x14\n" +
 	"\x05payer\x18\x02 \x01(\tR\x05payer\x12\x1e\n" +
@@ -1506,7 +1515,8 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"originator\x18\x03 \x01(\tR\n" +
 	"originator\x12&\n" +
 	"\x04sell\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x04sell\x12!\n" +
-	"\famount_micro\x18\x05 \x01(\x03R\vamountMicro\"\x8e\x01\n" +
+	"\famount_micro\x18\x05 \x01(\x03R\vamountMicro\x12%\n" +
+	"\x0elimit_prefixes\x18\x06 \x03(\tR\rlimitPrefixes\"\x8e\x01\n" +
 	"\tCandidate\x12\x1e\n" +
 	"\n" +
 	"terminator\x18\x01 \x01(\tR\n" +
