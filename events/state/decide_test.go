@@ -65,6 +65,24 @@ func TestHoldCoversWhatMoneyAllows(t *testing.T) {
 	}
 }
 
+// TestOnePayerOfTwoLines pays for the incoming leg and for the forwarded one.
+func TestOnePayerOfTwoLines(t *testing.T) {
+	for credit, want := range map[int64]int64{200_000: 60_000, 120_000: 60_000, 119_999: 59_000, 100_000: 50_000, 2000: 1000, 1999: 0} {
+		b := start(t, account("a", 0))
+		b.must(crediting("a", credit))
+		c := b.placing(1, "a", 60_000)
+		p := c.GetPlaceHold()
+		p.Lines = append(p.Lines, &wire.HoldLine{Leg: 1, Payer: "a", Sell: terms("sell", 60_000)})
+		reply, _ := b.do(c)
+		if got := reply.GetHoldGranted().GetPaidMs(); got != want {
+			t.Errorf("with %d: %d ms, want %d (%v)", credit, got, want, reply.Error)
+		}
+		if held := b.st.Ledger.Balance("a").Held; int64(held) != 2*want {
+			t.Errorf("with %d: %s held", credit, held)
+		}
+	}
+}
+
 func TestExtensionStopsAtTheLongestDuration(t *testing.T) {
 	b := start(t, account("a", 1_000_000_000))
 	place := b.placing(1, "a", 60_000)

@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// longest is how long the payers' money lasts, up to capMS, with each line's
+// gross price for that time. The lines' own present amounts count as available.
+func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, capMS int64) (int64, []money.Amount, error) {
+	spendable := map[string]money.Amount{}
+	for _, l := range lines {
+		if l.Payer == "" {
+			continue
+		}
+		if _, ok := spendable[l.Payer]; !ok {
+			spendable[l.Payer] = s.Available(c, l.Payer)
+		}
+		spendable[l.Payer] += money.Amount(l.AmountMicro)
+	}
+	paid := capMS
+	for _, l := range lines {
+		if l.Payer == "" {
+			continue
+		}
+		t, err := rating.Longest(l.Sell, spendable[l.Payer], paid)
+		if err != nil {
+			return 0, nil, err
+		}
+		paid = min(paid, t)
+	}
+	if paid == 0 {
+		return 0, nil, nil
+	}
+	amounts, covered, err := together(lines, spendable, paid)
+	if err != nil || covered {
+		return paid, amounts, err
+	}
+	return shorter(lines, spendable, paid)
+}
+
+// together prices all lines for a time, and tells whether each payer's money
+// covers the sum of his lines.
+func together(lines []*wire.HoldLine, spendable map[string]money.Amount, ms int64) ([]money.Amount, bool, error) {
+	amounts, sums := make([]money.Amount, len(lines)), map[string]money.Amount{}
+	covered := true
+	for i, l := range lines {
+		if l.Payer == "" {
+			continue
+		}
+		p, err := rating.Call(l.Sell, ms)
+		if err != nil {
+			return nil, false, err
+		}
+		amounts[i] = p.Gross
+		sums[l.Payer] += p.Gross
+		covered = covered && sums[l.Payer] <= spendable[l.Payer]
+	}
+	return amounts, covered, nil
+}
+
+// shorter finds the longest time below tooLong that payers of several lines can
+// pay for. Prices change at whole seconds, so the search counts those.
+func shorter(lines []*wire.HoldLine, spendable map[string]money.Amount, tooLong int64) (int64, []money.Amount, error) {
+	least := int64(0)
+	for _, l := range lines {
+		if l.Payer != "" {
+			least = max(least, rating.ShortestMS(l.Sell))
+		}
+	}
+	var best []money.Amount
+	low, high := int64(0), (tooLong+999)/1000 // low is covered, high is not
+	for high-low > 1 {
+		mid := (low + high) / 2
+		amounts, covered, err := together(lines, spendable, mid*1000)
+		switch {
+		case err != nil:
+			return 0, nil, err
+		case covered:
+			low, best = mid, amounts
+		default:
+			high = mid
+		}
+	}
+	if low*1000 < least {
+		return 0, nil, nil
+	}
+	return low * 1000, best, nil
+}
