@@ -178,3 +178,28 @@ func TestCallsCountAgainstChannels(t *testing.T) {
 	b.must(releasing(1))
 	b.must(b.placing(4, "a", 60_000))
 }
+
+func TestCallsCountAgainstAnOriginatorsChannels(t *testing.T) {
+	b := start(t, account("a", 1_000_000))
+	b.put(&wire.RoutePlan{Id: "p"}, &wire.Originator{
+		Id: "o", Company: "co", Account: "a", SellDeck: "sell", RoutePlan: "p", Networks: []string{"192.0.2.0/24"}, Channels: 2,
+	})
+	from := func(n int) *wire.Command {
+		c := b.placing(n, "a", 60_000)
+		c.GetPlaceHold().Lines[0].Originator = "o"
+		return c
+	}
+	b.must(from(1))
+	b.must(from(2))
+	b.st = restored(t, b.st)
+	if reply, _ := b.do(from(3)); code(reply) != events.CodeLimit || b.st.Ledger.PeerCalls("o") != 2 {
+		t.Errorf("%v, %d calls", reply, b.st.Ledger.PeerCalls("o"))
+	}
+	b.must(charging(1, 1000))
+	b.must(from(4))
+	b.must(releasing(2))
+	b.must(releasing(4))
+	if n := b.st.Ledger.PeerCalls("o"); n != 0 {
+		t.Errorf("%d calls are left", n)
+	}
+}
