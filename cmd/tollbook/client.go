@@ -70,6 +70,9 @@ func (cl *client) do(ctx context.Context, query string, variables map[string]any
 	if err != nil {
 		return fmt.Errorf("read the node's answer: %w", err)
 	}
+	if res.StatusCode == http.StatusUnauthorized {
+		return errors.New("the node does not know this token")
+	}
 	return decodeAnswer(res.Status, data, out)
 }
 

@@ -90,9 +90,8 @@ func usage(w io.Writer) {
 // allows at most some that are no flags.
 func (c *console) flags(name, about string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	f.SetOutput(io.Discard)
+	f.SetOutput(c.out)
 	f.Usage = func() {
-		f.SetOutput(c.out)
 		fmt.Fprintf(c.out, "tollbook %s: %s\n\n", name, about)
 		f.PrintDefaults()
 	}
@@ -100,10 +99,16 @@ func (c *console) flags(name, about string) *flag.FlagSet {
 }
 
 func parse(f *flag.FlagSet, args []string, most int) error {
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
+	help, out := f.Usage, f.Output()
+	f.Usage = func() {}
+	f.SetOutput(io.Discard) // a mistake is one line on the error output, nothing here
+	err := f.Parse(args)
+	f.SetOutput(out)
+	if errors.Is(err, flag.ErrHelp) {
+		help()
+		return err
+	}
+	if err != nil {
 		return usageError{err}
 	}
 	if f.NArg() > most {

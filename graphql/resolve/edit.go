@@ -152,7 +152,8 @@ func userErrors(err error) ([]*model.UserError, error) {
 	if !known {
 		return []*model.UserError{}, err
 	}
-	user := &model.UserError{Code: code, Message: domain.Message}
+	// The words around the refusal say where it lies: "decks[0] \"a-z\": line 7".
+	user := &model.UserError{Code: code, Message: strings.Replace(err.Error(), domain.Error(), domain.Message, 1)}
 	path := strings.TrimPrefix(domain.Path, "changes.0")
 	switch {
 	case strings.HasPrefix(path, "input"):

@@ -66,7 +66,8 @@ func ReadConfig(path string) (Config, error) {
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		text := goType.ReplaceAllString(err.Error(), `unknown key "$1"`)
-		return c, fmt.Errorf("%s: %s", path, strings.ReplaceAll(text, "\n", " "))
+		text = strings.TrimPrefix(strings.Join(strings.Fields(text), " "), "yaml: unmarshal errors: ")
+		return c, fmt.Errorf("%s: %s", path, text)
 	}
 	return c, nil
 }
