@@ -100,12 +100,12 @@ func (a *Auditor) covered(call []byte) error {
 		if l.Payer == "" {
 			continue
 		}
-		p, err := rating.Call(l.Sell, h.PaidMs)
+		cost, err := rating.Reserve(l.Sell, ledger.Reserved(h), h.PaidMs)
 		if err != nil {
 			return fmt.Errorf("price the hold of call %s again: %w", id, err)
 		}
-		if p.Gross != money.Amount(l.AmountMicro) {
-			return fmt.Errorf("the hold of call %s reserves %s for %d ms, which cost %s", id, money.Amount(l.AmountMicro), h.PaidMs, p.Gross)
+		if cost != money.Amount(l.AmountMicro) {
+			return fmt.Errorf("the hold of call %s reserves %s for %d ms, which cost %s", id, money.Amount(l.AmountMicro), h.PaidMs, cost)
 		}
 		if l.AmountMicro == 0 {
 			continue

@@ -67,12 +67,17 @@ func TestLateCharge(t *testing.T) {
 	if len(evs) != 1 || evs[0].GetChargeContested() == nil {
 		t.Errorf("after the release: %v", evs)
 	}
-	b.now += ledger.ClosedFor
+	b.now += ledger.ClosedFor - 1
 	b.must(crediting("a", 1)) // an event moves the book's time
+	if reply, _ := b.do(charging(1, 30_000)); !reply.Repeated {
+		t.Errorf("almost a day later: %v", reply)
+	}
+	b.now++
+	b.must(crediting("a", 1))
 	if reply, _ := b.do(charging(1, 30_000)); code(reply) != events.CodeNotFound {
 		t.Errorf("a day later: %v", reply)
 	}
-	if b.posted("a") != 1_000_001 {
+	if b.posted("a") != 1_000_002 {
 		t.Errorf("a has %s", b.posted("a"))
 	}
 }

@@ -200,8 +200,8 @@ func TestCommandsThatAreWrong(t *testing.T) {
 		{"late", &wire.Command{DeadlineUs: noon - 1, Body: crediting("a", 1).Body}, events.CodeExpired},
 		{"in time", &wire.Command{DeadlineUs: noon, Body: crediting("a", 1).Body}, ""},
 		{"actor of a megabyte", &wire.Command{Actor: strings.Repeat("x", 1<<20), Body: crediting("a", 1).Body}, events.CodeInvalid},
-		{"note of a megabyte", &wire.Command{Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{
-			Note: strings.Repeat("x", 1<<20), Changes: putting(&wire.Company{Id: "c2"}).GetChangeCatalog().Changes,
+		{"note of 501 bytes", &wire.Command{Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{
+			Note: strings.Repeat("x", 501), Changes: putting(&wire.Company{Id: "c2"}).GetChangeCatalog().Changes,
 		}}}, events.CodeInvalid},
 		{"entity of a megabyte", putting(&wire.Settings{Id: "settings", Secrets: map[string][]byte{"x": make([]byte, 1<<20)}}), events.CodeInvalid},
 		{"call of 15 bytes", &wire.Command{Body: &wire.Command_ReleaseHold{ReleaseHold: &wire.ReleaseHold{Call: make([]byte, 15)}}}, events.CodeInvalid},
