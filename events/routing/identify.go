@@ -33,7 +33,7 @@ func (s *sources) add(o *wire.Originator) {
 // Knows tells whether an address is a peer's: an originator's calls may come from
 // it, or a terminator's host is that address.
 func (w *World) Knows(addr netip.Addr) bool {
-	if w.vendors[addr.Unmap()] {
+	if w.hosts[addr.Unmap()] {
 		return true
 	}
 	found := false

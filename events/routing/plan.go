@@ -2,38 +2,38 @@ package routing
 
 import "github.com/tollbook/tollbook/events/wire"
 
-// plan is a route plan's routes by prefix.
+// plan is a route plan's routes by prefix, and its rules.
 type plan struct {
-	byPrefix map[string][]*wire.Route
+	*wire.RoutePlan
+	criteria []*wire.OrderBy
+	byPrefix map[string][]entry
 	longest  int
 }
 
-func newPlan() *plan { return &plan{byPrefix: map[string][]*wire.Route{}} }
-
-func (p *plan) add(r *wire.Route) {
-	p.byPrefix[r.Prefix] = append(p.byPrefix[r.Prefix], r)
-	p.longest = max(p.longest, len(r.Prefix))
+// entry is a route and where it leads.
+type entry struct {
+	route  *wire.Route
+	vendor *vendor
 }
 
-// match gives the routes for a number: for each vendor the one with the longest
-// prefix of it.
-func (p *plan) match(digits string) []*wire.Route {
-	var out []*wire.Route
-	for n := min(p.longest, len(digits)); n > 0; n-- {
-		for _, r := range p.byPrefix[digits[:n]] {
-			if !has(out, r.Terminator) {
-				out = append(out, r)
-			}
-		}
+func newPlan(p *wire.RoutePlan) *plan {
+	out := &plan{RoutePlan: p, criteria: p.Order, byPrefix: map[string][]entry{}}
+	if len(p.Order) == 0 {
+		out.criteria = usualOrder()
 	}
 	return out
 }
 
-func has(routes []*wire.Route, terminator string) bool {
-	for _, r := range routes {
-		if r.Terminator == terminator {
-			return true
-		}
+// usualOrder is what a plan without an order of its own is ordered by.
+func usualOrder() []*wire.OrderBy {
+	return []*wire.OrderBy{
+		{Criterion: wire.Criterion_CRITERION_PRIORITY},
+		{Criterion: wire.Criterion_CRITERION_PRICE},
+		{Criterion: wire.Criterion_CRITERION_WEIGHT},
 	}
-	return false
+}
+
+func (p *plan) add(r *wire.Route, v *vendor) {
+	p.byPrefix[r.Prefix] = append(p.byPrefix[r.Prefix], entry{r, v})
+	p.longest = max(p.longest, len(r.Prefix))
 }

@@ -4,13 +4,11 @@
 package routing
 
 import (
-	"cmp"
 	"net/netip"
-	"slices"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
-	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -25,35 +23,73 @@ type World struct {
 	Position events.Position
 	decks    map[string]*rating.Table
 	plans    map[string]*plan
+	lists    map[string]*number.List
+	vendors  map[string]*vendor
+	origins  map[string]*sieve
 	sources  sources
-	vendors  map[netip.Addr]bool // terminators' hosts that are addresses
+	hosts    map[netip.Addr]bool // terminators' hosts that are addresses
+}
+
+// vendor is a terminator with all that considering it needs.
+type vendor struct {
+	*wire.Terminator
+	sieve
+	index int  // among all vendors, from 0
+	off   bool // switched off, or its account or company is
+	buy   *rating.Table
 }
 
 // Compile makes a World of a catalog and the tables of its decks' versions in
 // force. A deck without a table has no prices.
 func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
-	w := &World{Catalog: c, Position: c.Position(), decks: decks, plans: map[string]*plan{}, vendors: map[netip.Addr]bool{}}
-	for _, it := range c.List(catalog.KindRoute) {
-		r := it.Entity.GetRoute()
-		p := w.plans[r.Plan]
-		if p == nil {
-			p = newPlan()
-			w.plans[r.Plan] = p
+	w := &World{
+		Catalog: c, Position: c.Position(), decks: decks, plans: map[string]*plan{}, lists: map[string]*number.List{},
+		vendors: map[string]*vendor{}, origins: map[string]*sieve{}, hosts: map[netip.Addr]bool{},
+	}
+	for _, it := range c.List(catalog.KindNumberList) {
+		l := it.Entity.GetNumberList()
+		if list, err := number.CompileList(l); err == nil { // the catalog accepts no other
+			w.lists[l.Id] = list
 		}
-		p.add(r)
+	}
+	for _, it := range c.List(catalog.KindTerminator) {
+		w.addVendor(it.Entity.GetTerminator())
+	}
+	for _, it := range c.List(catalog.KindRoutePlan) {
+		w.plans[it.Entity.GetRoutePlan().Id] = newPlan(it.Entity.GetRoutePlan())
+	}
+	for _, it := range c.List(catalog.KindRoute) {
+		w.addRoute(it.Entity.GetRoute())
 	}
 	for _, it := range c.List(catalog.KindOriginator) {
 		o := it.Entity.GetOriginator()
+		w.origins[o.Id] = w.sieve(o.Rewrites, o.Lists)
 		if !c.Company(o.Company).GetDisabled() {
 			w.sources.add(o)
 		}
 	}
-	for _, it := range c.List(catalog.KindTerminator) {
-		if addr, err := netip.ParseAddr(it.Entity.GetTerminator().Host); err == nil {
-			w.vendors[addr.Unmap()] = true
-		}
-	}
 	return w
+}
+
+func (w *World) addVendor(t *wire.Terminator) {
+	w.vendors[t.Id] = &vendor{
+		Terminator: t, sieve: *w.sieve(t.Rewrites, t.Lists), index: len(w.vendors), buy: w.decks[t.BuyDeck],
+		off: t.Disabled || w.Catalog.Company(t.Company).GetDisabled() || w.Catalog.Account(t.Account).GetDisabled(),
+	}
+	if addr, err := netip.ParseAddr(t.Host); err == nil {
+		w.hosts[addr.Unmap()] = true
+	}
+}
+
+func (w *World) addRoute(r *wire.Route) {
+	p := w.plans[r.Plan]
+	if p == nil {
+		p = newPlan(&wire.RoutePlan{Id: r.Plan})
+		w.plans[r.Plan] = p
+	}
+	if v := w.vendors[r.Terminator]; v != nil {
+		p.add(r, v)
+	}
 }
 
 // Deck is the compiled version in force of a deck, nil if it has none.
@@ -62,10 +98,23 @@ func (w *World) Deck(id string) *rating.Table { return w.decks[id] }
 // Request is what a decision depends on beside the World.
 type Request struct {
 	Originator *wire.Originator
-	// Called and Caller are the numbers' digits, without tech prefix.
+	// Call draws the order among weights: the same call gets the same order.
+	Call events.CallID
+	// Called and Caller are the numbers' digits, without tech prefix. A caller who
+	// is no number is what he calls himself.
 	Called, Caller string
+	// AtUS is the instant, which routes' hours are judged by.
+	AtUS int64
+	// Offset tells how many seconds a time zone is ahead of UTC at the instant; nil
+	// knows only UTC.
+	Offset func(zone string) (seconds int, known bool)
 	// InUse tells a terminator's calls in progress; nil counts none.
 	InUse func(terminator string) int
+	// Started tells how many attempts a terminator got within the last second; nil
+	// counts none.
+	Started func(terminator string) int
+	// Quality tells how calls by a terminator to a prefix went; nil knows nothing.
+	Quality func(terminator, prefix string, windowS uint32) Quality
 }
 
 // Reason says why a candidate was left out, or why a call has no route.
@@ -76,12 +125,16 @@ const (
 	NoPrice        Reason = "no_price"         // the sell deck has no price for the number
 	NoRoute        Reason = "no_route"         // no route of the plan matches the number
 	NoCandidate    Reason = "no_candidate"     // routes match, but every vendor was left out
+	NumberBlocked  Reason = "number_blocked"   // a number list of the originator or the terminator forbids it
 	Disabled       Reason = "disabled"         // the route, the terminator, its account or company is switched off
+	WrongOrigin    Reason = "wrong_origin"     // the route is for other callers
+	Closed         Reason = "closed"           // the route's hours are over
 	SameCompany    Reason = "same_company"     // it would go back to where it came from
 	NoBuyPrice     Reason = "no_buy_price"     // the vendor's deck has no price for the number
 	Unprofitable   Reason = "unprofitable"     // the originator's profit control forbids it
 	NoExchangeRate Reason = "no_exchange_rate" // sell and buy prices are in different currencies
 	Full           Reason = "full"             // the vendor's channels are in use
+	TooFast        Reason = "too_fast"         // the vendor had his calls of this second
 	TooMany        Reason = "too_many"         // behind the first MaxCandidates
 )
 
@@ -92,8 +145,23 @@ type Candidate struct {
 	Buy        *wire.Terms
 	// MarginNano is what a minute earns: the sell price less the buy price.
 	MarginNano int64
+	// Quality holds the figures that the order was made with, if any.
+	Quality []*wire.QualityUsed
 	// Rejected is empty for a candidate that the call may try.
 	Rejected Reason
+}
+
+// TimeoutsMS are how long to wait for ringing and for an answer: the route's, else
+// the terminator's; 0 where neither names any.
+func (c *Candidate) TimeoutsMS() (pdd, ring uint32) {
+	pdd, ring = c.Route.PddTimeoutMs, c.Route.RingTimeoutMs
+	if pdd == 0 {
+		pdd = c.Terminator.PddTimeoutMs
+	}
+	if ring == 0 {
+		ring = c.Terminator.RingTimeoutMs
+	}
+	return pdd, ring
 }
 
 // Decision is the route of a call.
@@ -103,37 +171,30 @@ type Decision struct {
 	Rejected   []Candidate
 	// Refused says why there are no candidates; empty if there are.
 	Refused Reason
+	// LimitPrefixes are those of the originator's prefix limits that the call counts for.
+	LimitPrefixes []string
 }
 
-// Route decides. Of the routes that match a number each vendor is considered
-// once, by his longest prefix; they are ordered by priority, then price.
+// Route decides. Of the routes that match a number and are open each vendor is
+// considered once, by his longest prefix; the plan says how they are ordered.
 func (w *World) Route(r Request) Decision {
 	var d Decision
-	sell, ok := w.terms(r.Originator.SellDeck, r.Called)
+	if w.origins[r.Originator.Id].refuses(r.Called, r.Caller) {
+		d.Refused = NumberBlocked
+		return d
+	}
+	sell, ok := terms(w.decks[r.Originator.SellDeck], r)
 	if !ok {
 		d.Refused = NoPrice
 		return d
 	}
-	d.Sell = sell
+	d.Sell, d.LimitPrefixes = sell, limitPrefixes(r.Originator, r.Called)
 	p := w.plans[r.Originator.RoutePlan]
-	if p == nil {
+	if p == nil || !w.consider(&d, p, r) {
 		d.Refused = NoRoute
 		return d
 	}
-	matches := p.match(r.Called)
-	if len(matches) == 0 {
-		d.Refused = NoRoute
-		return d
-	}
-	for _, route := range matches {
-		c := w.consider(r, sell, route)
-		if c.Rejected != "" {
-			d.Rejected = append(d.Rejected, c)
-		} else {
-			d.Candidates = append(d.Candidates, c)
-		}
-	}
-	slices.SortStableFunc(d.Candidates, byPreference)
+	p.order(d.Candidates, r)
 	if len(d.Candidates) > MaxCandidates {
 		for _, c := range d.Candidates[MaxCandidates:] {
 			c.Rejected = TooMany
@@ -147,81 +208,9 @@ func (w *World) Route(r Request) Decision {
 	return d
 }
 
-func byPreference(a, b Candidate) int {
-	return cmp.Or(
-		cmp.Compare(a.Route.Priority, b.Route.Priority),
-		cmp.Compare(a.Buy.PriceNextNano, b.Buy.PriceNextNano),
-		cmp.Compare(b.Route.Weight, a.Route.Weight),
-		cmp.Compare(a.Route.Id, b.Route.Id),
-	)
-}
-
-func (w *World) terms(deck, digits string) (*wire.Terms, bool) {
-	t := w.decks[deck]
+func terms(t *rating.Table, r Request) (*wire.Terms, bool) {
 	if t == nil {
 		return nil, false
 	}
-	return t.Terms(digits)
-}
-
-func (w *World) consider(r Request, sell *wire.Terms, route *wire.Route) Candidate {
-	t := w.Catalog.Terminator(route.Terminator)
-	c := Candidate{Route: route, Terminator: t}
-	if route.Disabled || t.Disabled || w.Catalog.Company(t.Company).GetDisabled() || w.Catalog.Account(t.Account).GetDisabled() {
-		c.Rejected = Disabled
-		return c
-	}
-	if t.Company == r.Originator.Company {
-		c.Rejected = SameCompany
-		return c
-	}
-	buy, ok := w.terms(t.BuyDeck, r.Called)
-	if !ok {
-		c.Rejected = NoBuyPrice
-		return c
-	}
-	c.Buy = buy
-	if buy.Currency != sell.Currency {
-		c.Rejected = NoExchangeRate
-		return c
-	}
-	c.MarginNano = margin(sell, buy)
-	if !profitable(r.Originator, c.MarginNano) {
-		c.Rejected = Unprofitable
-		return c
-	}
-	if t.Channels > 0 && r.InUse != nil && r.InUse(t.Id) >= int(t.Channels) {
-		c.Rejected = Full
-	}
-	return c
-}
-
-// margin is the smaller of what the first and the following minutes earn, before
-// taxes: a tax within a price is not ours to keep.
-func margin(sell, buy *wire.Terms) int64 {
-	return min(
-		net(sell, sell.PriceFirstNano)-net(buy, buy.PriceFirstNano),
-		net(sell, sell.PriceNextNano)-net(buy, buy.PriceNextNano),
-	)
-}
-
-// net is a price without the tax that stands in it, rounded down.
-func net(t *wire.Terms, nano int64) int64 {
-	if !t.TaxInclusive {
-		return nano
-	}
-	const ppm = 1_000_000
-	whole, _ := money.WideOf(uint64(nano), ppm).Div(ppm + uint64(t.TaxPpm))
-	return int64(whole.Lo)
-}
-
-func profitable(o *wire.Originator, marginNano int64) bool {
-	switch o.ProfitMode {
-	case wire.ProfitMode_PROFIT_MODE_ALLOW_LOSSES:
-		return true
-	case wire.ProfitMode_PROFIT_MODE_NO_LOSSES:
-		return marginNano >= o.MinimumMarginNano
-	default:
-		return marginNano > 0 && marginNano >= o.MinimumMarginNano
-	}
+	return t.Terms(r.Called)
 }

@@ -1,0 +1,145 @@
+package routing
+
+import (
+	"strings"
+
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// consider sorts the vendors of the routes that match into candidates and
+// rejected ones. It is false if no route matches.
+func (w *World) consider(d *Decision, p *plan, r Request) bool {
+	taken := make([]uint64, (len(w.vendors)+63)/64)
+	for n := min(p.longest, len(r.Called)); n > 0; n-- {
+		for _, e := range p.byPrefix[r.Called[:n]] {
+			word, bit := e.vendor.index/64, uint64(1)<<(e.vendor.index%64)
+			if taken[word]&bit != 0 {
+				continue
+			}
+			c := Candidate{Route: e.route, Terminator: e.vendor.Terminator}
+			if c.Rejected = notOpen(e.route, r); c.Rejected == "" {
+				taken[word] |= bit
+				c.Buy, c.MarginNano, c.Rejected = judge(d.Sell, e, r)
+			}
+			if c.Rejected != "" {
+				d.Rejected = append(d.Rejected, c)
+				continue
+			}
+			if d.Candidates == nil {
+				d.Candidates = make([]Candidate, 0, len(p.byPrefix[r.Called[:n]]))
+			}
+			d.Candidates = append(d.Candidates, c)
+		}
+	}
+	return len(d.Candidates)+len(d.Rejected) > 0
+}
+
+// notOpen says why a route is not for this caller or this hour: then the vendor's
+// next shorter prefix counts.
+func notOpen(route *wire.Route, r Request) Reason {
+	if len(route.CallerPrefixes) > 0 && !hasPrefix(r.Caller, route.CallerPrefixes) {
+		return WrongOrigin
+	}
+	if len(route.Hours) > 0 && !open(route, r) {
+		return Closed
+	}
+	return ""
+}
+
+func hasPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// judge prices a vendor and says why the call must not try him, if so.
+func judge(sell *wire.Terms, e entry, r Request) (*wire.Terms, int64, Reason) {
+	v := e.vendor
+	switch {
+	case e.route.Disabled || v.off:
+		return nil, 0, Disabled
+	case v.Company == r.Originator.Company:
+		return nil, 0, SameCompany
+	case v.refuses(r.Called, r.Caller):
+		return nil, 0, NumberBlocked
+	}
+	buy, ok := terms(v.buy, r)
+	if !ok {
+		return nil, 0, NoBuyPrice
+	}
+	if buy.Currency != sell.Currency {
+		return buy, 0, NoExchangeRate
+	}
+	first, next := earned(sell, buy)
+	if !profitable(r.Originator, sell, first, next) {
+		return buy, min(first, next), Unprofitable
+	}
+	return buy, min(first, next), crowded(v.Terminator, r)
+}
+
+func crowded(t *wire.Terminator, r Request) Reason {
+	if t.Channels > 0 && r.InUse != nil && r.InUse(t.Id) >= int(t.Channels) {
+		return Full
+	}
+	if t.CallsPerSecond > 0 && r.Started != nil && r.Started(t.Id) >= int(t.CallsPerSecond) {
+		return TooFast
+	}
+	return ""
+}
+
+// earned is what the first and the following minutes earn, before taxes: a tax
+// within a price is not ours to keep.
+func earned(sell, buy *wire.Terms) (first, next int64) {
+	return net(sell, sell.PriceFirstNano) - net(buy, buy.PriceFirstNano),
+		net(sell, sell.PriceNextNano) - net(buy, buy.PriceNextNano)
+}
+
+const ppm = 1_000_000
+
+// net is a price without the tax that stands in it, rounded down.
+func net(t *wire.Terms, nano int64) int64 {
+	if !t.TaxInclusive {
+		return nano
+	}
+	whole, _ := money.WideOf(uint64(nano), ppm).Div(ppm + uint64(t.TaxPpm))
+	return int64(whole.Lo)
+}
+
+// profitable judges the smaller margin by the originator's profit control, and
+// each by its share of the price that it is earned on.
+func profitable(o *wire.Originator, sell *wire.Terms, first, next int64) bool {
+	if o.ProfitMode == wire.ProfitMode_PROFIT_MODE_ALLOW_LOSSES {
+		return true
+	}
+	least := min(first, next)
+	if o.ProfitMode != wire.ProfitMode_PROFIT_MODE_NO_LOSSES && least <= 0 {
+		return false
+	}
+	return least >= max(0, o.MinimumMarginNano) &&
+		share(first, net(sell, sell.PriceFirstNano), o.MinimumMarginPpm) &&
+		share(next, net(sell, sell.PriceNextNano), o.MinimumMarginPpm)
+}
+
+// share tells whether a margin that is not negative is at least so many millionths
+// of a price.
+func share(margin, price int64, least uint32) bool {
+	if least == 0 {
+		return true
+	}
+	return !money.WideOf(uint64(margin), ppm).Less(money.WideOf(uint64(price), uint64(least)))
+}
+
+// limitPrefixes are the prefixes of an originator's limits that a number has.
+func limitPrefixes(o *wire.Originator, called string) []string {
+	var out []string
+	for _, l := range o.PrefixLimits {
+		if strings.HasPrefix(called, l.Prefix) {
+			out = append(out, l.Prefix)
+		}
+	}
+	return out
+}
