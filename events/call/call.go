@@ -75,6 +75,7 @@ type Machine struct {
 	id    events.CallID
 	plans []Plan
 	stop  map[uint32]bool
+	hunts func(code, q850 uint32) bool // replaces stop
 
 	phase    phase
 	next     int // the candidate to try next
@@ -91,6 +92,17 @@ type Machine struct {
 // the SIP codes after which no other vendor is tried.
 func New(id events.CallID, plans []Plan, paid time.Duration, stop map[uint32]bool) *Machine {
 	return &Machine{id: id, plans: plans, paid: paid, stop: stop}
+}
+
+// HuntBy has a function say after which answers of a vendor, by SIP code and cause
+// of Q.850, no other one is tried, instead of the codes.
+func (m *Machine) HuntBy(stops func(code, q850 uint32) bool) { m.hunts = stops }
+
+func (m *Machine) stops(code, q850 uint32) bool {
+	if m.hunts != nil {
+		return m.hunts(code, q850)
+	}
+	return m.stop[code]
 }
 
 // Over tells whether the call has ended.

@@ -93,7 +93,7 @@ func (m *Machine) Failed(now Now, legNumber, code uint32, text string, q850 uint
 	if l.cancelled {
 		cause = CauseTimeout
 	}
-	stop := m.stop[code] && !l.cancelled
+	stop := m.stops(code, q850) && !l.cancelled
 	last := stop || m.next == len(m.plans)
 	effects := []Effect{
 		Clear{TimerPDD}, Clear{TimerRing},

@@ -26,6 +26,8 @@ func callOf(e *wire.Event) []byte {
 		return body.HoldClaimed.GetCall()
 	case *wire.Event_CallReceived:
 		return body.CallReceived.GetCall()
+	case *wire.Event_CallRouted:
+		return body.CallRouted.GetCall()
 	case *wire.Event_AttemptStarted:
 		return body.AttemptStarted.GetCall()
 	case *wire.Event_LegRinging:
@@ -43,7 +45,7 @@ func isCall(e *wire.Event) bool {
 	switch e.GetBody().(type) {
 	case *wire.Event_HoldPlaced, *wire.Event_HoldExtended, *wire.Event_CallCharged,
 		*wire.Event_HoldReleased, *wire.Event_ChargeContested, *wire.Event_HoldClaimed,
-		*wire.Event_CallReceived, *wire.Event_AttemptStarted, *wire.Event_LegRinging,
+		*wire.Event_CallReceived, *wire.Event_CallRouted, *wire.Event_AttemptStarted, *wire.Event_LegRinging,
 		*wire.Event_LegAnswered, *wire.Event_LegEnded:
 		return true
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/projections/lookup"
 	"github.com/tollbook/tollbook/sip/gate"
 )
 
@@ -51,6 +52,9 @@ type Config struct {
 	Media *relay.Engine
 	// Secrets gives the passwords for vendors that challenge our calls.
 	Secrets Secrets
+	// Quality tells at an instant how calls by a terminator to a prefix went within
+	// a window that ends then; nil knows nothing.
+	Quality func(terminator, prefix string, windowS uint32, nowUS int64) routing.Quality
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so
@@ -68,11 +72,14 @@ type Switch struct {
 	work   sync.WaitGroup // calls that are not over, and what is owed to the book
 	ends   sync.WaitGroup // calls whose last transactions go on
 
+	zones lookup.Zones
+
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
 	dialogs  map[dialogKey]*dialogEntry
 	invites  map[string]struct{}   // ingress INVITEs in progress, to know merged ones
 	inUse    map[string]int        // attempts in progress by terminator
+	started  map[string]startsIn   // attempts of the present second by terminator
 	owed     map[events.CallID]int // commands that the book has not answered yet
 	draining bool
 }
@@ -83,7 +90,7 @@ func New(c Config) *Switch {
 	s := &Switch{
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{},
-		invites: map[string]struct{}{}, inUse: map[string]int{}, owed: map[events.CallID]int{},
+		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
 	}
 	c.Gate.On(sip.INVITE, s.onInvite)
 	c.Gate.On(sip.ACK, s.onAck)
@@ -113,6 +120,32 @@ func (s *Switch) InUse(terminator string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inUse[terminator]
+}
+
+// startsIn counts what was begun in one second of the node's monotonic time.
+type startsIn struct {
+	second time.Duration
+	count  int
+}
+
+// Started counts the attempts that a terminator got in this second.
+func (s *Switch) Started(terminator string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := s.started[terminator]; at.second == s.now().Mono.Truncate(time.Second) {
+		return at.count
+	}
+	return 0
+}
+
+// starts counts an attempt; the lock is held.
+func (s *Switch) starts(terminator string) {
+	at, second := s.started[terminator], s.now().Mono.Truncate(time.Second)
+	if at.second != second {
+		at = startsIn{second: second}
+	}
+	at.count++
+	s.started[terminator] = at
 }
 
 // HangUp ends a call by an operator's wish.

@@ -61,6 +61,7 @@ func (c *session) invite(e call.SendInvite) {
 	c.in.body = nil
 	c.sw.mu.Lock()
 	c.sw.inUse[l.plan.Candidate.Terminator]++
+	c.sw.starts(l.plan.Candidate.Terminator)
 	c.sw.mu.Unlock()
 	t := c.sw.config.World().Catalog.Terminator(l.plan.Candidate.Terminator)
 	if t == nil {
@@ -72,6 +73,7 @@ func (c *session) invite(e call.SendInvite) {
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
 		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: net.JoinHostPort(t.Host, portOf(t)),
 		SipCallId: l.dialog.key.callID, CallerOut: l.invite.From().Address.User, CalledOut: l.invite.Recipient.User,
+		CallerNameOut: clip(l.invite.From().DisplayName), Prefix: l.plan.Candidate.GetBuy().GetPrefix(),
 	}}}))
 	c.begin()
 	go l.run(t)
@@ -90,10 +92,16 @@ func (l *egress) build(t *wire.Terminator) {
 	c, in := l.call, l.call.in
 	contact := c.sw.contact()
 	port := int(t.Port)
-	called := t.TechPrefix + in.called
+	out := in.numbers
+	out.Called = in.called
+	out = c.sw.config.World().RewriteOut(t.Id, out)
+	if out.Caller == "" && in.req.From().Address.User != "" {
+		out.Caller = "anonymous"
+	}
+	called := out.Called
 	l.dialog = dialog{
 		key:    dialogKey{fmt.Sprintf("%s-%d", c.id, l.leg), sip.GenerateTagN(16)},
-		local:  sip.Uri{Scheme: "sip", User: in.req.From().Address.User, Host: contact.Host, Port: contact.Port},
+		local:  sip.Uri{Scheme: "sip", User: out.Caller, Host: contact.Host, Port: contact.Port},
 		remote: sip.Uri{Scheme: "sip", User: called, Host: t.Host, Port: port},
 		target: sip.Uri{Scheme: "sip", User: called, Host: t.Host, Port: port}, transport: "udp",
 	}
@@ -103,7 +111,7 @@ func (l *egress) build(t *wire.Terminator) {
 	}
 	l.dialog.sequence = 0
 	req := l.dialog.request(sip.INVITE)
-	req.From().DisplayName = in.req.From().DisplayName
+	req.From().DisplayName = out.CallerName
 	if mf := in.req.MaxForwards(); mf != nil {
 		*req.MaxForwards() = sip.MaxForwardsHeader(mf.Val() - 1)
 	}

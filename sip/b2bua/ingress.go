@@ -8,6 +8,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/sdp"
 )
@@ -22,8 +23,9 @@ type ingress struct {
 	tx       sip.ServerTransaction
 	mergeKey string
 	dialog   dialog
-	caller   string // the caller's digits, or what else he calls himself
-	called   string // the called digits, without tech prefix
+	numbers  number.Set // as they are routed: without tech prefix, rewritten
+	caller   string     // the caller's digits, or what else he calls himself
+	called   string     // the called digits, without tech prefix
 	offered  *sdp.Session
 	body     []byte // the session description that answers the caller's
 	final    bool
@@ -49,11 +51,6 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 		in.dialog.target = from.Address
 	}
 	in.dialog.enter(c.sw, c, 0)
-	if digits, ok := number.Normalise(from.Address.User); ok {
-		in.caller = digits
-	} else {
-		in.caller = clip(from.Address.User)
-	}
 	tx.OnCancel(func(*sip.Request) {
 		c.postAsync(func(now call.Now) {
 			in.final = true // the transaction has answered 487
@@ -63,13 +60,27 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 	return in
 }
 
+// rewrite makes the numbers that the call is routed by from what came in, the
+// called one without its tech prefix.
+func (in *ingress) rewrite(world *routing.World, called string) {
+	from := in.req.From()
+	in.numbers = world.RewriteIn(in.call.origin.Id, number.Set{
+		Called: called, Caller: from.Address.User, CallerName: from.DisplayName,
+	})
+	if digits, ok := number.Normalise(in.numbers.Caller); ok {
+		in.caller = digits
+	} else {
+		in.caller = clip(in.numbers.Caller)
+	}
+}
+
 // received describes the call for the record. Texts of strangers are cut short.
-func (in *ingress) received(c *session, source netip.AddrPort, called string) *wire.CallReceived {
+func (in *ingress) received(c *session, source netip.AddrPort) *wire.CallReceived {
 	r := &wire.CallReceived{
 		Call: c.id[:], Node: c.sw.config.Node, Originator: c.origin.Id, Company: c.origin.Company, Account: c.origin.Account,
 		AtUs: time.Now().UnixMicro(), Source: source.String(), SipCallId: clip(in.req.CallID().Value()),
 		Caller: clip(in.req.From().Address.User), CallerName: clip(in.req.From().DisplayName), Called: clip(in.req.Recipient.User),
-		CallerRouted: in.caller, CalledRouted: clip(called), Transport: in.req.Transport(),
+		CallerRouted: in.caller, CalledRouted: clip(in.numbers.Called), Transport: in.req.Transport(),
 		UserAgent: header(in.req, "User-Agent"), AssertedIdentity: header(in.req, "P-Asserted-Identity"),
 		Diversion: header(in.req, "Diversion"),
 	}

@@ -34,7 +34,7 @@ func (c *session) hold(world *routing.World, setup time.Duration) *refused {
 	place := &wire.PlaceHold{
 		Call: c.id[:], CatalogPosition: uint64(world.Position),
 		SetupMs: setup.Milliseconds(), MaxMs: c.longest(world).Milliseconds(),
-		Lines: []*wire.HoldLine{{Leg: 0, Payer: c.origin.Account, Originator: c.origin.Id, Sell: c.decision.Sell}},
+		Lines: []*wire.HoldLine{{Leg: 0, Payer: c.origin.Account, Originator: c.origin.Id, Sell: c.decision.Sell, LimitPrefixes: c.decision.LimitPrefixes}},
 	}
 	for _, p := range c.plans {
 		place.Route = append(place.Route, p.Candidate)
@@ -48,7 +48,8 @@ func (c *session) hold(world *routing.World, setup time.Duration) *refused {
 	}
 	c.money = true
 	paid := time.Duration(reply.GetHoldGranted().PaidMs) * time.Millisecond
-	c.machine = call.New(c.id, c.plans, paid, stopCodes(world))
+	c.machine = call.New(c.id, c.plans, paid, nil)
+	c.machine.HuntBy(world.Hunt(c.origin).Stops)
 	return nil
 }
 

@@ -85,8 +85,9 @@ func (s *Switch) admit(o *wire.Originator, source netip.Addr, merge string) (*se
 // returns the machine is there: hunting, or over.
 func (c *session) receive(world *routing.World, source netip.AddrPort, called string) {
 	c.machine = call.New(c.id, nil, 0, nil)
+	c.in.rewrite(world, called)
 	c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_CallReceived{
-		CallReceived: c.in.received(c, source, called),
+		CallReceived: c.in.received(c, source),
 	}}))
 	c.in.trying()
 	offer, refusal := c.in.offer(source.Addr())
@@ -94,22 +95,18 @@ func (c *session) receive(world *routing.World, source netip.AddrPort, called st
 		c.refuse(*refusal)
 		return
 	}
-	digits, ok := number.Normalise(called)
+	digits, ok := number.Normalise(c.in.numbers.Called)
 	if !ok {
 		c.refuse(refused{484, "Address Incomplete", "bad_number"})
 		return
 	}
-	for range 3 {
-		if r := c.place(world, digits); r == nil {
-			break
-		} else if r.cause != causeStale {
-			c.refuse(*r)
-			return
-		}
-		world = c.sw.config.World()
+	r := c.place(world, digits)
+	for again := 0; again < 2 && r != nil && r.cause == causeStale; again++ {
+		r = c.place(c.sw.config.World(), digits)
 	}
-	if !c.money {
-		c.refuse(refused{503, "Service Unavailable", causeStale})
+	c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_CallRouted{CallRouted: c.routed}}))
+	if r != nil {
+		c.refuse(*r)
 		return
 	}
 	if r := c.openMedia(offer, source.Addr()); r != nil {
@@ -135,10 +132,13 @@ func (c *session) refuse(r refused) {
 
 // place routes the call and asks for its hold; nil means that it has one.
 func (c *session) place(world *routing.World, digits string) *refused {
-	d := world.Route(routing.Request{Originator: c.origin, Called: digits, Caller: c.in.caller, InUse: c.sw.InUse})
-	c.decision = d
+	ask := c.request(digits)
+	d := world.Route(ask)
+	c.decision, c.routed = d, d.Record(ask, world.Position)
 	switch d.Refused {
 	case "":
+	case routing.NumberBlocked:
+		return &refused{403, "Forbidden", string(d.Refused)}
 	case routing.NoPrice, routing.NoRoute:
 		return &refused{404, "Not Found", string(d.Refused)}
 	default:
@@ -155,6 +155,22 @@ func (c *session) place(world *routing.World, digits string) *refused {
 	return c.hold(world, min(setup, maxSetup))
 }
 
+// request is what the route depends on at this moment.
+func (c *session) request(digits string) routing.Request {
+	now := c.sw.now().US
+	r := routing.Request{
+		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
+		InUse: c.sw.InUse, Started: c.sw.Started,
+		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
+	}
+	if view := c.sw.config.Quality; view != nil {
+		r.Quality = func(terminator, prefix string, windowS uint32) routing.Quality {
+			return view(terminator, prefix, windowS, now)
+		}
+	}
+	return r
+}
+
 func planOf(c routing.Candidate) call.Plan {
 	p := call.Plan{
 		Company: c.Terminator.Company, PDD: call.DefaultPDD, Ring: call.DefaultRing,
@@ -162,11 +178,12 @@ func planOf(c routing.Candidate) call.Plan {
 			Terminator: c.Terminator.Id, VendorAccount: c.Terminator.Account, Route: c.Route.Id, Buy: c.Buy,
 		},
 	}
-	if ms := c.Terminator.PddTimeoutMs; ms > 0 {
-		p.PDD = time.Duration(ms) * time.Millisecond
+	pdd, ring := c.TimeoutsMS()
+	if pdd > 0 {
+		p.PDD = time.Duration(pdd) * time.Millisecond
 	}
-	if ms := c.Terminator.RingTimeoutMs; ms > 0 {
-		p.Ring = time.Duration(ms) * time.Millisecond
+	if ring > 0 {
+		p.Ring = time.Duration(ring) * time.Millisecond
 	}
 	return p
 }
@@ -181,19 +198,6 @@ func (c *session) longest(world *routing.World) time.Duration {
 		longest = min(longest, time.Duration(s)*time.Second)
 	}
 	return longest
-}
-
-// stopCodes are the SIP codes that end hunting.
-func stopCodes(world *routing.World) map[uint32]bool {
-	codes := world.Catalog.Settings().HuntStopCodes
-	if len(codes) == 0 {
-		return call.DefaultStop()
-	}
-	stop := map[uint32]bool{}
-	for _, c := range codes {
-		stop[c] = true
-	}
-	return stop
 }
 
 // offer reads the caller's session description.

@@ -38,6 +38,7 @@ type session struct {
 	origin   *wire.Originator
 	plans    []call.Plan
 	decision routing.Decision
+	routed   *wire.CallRouted // the decision for the record
 	in       *ingress
 	legs     map[uint32]*egress
 	recorded int
