@@ -223,8 +223,8 @@ func (b *ledgerBench) together(ctx context.Context, n int, fn func(context.Conte
 func (b *ledgerBench) call() events.CallID {
 	var random [10]byte
 	n := b.next.Add(1)
-	for i := range 8 {
-		random[i] = byte(n >> (8 * i))
+	for i := range 7 { // the bytes that a UUID's version and variant leave alone
+		random[3+i] = byte(n >> (8 * i))
 	}
 	return events.NewCallID(time.Now(), random)
 }
