@@ -31,12 +31,17 @@ const (
 	KindUser        Kind = "user"
 	KindToken       Kind = "token"
 	KindNumberList  Kind = "number list"
+
+	KindOriginSet    Kind = "origin set"
+	KindExchangeRate Kind = "exchange rate"
+	KindDeckMapping  Kind = "deck mapping"
 )
 
 // Kinds lists all kinds in their order.
 func Kinds() []Kind {
 	return []Kind{
-		KindSettings, KindCompany, KindAccount, KindDeck, KindDeckVersion, KindNumberList, KindTerminator,
+		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
+		KindNumberList, KindTerminator,
 		KindRoutePlan, KindRoute, KindOriginator, KindUser, KindToken,
 	}
 }
@@ -61,6 +66,7 @@ type State struct {
 	items    map[Kind]map[string]Item
 	refCount map[Ref]int
 	versions map[string][]*wire.DeckVersion // by deck, rising number
+	rates    map[pair][]*wire.ExchangeRate  // by currencies, rising time
 	position events.Position
 	sum      events.Sum
 }
@@ -71,6 +77,7 @@ func New() *State {
 		items:    map[Kind]map[string]Item{},
 		refCount: map[Ref]int{},
 		versions: map[string][]*wire.DeckVersion{},
+		rates:    map[pair][]*wire.ExchangeRate{},
 	}
 }
 
@@ -181,7 +188,7 @@ func (s *State) Evolve(pos events.Position, e *wire.Event) *State {
 	}
 	next := &State{
 		items: maps.Clone(s.items), refCount: maps.Clone(s.refCount),
-		versions: maps.Clone(s.versions), position: pos, sum: s.sum,
+		versions: maps.Clone(s.versions), rates: maps.Clone(s.rates), position: pos, sum: s.sum,
 	}
 	fresh := map[Kind]bool{}
 	for _, c := range set.Changes {
@@ -220,8 +227,11 @@ func (s *State) change(pos events.Position, ref Ref, c *wire.Change) {
 			s.refCount[r]++
 		}
 	}
-	if ref.Kind == KindDeckVersion {
+	switch ref.Kind {
+	case KindDeckVersion:
 		s.indexVersions(c.Entity.GetDeckVersion().Deck)
+	case KindExchangeRate:
+		s.indexRate(c.Entity.GetExchangeRate(), c.Remove)
 	}
 }
 

@@ -99,6 +99,8 @@ func (s *State) decideRemove(ref Ref, c *wire.Change, exists bool) (*wire.Change
 	switch ref.Kind {
 	case KindAccount:
 		return nil, events.Invalid("%s has a history and cannot be removed; disable it", ref)
+	case KindExchangeRate:
+		return nil, events.Invalid("%s has priced calls or may have, and cannot be removed; declare a later one", ref)
 	case KindDeckVersion:
 		return nil, events.Invalid("%s has priced calls or may have, and cannot be removed", ref)
 	}
@@ -157,10 +159,8 @@ func (s *State) checkPeer(ref Ref, company, account, deck string, kind wire.Acco
 		return events.Invalid("%s is of company %s, its account %s of company %s", ref, company, account, a.Company)
 	case a.Kind != kind:
 		return events.Invalid("%s needs an account of the other kind than %s: customers' accounts pay for calls, vendors' are paid", ref, account)
-	case a.Currency != d.Currency:
-		return events.Invalid("%s: account %s is in %s, deck %s in %s; they must be the same", ref, account, a.Currency, deck, d.Currency)
 	}
-	return nil
+	return s.checkCurrencies(ref, a, d)
 }
 
 func (s *State) checkVersion(v *wire.DeckVersion) *events.Error {
@@ -169,5 +169,5 @@ func (s *State) checkVersion(v *wire.DeckVersion) *events.Error {
 			return events.Invalid("deck %s: version %d does not follow version %d", v.Deck, v.Number, i)
 		}
 	}
-	return nil
+	return s.checkVersionLinks(v)
 }

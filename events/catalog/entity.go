@@ -33,6 +33,12 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindToken, of.Token.GetId()}
 	case *wire.Entity_NumberList:
 		return Ref{KindNumberList, of.NumberList.GetId()}
+	case *wire.Entity_OriginSet:
+		return Ref{KindOriginSet, of.OriginSet.GetId()}
+	case *wire.Entity_ExchangeRate:
+		return Ref{KindExchangeRate, of.ExchangeRate.GetId()}
+	case *wire.Entity_DeckMapping:
+		return Ref{KindDeckMapping, of.DeckMapping.GetId()}
 	default:
 		return Ref{}
 	}
@@ -66,6 +72,11 @@ func References(e *wire.Entity) []Ref {
 		need(KindCompany, of.Deck.Company)
 	case *wire.Entity_DeckVersion:
 		need(KindDeck, of.DeckVersion.Deck)
+		for _, o := range of.DeckVersion.OriginSets {
+			need(KindOriginSet, o)
+		}
+	case *wire.Entity_DeckMapping:
+		need(KindCompany, of.DeckMapping.Company)
 	case *wire.Entity_Route:
 		need(KindRoutePlan, of.Route.Plan)
 		need(KindTerminator, of.Route.Terminator)
@@ -112,6 +123,12 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_User{User: m}}
 	case *wire.Token:
 		return &wire.Entity{Of: &wire.Entity_Token{Token: m}}
+	case *wire.OriginSet:
+		return &wire.Entity{Of: &wire.Entity_OriginSet{OriginSet: m}}
+	case *wire.ExchangeRate:
+		return &wire.Entity{Of: &wire.Entity_ExchangeRate{ExchangeRate: m}}
+	case *wire.DeckMapping:
+		return &wire.Entity{Of: &wire.Entity_DeckMapping{DeckMapping: m}}
 	case *wire.NumberList:
 		return &wire.Entity{Of: &wire.Entity_NumberList{NumberList: m}}
 	default:

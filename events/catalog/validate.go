@@ -61,6 +61,7 @@ func validateID(e *wire.Entity, ref Ref) error {
 		if ref.ID != "settings" {
 			return events.Invalid("the settings' id is \"settings\"")
 		}
+	case *wire.Entity_ExchangeRate: // its id is checked with its fields
 	case *wire.Entity_DeckVersion:
 		if want := VersionID(of.DeckVersion.Deck, of.DeckVersion.Number); ref.ID != want {
 			return events.Invalid("the id must be %q", want)
@@ -105,6 +106,12 @@ func validateFields(e *wire.Entity) error {
 		return validateUser(of.User)
 	case *wire.Entity_Token:
 		return validateToken(of.Token)
+	case *wire.Entity_OriginSet:
+		return validateOrigins(of.OriginSet)
+	case *wire.Entity_ExchangeRate:
+		return validateExchange(of.ExchangeRate)
+	case *wire.Entity_DeckMapping:
+		return validateMapping(of.DeckMapping)
 	case *wire.Entity_NumberList:
 		return validateList(of.NumberList)
 	}
@@ -229,6 +236,9 @@ func validateDeck(d *wire.Deck) error {
 	}
 	if d.TaxPpm > ppm {
 		return events.Invalid("the tax is above 100 %%")
+	}
+	if err := validateBands(d); err != nil {
+		return err
 	}
 	return checkName(d.Name)
 }

@@ -37,6 +37,13 @@ func (s *State) ChargeCall(d Deciding, c *wire.ChargeCall) (*wire.CallCharged, *
 		Call: c.Call, Node: h.Node, Candidate: c.Candidate, EgressLeg: c.EgressLeg,
 		AnsweredAtUs: c.AnsweredAtUs, EndedAtUs: c.EndedAtUs, RawMs: c.RawMs,
 		SipCode: c.SipCode, Q850: c.Q850, EndedBy: c.EndedBy, Figures: figures,
+		Attempts: c.Attempts, Unanswered: c.Unanswered,
+	}
+	if c.Unanswered && (c.RawMs != 0 || c.AnsweredAtUs != 0) {
+		return nil, nil, events.Invalid("a call that nobody answered has no answer and no talk time")
+	}
+	if c.Unanswered && c.Attempts == 0 {
+		return nil, nil, events.Invalid("a call that no vendor was tried for costs nothing: release it")
 	}
 	if err := price(charged, h); err != nil {
 		return nil, nil, err
@@ -50,51 +57,86 @@ func figuresOf(c *wire.ChargeCall) []byte {
 	return h[:]
 }
 
-// price fills in the price lines and postings of a charge from its hold.
+// price fills in the price lines and postings of a charge from its hold. An
+// answered call costs its payers the call, an unanswered one the attempt fee of
+// their deck, once. Of the vendors, the one who answered is paid for the call and
+// each of the others who was tried his attempt fee.
 func price(c *wire.CallCharged, h *Hold) error {
+	if int(c.Attempts) > len(h.Route) {
+		return events.Invalid("the hold has no %d candidates", c.Attempts)
+	}
 	for _, l := range h.Lines {
 		if l.Payer == "" {
 			continue
 		}
-		p, err := rating.Call(l.Sell, c.RawMs)
+		p, err := cost(c, l.Sell, c.Unanswered)
 		if err != nil {
 			return err
 		}
-		c.Lines = append(c.Lines, priceLine(wire.Side_SIDE_SELL, l.Leg, l.Payer, l.Sell, c.RawMs, p))
+		if c.Unanswered && p.Gross == 0 {
+			continue
+		}
+		c.Lines = append(c.Lines, priceLine(c, wire.Side_SIDE_SELL, l.Leg, l.Payer, l.Sell, c.Unanswered, p))
 		paid := min(p.Gross, money.Amount(l.AmountMicro))
 		over := p.Gross - paid
 		c.OverrunMicro += int64(over)
-		cur := l.Sell.Currency
+		cur := rating.Currency(l.Sell)
 		c.Postings = append(c.Postings, posting(l.Payer, cur, -paid)...)
 		c.Postings = append(c.Postings, posting(Own(Overrun, cur), cur, -over)...)
 		c.Postings = append(c.Postings, posting(Own(Revenue, cur), cur, p.Net)...)
 		c.Postings = append(c.Postings, posting(Own(Tax, cur), cur, p.Tax)...)
 	}
+	for i := range int(c.Attempts) {
+		if c.Unanswered || i != int(c.Candidate) {
+			if err := pay(c, h.Route[i], uint32(i)+1, true); err != nil {
+				return err
+			}
+		}
+	}
+	if c.Unanswered {
+		return nil
+	}
 	if int(c.Candidate) >= len(h.Route) {
 		return events.Invalid("the hold has no candidate %d", c.Candidate)
 	}
-	v := h.Route[c.Candidate]
+	return pay(c, h.Route[c.Candidate], c.EgressLeg, false)
+}
+
+// pay adds what a vendor gets for an attempt: an answered one, or its fee.
+func pay(c *wire.CallCharged, v *wire.Candidate, leg uint32, unanswered bool) error {
 	if v.VendorAccount == "" {
 		return nil
 	}
-	p, err := rating.Call(v.Buy, c.RawMs)
-	if err != nil {
+	p, err := cost(c, v.Buy, unanswered)
+	if err != nil || unanswered && p.Gross == 0 {
 		return err
 	}
-	c.Lines = append(c.Lines, priceLine(wire.Side_SIDE_BUY, c.EgressLeg, v.VendorAccount, v.Buy, c.RawMs, p))
-	cur := v.Buy.Currency
+	c.Lines = append(c.Lines, priceLine(c, wire.Side_SIDE_BUY, leg, v.VendorAccount, v.Buy, unanswered, p))
+	cur := rating.Currency(v.Buy)
 	c.Postings = append(c.Postings, posting(v.VendorAccount, cur, p.Gross)...)
 	c.Postings = append(c.Postings, posting(Own(Cost, cur), cur, -p.Net)...)
 	c.Postings = append(c.Postings, posting(Own(Tax, cur), cur, -p.Tax)...)
 	return nil
 }
 
-func priceLine(side wire.Side, leg uint32, account string, t *wire.Terms, rawMS int64, p rating.Price) *wire.PriceLine {
-	return &wire.PriceLine{
-		Side: side, Leg: leg, Account: account, Terms: t, RawMs: rawMS,
-		BilledS: p.Billed, FirstS: p.First, Exact: p.Exact(),
-		NetMicro: int64(p.Net), TaxMicro: int64(p.Tax), GrossMicro: int64(p.Gross),
+func cost(c *wire.CallCharged, t *wire.Terms, unanswered bool) (rating.Price, error) {
+	if unanswered {
+		return rating.Attempt(t)
 	}
+	return rating.CallAt(t, c.AnsweredAtUs, c.RawMs)
+}
+
+func priceLine(c *wire.CallCharged, side wire.Side, leg uint32, account string, t *wire.Terms, unanswered bool, p rating.Price) *wire.PriceLine {
+	l := &wire.PriceLine{
+		Side: side, Leg: leg, Account: account, Terms: t,
+		BilledS: p.Billed, FirstS: p.First, Exact: p.Exact(), Unanswered: unanswered, Segments: p.Segments,
+		NetMicro: int64(p.Net), TaxMicro: int64(p.Tax), GrossMicro: int64(p.Gross), ExactConverted: p.ExactConverted(t),
+		DeckNetMicro: int64(p.DeckNet), DeckTaxMicro: int64(p.DeckTax), DeckGrossMicro: int64(p.DeckGross),
+	}
+	if !unanswered {
+		l.RawMs = c.RawMs
+	}
+	return l
 }
 
 // posting is a posting of an amount, or none of zero.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -120,7 +121,7 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 	for _, l := range p.Lines {
 		if l.Payer != "" {
 			amount := money.Amount(l.AmountMicro)
-			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held += amount; a.Calls++ })
+			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held += amount; a.Calls++ })
 		}
 		counted(l, func(key string) { s.peerCalls[key]++ })
 	}
@@ -153,7 +154,7 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 	for i, l := range next.Lines {
 		more := money.Amount(x.AmountsMicro[i] - l.AmountMicro)
 		if l.Payer != "" {
-			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held += more })
+			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held += more })
 		}
 		l.AmountMicro = x.AmountsMicro[i]
 	}
@@ -184,7 +185,7 @@ func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 	for _, l := range h.Lines {
 		if l.Payer != "" {
 			amount := money.Amount(l.AmountMicro)
-			s.touch(l.Payer, l.Sell.Currency, func(a *Account) { a.Held -= amount; a.Calls-- })
+			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held -= amount; a.Calls-- })
 		}
 		counted(l, func(key string) {
 			if s.peerCalls[key]--; s.peerCalls[key] == 0 {

@@ -59,7 +59,7 @@ func (s *State) PlaceHold(d Deciding, p *wire.PlaceHold) (*wire.HoldPlaced, erro
 			capMS = max(capMS, rating.ShortestMS(l.Sell))
 		}
 	}
-	paid, amounts, err := s.longest(d.Catalog, placed.Lines, min(capMS, p.MaxMs))
+	paid, amounts, err := s.longest(d.Catalog, placed.Lines, setupOf(d.NowUS, p.SetupMs), min(capMS, p.MaxMs))
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +127,8 @@ func (s *State) checkLine(d Deciding, l *wire.HoldLine) error {
 		return events.Refuse(events.CodeForbidden, "account %s is disabled", l.Payer)
 	case d.Catalog.Company(a.Company).GetDisabled():
 		return events.Refuse(events.CodeForbidden, "company %s is disabled", a.Company)
-	case a.Currency != l.Sell.Currency:
-		return events.Invalid("account %s is in %s, the price in %s", l.Payer, a.Currency, l.Sell.Currency)
+	case a.Currency != rating.Currency(l.Sell):
+		return events.Invalid("account %s is in %s, the price in %s", l.Payer, a.Currency, rating.Currency(l.Sell))
 	case a.Channels > 0 && s.Balance(l.Payer).Calls >= int(a.Channels):
 		return events.Refuse(events.CodeLimit, "account %s has its %d channels in use", l.Payer, a.Channels)
 	}
@@ -170,8 +170,8 @@ func (s *State) checkCandidate(d Deciding, c *wire.Candidate) error {
 	switch {
 	case a == nil:
 		return events.NotFound("there is no account %s", c.VendorAccount)
-	case a.Currency != c.Buy.Currency:
-		return events.Invalid("account %s is in %s, the price in %s", a.Id, a.Currency, c.Buy.Currency)
+	case a.Currency != rating.Currency(c.Buy):
+		return events.Invalid("account %s is in %s, the price in %s", a.Id, a.Currency, rating.Currency(c.Buy))
 	}
 	return nil
 }
@@ -203,7 +203,8 @@ func (s *State) ExtendHold(d Deciding, x *wire.ExtendHold) (*wire.HoldExtended, 
 			period = max(period, int64(l.Sell.IntervalNextS)*1000)
 		}
 	}
-	paid, amounts, err := s.longest(d.Catalog, h.Lines, min(h.PaidMs+period, h.MaxMs))
+	answered := min(max(x.AnsweredAtUs, h.PlacedAtUS), d.NowUS)
+	paid, amounts, err := s.longest(d.Catalog, h.Lines, answeredAt(answered), min(h.PaidMs+period, h.MaxMs))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -214,7 +215,6 @@ func (s *State) ExtendHold(d Deciding, x *wire.ExtendHold) (*wire.HoldExtended, 
 	for _, a := range amounts {
 		ext.AmountsMicro = append(ext.AmountsMicro, int64(a))
 	}
-	answered := min(max(x.AnsweredAtUs, h.PlacedAtUS), d.NowUS)
 	ext.ExpiresAtUs = answered + paid*1000 + graceUS
 	return ext, h, nil
 }

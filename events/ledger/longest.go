@@ -8,8 +8,8 @@ import (
 )
 
 // longest is how long the payers' money lasts, up to capMS, with each line's
-// gross price for that time. The lines' own present amounts count as available.
-func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, capMS int64) (int64, []money.Amount, error) {
+// gross price for that time, and at least for an attempt without an answer. The lines' own present amounts count as available.
+func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.Start, capMS int64) (int64, []money.Amount, error) {
 	spendable := map[string]money.Amount{}
 	for _, l := range lines {
 		if l.Payer == "" {
@@ -25,7 +25,7 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, capMS int64) (
 		if l.Payer == "" {
 			continue
 		}
-		t, err := rating.Longest(l.Sell, spendable[l.Payer], paid)
+		t, err := rating.LongestFrom(l.Sell, start, spendable[l.Payer], paid)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -34,28 +34,28 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, capMS int64) (
 	if paid == 0 {
 		return 0, nil, nil
 	}
-	amounts, covered, err := together(lines, spendable, paid)
+	amounts, covered, err := together(lines, spendable, start, paid)
 	if err != nil || covered {
 		return paid, amounts, err
 	}
-	return shorter(lines, spendable, paid)
+	return shorter(lines, spendable, start, paid)
 }
 
 // together prices all lines for a time, and tells whether each payer's money
 // covers the sum of his lines.
-func together(lines []*wire.HoldLine, spendable map[string]money.Amount, ms int64) ([]money.Amount, bool, error) {
+func together(lines []*wire.HoldLine, spendable map[string]money.Amount, start rating.Start, ms int64) ([]money.Amount, bool, error) {
 	amounts, sums := make([]money.Amount, len(lines)), map[string]money.Amount{}
 	covered := true
 	for i, l := range lines {
 		if l.Payer == "" {
 			continue
 		}
-		p, err := rating.Call(l.Sell, ms)
+		amount, err := rating.Reserve(l.Sell, start, ms)
 		if err != nil {
 			return nil, false, err
 		}
-		amounts[i] = p.Gross
-		sums[l.Payer] += p.Gross
+		amounts[i] = amount
+		sums[l.Payer] += amount
 		covered = covered && sums[l.Payer] <= spendable[l.Payer]
 	}
 	return amounts, covered, nil
@@ -63,7 +63,7 @@ func together(lines []*wire.HoldLine, spendable map[string]money.Amount, ms int6
 
 // shorter finds the longest time below tooLong that payers of several lines can
 // pay for. Prices change at whole seconds, so the search counts those.
-func shorter(lines []*wire.HoldLine, spendable map[string]money.Amount, tooLong int64) (int64, []money.Amount, error) {
+func shorter(lines []*wire.HoldLine, spendable map[string]money.Amount, start rating.Start, tooLong int64) (int64, []money.Amount, error) {
 	least := int64(0)
 	for _, l := range lines {
 		if l.Payer != "" {
@@ -74,7 +74,7 @@ func shorter(lines []*wire.HoldLine, spendable map[string]money.Amount, tooLong 
 	low, high := int64(0), (tooLong+999)/1000 // low is covered, high is not
 	for high-low > 1 {
 		mid := (low + high) / 2
-		amounts, covered, err := together(lines, spendable, mid*1000)
+		amounts, covered, err := together(lines, spendable, start, mid*1000)
 		switch {
 		case err != nil:
 			return 0, nil, err
@@ -88,4 +88,21 @@ func shorter(lines []*wire.HoldLine, spendable map[string]money.Amount, tooLong 
 		return 0, nil, nil
 	}
 	return low * 1000, best, nil
+}
+
+// setupOf is when a call that is let through now may be answered.
+func setupOf(nowUS, setupMS int64) rating.Start {
+	return rating.Start{FromUS: nowUS, ToUS: nowUS + setupMS*1000}
+}
+
+// answeredAt is the time of a call's answer, as an extension tells it.
+func answeredAt(us int64) rating.Start { return rating.Start{FromUS: us, ToUS: us} }
+
+// Reserved is the span in which the call of a hold is answered, as it was known
+// when the hold was placed, or just extended; verification prices the hold by it.
+func Reserved(h *Hold, extended bool) rating.Start {
+	if extended {
+		return answeredAt(h.ExpiresAtUs - graceUS - h.PaidMs*1000)
+	}
+	return setupOf(h.PlacedAtUS, h.SetupMs)
 }

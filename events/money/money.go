@@ -50,7 +50,7 @@ func ParseCurrency(s string) (Currency, error) {
 
 // ParseAmount reads a decimal number with at most six places: "-12.34".
 func ParseAmount(s string) (Amount, error) {
-	n, err := parseDecimal(s, amountDecimals)
+	n, err := ParseDecimal(s, amountDecimals)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func ParseAmount(s string) (Amount, error) {
 
 // ParseRate reads a price a minute: a decimal number with at most nine places.
 func ParseRate(s string) (Rate, error) {
-	n, err := parseDecimal(s, rateDecimals)
+	n, err := ParseDecimal(s, rateDecimals)
 	if err != nil {
 		return 0, err
 	}
@@ -73,10 +73,10 @@ func ParseRate(s string) (Rate, error) {
 }
 
 // String writes the amount with its six places: "-12.340000".
-func (a Amount) String() string { return formatDecimal(int64(a), amountDecimals) }
+func (a Amount) String() string { return FormatDecimal(int64(a), amountDecimals) }
 
 // String writes the rate with its nine places: "0.012000000".
-func (r Rate) String() string { return formatDecimal(int64(r), rateDecimals) }
+func (r Rate) String() string { return FormatDecimal(int64(r), rateDecimals) }
 
 // Short writes the rate without trailing zeros, but with at least two places.
 func (r Rate) Short() string {
@@ -104,9 +104,9 @@ func clip(s string) string {
 	return s
 }
 
-// parseDecimal reads digits with an optional sign and fraction, scaled by
+// ParseDecimal reads digits with an optional sign and fraction, scaled by
 // 10^places. More places than that are refused rather than rounded.
-func parseDecimal(s string, places int) (int64, error) {
+func ParseDecimal(s string, places int) (int64, error) {
 	bad := func() (int64, error) {
 		return 0, events.Invalid("%q is not a decimal number such as 12.34", clip(s))
 	}
@@ -142,7 +142,8 @@ func parseDecimal(s string, places int) (int64, error) {
 	return n, nil
 }
 
-func formatDecimal(n int64, places int) string {
+// FormatDecimal writes a number that is scaled by 10^places.
+func FormatDecimal(n int64, places int) string {
 	sign := ""
 	u := uint64(n)
 	if n < 0 {

@@ -51,7 +51,8 @@ func (w Wide) IsZero() bool { return w == Wide{} }
 // Less tells whether w is smaller than v.
 func (w Wide) Less(v Wide) bool { return w.Hi < v.Hi || w.Hi == v.Hi && w.Lo < v.Lo }
 
-func (w Wide) big() *big.Int {
+// Int is the number as one without bounds.
+func (w Wide) Int() *big.Int {
 	n := new(big.Int).SetUint64(w.Hi)
 	n.Lsh(n, 64)
 	return n.Or(n, new(big.Int).SetUint64(w.Lo))
@@ -60,7 +61,7 @@ func (w Wide) big() *big.Int {
 // Exact writes w divided by d without loss: as a decimal number where one
 // exists, otherwise as a reduced fraction.
 func (w Wide) Exact(d uint64) string {
-	r := new(big.Rat).SetFrac(w.big(), new(big.Int).SetUint64(d))
+	r := new(big.Rat).SetFrac(w.Int(), new(big.Int).SetUint64(d))
 	places, finite := r.FloatPrec()
 	if !finite {
 		return r.RatString()
@@ -95,4 +96,20 @@ func (w Wide) Round(d uint64, mode Rounding) (int64, bool) {
 		n++
 	}
 	return n, true
+}
+
+// RoundInt is Round for numbers beyond 128 bits; neither may be negative.
+func RoundInt(n, d *big.Int, mode Rounding) (int64, bool) {
+	q, rest := new(big.Int).QuoRem(n, d, new(big.Int))
+	if !q.IsInt64() || q.Int64() >= int64(MaxAmount) {
+		return 0, false
+	}
+	out := q.Int64()
+	half := rest.Lsh(rest, 1).Cmp(d)
+	switch {
+	case rest.Sign() == 0 || mode == Down:
+	case mode == Up, half > 0, half == 0 && (mode == HalfUp || out%2 == 1):
+		out++
+	}
+	return out, true
 }

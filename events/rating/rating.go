@@ -25,21 +25,47 @@ type Price struct {
 	// Billed are the seconds after free seconds, minimum and increments, First
 	// those of them that the first price applies to.
 	Billed, First int64
-	// Net and Tax add up to Gross, which is what an account is charged.
+	// Net and Tax add up to Gross, which is what an account is charged. They are
+	// in the account's currency.
 	Net, Tax, Gross money.Amount
+	// DeckNet, DeckTax and DeckGross are the price in the deck's currency, rounded
+	// by the same rule, where the account has another one; zero otherwise.
+	DeckNet, DeckTax, DeckGross money.Amount
+	// Segments are the parts of a call that bands may split; none where they do not.
+	Segments []*wire.PriceSegment
 
 	exact money.Wide
 }
 
-// Exact is the price before tax and rounding, in units of the currency: a
+// Exact is the price before tax and rounding, in units of the deck's currency: a
 // decimal number, or a reduced fraction where no decimal number is exact.
 func (p Price) Exact() string { return p.exact.Exact(scale * money.MicroPerUnit) }
 
-// Call prices an answered leg of rawMS milliseconds. Time is rounded up to whole
-// seconds, at least one. A call within its free seconds costs nothing at all;
-// otherwise they are taken off, and what remains is raised to the minimum and to
-// whole increments.
-func Call(t *wire.Terms, rawMS int64) (Price, error) {
+// Call prices an answered leg of rawMS milliseconds, for terms that do not ask
+// when it was.
+func Call(t *wire.Terms, rawMS int64) (Price, error) { return CallAt(t, 0, rawMS) }
+
+// CallAt prices a leg that was answered at startUS, in microseconds of UTC, and
+// lasted rawMS milliseconds. Time is rounded up to whole seconds, at least one. A
+// call within its free seconds costs nothing at all; otherwise they are taken
+// off, and what remains is raised to the minimum and to whole increments. Where
+// bands split calls each increment costs what is in force when it begins.
+func CallAt(t *wire.Terms, startUS, rawMS int64) (Price, error) {
+	p, err := measure(t, rawMS)
+	if err != nil || p.Billed == 0 {
+		return p, err
+	}
+	if len(t.Switches) > 0 {
+		p.split(t, startUS)
+	} else {
+		p.exact = money.WideOf(uint64(t.PriceFirstNano), uint64(p.First)).
+			Plus(money.WideOf(uint64(t.PriceNextNano), uint64(p.Billed-p.First)))
+	}
+	return p.finish(t)
+}
+
+// measure turns a talk time into billed seconds; none for a call that is free.
+func measure(t *wire.Terms, rawMS int64) (Price, error) {
 	if rawMS < 0 || rawMS > MaxSeconds*1000 {
 		return Price{}, events.Invalid("a talk time of %d ms is not between 0 and 31 days", rawMS)
 	}
@@ -54,9 +80,12 @@ func Call(t *wire.Terms, rawMS int64) (Price, error) {
 	if seconds > first {
 		p.Billed += (seconds - first + next - 1) / next * next
 	}
-	p.exact = money.WideOf(uint64(t.PriceFirstNano), uint64(p.First)).
-		Plus(money.WideOf(uint64(t.PriceNextNano), uint64(p.Billed-p.First))).
-		Plus(money.WideOf(uint64(t.ConnectFeeMicro), scale))
+	return p, nil
+}
+
+// finish adds the connect fee, raises to the minimum, and rounds.
+func (p Price) finish(t *wire.Terms) (Price, error) {
+	p.exact = p.exact.Plus(money.WideOf(uint64(t.ConnectFeeMicro), scale))
 	if least := money.WideOf(uint64(t.MinimumMicro), scale); p.exact.Less(least) {
 		p.exact = least
 	}
@@ -72,26 +101,40 @@ func Attempt(t *wire.Terms) (Price, error) {
 // round turns the exact price into net, tax and gross. Net and gross are each
 // rounded once from the exact value; the tax is their difference.
 func (p Price) round(t *wire.Terms) (Price, error) {
+	var err error
+	if p.Net, p.Gross, err = place(t, p.exact); err != nil {
+		return Price{}, err
+	}
+	p.Tax = p.Gross - p.Net
+	if t.AccountCurrency != "" {
+		return p.convert(t)
+	}
+	return p, nil
+}
+
+// place rounds an exact price to the deck's decimals.
+func place(t *wire.Terms, exact money.Wide) (net, gross money.Amount, err error) {
 	step := uint64(1)
 	for range 6 - min(6, t.Decimals) {
 		step *= 10
 	}
 	tax := uint64(t.TaxPpm)
-	net, gross := p.exact.Times(ppm), p.exact.Times(ppm+tax)
+	before, after := exact.Times(ppm), exact.Times(ppm+tax)
 	divisor := uint64(scale) * ppm * step
 	if t.TaxInclusive {
-		gross, divisor = p.exact.Times(ppm+tax), uint64(scale)*(ppm+tax)*step
+		divisor = uint64(scale) * (ppm + tax) * step
 	}
 	mode := roundingOf(t.Rounding)
-	n, okNet := net.Round(divisor, mode)
-	g, okGross := gross.Round(divisor, mode)
+	n, okNet := before.Round(divisor, mode)
+	g, okGross := after.Round(divisor, mode)
 	if !okNet || !okGross || n > int64(money.MaxAmount)/int64(step) || g > int64(money.MaxAmount)/int64(step) {
-		return Price{}, events.Invalid("the price of deck %s prefix %s is too large", t.Deck, t.Prefix)
+		return 0, 0, tooLarge(t)
 	}
-	p.Net = money.Amount(n) * money.Amount(step)
-	p.Gross = money.Amount(g) * money.Amount(step)
-	p.Tax = p.Gross - p.Net
-	return p, nil
+	return money.Amount(n) * money.Amount(step), money.Amount(g) * money.Amount(step), nil
+}
+
+func tooLarge(t *wire.Terms) error {
+	return events.Invalid("the price of deck %s prefix %s is too large", t.Deck, t.Prefix)
 }
 
 func roundingOf(m wire.RoundingMode) money.Rounding {
@@ -105,45 +148,6 @@ func roundingOf(m wire.RoundingMode) money.Rounding {
 	default:
 		return money.HalfUp
 	}
-}
-
-// Longest is the longest talk time of at most capMS milliseconds whose gross
-// price is not above available; 0 when not even the shortest billable time is.
-// Prices never fall with time, so the answer also covers every shorter call.
-func Longest(t *wire.Terms, available money.Amount, capMS int64) (int64, error) {
-	whole, err := Call(t, capMS)
-	if err != nil {
-		return 0, err
-	}
-	if whole.Gross <= available {
-		return capMS, nil
-	}
-	// Prices change only where an increment ends, so the search counts increments.
-	shortest, step := ShortestMS(t), int64(t.IntervalNextS)*1000
-	if shortest >= capMS {
-		return 0, nil
-	}
-	affordable := func(n int64) (bool, error) {
-		p, err := Call(t, shortest+n*step)
-		return p.Gross <= available, err
-	}
-	low, high := int64(-1), (capMS-shortest)/step+1 // low is affordable, high is not
-	for high-low > 1 {
-		mid := (low + high) / 2
-		ok, err := affordable(mid)
-		if err != nil {
-			return 0, err
-		}
-		if ok {
-			low = mid
-		} else {
-			high = mid
-		}
-	}
-	if low < 0 {
-		return 0, nil
-	}
-	return min(shortest+low*step, capMS), nil
 }
 
 // ShortestMS is the time after which a second increment begins: the free seconds
@@ -170,5 +174,8 @@ func CheckTerms(t *wire.Terms) error {
 	case t.Decimals > 6:
 		return events.Invalid("deck %s: prices are rounded to at most 6 decimals", t.Deck)
 	}
-	return nil
+	if err := checkExchange(t); err != nil {
+		return err
+	}
+	return checkSwitches(t)
 }

@@ -102,6 +102,16 @@ func gross(t *testing.T, terms *wire.Terms, ms int64) money.Amount {
 	return p.Gross
 }
 
+// reserve is what a hold must cover: the price, or the fee of an attempt if it is more.
+func reserve(t *testing.T, terms *wire.Terms, ms int64) money.Amount {
+	t.Helper()
+	fee, err := rating.Attempt(terms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return max(gross(t, terms, ms), fee.Gross)
+}
+
 // TestLongest walks increment by increment to the longest talk time that money
 // lasts for.
 func TestLongest(t *testing.T) {
@@ -111,7 +121,7 @@ func TestLongest(t *testing.T) {
 		limit := pick(r, 1, 1000, 60_000, rating.ShortestMS(terms), 1+r.Int64N(900_000))
 		available := money.Amount(pick(r, -1, 0, 1, r.Int64N(100_000), r.Int64N(50_000_000)))
 		if r.IntN(2) == 0 {
-			available = gross(t, terms, randomMS(r, terms)%limit) + money.Amount(pick(r, -1, 0, 1))
+			available = reserve(t, terms, randomMS(r, terms)%limit) + money.Amount(pick(r, -1, 0, 1))
 		}
 		got, err := rating.Longest(terms, available, limit)
 		if err != nil {
@@ -119,7 +129,7 @@ func TestLongest(t *testing.T) {
 		}
 		want := int64(0)
 		for at := min(rating.ShortestMS(terms), limit); at <= limit; {
-			if gross(t, terms, at) > available {
+			if reserve(t, terms, at) > available {
 				break
 			}
 			want = at
@@ -131,7 +141,7 @@ func TestLongest(t *testing.T) {
 		if got != want {
 			t.Fatalf("%v with %s up to %d ms: %d ms, want %d", terms, available, limit, got, want)
 		}
-		if got > 0 && got < limit && gross(t, terms, got+1) <= available {
+		if got > 0 && got < limit && reserve(t, terms, got+1) <= available {
 			t.Fatalf("%v with %s: one millisecond above %d is affordable, too", terms, available, got)
 		}
 		more, err := rating.Longest(terms, available+1000, limit)

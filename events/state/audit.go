@@ -78,9 +78,9 @@ func (a *Auditor) after(e *wire.Event) error {
 	switch b := e.Body.(type) {
 	case *wire.Event_HoldPlaced:
 		a.Holds++
-		return a.covered(b.HoldPlaced.Call)
+		return a.covered(b.HoldPlaced.Call, false)
 	case *wire.Event_HoldExtended:
-		return a.covered(b.HoldExtended.Call)
+		return a.covered(b.HoldExtended.Call, true)
 	case *wire.Event_MoneyPosted:
 		a.Postings++
 		return a.posted(b.MoneyPosted)
@@ -90,7 +90,7 @@ func (a *Auditor) after(e *wire.Event) error {
 
 // covered checks that a hold, placed or extended, reserves what the time it
 // allows would cost, and that it left no payer overspent.
-func (a *Auditor) covered(call []byte) error {
+func (a *Auditor) covered(call []byte, extended bool) error {
 	id, err := events.CallIDFrom(call)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (a *Auditor) covered(call []byte) error {
 		if l.Payer == "" {
 			continue
 		}
-		cost, err := rating.Reserve(l.Sell, ledger.Reserved(h), h.PaidMs)
+		cost, err := rating.Reserve(l.Sell, ledger.Reserved(h, extended), h.PaidMs)
 		if err != nil {
 			return fmt.Errorf("price the hold of call %s again: %w", id, err)
 		}

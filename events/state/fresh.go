@@ -31,7 +31,10 @@ func (s *State) checkFresh(d ledger.Deciding, p *wire.PlaceHold) error {
 		if v := s.Catalog.VersionAt(t.Deck, d.NowUS); v == nil || v.Number != t.DeckVersion {
 			return stale(s, catalog.KindDeck, t.Deck)
 		}
-		return nil
+		if err := check(catalog.KindOriginSet, t.Origin); err != nil {
+			return err
+		}
+		return s.checkExchange(d.NowUS, t)
 	}
 	for _, l := range p.Lines {
 		if err := first(check(catalog.KindOriginator, l.Originator), deck(l.Sell)); err != nil {
@@ -57,4 +60,16 @@ func first(errs ...error) error {
 
 func stale(s *State, k catalog.Kind, id string) error {
 	return events.Refuse(events.CodeStale, "%s %s has changed: route again on position %d", k, id, s.Catalog.Position())
+}
+
+// checkExchange refuses terms at another exchange rate than the one in force.
+func (s *State) checkExchange(nowUS int64, t *wire.Terms) error {
+	if t.AccountCurrency == "" {
+		return nil
+	}
+	r := s.Catalog.Exchange(t.Currency, t.AccountCurrency, nowUS)
+	if r == nil || r.Id != t.Exchange || r.RateE12 != t.ExchangeE12 {
+		return stale(s, catalog.KindExchangeRate, t.Currency+"-"+t.AccountCurrency)
+	}
+	return nil
 }

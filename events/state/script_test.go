@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
@@ -112,9 +113,14 @@ func (s *script) run(line string) {
 		c := charging(s.call(arg(1)), s.duration(arg(2)).Milliseconds())
 		if len(words) > 3 {
 			n, _ := strconv.Atoi(arg(3))
-			c.GetChargeCall().Candidate = uint32(n - 1)
+			c.GetChargeCall().Candidate, c.GetChargeCall().EgressLeg, c.GetChargeCall().Attempts = uint32(n-1), uint32(n), uint32(n)
 		}
 		s.show(c)
+	case "unanswered": // CALL ATTEMPTS
+		n, _ := strconv.Atoi(arg(2))
+		s.show(&wire.Command{Body: &wire.Command_ChargeCall{ChargeCall: &wire.ChargeCall{
+			Call: callID(s.call(arg(1))), Attempts: uint32(n), Unanswered: true, EndedAtUs: s.now, SipCode: 480,
+		}}})
 	case "release":
 		s.show(releasing(s.call(arg(1))))
 	case "claim":
@@ -167,7 +173,7 @@ func (s *script) account(words []string) {
 	s.put(a)
 }
 
-// deck NAME CURRENCY PRICE INCREMENTS [fee AMOUNT] [minimum AMOUNT] [tax PPM] [inclusive] [decimals N]
+// deck NAME CURRENCY PRICE INCREMENTS [fee AMOUNT] [attempt AMOUNT] [minimum AMOUNT] [tax PPM] [inclusive] [decimals N]
 func (s *script) deck(words []string) {
 	csv := fmt.Sprintf("prefix,price,increments\n49,%s,%s\n", words[3], words[4])
 	d, v := deckOf(words[1])
@@ -180,6 +186,8 @@ func (s *script) deck(words []string) {
 		switch w {
 		case "fee":
 			rows[0].ConnectFee = money.Amount(s.amount(words[i+1]))
+		case "attempt":
+			rows[0].AttemptFee = money.Amount(s.amount(words[i+1]))
 		case "minimum":
 			rows[0].Minimum = money.Amount(s.amount(words[i+1]))
 		case "tax":
@@ -194,6 +202,22 @@ func (s *script) deck(words []string) {
 	}
 	s.put(d, v)
 	s.decks[words[1]] = rows[0].Terms(d, v, 1)
+	s.exchange(s.decks[words[1]], words)
+}
+
+// exchange reads "in CURRENCY RATE" behind a deck: what its account is in.
+func (s *script) exchange(t *wire.Terms, words []string) {
+	i := slices.Index(words, "in")
+	if i < 0 {
+		return
+	}
+	rate, err := catalog.ParseExchange(words[i+2])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	id := catalog.ExchangeID(t.Currency, words[i+1], noon)
+	s.put(&wire.ExchangeRate{Id: id, Base: t.Currency, Quote: words[i+1], RateE12: rate, EffectiveFromUs: noon})
+	t.AccountCurrency, t.ExchangeE12, t.Exchange = words[i+1], rate, id
 }
 
 // hold CALL PAYER DECK, then VENDOR DECK for each candidate

@@ -1182,7 +1182,17 @@ type Deck struct {
 	TaxPpm       uint32                 `protobuf:"varint,6,opt,name=tax_ppm,json=taxPpm,proto3" json:"tax_ppm,omitempty"`
 	TaxInclusive bool                   `protobuf:"varint,7,opt,name=tax_inclusive,json=taxInclusive,proto3" json:"tax_inclusive,omitempty"`
 	// company is the partner the deck belongs to; empty for one of our own.
-	Company       string `protobuf:"bytes,8,opt,name=company,proto3" json:"company,omitempty"`
+	Company string `protobuf:"bytes,8,opt,name=company,proto3" json:"company,omitempty"`
+	// time_zone is the IANA name of the zone that bands are in; empty is UTC.
+	TimeZone string `protobuf:"bytes,9,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	// bands are the times of the week that rows may be for. Where two overlap the
+	// first one counts.
+	Bands []*Band `protobuf:"bytes,10,rep,name=bands,proto3" json:"bands,omitempty"`
+	// bands_split says that a call which goes on into another band is billed by it
+	// from then on; otherwise the price is fixed at the start.
+	BandsSplit bool `protobuf:"varint,11,opt,name=bands_split,json=bandsSplit,proto3" json:"bands_split,omitempty"`
+	// notice_days is how long before an increase takes effect it must be imported.
+	NoticeDays    uint32 `protobuf:"varint,12,opt,name=notice_days,json=noticeDays,proto3" json:"notice_days,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1273,6 +1283,317 @@ func (x *Deck) GetCompany() string {
 	return ""
 }
 
+func (x *Deck) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *Deck) GetBands() []*Band {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+func (x *Deck) GetBandsSplit() bool {
+	if x != nil {
+		return x.BandsSplit
+	}
+	return false
+}
+
+func (x *Deck) GetNoticeDays() uint32 {
+	if x != nil {
+		return x.NoticeDays
+	}
+	return 0
+}
+
+// Band is a named time of the week.
+type Band struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Hours         []*Hours               `protobuf:"bytes,2,rep,name=hours,proto3" json:"hours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Band) Reset() {
+	*x = Band{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Band) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Band) ProtoMessage() {}
+
+func (x *Band) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Band.ProtoReflect.Descriptor instead.
+func (*Band) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Band) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Band) GetHours() []*Hours {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+// OriginSet is a set of callers that rows of decks may be for.
+type OriginSet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// caller_prefixes are what the caller's number begins with.
+	CallerPrefixes []string `protobuf:"bytes,3,rep,name=caller_prefixes,json=callerPrefixes,proto3" json:"caller_prefixes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *OriginSet) Reset() {
+	*x = OriginSet{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OriginSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OriginSet) ProtoMessage() {}
+
+func (x *OriginSet) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OriginSet.ProtoReflect.Descriptor instead.
+func (*OriginSet) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *OriginSet) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *OriginSet) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *OriginSet) GetCallerPrefixes() []string {
+	if x != nil {
+		return x.CallerPrefixes
+	}
+	return nil
+}
+
+// ExchangeRate is what one unit of a currency is worth in another from an instant on.
+type ExchangeRate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is "<base>-<quote>-<effective_from_us>".
+	Id    string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Base  string `protobuf:"bytes,2,opt,name=base,proto3" json:"base,omitempty"`
+	Quote string `protobuf:"bytes,3,opt,name=quote,proto3" json:"quote,omitempty"`
+	// rate_e12 is the price of a unit of base in quote, in millionths of a millionth.
+	RateE12         int64 `protobuf:"varint,4,opt,name=rate_e12,json=rateE12,proto3" json:"rate_e12,omitempty"`
+	EffectiveFromUs int64 `protobuf:"varint,5,opt,name=effective_from_us,json=effectiveFromUs,proto3" json:"effective_from_us,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ExchangeRate) Reset() {
+	*x = ExchangeRate{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExchangeRate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExchangeRate) ProtoMessage() {}
+
+func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExchangeRate.ProtoReflect.Descriptor instead.
+func (*ExchangeRate) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExchangeRate) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ExchangeRate) GetBase() string {
+	if x != nil {
+		return x.Base
+	}
+	return ""
+}
+
+func (x *ExchangeRate) GetQuote() string {
+	if x != nil {
+		return x.Quote
+	}
+	return ""
+}
+
+func (x *ExchangeRate) GetRateE12() int64 {
+	if x != nil {
+		return x.RateE12
+	}
+	return 0
+}
+
+func (x *ExchangeRate) GetEffectiveFromUs() int64 {
+	if x != nil {
+		return x.EffectiveFromUs
+	}
+	return 0
+}
+
+// DeckMapping says how a partner names the columns of his price lists.
+type DeckMapping struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// company is the partner; empty for one that is for all.
+	Company string `protobuf:"bytes,3,opt,name=company,proto3" json:"company,omitempty"`
+	// columns gives our name for each of the partner's, by the partner's name in small letters.
+	Columns map[string]string `protobuf:"bytes,4,rep,name=columns,proto3" json:"columns,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// date_layout is how dates are written, such as "02.01.2006"; empty is 2006-01-02 or RFC 3339.
+	DateLayout string `protobuf:"bytes,5,opt,name=date_layout,json=dateLayout,proto3" json:"date_layout,omitempty"`
+	// decimal_comma says that a comma stands before the decimals.
+	DecimalComma  bool `protobuf:"varint,6,opt,name=decimal_comma,json=decimalComma,proto3" json:"decimal_comma,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeckMapping) Reset() {
+	*x = DeckMapping{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeckMapping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeckMapping) ProtoMessage() {}
+
+func (x *DeckMapping) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeckMapping.ProtoReflect.Descriptor instead.
+func (*DeckMapping) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeckMapping) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *DeckMapping) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeckMapping) GetCompany() string {
+	if x != nil {
+		return x.Company
+	}
+	return ""
+}
+
+func (x *DeckMapping) GetColumns() map[string]string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *DeckMapping) GetDateLayout() string {
+	if x != nil {
+		return x.DateLayout
+	}
+	return ""
+}
+
+func (x *DeckMapping) GetDecimalComma() bool {
+	if x != nil {
+		return x.DecimalComma
+	}
+	return false
+}
+
 // DeckVersion is one state of a deck's prices: a blob of rows, in force from an instant.
 type DeckVersion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1285,14 +1606,17 @@ type DeckVersion struct {
 	Rows            uint32 `protobuf:"varint,5,opt,name=rows,proto3" json:"rows,omitempty"`
 	EffectiveFromUs int64  `protobuf:"varint,6,opt,name=effective_from_us,json=effectiveFromUs,proto3" json:"effective_from_us,omitempty"`
 	// source names the file the rows came from.
-	Source        string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	Source string `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	// bands and origin_sets are those that the rows name, by name.
+	Bands         []string `protobuf:"bytes,8,rep,name=bands,proto3" json:"bands,omitempty"`
+	OriginSets    []string `protobuf:"bytes,9,rep,name=origin_sets,json=originSets,proto3" json:"origin_sets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeckVersion) Reset() {
 	*x = DeckVersion{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1628,7 @@ func (x *DeckVersion) String() string {
 func (*DeckVersion) ProtoMessage() {}
 
 func (x *DeckVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1641,7 @@ func (x *DeckVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckVersion.ProtoReflect.Descriptor instead.
 func (*DeckVersion) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeckVersion) GetId() string {
@@ -1369,6 +1693,20 @@ func (x *DeckVersion) GetSource() string {
 	return ""
 }
 
+func (x *DeckVersion) GetBands() []string {
+	if x != nil {
+		return x.Bands
+	}
+	return nil
+}
+
+func (x *DeckVersion) GetOriginSets() []string {
+	if x != nil {
+		return x.OriginSets
+	}
+	return nil
+}
+
 // OrderBy is one step of a plan's order: candidates that it leaves equal go to the next.
 type OrderBy struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1389,7 +1727,7 @@ type OrderBy struct {
 
 func (x *OrderBy) Reset() {
 	*x = OrderBy{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1401,7 +1739,7 @@ func (x *OrderBy) String() string {
 func (*OrderBy) ProtoMessage() {}
 
 func (x *OrderBy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1414,7 +1752,7 @@ func (x *OrderBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderBy.ProtoReflect.Descriptor instead.
 func (*OrderBy) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OrderBy) GetCriterion() Criterion {
@@ -1466,7 +1804,7 @@ type HuntRule struct {
 
 func (x *HuntRule) Reset() {
 	*x = HuntRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1816,7 @@ func (x *HuntRule) String() string {
 func (*HuntRule) ProtoMessage() {}
 
 func (x *HuntRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1829,7 @@ func (x *HuntRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HuntRule.ProtoReflect.Descriptor instead.
 func (*HuntRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HuntRule) GetSipCode() uint32 {
@@ -1529,7 +1867,7 @@ type RoutePlan struct {
 
 func (x *RoutePlan) Reset() {
 	*x = RoutePlan{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1879,7 @@ func (x *RoutePlan) String() string {
 func (*RoutePlan) ProtoMessage() {}
 
 func (x *RoutePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1892,7 @@ func (x *RoutePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlan.ProtoReflect.Descriptor instead.
 func (*RoutePlan) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RoutePlan) GetId() string {
@@ -1597,7 +1935,7 @@ type Hours struct {
 
 func (x *Hours) Reset() {
 	*x = Hours{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1947,7 @@ func (x *Hours) String() string {
 func (*Hours) ProtoMessage() {}
 
 func (x *Hours) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1960,7 @@ func (x *Hours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hours.ProtoReflect.Descriptor instead.
 func (*Hours) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Hours) GetFromMinute() uint32 {
@@ -1666,7 +2004,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +2016,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +2029,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Route) GetId() string {
@@ -1795,7 +2133,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +2145,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +2158,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *User) GetId() string {
@@ -1883,7 +2221,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +2233,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2246,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Token) GetId() string {
@@ -1978,7 +2316,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2328,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2341,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Settings) GetId() string {
@@ -2058,6 +2396,9 @@ type Entity struct {
 	//	*Entity_Token
 	//	*Entity_Settings
 	//	*Entity_NumberList
+	//	*Entity_OriginSet
+	//	*Entity_ExchangeRate
+	//	*Entity_DeckMapping
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2065,7 +2406,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2077,7 +2418,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2090,7 +2431,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -2208,6 +2549,33 @@ func (x *Entity) GetNumberList() *NumberList {
 	return nil
 }
 
+func (x *Entity) GetOriginSet() *OriginSet {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_OriginSet); ok {
+			return x.OriginSet
+		}
+	}
+	return nil
+}
+
+func (x *Entity) GetExchangeRate() *ExchangeRate {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_ExchangeRate); ok {
+			return x.ExchangeRate
+		}
+	}
+	return nil
+}
+
+func (x *Entity) GetDeckMapping() *DeckMapping {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_DeckMapping); ok {
+			return x.DeckMapping
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -2260,6 +2628,18 @@ type Entity_NumberList struct {
 	NumberList *NumberList `protobuf:"bytes,12,opt,name=number_list,json=numberList,proto3,oneof"`
 }
 
+type Entity_OriginSet struct {
+	OriginSet *OriginSet `protobuf:"bytes,20,opt,name=origin_set,json=originSet,proto3,oneof"`
+}
+
+type Entity_ExchangeRate struct {
+	ExchangeRate *ExchangeRate `protobuf:"bytes,21,opt,name=exchange_rate,json=exchangeRate,proto3,oneof"`
+}
+
+type Entity_DeckMapping struct {
+	DeckMapping *DeckMapping `protobuf:"bytes,22,opt,name=deck_mapping,json=deckMapping,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -2284,6 +2664,12 @@ func (*Entity_Settings) isEntity_Of() {}
 
 func (*Entity_NumberList) isEntity_Of() {}
 
+func (*Entity_OriginSet) isEntity_Of() {}
+
+func (*Entity_ExchangeRate) isEntity_Of() {}
+
+func (*Entity_DeckMapping) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2295,7 +2681,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2693,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2706,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -2351,7 +2737,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2363,7 +2749,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2376,7 +2762,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -2491,7 +2877,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"authSecret\x12(\n" +
 	"\x10calls_per_second\x18\x0f \x01(\rR\x0ecallsPerSecond\x124\n" +
 	"\brewrites\x18\x10 \x03(\v2\x18.tollbook.v1.RewriteRuleR\brewrites\x12*\n" +
-	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\"\xf1\x01\n" +
+	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\"\xf9\x02\n" +
 	"\x04Deck\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -2500,7 +2886,38 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\bdecimals\x18\x05 \x01(\rR\bdecimals\x12\x17\n" +
 	"\atax_ppm\x18\x06 \x01(\rR\x06taxPpm\x12#\n" +
 	"\rtax_inclusive\x18\a \x01(\bR\ftaxInclusive\x12\x18\n" +
-	"\acompany\x18\b \x01(\tR\acompany\"\xb9\x01\n" +
+	"\acompany\x18\b \x01(\tR\acompany\x12\x1b\n" +
+	"\ttime_zone\x18\t \x01(\tR\btimeZone\x12'\n" +
+	"\x05bands\x18\n" +
+	" \x03(\v2\x11.tollbook.v1.BandR\x05bands\x12\x1f\n" +
+	"\vbands_split\x18\v \x01(\bR\n" +
+	"bandsSplit\x12\x1f\n" +
+	"\vnotice_days\x18\f \x01(\rR\n" +
+	"noticeDays\"D\n" +
+	"\x04Band\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12(\n" +
+	"\x05hours\x18\x02 \x03(\v2\x12.tollbook.v1.HoursR\x05hours\"X\n" +
+	"\tOriginSet\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12'\n" +
+	"\x0fcaller_prefixes\x18\x03 \x03(\tR\x0ecallerPrefixes\"\x8f\x01\n" +
+	"\fExchangeRate\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04base\x18\x02 \x01(\tR\x04base\x12\x14\n" +
+	"\x05quote\x18\x03 \x01(\tR\x05quote\x12\x19\n" +
+	"\brate_e12\x18\x04 \x01(\x03R\arateE12\x12*\n" +
+	"\x11effective_from_us\x18\x05 \x01(\x03R\x0feffectiveFromUs\"\x8e\x02\n" +
+	"\vDeckMapping\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\acompany\x18\x03 \x01(\tR\acompany\x12?\n" +
+	"\acolumns\x18\x04 \x03(\v2%.tollbook.v1.DeckMapping.ColumnsEntryR\acolumns\x12\x1f\n" +
+	"\vdate_layout\x18\x05 \x01(\tR\n" +
+	"dateLayout\x12#\n" +
+	"\rdecimal_comma\x18\x06 \x01(\bR\fdecimalComma\x1a:\n" +
+	"\fColumnsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf0\x01\n" +
 	"\vDeckVersion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04deck\x18\x02 \x01(\tR\x04deck\x12\x16\n" +
@@ -2508,7 +2925,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x06digest\x18\x04 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04rows\x18\x05 \x01(\rR\x04rows\x12*\n" +
 	"\x11effective_from_us\x18\x06 \x01(\x03R\x0feffectiveFromUs\x12\x16\n" +
-	"\x06source\x18\a \x01(\tR\x06source\"\xcd\x01\n" +
+	"\x06source\x18\a \x01(\tR\x06source\x12\x14\n" +
+	"\x05bands\x18\b \x03(\tR\x05bands\x12\x1f\n" +
+	"\vorigin_sets\x18\t \x03(\tR\n" +
+	"originSets\"\xcd\x01\n" +
 	"\aOrderBy\x124\n" +
 	"\tcriterion\x18\x01 \x01(\x0e2\x16.tollbook.v1.CriterionR\tcriterion\x12\x12\n" +
 	"\x04step\x18\x02 \x01(\x04R\x04step\x122\n" +
@@ -2568,7 +2988,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xfb\x04\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xb5\x06\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -2588,7 +3008,11 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	" \x01(\v2\x12.tollbook.v1.TokenH\x00R\x05token\x123\n" +
 	"\bsettings\x18\v \x01(\v2\x15.tollbook.v1.SettingsH\x00R\bsettings\x12:\n" +
 	"\vnumber_list\x18\f \x01(\v2\x17.tollbook.v1.NumberListH\x00R\n" +
-	"numberListB\x04\n" +
+	"numberList\x127\n" +
+	"\n" +
+	"origin_set\x18\x14 \x01(\v2\x16.tollbook.v1.OriginSetH\x00R\toriginSet\x12@\n" +
+	"\rexchange_rate\x18\x15 \x01(\v2\x19.tollbook.v1.ExchangeRateH\x00R\fexchangeRate\x12=\n" +
+	"\fdeck_mapping\x18\x16 \x01(\v2\x18.tollbook.v1.DeckMappingH\x00R\vdeckMappingB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -2647,7 +3071,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -2664,20 +3088,25 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*Originator)(nil),        // 12: tollbook.v1.Originator
 	(*Terminator)(nil),        // 13: tollbook.v1.Terminator
 	(*Deck)(nil),              // 14: tollbook.v1.Deck
-	(*DeckVersion)(nil),       // 15: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 16: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 17: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 18: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 19: tollbook.v1.Hours
-	(*Route)(nil),             // 20: tollbook.v1.Route
-	(*User)(nil),              // 21: tollbook.v1.User
-	(*Token)(nil),             // 22: tollbook.v1.Token
-	(*Settings)(nil),          // 23: tollbook.v1.Settings
-	(*Entity)(nil),            // 24: tollbook.v1.Entity
-	(*Change)(nil),            // 25: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 26: tollbook.v1.ChangeSetAccepted
-	nil,                       // 27: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 28: tollbook.v1.RoundingMode
+	(*Band)(nil),              // 15: tollbook.v1.Band
+	(*OriginSet)(nil),         // 16: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 17: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 18: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 19: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 20: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 21: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 22: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 23: tollbook.v1.Hours
+	(*Route)(nil),             // 24: tollbook.v1.Route
+	(*User)(nil),              // 25: tollbook.v1.User
+	(*Token)(nil),             // 26: tollbook.v1.Token
+	(*Settings)(nil),          // 27: tollbook.v1.Settings
+	(*Entity)(nil),            // 28: tollbook.v1.Entity
+	(*Change)(nil),            // 29: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 30: tollbook.v1.ChangeSetAccepted
+	nil,                       // 31: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 32: tollbook.v1.Settings.SecretsEntry
+	(RoundingMode)(0),         // 33: tollbook.v1.RoundingMode
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
@@ -2689,34 +3118,40 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	11, // 6: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
 	8,  // 7: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
 	10, // 8: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	28, // 9: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	3,  // 10: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
-	4,  // 11: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	16, // 12: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	17, // 13: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	19, // 14: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
-	5,  // 15: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	5,  // 16: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	27, // 17: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	6,  // 18: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	7,  // 19: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	12, // 20: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	13, // 21: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	14, // 22: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	15, // 23: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	18, // 24: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	20, // 25: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	21, // 26: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	22, // 27: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	23, // 28: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	9,  // 29: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	24, // 30: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	25, // 31: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	33, // 9: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	15, // 10: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	23, // 11: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	31, // 12: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	3,  // 13: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
+	4,  // 14: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
+	20, // 15: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	21, // 16: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	23, // 17: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	5,  // 18: tollbook.v1.User.role:type_name -> tollbook.v1.Role
+	5,  // 19: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	32, // 20: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	6,  // 21: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	7,  // 22: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	12, // 23: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	13, // 24: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	14, // 25: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	19, // 26: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	22, // 27: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	24, // 28: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	25, // 29: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	26, // 30: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	27, // 31: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	9,  // 32: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	16, // 33: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	17, // 34: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	18, // 35: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	28, // 36: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	29, // 37: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -2725,7 +3160,7 @@ func file_tollbook_v1_catalog_proto_init() {
 		return
 	}
 	file_tollbook_v1_ledger_proto_init()
-	file_tollbook_v1_catalog_proto_msgTypes[18].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[22].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -2738,6 +3173,9 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_Token)(nil),
 		(*Entity_Settings)(nil),
 		(*Entity_NumberList)(nil),
+		(*Entity_OriginSet)(nil),
+		(*Entity_ExchangeRate)(nil),
+		(*Entity_DeckMapping)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2745,7 +3183,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   22,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -379,16 +379,21 @@ func (x *ExtendHold) GetPaidMs() int64 {
 
 // ChargeCall closes a hold with what happened.
 type ChargeCall struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	Candidate     uint32                 `protobuf:"varint,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
-	EgressLeg     uint32                 `protobuf:"varint,3,opt,name=egress_leg,json=egressLeg,proto3" json:"egress_leg,omitempty"`
-	AnsweredAtUs  int64                  `protobuf:"varint,4,opt,name=answered_at_us,json=answeredAtUs,proto3" json:"answered_at_us,omitempty"`
-	EndedAtUs     int64                  `protobuf:"varint,5,opt,name=ended_at_us,json=endedAtUs,proto3" json:"ended_at_us,omitempty"`
-	RawMs         int64                  `protobuf:"varint,6,opt,name=raw_ms,json=rawMs,proto3" json:"raw_ms,omitempty"`
-	SipCode       uint32                 `protobuf:"varint,7,opt,name=sip_code,json=sipCode,proto3" json:"sip_code,omitempty"`
-	Q850          uint32                 `protobuf:"varint,8,opt,name=q850,proto3" json:"q850,omitempty"`
-	EndedBy       EndedBy                `protobuf:"varint,9,opt,name=ended_by,json=endedBy,proto3,enum=tollbook.v1.EndedBy" json:"ended_by,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Call         []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	Candidate    uint32                 `protobuf:"varint,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	EgressLeg    uint32                 `protobuf:"varint,3,opt,name=egress_leg,json=egressLeg,proto3" json:"egress_leg,omitempty"`
+	AnsweredAtUs int64                  `protobuf:"varint,4,opt,name=answered_at_us,json=answeredAtUs,proto3" json:"answered_at_us,omitempty"`
+	EndedAtUs    int64                  `protobuf:"varint,5,opt,name=ended_at_us,json=endedAtUs,proto3" json:"ended_at_us,omitempty"`
+	RawMs        int64                  `protobuf:"varint,6,opt,name=raw_ms,json=rawMs,proto3" json:"raw_ms,omitempty"`
+	SipCode      uint32                 `protobuf:"varint,7,opt,name=sip_code,json=sipCode,proto3" json:"sip_code,omitempty"`
+	Q850         uint32                 `protobuf:"varint,8,opt,name=q850,proto3" json:"q850,omitempty"`
+	EndedBy      EndedBy                `protobuf:"varint,9,opt,name=ended_by,json=endedBy,proto3,enum=tollbook.v1.EndedBy" json:"ended_by,omitempty"`
+	// attempts is how many candidates of the route were sent an INVITE, from the
+	// first; those that did not answer cost their attempt fee.
+	Attempts uint32 `protobuf:"varint,10,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// unanswered says that nobody answered: the payers owe their attempt fee.
+	Unanswered    bool `protobuf:"varint,11,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -484,6 +489,20 @@ func (x *ChargeCall) GetEndedBy() EndedBy {
 		return x.EndedBy
 	}
 	return EndedBy_ENDED_BY_UNSPECIFIED
+}
+
+func (x *ChargeCall) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *ChargeCall) GetUnanswered() bool {
+	if x != nil {
+		return x.Unanswered
+	}
+	return false
 }
 
 // ReleaseHold closes a hold of a call that was never answered.
@@ -1206,7 +1225,7 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"ExtendHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12$\n" +
 	"\x0eanswered_at_us\x18\x02 \x01(\x03R\fansweredAtUs\x12\x17\n" +
-	"\apaid_ms\x18\x03 \x01(\x03R\x06paidMs\"\x9a\x02\n" +
+	"\apaid_ms\x18\x03 \x01(\x03R\x06paidMs\"\xd6\x02\n" +
 	"\n" +
 	"ChargeCall\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x1c\n" +
@@ -1218,7 +1237,12 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\x06raw_ms\x18\x06 \x01(\x03R\x05rawMs\x12\x19\n" +
 	"\bsip_code\x18\a \x01(\rR\asipCode\x12\x12\n" +
 	"\x04q850\x18\b \x01(\rR\x04q850\x12/\n" +
-	"\bended_by\x18\t \x01(\x0e2\x14.tollbook.v1.EndedByR\aendedBy\"9\n" +
+	"\bended_by\x18\t \x01(\x0e2\x14.tollbook.v1.EndedByR\aendedBy\x12\x1a\n" +
+	"\battempts\x18\n" +
+	" \x01(\rR\battempts\x12\x1e\n" +
+	"\n" +
+	"unanswered\x18\v \x01(\bR\n" +
+	"unanswered\"9\n" +
 	"\vReleaseHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1f\n" +

@@ -502,7 +502,21 @@ type Terms struct {
 	TaxPpm       uint32 `protobuf:"varint,16,opt,name=tax_ppm,json=taxPpm,proto3" json:"tax_ppm,omitempty"`
 	TaxInclusive bool   `protobuf:"varint,17,opt,name=tax_inclusive,json=taxInclusive,proto3" json:"tax_inclusive,omitempty"`
 	// row is the row's number in the deck version's canonical blob, from 1.
-	Row           uint32 `protobuf:"varint,18,opt,name=row,proto3" json:"row,omitempty"`
+	Row uint32 `protobuf:"varint,18,opt,name=row,proto3" json:"row,omitempty"`
+	// band is the time band that the price belongs to, origin the set of callers.
+	Band   string `protobuf:"bytes,19,opt,name=band,proto3" json:"band,omitempty"`
+	Origin string `protobuf:"bytes,20,opt,name=origin,proto3" json:"origin,omitempty"`
+	// switches are the instants at which another price begins, where the deck says
+	// that bands split a call; by rising time. Before the first one the price above holds.
+	Switches []*PriceSwitch `protobuf:"bytes,21,rep,name=switches,proto3" json:"switches,omitempty"`
+	// account_currency is the account's, where it is not the deck's; then a price is
+	// multiplied by exchange_e12 millionths of a millionth before it is rounded.
+	AccountCurrency string `protobuf:"bytes,22,opt,name=account_currency,json=accountCurrency,proto3" json:"account_currency,omitempty"`
+	ExchangeE12     int64  `protobuf:"varint,23,opt,name=exchange_e12,json=exchangeE12,proto3" json:"exchange_e12,omitempty"`
+	// exchange is the id of the exchange rate.
+	Exchange string `protobuf:"bytes,24,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	// external_id is the row's name in the partner's own books.
+	ExternalId    string `protobuf:"bytes,25,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -663,6 +677,133 @@ func (x *Terms) GetRow() uint32 {
 	return 0
 }
 
+func (x *Terms) GetBand() string {
+	if x != nil {
+		return x.Band
+	}
+	return ""
+}
+
+func (x *Terms) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Terms) GetSwitches() []*PriceSwitch {
+	if x != nil {
+		return x.Switches
+	}
+	return nil
+}
+
+func (x *Terms) GetAccountCurrency() string {
+	if x != nil {
+		return x.AccountCurrency
+	}
+	return ""
+}
+
+func (x *Terms) GetExchangeE12() int64 {
+	if x != nil {
+		return x.ExchangeE12
+	}
+	return 0
+}
+
+func (x *Terms) GetExchange() string {
+	if x != nil {
+		return x.Exchange
+	}
+	return ""
+}
+
+func (x *Terms) GetExternalId() string {
+	if x != nil {
+		return x.ExternalId
+	}
+	return ""
+}
+
+// PriceSwitch is a change of price during a call.
+type PriceSwitch struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	AtUs           int64                  `protobuf:"varint,1,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
+	Band           string                 `protobuf:"bytes,2,opt,name=band,proto3" json:"band,omitempty"`
+	PriceFirstNano int64                  `protobuf:"varint,3,opt,name=price_first_nano,json=priceFirstNano,proto3" json:"price_first_nano,omitempty"`
+	PriceNextNano  int64                  `protobuf:"varint,4,opt,name=price_next_nano,json=priceNextNano,proto3" json:"price_next_nano,omitempty"`
+	// row is the row's number, as in Terms.
+	Row           uint32 `protobuf:"varint,5,opt,name=row,proto3" json:"row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriceSwitch) Reset() {
+	*x = PriceSwitch{}
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriceSwitch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriceSwitch) ProtoMessage() {}
+
+func (x *PriceSwitch) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriceSwitch.ProtoReflect.Descriptor instead.
+func (*PriceSwitch) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PriceSwitch) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+func (x *PriceSwitch) GetBand() string {
+	if x != nil {
+		return x.Band
+	}
+	return ""
+}
+
+func (x *PriceSwitch) GetPriceFirstNano() int64 {
+	if x != nil {
+		return x.PriceFirstNano
+	}
+	return 0
+}
+
+func (x *PriceSwitch) GetPriceNextNano() int64 {
+	if x != nil {
+		return x.PriceNextNano
+	}
+	return 0
+}
+
+func (x *PriceSwitch) GetRow() uint32 {
+	if x != nil {
+		return x.Row
+	}
+	return 0
+}
+
 // HoldLine reserves money of one payer for one leg of a call.
 type HoldLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -681,7 +822,7 @@ type HoldLine struct {
 
 func (x *HoldLine) Reset() {
 	*x = HoldLine{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[4]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +834,7 @@ func (x *HoldLine) String() string {
 func (*HoldLine) ProtoMessage() {}
 
 func (x *HoldLine) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[4]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +847,7 @@ func (x *HoldLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldLine.ProtoReflect.Descriptor instead.
 func (*HoldLine) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{4}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *HoldLine) GetLeg() uint32 {
@@ -764,7 +905,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[5]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -776,7 +917,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[5]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -789,7 +930,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{5}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Candidate) GetTerminator() string {
@@ -841,7 +982,7 @@ type HoldPlaced struct {
 
 func (x *HoldPlaced) Reset() {
 	*x = HoldPlaced{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[6]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -853,7 +994,7 @@ func (x *HoldPlaced) String() string {
 func (*HoldPlaced) ProtoMessage() {}
 
 func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[6]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -866,7 +1007,7 @@ func (x *HoldPlaced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldPlaced.ProtoReflect.Descriptor instead.
 func (*HoldPlaced) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HoldPlaced) GetCall() []byte {
@@ -938,7 +1079,7 @@ type HoldExtended struct {
 
 func (x *HoldExtended) Reset() {
 	*x = HoldExtended{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[7]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1091,7 @@ func (x *HoldExtended) String() string {
 func (*HoldExtended) ProtoMessage() {}
 
 func (x *HoldExtended) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[7]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1104,7 @@ func (x *HoldExtended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldExtended.ProtoReflect.Descriptor instead.
 func (*HoldExtended) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{7}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HoldExtended) GetCall() []byte {
@@ -1007,17 +1148,27 @@ type PriceLine struct {
 	// first_s of billed_s are billed at the first price, the others at the next one.
 	FirstS int64 `protobuf:"varint,7,opt,name=first_s,json=firstS,proto3" json:"first_s,omitempty"`
 	// exact is the price before rounding, as a decimal number or a reduced fraction.
-	Exact         string `protobuf:"bytes,8,opt,name=exact,proto3" json:"exact,omitempty"`
-	NetMicro      int64  `protobuf:"varint,9,opt,name=net_micro,json=netMicro,proto3" json:"net_micro,omitempty"`
-	TaxMicro      int64  `protobuf:"varint,10,opt,name=tax_micro,json=taxMicro,proto3" json:"tax_micro,omitempty"`
-	GrossMicro    int64  `protobuf:"varint,11,opt,name=gross_micro,json=grossMicro,proto3" json:"gross_micro,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Exact      string `protobuf:"bytes,8,opt,name=exact,proto3" json:"exact,omitempty"`
+	NetMicro   int64  `protobuf:"varint,9,opt,name=net_micro,json=netMicro,proto3" json:"net_micro,omitempty"`
+	TaxMicro   int64  `protobuf:"varint,10,opt,name=tax_micro,json=taxMicro,proto3" json:"tax_micro,omitempty"`
+	GrossMicro int64  `protobuf:"varint,11,opt,name=gross_micro,json=grossMicro,proto3" json:"gross_micro,omitempty"`
+	// unanswered says that the line is an attempt's fee.
+	Unanswered bool `protobuf:"varint,12,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
+	// segments are the parts of a call that bands split, in the order of time.
+	Segments []*PriceSegment `protobuf:"bytes,13,rep,name=segments,proto3" json:"segments,omitempty"`
+	// exact_converted is the price before rounding in the account's currency, and the
+	// deck_ amounts are the price in the deck's; only where the two differ.
+	ExactConverted string `protobuf:"bytes,14,opt,name=exact_converted,json=exactConverted,proto3" json:"exact_converted,omitempty"`
+	DeckNetMicro   int64  `protobuf:"varint,15,opt,name=deck_net_micro,json=deckNetMicro,proto3" json:"deck_net_micro,omitempty"`
+	DeckTaxMicro   int64  `protobuf:"varint,16,opt,name=deck_tax_micro,json=deckTaxMicro,proto3" json:"deck_tax_micro,omitempty"`
+	DeckGrossMicro int64  `protobuf:"varint,17,opt,name=deck_gross_micro,json=deckGrossMicro,proto3" json:"deck_gross_micro,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PriceLine) Reset() {
 	*x = PriceLine{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1180,7 @@ func (x *PriceLine) String() string {
 func (*PriceLine) ProtoMessage() {}
 
 func (x *PriceLine) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1193,7 @@ func (x *PriceLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PriceLine.ProtoReflect.Descriptor instead.
 func (*PriceLine) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PriceLine) GetSide() Side {
@@ -1122,6 +1273,127 @@ func (x *PriceLine) GetGrossMicro() int64 {
 	return 0
 }
 
+func (x *PriceLine) GetUnanswered() bool {
+	if x != nil {
+		return x.Unanswered
+	}
+	return false
+}
+
+func (x *PriceLine) GetSegments() []*PriceSegment {
+	if x != nil {
+		return x.Segments
+	}
+	return nil
+}
+
+func (x *PriceLine) GetExactConverted() string {
+	if x != nil {
+		return x.ExactConverted
+	}
+	return ""
+}
+
+func (x *PriceLine) GetDeckNetMicro() int64 {
+	if x != nil {
+		return x.DeckNetMicro
+	}
+	return 0
+}
+
+func (x *PriceLine) GetDeckTaxMicro() int64 {
+	if x != nil {
+		return x.DeckTaxMicro
+	}
+	return 0
+}
+
+func (x *PriceLine) GetDeckGrossMicro() int64 {
+	if x != nil {
+		return x.DeckGrossMicro
+	}
+	return 0
+}
+
+// PriceSegment is a part of a call that has one price.
+type PriceSegment struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Band      string                 `protobuf:"bytes,1,opt,name=band,proto3" json:"band,omitempty"`
+	PriceNano int64                  `protobuf:"varint,2,opt,name=price_nano,json=priceNano,proto3" json:"price_nano,omitempty"`
+	// billed_s are the seconds of the increments that began while the price was in force.
+	BilledS int64 `protobuf:"varint,3,opt,name=billed_s,json=billedS,proto3" json:"billed_s,omitempty"`
+	// first says that the price is that of the first interval.
+	First         bool  `protobuf:"varint,4,opt,name=first,proto3" json:"first,omitempty"`
+	StartsAtUs    int64 `protobuf:"varint,5,opt,name=starts_at_us,json=startsAtUs,proto3" json:"starts_at_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PriceSegment) Reset() {
+	*x = PriceSegment{}
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PriceSegment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PriceSegment) ProtoMessage() {}
+
+func (x *PriceSegment) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PriceSegment.ProtoReflect.Descriptor instead.
+func (*PriceSegment) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *PriceSegment) GetBand() string {
+	if x != nil {
+		return x.Band
+	}
+	return ""
+}
+
+func (x *PriceSegment) GetPriceNano() int64 {
+	if x != nil {
+		return x.PriceNano
+	}
+	return 0
+}
+
+func (x *PriceSegment) GetBilledS() int64 {
+	if x != nil {
+		return x.BilledS
+	}
+	return 0
+}
+
+func (x *PriceSegment) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
+}
+
+func (x *PriceSegment) GetStartsAtUs() int64 {
+	if x != nil {
+		return x.StartsAtUs
+	}
+	return 0
+}
+
 // CallCharged closes a hold with the price of the call.
 type CallCharged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1142,14 +1414,18 @@ type CallCharged struct {
 	// overrun_micro is what the price exceeded the hold by: our expense.
 	OverrunMicro int64 `protobuf:"varint,13,opt,name=overrun_micro,json=overrunMicro,proto3" json:"overrun_micro,omitempty"`
 	// figures is the SHA-256 of the command's figures, by which a repeat is known.
-	Figures       []byte `protobuf:"bytes,14,opt,name=figures,proto3" json:"figures,omitempty"`
+	Figures []byte `protobuf:"bytes,14,opt,name=figures,proto3" json:"figures,omitempty"`
+	// attempts is how many candidates of the route were sent an INVITE, from the first.
+	Attempts uint32 `protobuf:"varint,15,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// unanswered says that nobody answered: the lines are attempt fees.
+	Unanswered    bool `protobuf:"varint,16,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallCharged) Reset() {
 	*x = CallCharged{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1437,7 @@ func (x *CallCharged) String() string {
 func (*CallCharged) ProtoMessage() {}
 
 func (x *CallCharged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1450,7 @@ func (x *CallCharged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallCharged.ProtoReflect.Descriptor instead.
 func (*CallCharged) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CallCharged) GetCall() []byte {
@@ -1275,6 +1551,20 @@ func (x *CallCharged) GetFigures() []byte {
 	return nil
 }
 
+func (x *CallCharged) GetAttempts() uint32 {
+	if x != nil {
+		return x.Attempts
+	}
+	return 0
+}
+
+func (x *CallCharged) GetUnanswered() bool {
+	if x != nil {
+		return x.Unanswered
+	}
+	return false
+}
+
 // HoldReleased closes a hold without a price: the call was never answered.
 type HoldReleased struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1286,7 +1576,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1298,7 +1588,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1311,7 +1601,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *HoldReleased) GetCall() []byte {
@@ -1342,7 +1632,7 @@ type ChargeContested struct {
 
 func (x *ChargeContested) Reset() {
 	*x = ChargeContested{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1354,7 +1644,7 @@ func (x *ChargeContested) String() string {
 func (*ChargeContested) ProtoMessage() {}
 
 func (x *ChargeContested) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1367,7 +1657,7 @@ func (x *ChargeContested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeContested.ProtoReflect.Descriptor instead.
 func (*ChargeContested) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ChargeContested) GetCall() []byte {
@@ -1417,7 +1707,7 @@ type HoldClaimed struct {
 
 func (x *HoldClaimed) Reset() {
 	*x = HoldClaimed{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1719,7 @@ func (x *HoldClaimed) String() string {
 func (*HoldClaimed) ProtoMessage() {}
 
 func (x *HoldClaimed) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1732,7 @@ func (x *HoldClaimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldClaimed.ProtoReflect.Descriptor instead.
 func (*HoldClaimed) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HoldClaimed) GetCall() []byte {
@@ -1487,7 +1777,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\bpostings\x18\x04 \x03(\v2\x14.tollbook.v1.PostingR\bpostings\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1c\n" +
 	"\treference\x18\x06 \x01(\tR\treference\x12\x1a\n" +
-	"\breverses\x18\a \x01(\x04R\breverses\"\xef\x04\n" +
+	"\breverses\x18\a \x01(\x04R\breverses\"\xdc\x06\n" +
 	"\x05Terms\x12\x12\n" +
 	"\x04deck\x18\x01 \x01(\tR\x04deck\x12!\n" +
 	"\fdeck_version\x18\x02 \x01(\x04R\vdeckVersion\x12\x16\n" +
@@ -1507,7 +1797,21 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\bdecimals\x18\x0f \x01(\rR\bdecimals\x12\x17\n" +
 	"\atax_ppm\x18\x10 \x01(\rR\x06taxPpm\x12#\n" +
 	"\rtax_inclusive\x18\x11 \x01(\bR\ftaxInclusive\x12\x10\n" +
-	"\x03row\x18\x12 \x01(\rR\x03row\"\xc4\x01\n" +
+	"\x03row\x18\x12 \x01(\rR\x03row\x12\x12\n" +
+	"\x04band\x18\x13 \x01(\tR\x04band\x12\x16\n" +
+	"\x06origin\x18\x14 \x01(\tR\x06origin\x124\n" +
+	"\bswitches\x18\x15 \x03(\v2\x18.tollbook.v1.PriceSwitchR\bswitches\x12)\n" +
+	"\x10account_currency\x18\x16 \x01(\tR\x0faccountCurrency\x12!\n" +
+	"\fexchange_e12\x18\x17 \x01(\x03R\vexchangeE12\x12\x1a\n" +
+	"\bexchange\x18\x18 \x01(\tR\bexchange\x12\x1f\n" +
+	"\vexternal_id\x18\x19 \x01(\tR\n" +
+	"externalId\"\x9a\x01\n" +
+	"\vPriceSwitch\x12\x13\n" +
+	"\x05at_us\x18\x01 \x01(\x03R\x04atUs\x12\x12\n" +
+	"\x04band\x18\x02 \x01(\tR\x04band\x12(\n" +
+	"\x10price_first_nano\x18\x03 \x01(\x03R\x0epriceFirstNano\x12&\n" +
+	"\x0fprice_next_nano\x18\x04 \x01(\x03R\rpriceNextNano\x12\x10\n" +
+	"\x03row\x18\x05 \x01(\rR\x03row\"\xc4\x01\n" +
 	"\bHoldLine\x12\x10\n" +
 	"\x03leg\x18\x01 \x01(\rR\x03leg\x12\x14\n" +
 	"\x05payer\x18\x02 \x01(\tR\x05payer\x12\x1e\n" +
@@ -1538,7 +1842,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x17\n" +
 	"\apaid_ms\x18\x02 \x01(\x03R\x06paidMs\x12#\n" +
 	"\ramounts_micro\x18\x03 \x03(\x03R\famountsMicro\x12\"\n" +
-	"\rexpires_at_us\x18\x04 \x01(\x03R\vexpiresAtUs\"\xc4\x02\n" +
+	"\rexpires_at_us\x18\x04 \x01(\x03R\vexpiresAtUs\"\xba\x04\n" +
 	"\tPriceLine\x12%\n" +
 	"\x04side\x18\x01 \x01(\x0e2\x11.tollbook.v1.SideR\x04side\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x18\n" +
@@ -1552,7 +1856,23 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\ttax_micro\x18\n" +
 	" \x01(\x03R\btaxMicro\x12\x1f\n" +
 	"\vgross_micro\x18\v \x01(\x03R\n" +
-	"grossMicro\"\xce\x03\n" +
+	"grossMicro\x12\x1e\n" +
+	"\n" +
+	"unanswered\x18\f \x01(\bR\n" +
+	"unanswered\x125\n" +
+	"\bsegments\x18\r \x03(\v2\x19.tollbook.v1.PriceSegmentR\bsegments\x12'\n" +
+	"\x0fexact_converted\x18\x0e \x01(\tR\x0eexactConverted\x12$\n" +
+	"\x0edeck_net_micro\x18\x0f \x01(\x03R\fdeckNetMicro\x12$\n" +
+	"\x0edeck_tax_micro\x18\x10 \x01(\x03R\fdeckTaxMicro\x12(\n" +
+	"\x10deck_gross_micro\x18\x11 \x01(\x03R\x0edeckGrossMicro\"\x94\x01\n" +
+	"\fPriceSegment\x12\x12\n" +
+	"\x04band\x18\x01 \x01(\tR\x04band\x12\x1d\n" +
+	"\n" +
+	"price_nano\x18\x02 \x01(\x03R\tpriceNano\x12\x19\n" +
+	"\bbilled_s\x18\x03 \x01(\x03R\abilledS\x12\x14\n" +
+	"\x05first\x18\x04 \x01(\bR\x05first\x12 \n" +
+	"\fstarts_at_us\x18\x05 \x01(\x03R\n" +
+	"startsAtUs\"\x8a\x04\n" +
 	"\vCallCharged\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x1c\n" +
@@ -1569,7 +1889,11 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\x05lines\x18\v \x03(\v2\x16.tollbook.v1.PriceLineR\x05lines\x120\n" +
 	"\bpostings\x18\f \x03(\v2\x14.tollbook.v1.PostingR\bpostings\x12#\n" +
 	"\roverrun_micro\x18\r \x01(\x03R\foverrunMicro\x12\x18\n" +
-	"\afigures\x18\x0e \x01(\fR\afigures\":\n" +
+	"\afigures\x18\x0e \x01(\fR\afigures\x12\x1a\n" +
+	"\battempts\x18\x0f \x01(\rR\battempts\x12\x1e\n" +
+	"\n" +
+	"unanswered\x18\x10 \x01(\bR\n" +
+	"unanswered\":\n" +
 	"\fHoldReleased\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x95\x01\n" +
@@ -1620,7 +1944,7 @@ func file_tollbook_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tollbook_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tollbook_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tollbook_v1_ledger_proto_goTypes = []any{
 	(PostingKind)(0),        // 0: tollbook.v1.PostingKind
 	(RoundingMode)(0),       // 1: tollbook.v1.RoundingMode
@@ -1630,34 +1954,38 @@ var file_tollbook_v1_ledger_proto_goTypes = []any{
 	(*Posting)(nil),         // 5: tollbook.v1.Posting
 	(*MoneyPosted)(nil),     // 6: tollbook.v1.MoneyPosted
 	(*Terms)(nil),           // 7: tollbook.v1.Terms
-	(*HoldLine)(nil),        // 8: tollbook.v1.HoldLine
-	(*Candidate)(nil),       // 9: tollbook.v1.Candidate
-	(*HoldPlaced)(nil),      // 10: tollbook.v1.HoldPlaced
-	(*HoldExtended)(nil),    // 11: tollbook.v1.HoldExtended
-	(*PriceLine)(nil),       // 12: tollbook.v1.PriceLine
-	(*CallCharged)(nil),     // 13: tollbook.v1.CallCharged
-	(*HoldReleased)(nil),    // 14: tollbook.v1.HoldReleased
-	(*ChargeContested)(nil), // 15: tollbook.v1.ChargeContested
-	(*HoldClaimed)(nil),     // 16: tollbook.v1.HoldClaimed
+	(*PriceSwitch)(nil),     // 8: tollbook.v1.PriceSwitch
+	(*HoldLine)(nil),        // 9: tollbook.v1.HoldLine
+	(*Candidate)(nil),       // 10: tollbook.v1.Candidate
+	(*HoldPlaced)(nil),      // 11: tollbook.v1.HoldPlaced
+	(*HoldExtended)(nil),    // 12: tollbook.v1.HoldExtended
+	(*PriceLine)(nil),       // 13: tollbook.v1.PriceLine
+	(*PriceSegment)(nil),    // 14: tollbook.v1.PriceSegment
+	(*CallCharged)(nil),     // 15: tollbook.v1.CallCharged
+	(*HoldReleased)(nil),    // 16: tollbook.v1.HoldReleased
+	(*ChargeContested)(nil), // 17: tollbook.v1.ChargeContested
+	(*HoldClaimed)(nil),     // 18: tollbook.v1.HoldClaimed
 }
 var file_tollbook_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.MoneyPosted.kind:type_name -> tollbook.v1.PostingKind
 	5,  // 1: tollbook.v1.MoneyPosted.postings:type_name -> tollbook.v1.Posting
 	1,  // 2: tollbook.v1.Terms.rounding:type_name -> tollbook.v1.RoundingMode
-	7,  // 3: tollbook.v1.HoldLine.sell:type_name -> tollbook.v1.Terms
-	7,  // 4: tollbook.v1.Candidate.buy:type_name -> tollbook.v1.Terms
-	8,  // 5: tollbook.v1.HoldPlaced.lines:type_name -> tollbook.v1.HoldLine
-	9,  // 6: tollbook.v1.HoldPlaced.route:type_name -> tollbook.v1.Candidate
-	3,  // 7: tollbook.v1.PriceLine.side:type_name -> tollbook.v1.Side
-	7,  // 8: tollbook.v1.PriceLine.terms:type_name -> tollbook.v1.Terms
-	2,  // 9: tollbook.v1.CallCharged.ended_by:type_name -> tollbook.v1.EndedBy
-	12, // 10: tollbook.v1.CallCharged.lines:type_name -> tollbook.v1.PriceLine
-	5,  // 11: tollbook.v1.CallCharged.postings:type_name -> tollbook.v1.Posting
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	8,  // 3: tollbook.v1.Terms.switches:type_name -> tollbook.v1.PriceSwitch
+	7,  // 4: tollbook.v1.HoldLine.sell:type_name -> tollbook.v1.Terms
+	7,  // 5: tollbook.v1.Candidate.buy:type_name -> tollbook.v1.Terms
+	9,  // 6: tollbook.v1.HoldPlaced.lines:type_name -> tollbook.v1.HoldLine
+	10, // 7: tollbook.v1.HoldPlaced.route:type_name -> tollbook.v1.Candidate
+	3,  // 8: tollbook.v1.PriceLine.side:type_name -> tollbook.v1.Side
+	7,  // 9: tollbook.v1.PriceLine.terms:type_name -> tollbook.v1.Terms
+	14, // 10: tollbook.v1.PriceLine.segments:type_name -> tollbook.v1.PriceSegment
+	2,  // 11: tollbook.v1.CallCharged.ended_by:type_name -> tollbook.v1.EndedBy
+	13, // 12: tollbook.v1.CallCharged.lines:type_name -> tollbook.v1.PriceLine
+	5,  // 13: tollbook.v1.CallCharged.postings:type_name -> tollbook.v1.Posting
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_ledger_proto_init() }
@@ -1671,7 +1999,7 @@ func file_tollbook_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_ledger_proto_rawDesc), len(file_tollbook_v1_ledger_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,62 @@
+package rating
+
+import (
+	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// Start is what is known of when a call is answered: between FromUS and ToUS, in
+// microseconds of UTC. Only terms with switches ask for it.
+type Start struct{ FromUS, ToUS int64 }
+
+// Reserve is what a hold of ms milliseconds must cover: the most that the call can
+// cost whenever it starts, and the attempt's fee, should nobody answer.
+func Reserve(t *wire.Terms, s Start, ms int64) (money.Amount, error) {
+	p, err := worst(t, s, ms)
+	if err != nil || t.AttemptFeeMicro == 0 {
+		return p.Gross, err
+	}
+	fee, err := Attempt(t)
+	return max(p.Gross, fee.Gross), err
+}
+
+// Longest is the longest talk time of at most capMS milliseconds whose gross
+// price is not above available; 0 when not even the shortest billable time is,
+// or an attempt's fee. Prices never fall with time, so the answer also covers
+// every shorter call.
+func Longest(t *wire.Terms, available money.Amount, capMS int64) (int64, error) {
+	return LongestFrom(t, Start{}, available, capMS)
+}
+
+// LongestFrom is Longest for a call that is answered within a span of time.
+func LongestFrom(t *wire.Terms, s Start, available money.Amount, capMS int64) (int64, error) {
+	whole, err := Reserve(t, s, capMS)
+	if err != nil {
+		return 0, err
+	}
+	if whole <= available {
+		return capMS, nil
+	}
+	// Prices change only where an increment ends, so the search counts increments.
+	shortest, step := ShortestMS(t), int64(t.IntervalNextS)*1000
+	if shortest >= capMS {
+		return 0, nil
+	}
+	low, high := int64(-1), (capMS-shortest)/step+1 // low is affordable, high is not
+	for high-low > 1 {
+		mid := (low + high) / 2
+		cost, err := Reserve(t, s, min(shortest+mid*step, MaxSeconds*1000))
+		if err != nil {
+			return 0, err
+		}
+		if cost <= available {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	if low < 0 {
+		return 0, nil
+	}
+	return min(shortest+low*step, capMS), nil
+}
