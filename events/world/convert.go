@@ -22,6 +22,7 @@ func (e *edit) all(doc *document) error {
 	steps := []func(*document) error{
 		each("companies", func(d *document) []company { return d.Companies }, func(c company) string { return c.ID }, e.company),
 		each("decks", func(d *document) []deck { return d.Decks }, func(d deck) string { return d.ID }, e.deck),
+		each("number_lists", func(d *document) []numberList { return d.NumberLists }, func(l numberList) string { return l.ID }, e.numberList),
 		each("terminators", func(d *document) []terminator { return d.Terminators }, func(t terminator) string { return t.ID }, e.terminator),
 		each("route_plans", func(d *document) []routePlan { return d.RoutePlans }, func(p routePlan) string { return p.ID }, e.routePlan),
 		each("originators", func(d *document) []originator { return d.Originators }, func(o originator) string { return o.ID }, e.originator),
@@ -130,6 +131,10 @@ func (e *edit) terminator(t terminator) error {
 	if err != nil {
 		return err
 	}
+	rewrites, lists, err := t.Sieve.convert()
+	if err != nil {
+		return err
+	}
 	secret, err := e.secret(t)
 	if err != nil {
 		return fmt.Errorf("auth_password: %w", err)
@@ -138,7 +143,7 @@ func (e *edit) terminator(t terminator) error {
 		Id: t.ID, Company: t.Company, Account: t.Account, BuyDeck: t.BuyDeck, Host: t.Host, Port: t.Port,
 		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
 		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
-		AuthUser: t.AuthUser, AuthSecret: secret,
+		AuthUser: t.AuthUser, AuthSecret: secret, CallsPerSecond: t.CallsPerSecond, Rewrites: rewrites, Lists: lists,
 	})
 	return nil
 }
@@ -158,22 +163,19 @@ func (e *edit) secret(t terminator) ([]byte, error) {
 	return e.sec.Wrap(name, []byte(t.AuthPassword))
 }
 
-func (e *edit) routePlan(p routePlan) error {
-	e.put(&wire.RoutePlan{Id: p.ID, Name: p.Name})
-	for _, r := range p.Routes {
-		e.put(&wire.Route{
-			Id: catalog.RouteID(p.ID, r.Prefix, r.Terminator), Plan: p.ID, Prefix: r.Prefix, Terminator: r.Terminator,
-			Priority: r.Priority, Weight: r.Weight, Disabled: r.Disabled,
-		})
-	}
-	return nil
-}
-
 func (e *edit) originator(o originator) error {
 	profit, err := choice("profit", o.Profit, map[string]wire.ProfitMode{
 		"": wire.ProfitMode_PROFIT_MODE_PROFIT_ONLY, "only": wire.ProfitMode_PROFIT_MODE_PROFIT_ONLY,
 		"no-losses": wire.ProfitMode_PROFIT_MODE_NO_LOSSES, "allow-losses": wire.ProfitMode_PROFIT_MODE_ALLOW_LOSSES,
 	})
+	if err != nil {
+		return err
+	}
+	rewrites, lists, err := o.Sieve.convert()
+	if err != nil {
+		return err
+	}
+	share, err := percent("minimum_margin_percent", o.MinimumMarginPercent)
 	if err != nil {
 		return err
 	}
@@ -191,7 +193,8 @@ func (e *edit) originator(o originator) error {
 		Id: o.ID, Company: o.Company, Account: o.Account, SellDeck: o.SellDeck, RoutePlan: o.RoutePlan,
 		Networks: o.Networks, Port: o.Port, TechPrefix: o.TechPrefix, Channels: o.Channels,
 		CallsPerSecond: o.CallsPerSecond, ProfitMode: profit, MinimumMarginNano: int64(margin),
-		MaxDurationS: max, Disabled: o.Disabled,
+		MaxDurationS: max, Disabled: o.Disabled, MinimumMarginPpm: share,
+		Rewrites: rewrites, Lists: lists, PrefixLimits: limits(o.PrefixLimits),
 	})
 	return nil
 }
@@ -226,7 +229,7 @@ func (e *edit) removal(r removal) error {
 			return e.remove(k, r.ID)
 		}
 	}
-	return events.Invalid("kind %q is unknown: company, deck, terminator, route_plan, route, originator, user or token", r.Kind)
+	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, user or token", r.Kind)
 }
 
 func choice[T any](key, value string, of map[string]T) (T, error) {

@@ -7,6 +7,7 @@ type document struct {
 	Settings    *settings    `yaml:"settings"`
 	Companies   []company    `yaml:"companies"`
 	Decks       []deck       `yaml:"decks"`
+	NumberLists []numberList `yaml:"number_lists"`
 	Terminators []terminator `yaml:"terminators"`
 	RoutePlans  []routePlan  `yaml:"route_plans"`
 	Originators []originator `yaml:"originators"`
@@ -66,6 +67,9 @@ type terminator struct {
 	Channels    uint32 `yaml:"channels"`
 	PDDTimeout  string `yaml:"pdd_timeout"`
 	RingTimeout string `yaml:"ring_timeout"`
+	Sieve       sieve  `yaml:",inline"`
+	// CallsPerSecond bounds the attempts that are sent to it.
+	CallsPerSecond uint32 `yaml:"calls_per_second"`
 	// AuthUser and AuthPassword answer a digest challenge.
 	AuthUser     string `yaml:"auth_user"`
 	AuthPassword string `yaml:"auth_password"`
@@ -76,6 +80,9 @@ type routePlan struct {
 	ID     string  `yaml:"id"`
 	Name   string  `yaml:"name"`
 	Routes []route `yaml:"routes"`
+	// Order lists criteria: priority, price, weight, quality.
+	Order []orderBy  `yaml:"order"`
+	Hunt  []huntRule `yaml:"hunt"`
 }
 
 type route struct {
@@ -84,6 +91,12 @@ type route struct {
 	Priority   uint32 `yaml:"priority"`
 	Weight     uint32 `yaml:"weight"`
 	Disabled   bool   `yaml:"disabled"`
+	// CallerPrefixes and Hours say whom and when the route is for.
+	CallerPrefixes []string `yaml:"caller_prefixes"`
+	Hours          []string `yaml:"hours"`
+	TimeZone       string   `yaml:"time_zone"`
+	PDDTimeout     string   `yaml:"pdd_timeout"`
+	RingTimeout    string   `yaml:"ring_timeout"`
 }
 
 type originator struct {
@@ -101,6 +114,10 @@ type originator struct {
 	MinimumMargin  string   `yaml:"minimum_margin"`
 	MaxDuration    string   `yaml:"max_duration"`
 	Disabled       bool     `yaml:"disabled"`
+	// MinimumMarginPercent is of the sell price.
+	MinimumMarginPercent string        `yaml:"minimum_margin_percent"`
+	PrefixLimits         []prefixLimit `yaml:"prefix_limits"`
+	Sieve                sieve         `yaml:",inline"`
 }
 
 type user struct {
