@@ -25,6 +25,7 @@ func commands() []command {
 		{"serve", "run a node", serve},
 		{"apply", "make the configuration what a file says", apply},
 		{"verify", "check a store: every block, every posting, every price", verify},
+		{"proof", "write a proof of one event, for somebody who has only the public key", proof},
 		{"token", "make and revoke tokens for programs", token},
 		{"bench", "measure this machine", bench},
 		{"version", "say which version this is", version},

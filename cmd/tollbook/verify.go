@@ -17,8 +17,13 @@ func verify(ctx context.Context, c *console, args []string) error {
 	f := c.flags("verify", "checks a store: every block, every posting, every price; it changes nothing")
 	data := f.String("data", "data", "the directory of the store")
 	output := f.String("o", "text", "text or json")
+	file := f.String("proof", "", "check this file of \"tollbook proof\" instead; it needs no store and no node")
+	key := f.String("key", "", "the public key that the proof must be signed with, 64 hex digits")
 	if err := parse(f, args, 0); err != nil {
 		return err
+	}
+	if *file != "" {
+		return verifyProof(c, *file, *key, *output)
 	}
 	r, err := verifyDir(ctx, *data)
 	if *output == "json" {

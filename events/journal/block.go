@@ -65,7 +65,7 @@ func (c Cursor) draft(journal, writer string, t time.Time, epoch uint64, events 
 	}
 	b := Block{
 		Journal: journal, Writer: writer, Number: c.Number + 1, Epoch: epoch, First: c.Next(),
-		Time: time.UnixMicro(at).UTC(), Hash: sha256.Sum256(header), Previous: c.Head, Events: events,
+		Time: time.UnixMicro(at).UTC(), Hash: sha256.Sum256(header), Previous: c.Head, Header: header, Events: events,
 	}
 	return draft{block: b, data: data, id: blockID(b)}, nil
 }
@@ -121,7 +121,7 @@ func decode(data []byte) (Block, error) {
 	b := Block{
 		Journal: h.GetJournal(), Writer: h.GetWriter(), Number: h.GetNumber(), Epoch: h.GetEpoch(),
 		First: h.GetFirstPosition(), Time: time.UnixMicro(h.GetTimeUs()).UTC(),
-		Hash: sha256.Sum256(header), Events: events,
+		Hash: sha256.Sum256(header), Header: header, Events: events,
 	}
 	switch n := len(h.GetPreviousHash()); {
 	case b.Number == 1 && n != 0:

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -57,6 +59,7 @@ type Heads struct {
 	size     int64
 	sum      hash.Hash
 	last     map[string]Head
+	moved    map[string]bool // journals with a head that no signature of its own vouches for
 	unsigned int
 	signed   time.Time
 	failed   error
@@ -99,7 +102,7 @@ func (h *Heads) open() error {
 	h.size = int64(sound)
 	h.sum = sha256.New()
 	h.sum.Write(text[:sound])
-	h.last = set.last()
+	h.last, h.moved = set.last(), set.moved()
 	h.unsigned = set.unsigned
 	h.signed = time.Now()
 	if public := h.public(); !bytes.Equal(set.public, public) {
@@ -142,7 +145,7 @@ func (h *Heads) Record(stream, journal string, c Cursor) error {
 	if err := h.write(headLine('h', head)); err != nil {
 		return err
 	}
-	h.last[journal] = head
+	h.last[journal], h.moved[journal] = head, true
 	h.unsigned++
 	if h.unsigned < signLines && time.Since(h.signed) < signEvery {
 		return nil
@@ -169,8 +172,28 @@ func (h *Heads) Trimmed(stream, journal string, c Cursor) error {
 	return h.sign()
 }
 
-// sign writes a signature over all bytes before it, and syncs.
+// Sign signs now what is not signed yet, so that a proof can be made of it.
+func (h *Heads) Sign() error {
+	if h == nil {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.moved) == 0 {
+		return h.failed
+	}
+	return h.sign()
+}
+
+// sign signs the last head of each journal that moved, then writes a signature
+// over all bytes before it, and syncs.
 func (h *Heads) sign() error {
+	for _, journal := range slices.Sorted(maps.Keys(h.moved)) {
+		if err := h.write(signHead(h.key, h.last[journal], time.Now().UnixMicro()).line()); err != nil {
+			return err
+		}
+	}
+	clear(h.moved)
 	sig := ed25519.Sign(h.key, h.sum.Sum(nil))
 	if err := h.write(seal(fmt.Appendf(nil, "s %d %s", time.Now().UnixMicro(), base64.StdEncoding.EncodeToString(sig)))); err != nil {
 		return err
@@ -189,7 +212,7 @@ func (h *Heads) compact() error {
 	if err != nil {
 		return err
 	}
-	next := &Heads{dir: h.dir, key: h.key, sum: sha256.New()}
+	next := &Heads{dir: h.dir, key: h.key, sum: sha256.New(), last: h.last, moved: h.moved}
 	next.file, err = os.CreateTemp(h.dir, HeadsFile+".tmp-*")
 	if err != nil {
 		return fmt.Errorf("compact %s: %w", HeadsFile, err)
@@ -215,6 +238,11 @@ func (h *Heads) fill(set HeadSet) error {
 	}
 	for _, t := range set.trims {
 		if err := h.write(headLine('t', t)); err != nil {
+			return err
+		}
+	}
+	for _, g := range thin(set.signed) {
+		if err := h.write(g.line()); err != nil {
 			return err
 		}
 	}

@@ -19,10 +19,12 @@ import (
 //
 // The file has one fact a line, each ending in the CRC-32 of what stands before
 // it: "k <public key>", "h <stream> <journal> <number> <sequence> <position>
-// <hash>", "t" with the same for the last block trimmed, and "s <µs> <signature>"
-// with ed25519 over the SHA-256 of all bytes before the line.
+// <hash>", "t" with the same for the last block trimmed, "g" with the same, a time
+// in µs and a signature over this head alone (see SignedHead), and "s <µs>
+// <signature>" with ed25519 over the SHA-256 of all bytes before the line.
 type HeadSet struct {
 	heads    []Head
+	signed   []SignedHead
 	trims    []Head
 	public   ed25519.PublicKey
 	unsigned int
@@ -103,6 +105,12 @@ func (s *HeadSet) add(line, sum []byte) error {
 			return errSignature
 		}
 		s.unsigned = 0
+	case kind == "g" && len(fields) == 9:
+		head, err := parseSignedHead(fields, s.public)
+		if err != nil {
+			return err
+		}
+		s.signed = append(s.signed, head)
 	case (kind == "h" || kind == "t") && len(fields) == 7:
 		head, err := parseHead(fields)
 		if err != nil {

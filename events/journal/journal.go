@@ -101,6 +101,9 @@ type Block struct {
 	Hash Hash
 	// Previous is the hash of the block before.
 	Previous Hash
+	// Header is the header's bytes as stored; Hash is their SHA-256. They must
+	// not be changed.
+	Header []byte
 	// Events are the event bytes. They must not be changed.
 	Events [][]byte
 }

@@ -35,44 +35,55 @@ type VerifyOptions struct {
 // a live node. The error is the first *Broken; every journal is checked
 // nevertheless.
 func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, error) {
+	var reports []Report
+	var first error
+	err := onCopy(ctx, dir, opts, func(srv *cluster.Server, heads HeadSet) error {
+		for _, name := range []string{cluster.StreamBook, cluster.StreamLog} {
+			report, err := verifyCopy(ctx, srv, name, heads, opts)
+			reports = append(reports, report)
+			var wrong *Broken
+			if err != nil && !errors.As(err, &wrong) {
+				return fmt.Errorf("verify %s: %w", dir, err)
+			}
+			if first == nil {
+				first = err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return reports, err
+	}
+	return reports, first
+}
+
+// onCopy starts a server on a copy of a data directory's streams for fn.
+func onCopy(ctx context.Context, dir string, opts VerifyOptions, fn func(*cluster.Server, HeadSet) error) error {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "jetstream")); err != nil {
-		return nil, fmt.Errorf("verify %s: there is no store: %w", dir, err)
+		return fmt.Errorf("verify %s: there is no store: %w", dir, err)
 	}
 	// The heads first: a live stream may then only be ahead of them.
 	heads, err := ReadHeads(dir)
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", dir, err)
+		return fmt.Errorf("verify %s: %w", dir, err)
 	}
 	temp, err := os.MkdirTemp(opts.Temp, "tollbook-verify-*")
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", dir, err)
+		return fmt.Errorf("verify %s: %w", dir, err)
 	}
 	defer os.RemoveAll(temp)
 	if err := copyTree(filepath.Join(temp, "jetstream"), filepath.Join(dir, "jetstream")); err != nil {
-		return nil, fmt.Errorf("verify %s: copy the store: %w", dir, err)
+		return fmt.Errorf("verify %s: copy the store: %w", dir, err)
 	}
 	srv, err := cluster.Start(ctx, cluster.Options{Dir: temp, Node: "verify", Logger: opts.Logger, NoCreate: true})
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", dir, heads.explain(inOriginal(err, temp, dir)))
+		return fmt.Errorf("verify %s: %w", dir, heads.explain(inOriginal(err, temp, dir)))
 	}
 	defer srv.Stop()
-	var reports []Report
-	var first error
-	for _, name := range []string{cluster.StreamBook, cluster.StreamLog} {
-		report, err := verifyCopy(ctx, srv, name, heads, opts)
-		reports = append(reports, report)
-		var wrong *Broken
-		if err != nil && !errors.As(err, &wrong) {
-			return reports, fmt.Errorf("verify %s: %w", dir, err)
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return reports, first
+	return fn(srv, heads)
 }
 
 // inOriginal names the damaged file where it lies, not the copy that is gone when
