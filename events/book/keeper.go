@@ -41,9 +41,8 @@ type Keeper struct {
 	clock  func() time.Time
 	log    *slog.Logger
 
-	lastUS int64 // the time of the last block that was begun
-
 	queue chan request
+	carry *request      // did not fit into the last block
 	done  chan struct{} // closed when the term is over
 	once  sync.Once
 	err   error // why it is over
@@ -60,7 +59,7 @@ type request struct {
 func Open(ctx context.Context, w Writer, st *state.State, node string, clock func() time.Time, log *slog.Logger) (*Keeper, error) {
 	k := &Keeper{
 		writer: w, state: st, rates: state.NewRates(), epoch: st.Keeper.Epoch + 1, node: node, clock: clock, log: log,
-		lastUS: w.Cursor().Time, queue: make(chan request, queueLength), done: make(chan struct{}),
+		queue: make(chan request, queueLength), done: make(chan struct{}),
 	}
 	if end := events.Position(w.Cursor().Position); end != st.Position {
 		return nil, fmt.Errorf("open the book: the state is at position %d, the journal at %d", st.Position, end)
@@ -69,111 +68,38 @@ func Open(ctx context.Context, w Writer, st *state.State, node string, clock fun
 		Id: events.EventID([]byte(node), int(k.epoch)), Schema: 1, Actor: "keeper",
 		Body: &wire.Event_KeeperOpened{KeeperOpened: &wire.KeeperOpened{Node: node, Epoch: k.epoch, FoldVersion: state.FoldVersion}},
 	}
-	k.lastUS = k.nextUS()
-	opened.EffectiveAtUs = k.lastUS
+	now := k.now()
+	opened.EffectiveAtUs = now.UnixMicro()
 	data, err := events.Marshal(opened)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.state.Evolve(k.lastUS, opened); err != nil {
+	if err := k.state.Evolve(now.UnixMicro(), opened); err != nil {
 		return nil, err
 	}
-	if _, err := w.Append(ctx, events.Instant(k.lastUS), k.epoch, [][]byte{data}); err != nil {
+	if _, err := w.Append(ctx, now, k.epoch, [][]byte{data}); err != nil {
 		return nil, fmt.Errorf("open the book: %w", err)
 	}
 	return k, nil
 }
 
-// Run decides until ctx ends or a block cannot be committed. While one block is on
-// its way to the disk the next is decided on it: no answer leaves before its own
-// block is committed, and when one fails so do all that were decided on it.
+// Run decides until ctx ends or a block cannot be committed.
 func (k *Keeper) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	blocks := make(chan *block)
-	decided := make(chan error, 1)
-	var deciding sync.WaitGroup
-	deciding.Go(func() { decided <- k.decideAll(ctx, blocks) })
-	err := k.commitAll(ctx, blocks, decided)
-	stop()
-	deciding.Wait()
-	k.end(err)
-	return err
-}
-
-// commitAll commits one block after the other and sends the answers.
-func (k *Keeper) commitAll(ctx context.Context, blocks <-chan *block, decided <-chan error) error {
+	defer k.end(context.Canceled)
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-decided:
-			return err
-		case b := <-blocks:
-			if err := k.commit(ctx, b); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// decideAll gathers commands into blocks and hands each over when the one before
-// is committed.
-func (k *Keeper) decideAll(ctx context.Context, blocks chan<- *block) error {
-	var carry *request // did not fit into the block before
-	for {
-		b := &block{}
-		if carry == nil {
+		first := k.carry
+		if first == nil {
 			select {
 			case <-ctx.Done():
 				return nil
 			case r := <-k.queue:
-				carry = &r
+				first = &r
 			}
 		}
-		k.lastUS = k.nextUS()
-		b.timeUS = k.lastUS
-		var err error
-		if carry, err = k.gather(ctx, b, carry, blocks); err != nil || ctx.Err() != nil {
+		k.carry = nil
+		if err := k.round(ctx, *first); err != nil {
+			k.end(err)
 			return err
-		}
-	}
-}
-
-// gather fills a block: with what waits already, then with what comes until the
-// block is taken. It gives the command that did not fit any more.
-func (k *Keeper) gather(ctx context.Context, b *block, first *request, blocks chan<- *block) (*request, error) {
-	next, waiting := first, true
-	for {
-		fits, err := k.decide(b, *next)
-		if err != nil {
-			return nil, err
-		}
-		if !fits || b.full() {
-			if fits {
-				next = nil
-			}
-			select {
-			case blocks <- b:
-			case <-ctx.Done():
-			}
-			return next, nil
-		}
-		if waiting {
-			select {
-			case r := <-k.queue:
-				next = &r
-				continue
-			default:
-				waiting = false
-			}
-		}
-		select {
-		case r := <-k.queue:
-			next = &r
-		case blocks <- b:
-			return nil, nil
-		case <-ctx.Done():
-			return nil, nil
 		}
 	}
 }
@@ -183,9 +109,7 @@ func (k *Keeper) Done() <-chan struct{} { return k.done }
 
 func (k *Keeper) end(err error) {
 	k.once.Do(func() {
-		if k.err = err; err == nil {
-			k.err = context.Canceled
-		}
+		k.err = err
 		close(k.done)
 	})
 }
@@ -210,18 +134,37 @@ func (k *Keeper) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, e
 	}
 }
 
-// nextUS is the time of the next block: the clock, but after the block before.
-func (k *Keeper) nextUS() int64 { return max(k.clock().UnixMicro(), k.lastUS+1) }
+// now is the time of the next block: the clock, but after the block before.
+func (k *Keeper) now() time.Time {
+	now := k.clock().UnixMicro()
+	return events.Instant(max(now, k.writer.Cursor().Time+1))
+}
 
-// commit makes a block durable and sends its answers.
-func (k *Keeper) commit(ctx context.Context, b *block) error {
-	_, err := k.writer.Append(ctx, events.Instant(b.timeUS), k.epoch, b.events)
+// round decides what waits, commits it as one block and sends the answers.
+func (k *Keeper) round(ctx context.Context, first request) error {
+	now := k.now()
+	b := block{timeUS: now.UnixMicro()}
+	next, more := first, true
+	for more {
+		if err := k.decide(&b, next); err != nil {
+			return err
+		}
+		if k.carry != nil || len(b.events) >= blockEvents || b.bytes >= blockBytes || len(b.asked) >= queueLength {
+			break
+		}
+		select {
+		case next = <-k.queue:
+		default:
+			more = false
+		}
+	}
+	_, err := k.writer.Append(ctx, now, k.epoch, b.events)
 	if errors.Is(err, journal.ErrInDoubt) {
-		_, err = k.writer.Settle(ctx) // nothing more is answered before this is known
+		_, err = k.writer.Settle(ctx) // decide nothing more before this is known
 	}
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
-			k.log.Error("the book's block was not committed", "err", err, "after", k.writer.Cursor().Position)
+			k.log.Error("the book's block was not committed", "err", err, "position", k.state.Position)
 		}
 		return err
 	}
@@ -231,7 +174,7 @@ func (k *Keeper) commit(ctx context.Context, b *block) error {
 	return nil
 }
 
-// block is what is committed together.
+// block is what one round gathers.
 type block struct {
 	timeUS  int64
 	events  [][]byte
@@ -240,14 +183,9 @@ type block struct {
 	replies []*wire.Reply
 }
 
-func (b *block) full() bool {
-	return len(b.events) >= blockEvents || b.bytes >= blockBytes || len(b.asked) >= queueLength
-}
-
 // decide answers one command and folds what it led to, so that the next command
-// is decided on it. It is false for a command whose events do not fit behind the
-// others: it is decided anew for the next block.
-func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
+// is decided on it.
+func (k *Keeper) decide(b *block, r request) error {
 	evs, reply := k.state.Decide(b.timeUS, k.rates, r.cmd)
 	encoded, size, err := encode(evs)
 	if err != nil {
@@ -256,11 +194,12 @@ func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
 		reply = &wire.Reply{TimeUs: b.timeUS, Error: events.Refusal(events.Invalid("the command cannot be recorded: %v", err))}
 	}
 	if len(b.events) > 0 && b.bytes+size > journal.MaxBlock-(16<<10) {
-		return false, nil
+		k.carry = &r // decided anew for the next block
+		return nil
 	}
 	for _, e := range evs {
 		if err := k.state.Evolve(b.timeUS, e); err != nil {
-			return false, fmt.Errorf("fold a decision: %w", err)
+			return fmt.Errorf("fold a decision: %w", err)
 		}
 	}
 	reply.Position = uint64(k.state.Position)
@@ -268,7 +207,7 @@ func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
 	b.bytes += size
 	b.asked = append(b.asked, r)
 	b.replies = append(b.replies, reply)
-	return true, nil
+	return nil
 }
 
 // encode writes events; text that is not UTF-8 cannot be written.
