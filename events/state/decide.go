@@ -110,6 +110,9 @@ func (s *State) placeHold(d ledger.Deciding, rates *Rates, p *wire.PlaceHold) ([
 	if err := s.checkFresh(d, p); err != nil {
 		return nil, nil, err
 	}
+	if err := s.checkBelongs(p); err != nil {
+		return nil, nil, err
+	}
 	if err := rates.take(d, p); err != nil {
 		return nil, nil, err
 	}
