@@ -67,11 +67,7 @@ func (in *ingress) rewrite(world *routing.World, called string) {
 	in.numbers = world.RewriteIn(in.call.origin.Id, number.Set{
 		Called: called, Caller: from.Address.User, CallerName: from.DisplayName,
 	})
-	if digits, ok := number.Normalise(in.numbers.Caller); ok {
-		in.caller = digits
-	} else {
-		in.caller = clip(in.numbers.Caller)
-	}
+	in.caller = clip(routing.CallerDigits(in.numbers.Caller))
 }
 
 // received describes the call for the record. Texts of strangers are cut short.

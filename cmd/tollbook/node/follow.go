@@ -16,6 +16,10 @@ const (
 	// batchEvents and batchWait bound what the history applies at once.
 	batchEvents = 1000
 	batchWait   = 100 * time.Millisecond
+	// busyEvents in that time are load: then a batch waits for busyWait more. Each
+	// batch writes every call in it anew, so short calls are written less often.
+	busyEvents = 100
+	busyWait   = 300 * time.Millisecond
 )
 
 // followAll feeds the views: the follower, the tables and the live calls from
@@ -120,7 +124,9 @@ func (n *Node) liveBlock(b journal.Block) error {
 	} else if evs, err = decode(b); err != nil {
 		return err
 	}
-	n.live.Apply(recorded(b, evs)...)
+	records := recorded(b, evs)
+	n.live.Apply(records...)
+	n.quality.Apply(records...)
 	return nil
 }
 
@@ -198,12 +204,16 @@ func gather(first recordedBlock, blocks <-chan recordedBlock) ([]events.Recorded
 	take(first)
 	timer := time.NewTimer(batchWait)
 	defer timer.Stop()
-	for len(batch) < batchEvents {
+	for waited := false; len(batch) < batchEvents; {
 		select {
 		case b := <-blocks:
 			take(b)
 		case <-timer.C:
-			return batch, checkpoints
+			if waited || len(batch) < busyEvents {
+				return batch, checkpoints
+			}
+			waited = true
+			timer.Reset(busyWait)
 		}
 	}
 	return batch, checkpoints

@@ -26,6 +26,7 @@ import (
 	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/projections/live"
 	"github.com/tollbook/tollbook/projections/lookup"
+	"github.com/tollbook/tollbook/projections/quality"
 	"github.com/tollbook/tollbook/sip/b2bua"
 	"github.com/tollbook/tollbook/sip/gate"
 )
@@ -35,6 +36,10 @@ const Version = "0.1.0"
 
 // closeWithin bounds each step of the stop.
 const closeWithin = 10 * time.Second
+
+// logPace is how long what was observed may wait for more of it. Money does not
+// wait for it: that is the book's.
+const logPace = 10 * time.Millisecond
 
 // Node is a running node.
 type Node struct {
@@ -53,6 +58,7 @@ type Node struct {
 	tables    *lookup.Tables
 	history   *history.Store
 	live      *live.View
+	quality   *quality.View
 	calls     *recorder
 	audit     *recorder
 	engine    *relay.Engine
@@ -196,7 +202,7 @@ func (n *Node) openViews(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.history.Close)
-	n.live = live.New()
+	n.live, n.quality = live.New(), quality.New()
 	n.tables = lookup.New(n.blobs, n.log)
 	n.onClose(func() error { n.tables.Close(); return nil })
 	return n.tables.Follow(ctx, n.follower.Catalog(), time.Now())
@@ -209,7 +215,7 @@ func (n *Node) openLogs(ctx context.Context) error {
 		to   **recorder
 	}{{callsJournal(n.settings.Node), &n.calls}, {auditJournal(n.settings.Node), &n.audit}} {
 		l, err := journal.OpenLog(ctx, n.logStore, journal.LogOptions{
-			Journal: j.name, Node: n.settings.Node, Heads: n.heads, SpoolDir: filepath.Join(n.settings.Data, "spool"),
+			Journal: j.name, Node: n.settings.Node, Heads: n.heads, SpoolDir: filepath.Join(n.settings.Data, "spool"), Pace: logPace,
 		})
 		if err != nil {
 			return err
@@ -240,7 +246,7 @@ func (n *Node) openSwitch(context.Context) error {
 	}
 	n.onClose(func() error { n.engine.Close(); return nil })
 	n.sw = b2bua.New(b2bua.Config{
-		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine, Secrets: n.key,
+		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine, Secrets: n.key, Quality: n.quality.Of,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
