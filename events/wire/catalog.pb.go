@@ -362,8 +362,11 @@ type Company struct {
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Name  string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// time_zone is an IANA name; statements and invoices run by it.
-	TimeZone      string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
-	Disabled      bool   `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	TimeZone string `protobuf:"bytes,3,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	Disabled bool   `protobuf:"varint,4,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// mutual_limits bound what the company's accounts of one currency may owe us
+	// together, customer and vendor; without one they are not looked at together.
+	MutualLimits  []*MutualLimit `protobuf:"bytes,20,rep,name=mutual_limits,json=mutualLimits,proto3" json:"mutual_limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +429,143 @@ func (x *Company) GetDisabled() bool {
 	return false
 }
 
+func (x *Company) GetMutualLimits() []*MutualLimit {
+	if x != nil {
+		return x.MutualLimits
+	}
+	return nil
+}
+
+// MutualLimit is a limit on the sum of a company's accounts in one currency.
+type MutualLimit struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Currency string                 `protobuf:"bytes,1,opt,name=currency,proto3" json:"currency,omitempty"`
+	// limit_micro is what may be owed in all: 0 lets the company spend no more than
+	// what its accounts hold together.
+	LimitMicro    int64 `protobuf:"varint,2,opt,name=limit_micro,json=limitMicro,proto3" json:"limit_micro,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MutualLimit) Reset() {
+	*x = MutualLimit{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MutualLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MutualLimit) ProtoMessage() {}
+
+func (x *MutualLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MutualLimit.ProtoReflect.Descriptor instead.
+func (*MutualLimit) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *MutualLimit) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *MutualLimit) GetLimitMicro() int64 {
+	if x != nil {
+		return x.LimitMicro
+	}
+	return 0
+}
+
+// AccountAlerts are the thresholds of an account. What is not set raises no alert.
+type AccountAlerts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// low_micro is told when the posted balance falls below it, high_micro when it
+	// rises above it.
+	LowMicro  *int64 `protobuf:"varint,1,opt,name=low_micro,json=lowMicro,proto3,oneof" json:"low_micro,omitempty"`
+	HighMicro *int64 `protobuf:"varint,2,opt,name=high_micro,json=highMicro,proto3,oneof" json:"high_micro,omitempty"`
+	// rearm_micro is how far the balance must come back before the same alert can
+	// be raised again.
+	RearmMicro int64 `protobuf:"varint,3,opt,name=rearm_micro,json=rearmMicro,proto3" json:"rearm_micro,omitempty"`
+	// forecast_minutes is told when the account would be empty sooner at the pace
+	// of its calls; 0 is never.
+	ForecastMinutes uint32 `protobuf:"varint,4,opt,name=forecast_minutes,json=forecastMinutes,proto3" json:"forecast_minutes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AccountAlerts) Reset() {
+	*x = AccountAlerts{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountAlerts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountAlerts) ProtoMessage() {}
+
+func (x *AccountAlerts) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountAlerts.ProtoReflect.Descriptor instead.
+func (*AccountAlerts) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AccountAlerts) GetLowMicro() int64 {
+	if x != nil && x.LowMicro != nil {
+		return *x.LowMicro
+	}
+	return 0
+}
+
+func (x *AccountAlerts) GetHighMicro() int64 {
+	if x != nil && x.HighMicro != nil {
+		return *x.HighMicro
+	}
+	return 0
+}
+
+func (x *AccountAlerts) GetRearmMicro() int64 {
+	if x != nil {
+		return x.RearmMicro
+	}
+	return 0
+}
+
+func (x *AccountAlerts) GetForecastMinutes() uint32 {
+	if x != nil {
+		return x.ForecastMinutes
+	}
+	return 0
+}
+
 // Account holds one company's money in one currency.
 type Account struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -441,13 +581,21 @@ type Account struct {
 	Channels       uint32 `protobuf:"varint,7,opt,name=channels,proto3" json:"channels,omitempty"`
 	CallsPerSecond uint32 `protobuf:"varint,8,opt,name=calls_per_second,json=callsPerSecond,proto3" json:"calls_per_second,omitempty"`
 	Disabled       bool   `protobuf:"varint,9,opt,name=disabled,proto3" json:"disabled,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// alerts are the balances at which people are told.
+	Alerts *AccountAlerts `protobuf:"bytes,20,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	// offline_calls and offline_micro are what each node may let through at once
+	// while the book is silent, in calls and in money; 0 is nothing.
+	OfflineCalls uint32 `protobuf:"varint,21,opt,name=offline_calls,json=offlineCalls,proto3" json:"offline_calls,omitempty"`
+	OfflineMicro int64  `protobuf:"varint,22,opt,name=offline_micro,json=offlineMicro,proto3" json:"offline_micro,omitempty"`
+	// package is an account in seconds ("SEC") that pays for calls' time first.
+	Package       string `protobuf:"bytes,23,opt,name=package,proto3" json:"package,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
 	*x = Account{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[1]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +607,7 @@ func (x *Account) String() string {
 func (*Account) ProtoMessage() {}
 
 func (x *Account) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[1]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +620,7 @@ func (x *Account) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Account.ProtoReflect.Descriptor instead.
 func (*Account) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{1}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Account) GetId() string {
@@ -538,6 +686,34 @@ func (x *Account) GetDisabled() bool {
 	return false
 }
 
+func (x *Account) GetAlerts() *AccountAlerts {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *Account) GetOfflineCalls() uint32 {
+	if x != nil {
+		return x.OfflineCalls
+	}
+	return 0
+}
+
+func (x *Account) GetOfflineMicro() int64 {
+	if x != nil {
+		return x.OfflineMicro
+	}
+	return 0
+}
+
+func (x *Account) GetPackage() string {
+	if x != nil {
+		return x.Package
+	}
+	return ""
+}
+
 // RewriteRule changes a number that its pattern matches. Rules apply in order,
 // each to what the one before it made.
 type RewriteRule struct {
@@ -554,7 +730,7 @@ type RewriteRule struct {
 
 func (x *RewriteRule) Reset() {
 	*x = RewriteRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +742,7 @@ func (x *RewriteRule) String() string {
 func (*RewriteRule) ProtoMessage() {}
 
 func (x *RewriteRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[2]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +755,7 @@ func (x *RewriteRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewriteRule.ProtoReflect.Descriptor instead.
 func (*RewriteRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{2}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RewriteRule) GetField() NumberField {
@@ -624,7 +800,7 @@ type NumberList struct {
 
 func (x *NumberList) Reset() {
 	*x = NumberList{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +812,7 @@ func (x *NumberList) String() string {
 func (*NumberList) ProtoMessage() {}
 
 func (x *NumberList) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[3]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -649,7 +825,7 @@ func (x *NumberList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NumberList.ProtoReflect.Descriptor instead.
 func (*NumberList) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{3}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NumberList) GetId() string {
@@ -694,7 +870,7 @@ type ListUse struct {
 
 func (x *ListUse) Reset() {
 	*x = ListUse{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +882,7 @@ func (x *ListUse) String() string {
 func (*ListUse) ProtoMessage() {}
 
 func (x *ListUse) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[4]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +895,7 @@ func (x *ListUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUse.ProtoReflect.Descriptor instead.
 func (*ListUse) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{4}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListUse) GetList() string {
@@ -755,7 +931,7 @@ type PrefixLimit struct {
 
 func (x *PrefixLimit) Reset() {
 	*x = PrefixLimit{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +943,7 @@ func (x *PrefixLimit) String() string {
 func (*PrefixLimit) ProtoMessage() {}
 
 func (x *PrefixLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[5]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +956,7 @@ func (x *PrefixLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PrefixLimit.ProtoReflect.Descriptor instead.
 func (*PrefixLimit) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PrefixLimit) GetPrefix() string {
@@ -837,7 +1013,7 @@ type Originator struct {
 
 func (x *Originator) Reset() {
 	*x = Originator{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1025,7 @@ func (x *Originator) String() string {
 func (*Originator) ProtoMessage() {}
 
 func (x *Originator) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[6]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1038,7 @@ func (x *Originator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Originator.ProtoReflect.Descriptor instead.
 func (*Originator) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Originator) GetId() string {
@@ -1024,7 +1200,7 @@ type Terminator struct {
 
 func (x *Terminator) Reset() {
 	*x = Terminator{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1212,7 @@ func (x *Terminator) String() string {
 func (*Terminator) ProtoMessage() {}
 
 func (x *Terminator) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[7]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1225,7 @@ func (x *Terminator) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terminator.ProtoReflect.Descriptor instead.
 func (*Terminator) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Terminator) GetId() string {
@@ -1199,7 +1375,7 @@ type Deck struct {
 
 func (x *Deck) Reset() {
 	*x = Deck{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1387,7 @@ func (x *Deck) String() string {
 func (*Deck) ProtoMessage() {}
 
 func (x *Deck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[8]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1400,7 @@ func (x *Deck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deck.ProtoReflect.Descriptor instead.
 func (*Deck) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Deck) GetId() string {
@@ -1322,7 +1498,7 @@ type Band struct {
 
 func (x *Band) Reset() {
 	*x = Band{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1510,7 @@ func (x *Band) String() string {
 func (*Band) ProtoMessage() {}
 
 func (x *Band) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[9]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1523,7 @@ func (x *Band) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Band.ProtoReflect.Descriptor instead.
 func (*Band) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Band) GetName() string {
@@ -1377,7 +1553,7 @@ type OriginSet struct {
 
 func (x *OriginSet) Reset() {
 	*x = OriginSet{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1565,7 @@ func (x *OriginSet) String() string {
 func (*OriginSet) ProtoMessage() {}
 
 func (x *OriginSet) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1578,7 @@ func (x *OriginSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginSet.ProtoReflect.Descriptor instead.
 func (*OriginSet) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OriginSet) GetId() string {
@@ -1442,7 +1618,7 @@ type ExchangeRate struct {
 
 func (x *ExchangeRate) Reset() {
 	*x = ExchangeRate{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1630,7 @@ func (x *ExchangeRate) String() string {
 func (*ExchangeRate) ProtoMessage() {}
 
 func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1643,7 @@ func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeRate.ProtoReflect.Descriptor instead.
 func (*ExchangeRate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExchangeRate) GetId() string {
@@ -1524,7 +1700,7 @@ type DeckMapping struct {
 
 func (x *DeckMapping) Reset() {
 	*x = DeckMapping{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1536,7 +1712,7 @@ func (x *DeckMapping) String() string {
 func (*DeckMapping) ProtoMessage() {}
 
 func (x *DeckMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1549,7 +1725,7 @@ func (x *DeckMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckMapping.ProtoReflect.Descriptor instead.
 func (*DeckMapping) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeckMapping) GetId() string {
@@ -1616,7 +1792,7 @@ type DeckVersion struct {
 
 func (x *DeckVersion) Reset() {
 	*x = DeckVersion{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1804,7 @@ func (x *DeckVersion) String() string {
 func (*DeckVersion) ProtoMessage() {}
 
 func (x *DeckVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1817,7 @@ func (x *DeckVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckVersion.ProtoReflect.Descriptor instead.
 func (*DeckVersion) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeckVersion) GetId() string {
@@ -1727,7 +1903,7 @@ type OrderBy struct {
 
 func (x *OrderBy) Reset() {
 	*x = OrderBy{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1739,7 +1915,7 @@ func (x *OrderBy) String() string {
 func (*OrderBy) ProtoMessage() {}
 
 func (x *OrderBy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1752,7 +1928,7 @@ func (x *OrderBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderBy.ProtoReflect.Descriptor instead.
 func (*OrderBy) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OrderBy) GetCriterion() Criterion {
@@ -1804,7 +1980,7 @@ type HuntRule struct {
 
 func (x *HuntRule) Reset() {
 	*x = HuntRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1992,7 @@ func (x *HuntRule) String() string {
 func (*HuntRule) ProtoMessage() {}
 
 func (x *HuntRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +2005,7 @@ func (x *HuntRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HuntRule.ProtoReflect.Descriptor instead.
 func (*HuntRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HuntRule) GetSipCode() uint32 {
@@ -1867,7 +2043,7 @@ type RoutePlan struct {
 
 func (x *RoutePlan) Reset() {
 	*x = RoutePlan{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2055,7 @@ func (x *RoutePlan) String() string {
 func (*RoutePlan) ProtoMessage() {}
 
 func (x *RoutePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2068,7 @@ func (x *RoutePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlan.ProtoReflect.Descriptor instead.
 func (*RoutePlan) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RoutePlan) GetId() string {
@@ -1935,7 +2111,7 @@ type Hours struct {
 
 func (x *Hours) Reset() {
 	*x = Hours{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1947,7 +2123,7 @@ func (x *Hours) String() string {
 func (*Hours) ProtoMessage() {}
 
 func (x *Hours) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1960,7 +2136,7 @@ func (x *Hours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hours.ProtoReflect.Descriptor instead.
 func (*Hours) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Hours) GetFromMinute() uint32 {
@@ -2004,7 +2180,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2192,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2205,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Route) GetId() string {
@@ -2133,7 +2309,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2145,7 +2321,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2158,7 +2334,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *User) GetId() string {
@@ -2221,7 +2397,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +2409,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2246,7 +2422,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Token) GetId() string {
@@ -2316,7 +2492,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2504,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2517,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Settings) GetId() string {
@@ -2406,7 +2582,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2594,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2607,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -2681,7 +2857,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2693,7 +2869,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2706,7 +2882,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -2737,7 +2913,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2749,7 +2925,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2762,7 +2938,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -2797,12 +2973,27 @@ var File_tollbook_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x18tollbook/v1/ledger.proto\"f\n" +
+	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x18tollbook/v1/ledger.proto\"\xa5\x01\n" +
 	"\aCompany\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x1a\n" +
-	"\bdisabled\x18\x04 \x01(\bR\bdisabled\"\xa1\x02\n" +
+	"\bdisabled\x18\x04 \x01(\bR\bdisabled\x12=\n" +
+	"\rmutual_limits\x18\x14 \x03(\v2\x18.tollbook.v1.MutualLimitR\fmutualLimits\"J\n" +
+	"\vMutualLimit\x12\x1a\n" +
+	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x1f\n" +
+	"\vlimit_micro\x18\x02 \x01(\x03R\n" +
+	"limitMicro\"\xbe\x01\n" +
+	"\rAccountAlerts\x12 \n" +
+	"\tlow_micro\x18\x01 \x01(\x03H\x00R\blowMicro\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"high_micro\x18\x02 \x01(\x03H\x01R\thighMicro\x88\x01\x01\x12\x1f\n" +
+	"\vrearm_micro\x18\x03 \x01(\x03R\n" +
+	"rearmMicro\x12)\n" +
+	"\x10forecast_minutes\x18\x04 \x01(\rR\x0fforecastMinutesB\f\n" +
+	"\n" +
+	"_low_microB\r\n" +
+	"\v_high_micro\"\xb9\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x12\n" +
@@ -2812,7 +3003,11 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x12credit_limit_micro\x18\x06 \x01(\x03R\x10creditLimitMicro\x12\x1a\n" +
 	"\bchannels\x18\a \x01(\rR\bchannels\x12(\n" +
 	"\x10calls_per_second\x18\b \x01(\rR\x0ecallsPerSecond\x12\x1a\n" +
-	"\bdisabled\x18\t \x01(\bR\bdisabled\"\x8d\x01\n" +
+	"\bdisabled\x18\t \x01(\bR\bdisabled\x122\n" +
+	"\x06alerts\x18\x14 \x01(\v2\x1a.tollbook.v1.AccountAlertsR\x06alerts\x12#\n" +
+	"\roffline_calls\x18\x15 \x01(\rR\fofflineCalls\x12#\n" +
+	"\roffline_micro\x18\x16 \x01(\x03R\fofflineMicro\x12\x18\n" +
+	"\apackage\x18\x17 \x01(\tR\apackage\"\x8d\x01\n" +
 	"\vRewriteRule\x12.\n" +
 	"\x05field\x18\x01 \x01(\x0e2\x18.tollbook.v1.NumberFieldR\x05field\x12\x18\n" +
 	"\apattern\x18\x02 \x01(\tR\apattern\x12 \n" +
@@ -3071,7 +3266,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -3080,78 +3275,82 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(QualityFigure)(0),        // 4: tollbook.v1.QualityFigure
 	(Role)(0),                 // 5: tollbook.v1.Role
 	(*Company)(nil),           // 6: tollbook.v1.Company
-	(*Account)(nil),           // 7: tollbook.v1.Account
-	(*RewriteRule)(nil),       // 8: tollbook.v1.RewriteRule
-	(*NumberList)(nil),        // 9: tollbook.v1.NumberList
-	(*ListUse)(nil),           // 10: tollbook.v1.ListUse
-	(*PrefixLimit)(nil),       // 11: tollbook.v1.PrefixLimit
-	(*Originator)(nil),        // 12: tollbook.v1.Originator
-	(*Terminator)(nil),        // 13: tollbook.v1.Terminator
-	(*Deck)(nil),              // 14: tollbook.v1.Deck
-	(*Band)(nil),              // 15: tollbook.v1.Band
-	(*OriginSet)(nil),         // 16: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 17: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 18: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 19: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 20: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 21: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 22: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 23: tollbook.v1.Hours
-	(*Route)(nil),             // 24: tollbook.v1.Route
-	(*User)(nil),              // 25: tollbook.v1.User
-	(*Token)(nil),             // 26: tollbook.v1.Token
-	(*Settings)(nil),          // 27: tollbook.v1.Settings
-	(*Entity)(nil),            // 28: tollbook.v1.Entity
-	(*Change)(nil),            // 29: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 30: tollbook.v1.ChangeSetAccepted
-	nil,                       // 31: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 32: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 33: tollbook.v1.RoundingMode
+	(*MutualLimit)(nil),       // 7: tollbook.v1.MutualLimit
+	(*AccountAlerts)(nil),     // 8: tollbook.v1.AccountAlerts
+	(*Account)(nil),           // 9: tollbook.v1.Account
+	(*RewriteRule)(nil),       // 10: tollbook.v1.RewriteRule
+	(*NumberList)(nil),        // 11: tollbook.v1.NumberList
+	(*ListUse)(nil),           // 12: tollbook.v1.ListUse
+	(*PrefixLimit)(nil),       // 13: tollbook.v1.PrefixLimit
+	(*Originator)(nil),        // 14: tollbook.v1.Originator
+	(*Terminator)(nil),        // 15: tollbook.v1.Terminator
+	(*Deck)(nil),              // 16: tollbook.v1.Deck
+	(*Band)(nil),              // 17: tollbook.v1.Band
+	(*OriginSet)(nil),         // 18: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 19: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 20: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 21: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 22: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 23: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 24: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 25: tollbook.v1.Hours
+	(*Route)(nil),             // 26: tollbook.v1.Route
+	(*User)(nil),              // 27: tollbook.v1.User
+	(*Token)(nil),             // 28: tollbook.v1.Token
+	(*Settings)(nil),          // 29: tollbook.v1.Settings
+	(*Entity)(nil),            // 30: tollbook.v1.Entity
+	(*Change)(nil),            // 31: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 32: tollbook.v1.ChangeSetAccepted
+	nil,                       // 33: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 34: tollbook.v1.Settings.SecretsEntry
+	(RoundingMode)(0),         // 35: tollbook.v1.RoundingMode
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
-	0,  // 0: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
-	2,  // 1: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
-	2,  // 2: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
-	1,  // 3: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
-	8,  // 4: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
-	10, // 5: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
-	11, // 6: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
-	8,  // 7: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
-	10, // 8: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	33, // 9: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	15, // 10: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	23, // 11: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	31, // 12: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
-	3,  // 13: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
-	4,  // 14: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	20, // 15: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	21, // 16: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	23, // 17: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
-	5,  // 18: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	5,  // 19: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	32, // 20: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	6,  // 21: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	7,  // 22: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	12, // 23: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	13, // 24: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	14, // 25: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	19, // 26: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	22, // 27: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	24, // 28: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	25, // 29: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	26, // 30: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	27, // 31: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	9,  // 32: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	16, // 33: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	17, // 34: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	18, // 35: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	28, // 36: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	29, // 37: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	7,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
+	0,  // 1: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
+	8,  // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
+	2,  // 3: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
+	2,  // 4: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
+	1,  // 5: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
+	10, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
+	12, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
+	13, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
+	10, // 9: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	12, // 10: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	35, // 11: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	17, // 12: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	25, // 13: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	33, // 14: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	3,  // 15: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
+	4,  // 16: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
+	22, // 17: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	23, // 18: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	25, // 19: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	5,  // 20: tollbook.v1.User.role:type_name -> tollbook.v1.Role
+	5,  // 21: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	34, // 22: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	6,  // 23: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	9,  // 24: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	14, // 25: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	15, // 26: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	16, // 27: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	21, // 28: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	24, // 29: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	26, // 30: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	27, // 31: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	28, // 32: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	29, // 33: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	11, // 34: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	18, // 35: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	19, // 36: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	20, // 37: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	30, // 38: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	31, // 39: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -3160,7 +3359,8 @@ func file_tollbook_v1_catalog_proto_init() {
 		return
 	}
 	file_tollbook_v1_ledger_proto_init()
-	file_tollbook_v1_catalog_proto_msgTypes[22].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
+	file_tollbook_v1_catalog_proto_msgTypes[24].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -3183,7 +3383,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

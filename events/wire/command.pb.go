@@ -43,6 +43,8 @@ type Command struct {
 	//	*Command_ClaimHold
 	//	*Command_PostMoney
 	//	*Command_ChangeCatalog
+	//	*Command_ClosePeriod
+	//	*Command_WriteUpOffline
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -183,6 +185,24 @@ func (x *Command) GetChangeCatalog() *ChangeCatalog {
 	return nil
 }
 
+func (x *Command) GetClosePeriod() *ClosePeriod {
+	if x != nil {
+		if x, ok := x.Body.(*Command_ClosePeriod); ok {
+			return x.ClosePeriod
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetWriteUpOffline() *WriteUpOffline {
+	if x != nil {
+		if x, ok := x.Body.(*Command_WriteUpOffline); ok {
+			return x.WriteUpOffline
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -215,6 +235,14 @@ type Command_ChangeCatalog struct {
 	ChangeCatalog *ChangeCatalog `protobuf:"bytes,16,opt,name=change_catalog,json=changeCatalog,proto3,oneof"`
 }
 
+type Command_ClosePeriod struct {
+	ClosePeriod *ClosePeriod `protobuf:"bytes,20,opt,name=close_period,json=closePeriod,proto3,oneof"`
+}
+
+type Command_WriteUpOffline struct {
+	WriteUpOffline *WriteUpOffline `protobuf:"bytes,21,opt,name=write_up_offline,json=writeUpOffline,proto3,oneof"`
+}
+
 func (*Command_PlaceHold) isCommand_Body() {}
 
 func (*Command_ExtendHold) isCommand_Body() {}
@@ -228,6 +256,10 @@ func (*Command_ClaimHold) isCommand_Body() {}
 func (*Command_PostMoney) isCommand_Body() {}
 
 func (*Command_ChangeCatalog) isCommand_Body() {}
+
+func (*Command_ClosePeriod) isCommand_Body() {}
+
+func (*Command_WriteUpOffline) isCommand_Body() {}
 
 // PlaceHold asks to let a call through.
 type PlaceHold struct {
@@ -608,7 +640,8 @@ type PostMoney struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Kind    PostingKind            `protobuf:"varint,1,opt,name=kind,proto3,enum=tollbook.v1.PostingKind" json:"kind,omitempty"`
 	Account string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// amount_micro is positive; the kind gives the direction.
+	// amount_micro is positive, the kind gives the direction; an adjustment may
+	// be negative.
 	AmountMicro int64  `protobuf:"varint,3,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
 	Currency    string `protobuf:"bytes,4,opt,name=currency,proto3" json:"currency,omitempty"`
 	Reason      string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -715,6 +748,107 @@ func (x *PostMoney) GetEffectiveAtUs() int64 {
 	return 0
 }
 
+// ClosePeriod closes an account's period.
+type ClosePeriod struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	// to_us is the end of the period, UTC microseconds: the first instant of a day
+	// in the company's time zone.
+	ToUs          int64 `protobuf:"varint,2,opt,name=to_us,json=toUs,proto3" json:"to_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClosePeriod) Reset() {
+	*x = ClosePeriod{}
+	mi := &file_tollbook_v1_command_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClosePeriod) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClosePeriod) ProtoMessage() {}
+
+func (x *ClosePeriod) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_command_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClosePeriod.ProtoReflect.Descriptor instead.
+func (*ClosePeriod) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ClosePeriod) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ClosePeriod) GetToUs() int64 {
+	if x != nil {
+		return x.ToUs
+	}
+	return 0
+}
+
+// WriteUpOffline brings in calls that a node let through while the book was
+// silent. Nodes number theirs without gaps, and they are taken in that order.
+type WriteUpOffline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Calls         []*OfflineCall         `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteUpOffline) Reset() {
+	*x = WriteUpOffline{}
+	mi := &file_tollbook_v1_command_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteUpOffline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteUpOffline) ProtoMessage() {}
+
+func (x *WriteUpOffline) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_command_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteUpOffline.ProtoReflect.Descriptor instead.
+func (*WriteUpOffline) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *WriteUpOffline) GetCalls() []*OfflineCall {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
 // ChangeCatalog edits the catalog: all changes or none.
 type ChangeCatalog struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -726,7 +860,7 @@ type ChangeCatalog struct {
 
 func (x *ChangeCatalog) Reset() {
 	*x = ChangeCatalog{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[7]
+	mi := &file_tollbook_v1_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +872,7 @@ func (x *ChangeCatalog) String() string {
 func (*ChangeCatalog) ProtoMessage() {}
 
 func (x *ChangeCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[7]
+	mi := &file_tollbook_v1_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +885,7 @@ func (x *ChangeCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCatalog.ProtoReflect.Descriptor instead.
 func (*ChangeCatalog) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{7}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ChangeCatalog) GetNote() string {
@@ -783,7 +917,7 @@ type ExpectedChange struct {
 
 func (x *ExpectedChange) Reset() {
 	*x = ExpectedChange{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[8]
+	mi := &file_tollbook_v1_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +929,7 @@ func (x *ExpectedChange) String() string {
 func (*ExpectedChange) ProtoMessage() {}
 
 func (x *ExpectedChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[8]
+	mi := &file_tollbook_v1_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +942,7 @@ func (x *ExpectedChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpectedChange.ProtoReflect.Descriptor instead.
 func (*ExpectedChange) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ExpectedChange) GetChange() *Change {
@@ -855,7 +989,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[9]
+	mi := &file_tollbook_v1_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +1001,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[9]
+	mi := &file_tollbook_v1_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1014,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Reply) GetPosition() uint64 {
@@ -980,7 +1114,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[10]
+	mi := &file_tollbook_v1_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1126,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[10]
+	mi := &file_tollbook_v1_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1139,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1040,7 +1174,7 @@ type HoldGranted struct {
 
 func (x *HoldGranted) Reset() {
 	*x = HoldGranted{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[11]
+	mi := &file_tollbook_v1_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1186,7 @@ func (x *HoldGranted) String() string {
 func (*HoldGranted) ProtoMessage() {}
 
 func (x *HoldGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[11]
+	mi := &file_tollbook_v1_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1199,7 @@ func (x *HoldGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldGranted.ProtoReflect.Descriptor instead.
 func (*HoldGranted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HoldGranted) GetPaidMs() int64 {
@@ -1094,7 +1228,7 @@ type Charged struct {
 
 func (x *Charged) Reset() {
 	*x = Charged{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[12]
+	mi := &file_tollbook_v1_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1240,7 @@ func (x *Charged) String() string {
 func (*Charged) ProtoMessage() {}
 
 func (x *Charged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[12]
+	mi := &file_tollbook_v1_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1253,7 @@ func (x *Charged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Charged.ProtoReflect.Descriptor instead.
 func (*Charged) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Charged) GetGrossMicro() int64 {
@@ -1153,7 +1287,7 @@ type Posted struct {
 
 func (x *Posted) Reset() {
 	*x = Posted{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[13]
+	mi := &file_tollbook_v1_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1299,7 @@ func (x *Posted) String() string {
 func (*Posted) ProtoMessage() {}
 
 func (x *Posted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[13]
+	mi := &file_tollbook_v1_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1312,7 @@ func (x *Posted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Posted.ProtoReflect.Descriptor instead.
 func (*Posted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Posted) GetPosition() uint64 {
@@ -1192,7 +1326,7 @@ var File_tollbook_v1_command_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xae\x04\n" +
+	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xb6\x05\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x12\n" +
@@ -1212,7 +1346,9 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"claim_hold\x18\x0e \x01(\v2\x16.tollbook.v1.ClaimHoldH\x00R\tclaimHold\x127\n" +
 	"\n" +
 	"post_money\x18\x0f \x01(\v2\x16.tollbook.v1.PostMoneyH\x00R\tpostMoney\x12C\n" +
-	"\x0echange_catalog\x18\x10 \x01(\v2\x1a.tollbook.v1.ChangeCatalogH\x00R\rchangeCatalogB\x06\n" +
+	"\x0echange_catalog\x18\x10 \x01(\v2\x1a.tollbook.v1.ChangeCatalogH\x00R\rchangeCatalog\x12=\n" +
+	"\fclose_period\x18\x14 \x01(\v2\x18.tollbook.v1.ClosePeriodH\x00R\vclosePeriod\x12G\n" +
+	"\x10write_up_offline\x18\x15 \x01(\v2\x1b.tollbook.v1.WriteUpOfflineH\x00R\x0ewriteUpOfflineB\x06\n" +
 	"\x04body\"\xd7\x01\n" +
 	"\tPlaceHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12+\n" +
@@ -1258,7 +1394,12 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\n" +
 	"to_account\x18\a \x01(\tR\ttoAccount\x12\x1a\n" +
 	"\breverses\x18\b \x01(\x04R\breverses\x12&\n" +
-	"\x0feffective_at_us\x18\t \x01(\x03R\reffectiveAtUs\"Z\n" +
+	"\x0feffective_at_us\x18\t \x01(\x03R\reffectiveAtUs\"<\n" +
+	"\vClosePeriod\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x13\n" +
+	"\x05to_us\x18\x02 \x01(\x03R\x04toUs\"@\n" +
+	"\x0eWriteUpOffline\x12.\n" +
+	"\x05calls\x18\x01 \x03(\v2\x18.tollbook.v1.OfflineCallR\x05calls\"Z\n" +
 	"\rChangeCatalog\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\tR\x04note\x125\n" +
 	"\achanges\x18\x02 \x03(\v2\x1b.tollbook.v1.ExpectedChangeR\achanges\"\x80\x01\n" +
@@ -1304,7 +1445,7 @@ func file_tollbook_v1_command_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_command_proto_rawDescData
 }
 
-var file_tollbook_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollbook_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tollbook_v1_command_proto_goTypes = []any{
 	(*Command)(nil),        // 0: tollbook.v1.Command
 	(*PlaceHold)(nil),      // 1: tollbook.v1.PlaceHold
@@ -1313,18 +1454,21 @@ var file_tollbook_v1_command_proto_goTypes = []any{
 	(*ReleaseHold)(nil),    // 4: tollbook.v1.ReleaseHold
 	(*ClaimHold)(nil),      // 5: tollbook.v1.ClaimHold
 	(*PostMoney)(nil),      // 6: tollbook.v1.PostMoney
-	(*ChangeCatalog)(nil),  // 7: tollbook.v1.ChangeCatalog
-	(*ExpectedChange)(nil), // 8: tollbook.v1.ExpectedChange
-	(*Reply)(nil),          // 9: tollbook.v1.Reply
-	(*Refusal)(nil),        // 10: tollbook.v1.Refusal
-	(*HoldGranted)(nil),    // 11: tollbook.v1.HoldGranted
-	(*Charged)(nil),        // 12: tollbook.v1.Charged
-	(*Posted)(nil),         // 13: tollbook.v1.Posted
-	(*HoldLine)(nil),       // 14: tollbook.v1.HoldLine
-	(*Candidate)(nil),      // 15: tollbook.v1.Candidate
-	(EndedBy)(0),           // 16: tollbook.v1.EndedBy
-	(PostingKind)(0),       // 17: tollbook.v1.PostingKind
-	(*Change)(nil),         // 18: tollbook.v1.Change
+	(*ClosePeriod)(nil),    // 7: tollbook.v1.ClosePeriod
+	(*WriteUpOffline)(nil), // 8: tollbook.v1.WriteUpOffline
+	(*ChangeCatalog)(nil),  // 9: tollbook.v1.ChangeCatalog
+	(*ExpectedChange)(nil), // 10: tollbook.v1.ExpectedChange
+	(*Reply)(nil),          // 11: tollbook.v1.Reply
+	(*Refusal)(nil),        // 12: tollbook.v1.Refusal
+	(*HoldGranted)(nil),    // 13: tollbook.v1.HoldGranted
+	(*Charged)(nil),        // 14: tollbook.v1.Charged
+	(*Posted)(nil),         // 15: tollbook.v1.Posted
+	(*HoldLine)(nil),       // 16: tollbook.v1.HoldLine
+	(*Candidate)(nil),      // 17: tollbook.v1.Candidate
+	(EndedBy)(0),           // 18: tollbook.v1.EndedBy
+	(PostingKind)(0),       // 19: tollbook.v1.PostingKind
+	(*OfflineCall)(nil),    // 20: tollbook.v1.OfflineCall
+	(*Change)(nil),         // 21: tollbook.v1.Change
 }
 var file_tollbook_v1_command_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Command.place_hold:type_name -> tollbook.v1.PlaceHold
@@ -1333,22 +1477,25 @@ var file_tollbook_v1_command_proto_depIdxs = []int32{
 	4,  // 3: tollbook.v1.Command.release_hold:type_name -> tollbook.v1.ReleaseHold
 	5,  // 4: tollbook.v1.Command.claim_hold:type_name -> tollbook.v1.ClaimHold
 	6,  // 5: tollbook.v1.Command.post_money:type_name -> tollbook.v1.PostMoney
-	7,  // 6: tollbook.v1.Command.change_catalog:type_name -> tollbook.v1.ChangeCatalog
-	14, // 7: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
-	15, // 8: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
-	16, // 9: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
-	17, // 10: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
-	8,  // 11: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
-	18, // 12: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
-	10, // 13: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
-	11, // 14: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
-	12, // 15: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
-	13, // 16: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	9,  // 6: tollbook.v1.Command.change_catalog:type_name -> tollbook.v1.ChangeCatalog
+	7,  // 7: tollbook.v1.Command.close_period:type_name -> tollbook.v1.ClosePeriod
+	8,  // 8: tollbook.v1.Command.write_up_offline:type_name -> tollbook.v1.WriteUpOffline
+	16, // 9: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
+	17, // 10: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
+	18, // 11: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
+	19, // 12: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
+	20, // 13: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
+	10, // 14: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
+	21, // 15: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
+	12, // 16: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
+	13, // 17: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
+	14, // 18: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
+	15, // 19: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_command_proto_init() }
@@ -1356,6 +1503,7 @@ func file_tollbook_v1_command_proto_init() {
 	if File_tollbook_v1_command_proto != nil {
 		return
 	}
+	file_tollbook_v1_account_proto_init()
 	file_tollbook_v1_catalog_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_command_proto_msgTypes[0].OneofWrappers = []any{
@@ -1366,8 +1514,10 @@ func file_tollbook_v1_command_proto_init() {
 		(*Command_ClaimHold)(nil),
 		(*Command_PostMoney)(nil),
 		(*Command_ChangeCatalog)(nil),
+		(*Command_ClosePeriod)(nil),
+		(*Command_WriteUpOffline)(nil),
 	}
-	file_tollbook_v1_command_proto_msgTypes[9].OneofWrappers = []any{
+	file_tollbook_v1_command_proto_msgTypes[11].OneofWrappers = []any{
 		(*Reply_HoldGranted)(nil),
 		(*Reply_Charged)(nil),
 		(*Reply_Posted)(nil),
@@ -1378,7 +1528,7 @@ func file_tollbook_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_command_proto_rawDesc), len(file_tollbook_v1_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -50,6 +50,10 @@ type Event struct {
 	//	*Event_HoldReleased
 	//	*Event_ChargeContested
 	//	*Event_HoldClaimed
+	//	*Event_AlertRaised
+	//	*Event_AlertCleared
+	//	*Event_PeriodClosed
+	//	*Event_OfflineWrittenUp
 	//	*Event_ChangeSetAccepted
 	//	*Event_CallReceived
 	//	*Event_AttemptStarted
@@ -61,6 +65,7 @@ type Event struct {
 	//	*Event_SignedIn
 	//	*Event_SignInFailed
 	//	*Event_SourceRejected
+	//	*Event_BalanceForecast
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -217,6 +222,42 @@ func (x *Event) GetHoldClaimed() *HoldClaimed {
 	return nil
 }
 
+func (x *Event) GetAlertRaised() *AlertRaised {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AlertRaised); ok {
+			return x.AlertRaised
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAlertCleared() *AlertCleared {
+	if x != nil {
+		if x, ok := x.Body.(*Event_AlertCleared); ok {
+			return x.AlertCleared
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPeriodClosed() *PeriodClosed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_PeriodClosed); ok {
+			return x.PeriodClosed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOfflineWrittenUp() *OfflineWrittenUp {
+	if x != nil {
+		if x, ok := x.Body.(*Event_OfflineWrittenUp); ok {
+			return x.OfflineWrittenUp
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetChangeSetAccepted() *ChangeSetAccepted {
 	if x != nil {
 		if x, ok := x.Body.(*Event_ChangeSetAccepted); ok {
@@ -316,6 +357,15 @@ func (x *Event) GetSourceRejected() *SourceRejected {
 	return nil
 }
 
+func (x *Event) GetBalanceForecast() *BalanceForecast {
+	if x != nil {
+		if x, ok := x.Body.(*Event_BalanceForecast); ok {
+			return x.BalanceForecast
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -351,6 +401,22 @@ type Event_ChargeContested struct {
 
 type Event_HoldClaimed struct {
 	HoldClaimed *HoldClaimed `protobuf:"bytes,17,opt,name=hold_claimed,json=holdClaimed,proto3,oneof"`
+}
+
+type Event_AlertRaised struct {
+	AlertRaised *AlertRaised `protobuf:"bytes,20,opt,name=alert_raised,json=alertRaised,proto3,oneof"`
+}
+
+type Event_AlertCleared struct {
+	AlertCleared *AlertCleared `protobuf:"bytes,21,opt,name=alert_cleared,json=alertCleared,proto3,oneof"`
+}
+
+type Event_PeriodClosed struct {
+	PeriodClosed *PeriodClosed `protobuf:"bytes,22,opt,name=period_closed,json=periodClosed,proto3,oneof"`
+}
+
+type Event_OfflineWrittenUp struct {
+	OfflineWrittenUp *OfflineWrittenUp `protobuf:"bytes,23,opt,name=offline_written_up,json=offlineWrittenUp,proto3,oneof"`
 }
 
 type Event_ChangeSetAccepted struct {
@@ -400,6 +466,10 @@ type Event_SourceRejected struct {
 	SourceRejected *SourceRejected `protobuf:"bytes,72,opt,name=source_rejected,json=sourceRejected,proto3,oneof"`
 }
 
+type Event_BalanceForecast struct {
+	BalanceForecast *BalanceForecast `protobuf:"bytes,73,opt,name=balance_forecast,json=balanceForecast,proto3,oneof"`
+}
+
 func (*Event_KeeperOpened) isEvent_Body() {}
 
 func (*Event_MoneyPosted) isEvent_Body() {}
@@ -415,6 +485,14 @@ func (*Event_HoldReleased) isEvent_Body() {}
 func (*Event_ChargeContested) isEvent_Body() {}
 
 func (*Event_HoldClaimed) isEvent_Body() {}
+
+func (*Event_AlertRaised) isEvent_Body() {}
+
+func (*Event_AlertCleared) isEvent_Body() {}
+
+func (*Event_PeriodClosed) isEvent_Body() {}
+
+func (*Event_OfflineWrittenUp) isEvent_Body() {}
 
 func (*Event_ChangeSetAccepted) isEvent_Body() {}
 
@@ -438,11 +516,13 @@ func (*Event_SignInFailed) isEvent_Body() {}
 
 func (*Event_SourceRejected) isEvent_Body() {}
 
+func (*Event_BalanceForecast) isEvent_Body() {}
+
 var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\x86\v\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xe3\r\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -459,7 +539,11 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\fcall_charged\x18\x0e \x01(\v2\x18.tollbook.v1.CallChargedH\x00R\vcallCharged\x12@\n" +
 	"\rhold_released\x18\x0f \x01(\v2\x19.tollbook.v1.HoldReleasedH\x00R\fholdReleased\x12I\n" +
 	"\x10charge_contested\x18\x10 \x01(\v2\x1c.tollbook.v1.ChargeContestedH\x00R\x0fchargeContested\x12=\n" +
-	"\fhold_claimed\x18\x11 \x01(\v2\x18.tollbook.v1.HoldClaimedH\x00R\vholdClaimed\x12P\n" +
+	"\fhold_claimed\x18\x11 \x01(\v2\x18.tollbook.v1.HoldClaimedH\x00R\vholdClaimed\x12=\n" +
+	"\falert_raised\x18\x14 \x01(\v2\x18.tollbook.v1.AlertRaisedH\x00R\valertRaised\x12@\n" +
+	"\ralert_cleared\x18\x15 \x01(\v2\x19.tollbook.v1.AlertClearedH\x00R\falertCleared\x12@\n" +
+	"\rperiod_closed\x18\x16 \x01(\v2\x19.tollbook.v1.PeriodClosedH\x00R\fperiodClosed\x12M\n" +
+	"\x12offline_written_up\x18\x17 \x01(\v2\x1d.tollbook.v1.OfflineWrittenUpH\x00R\x10offlineWrittenUp\x12P\n" +
 	"\x13change_set_accepted\x18\x1e \x01(\v2\x1e.tollbook.v1.ChangeSetAcceptedH\x00R\x11changeSetAccepted\x12@\n" +
 	"\rcall_received\x182 \x01(\v2\x19.tollbook.v1.CallReceivedH\x00R\fcallReceived\x12F\n" +
 	"\x0fattempt_started\x183 \x01(\v2\x1b.tollbook.v1.AttemptStartedH\x00R\x0eattemptStarted\x12:\n" +
@@ -473,7 +557,8 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"callRouted\x124\n" +
 	"\tsigned_in\x18F \x01(\v2\x15.tollbook.v1.SignedInH\x00R\bsignedIn\x12A\n" +
 	"\x0esign_in_failed\x18G \x01(\v2\x19.tollbook.v1.SignInFailedH\x00R\fsignInFailed\x12F\n" +
-	"\x0fsource_rejected\x18H \x01(\v2\x1b.tollbook.v1.SourceRejectedH\x00R\x0esourceRejectedB\x06\n" +
+	"\x0fsource_rejected\x18H \x01(\v2\x1b.tollbook.v1.SourceRejectedH\x00R\x0esourceRejected\x12I\n" +
+	"\x10balance_forecast\x18I \x01(\v2\x1c.tollbook.v1.BalanceForecastH\x00R\x0fbalanceForecastB\x06\n" +
 	"\x04bodyB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
@@ -499,17 +584,22 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*HoldReleased)(nil),      // 6: tollbook.v1.HoldReleased
 	(*ChargeContested)(nil),   // 7: tollbook.v1.ChargeContested
 	(*HoldClaimed)(nil),       // 8: tollbook.v1.HoldClaimed
-	(*ChangeSetAccepted)(nil), // 9: tollbook.v1.ChangeSetAccepted
-	(*CallReceived)(nil),      // 10: tollbook.v1.CallReceived
-	(*AttemptStarted)(nil),    // 11: tollbook.v1.AttemptStarted
-	(*LegRinging)(nil),        // 12: tollbook.v1.LegRinging
-	(*LegAnswered)(nil),       // 13: tollbook.v1.LegAnswered
-	(*LegEnded)(nil),          // 14: tollbook.v1.LegEnded
-	(*SignOfLife)(nil),        // 15: tollbook.v1.SignOfLife
-	(*CallRouted)(nil),        // 16: tollbook.v1.CallRouted
-	(*SignedIn)(nil),          // 17: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),      // 18: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),    // 19: tollbook.v1.SourceRejected
+	(*AlertRaised)(nil),       // 9: tollbook.v1.AlertRaised
+	(*AlertCleared)(nil),      // 10: tollbook.v1.AlertCleared
+	(*PeriodClosed)(nil),      // 11: tollbook.v1.PeriodClosed
+	(*OfflineWrittenUp)(nil),  // 12: tollbook.v1.OfflineWrittenUp
+	(*ChangeSetAccepted)(nil), // 13: tollbook.v1.ChangeSetAccepted
+	(*CallReceived)(nil),      // 14: tollbook.v1.CallReceived
+	(*AttemptStarted)(nil),    // 15: tollbook.v1.AttemptStarted
+	(*LegRinging)(nil),        // 16: tollbook.v1.LegRinging
+	(*LegAnswered)(nil),       // 17: tollbook.v1.LegAnswered
+	(*LegEnded)(nil),          // 18: tollbook.v1.LegEnded
+	(*SignOfLife)(nil),        // 19: tollbook.v1.SignOfLife
+	(*CallRouted)(nil),        // 20: tollbook.v1.CallRouted
+	(*SignedIn)(nil),          // 21: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),      // 22: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),    // 23: tollbook.v1.SourceRejected
+	(*BalanceForecast)(nil),   // 24: tollbook.v1.BalanceForecast
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -520,22 +610,27 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	6,  // 5: tollbook.v1.Event.hold_released:type_name -> tollbook.v1.HoldReleased
 	7,  // 6: tollbook.v1.Event.charge_contested:type_name -> tollbook.v1.ChargeContested
 	8,  // 7: tollbook.v1.Event.hold_claimed:type_name -> tollbook.v1.HoldClaimed
-	9,  // 8: tollbook.v1.Event.change_set_accepted:type_name -> tollbook.v1.ChangeSetAccepted
-	10, // 9: tollbook.v1.Event.call_received:type_name -> tollbook.v1.CallReceived
-	11, // 10: tollbook.v1.Event.attempt_started:type_name -> tollbook.v1.AttemptStarted
-	12, // 11: tollbook.v1.Event.leg_ringing:type_name -> tollbook.v1.LegRinging
-	13, // 12: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
-	14, // 13: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
-	15, // 14: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
-	16, // 15: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
-	17, // 16: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
-	18, // 17: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
-	19, // 18: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	9,  // 8: tollbook.v1.Event.alert_raised:type_name -> tollbook.v1.AlertRaised
+	10, // 9: tollbook.v1.Event.alert_cleared:type_name -> tollbook.v1.AlertCleared
+	11, // 10: tollbook.v1.Event.period_closed:type_name -> tollbook.v1.PeriodClosed
+	12, // 11: tollbook.v1.Event.offline_written_up:type_name -> tollbook.v1.OfflineWrittenUp
+	13, // 12: tollbook.v1.Event.change_set_accepted:type_name -> tollbook.v1.ChangeSetAccepted
+	14, // 13: tollbook.v1.Event.call_received:type_name -> tollbook.v1.CallReceived
+	15, // 14: tollbook.v1.Event.attempt_started:type_name -> tollbook.v1.AttemptStarted
+	16, // 15: tollbook.v1.Event.leg_ringing:type_name -> tollbook.v1.LegRinging
+	17, // 16: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
+	18, // 17: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
+	19, // 18: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
+	20, // 19: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
+	21, // 20: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
+	22, // 21: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
+	23, // 22: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
+	24, // 23: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -543,6 +638,7 @@ func file_tollbook_v1_event_proto_init() {
 	if File_tollbook_v1_event_proto != nil {
 		return
 	}
+	file_tollbook_v1_account_proto_init()
 	file_tollbook_v1_audit_proto_init()
 	file_tollbook_v1_calls_proto_init()
 	file_tollbook_v1_catalog_proto_init()
@@ -556,6 +652,10 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_HoldReleased)(nil),
 		(*Event_ChargeContested)(nil),
 		(*Event_HoldClaimed)(nil),
+		(*Event_AlertRaised)(nil),
+		(*Event_AlertCleared)(nil),
+		(*Event_PeriodClosed)(nil),
+		(*Event_OfflineWrittenUp)(nil),
 		(*Event_ChangeSetAccepted)(nil),
 		(*Event_CallReceived)(nil),
 		(*Event_AttemptStarted)(nil),
@@ -567,6 +667,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_SignedIn)(nil),
 		(*Event_SignInFailed)(nil),
 		(*Event_SourceRejected)(nil),
+		(*Event_BalanceForecast)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

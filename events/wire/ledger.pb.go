@@ -41,6 +41,14 @@ const (
 	PostingKind_POSTING_KIND_REVERSAL PostingKind = 4
 	// TRANSFER moves money between two accounts of one currency.
 	PostingKind_POSTING_KIND_TRANSFER PostingKind = 5
+	// CREDIT_NOTE gives back what was charged: it lessens our revenue from a
+	// customer, or raises what we owe a vendor and our cost.
+	PostingKind_POSTING_KIND_CREDIT_NOTE PostingKind = 6
+	// DEBIT_NOTE charges what was not charged; it may leave the account in deficit.
+	PostingKind_POSTING_KIND_DEBIT_NOTE PostingKind = 7
+	// ADJUSTMENT mends a balance in either direction; the other side is our
+	// suspense account, until somebody finds out where it belongs.
+	PostingKind_POSTING_KIND_ADJUSTMENT PostingKind = 8
 )
 
 // Enum value maps for PostingKind.
@@ -52,6 +60,9 @@ var (
 		3: "POSTING_KIND_FORCED_DEBIT",
 		4: "POSTING_KIND_REVERSAL",
 		5: "POSTING_KIND_TRANSFER",
+		6: "POSTING_KIND_CREDIT_NOTE",
+		7: "POSTING_KIND_DEBIT_NOTE",
+		8: "POSTING_KIND_ADJUSTMENT",
 	}
 	PostingKind_value = map[string]int32{
 		"POSTING_KIND_UNSPECIFIED":  0,
@@ -60,6 +71,9 @@ var (
 		"POSTING_KIND_FORCED_DEBIT": 3,
 		"POSTING_KIND_REVERSAL":     4,
 		"POSTING_KIND_TRANSFER":     5,
+		"POSTING_KIND_CREDIT_NOTE":  6,
+		"POSTING_KIND_DEBIT_NOTE":   7,
+		"POSTING_KIND_ADJUSTMENT":   8,
 	}
 )
 
@@ -1906,14 +1920,17 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\vHoldClaimed\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x1b\n" +
 	"\tfrom_node\x18\x02 \x01(\tR\bfromNode\x12\x17\n" +
-	"\ato_node\x18\x03 \x01(\tR\x06toNode*\xb1\x01\n" +
+	"\ato_node\x18\x03 \x01(\tR\x06toNode*\x89\x02\n" +
 	"\vPostingKind\x12\x1c\n" +
 	"\x18POSTING_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13POSTING_KIND_CREDIT\x10\x01\x12\x16\n" +
 	"\x12POSTING_KIND_DEBIT\x10\x02\x12\x1d\n" +
 	"\x19POSTING_KIND_FORCED_DEBIT\x10\x03\x12\x19\n" +
 	"\x15POSTING_KIND_REVERSAL\x10\x04\x12\x19\n" +
-	"\x15POSTING_KIND_TRANSFER\x10\x05*\x93\x01\n" +
+	"\x15POSTING_KIND_TRANSFER\x10\x05\x12\x1c\n" +
+	"\x18POSTING_KIND_CREDIT_NOTE\x10\x06\x12\x1b\n" +
+	"\x17POSTING_KIND_DEBIT_NOTE\x10\a\x12\x1b\n" +
+	"\x17POSTING_KIND_ADJUSTMENT\x10\b*\x93\x01\n" +
 	"\fRoundingMode\x12\x1d\n" +
 	"\x19ROUNDING_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ROUNDING_MODE_HALF_UP\x10\x01\x12\x14\n" +

@@ -35,8 +35,13 @@ type BookSnapshot struct {
 	Items           []*CatalogItem         `protobuf:"bytes,7,rep,name=items,proto3" json:"items,omitempty"`
 	CatalogPosition uint64                 `protobuf:"varint,8,opt,name=catalog_position,json=catalogPosition,proto3" json:"catalog_position,omitempty"`
 	Keeper          *KeeperOpened          `protobuf:"bytes,9,opt,name=keeper,proto3" json:"keeper,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// alerts are those that are raised and not cleared.
+	Alerts []*AlertRaised `protobuf:"bytes,20,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// periods are each account's last closed one.
+	Periods       []*PeriodClosed `protobuf:"bytes,21,rep,name=periods,proto3" json:"periods,omitempty"`
+	Offline       []*OfflineMark  `protobuf:"bytes,22,rep,name=offline,proto3" json:"offline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BookSnapshot) Reset() {
@@ -128,6 +133,27 @@ func (x *BookSnapshot) GetCatalogPosition() uint64 {
 func (x *BookSnapshot) GetKeeper() *KeeperOpened {
 	if x != nil {
 		return x.Keeper
+	}
+	return nil
+}
+
+func (x *BookSnapshot) GetAlerts() []*AlertRaised {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *BookSnapshot) GetPeriods() []*PeriodClosed {
+	if x != nil {
+		return x.Periods
+	}
+	return nil
+}
+
+func (x *BookSnapshot) GetOffline() []*OfflineMark {
+	if x != nil {
+		return x.Offline
 	}
 	return nil
 }
@@ -485,11 +511,64 @@ func (x *CatalogItem) GetVersion() uint64 {
 	return 0
 }
 
+// OfflineMark is how far a node's offline calls are written up.
+type OfflineMark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Last          uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfflineMark) Reset() {
+	*x = OfflineMark{}
+	mi := &file_tollbook_v1_snapshot_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfflineMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfflineMark) ProtoMessage() {}
+
+func (x *OfflineMark) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_snapshot_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfflineMark.ProtoReflect.Descriptor instead.
+func (*OfflineMark) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_snapshot_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *OfflineMark) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *OfflineMark) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
 var File_tollbook_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x1atollbook/v1/snapshot.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\x93\x03\n" +
+	"\x1atollbook/v1/snapshot.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xae\x04\n" +
 	"\fBookSnapshot\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
 	"\atime_us\x18\x02 \x01(\x03R\x06timeUs\x127\n" +
@@ -499,7 +578,10 @@ const file_tollbook_v1_snapshot_proto_rawDesc = "" +
 	"\x04keys\x18\x06 \x03(\v2\x15.tollbook.v1.KnownKeyR\x04keys\x12.\n" +
 	"\x05items\x18\a \x03(\v2\x18.tollbook.v1.CatalogItemR\x05items\x12)\n" +
 	"\x10catalog_position\x18\b \x01(\x04R\x0fcatalogPosition\x121\n" +
-	"\x06keeper\x18\t \x01(\v2\x19.tollbook.v1.KeeperOpenedR\x06keeper\"i\n" +
+	"\x06keeper\x18\t \x01(\v2\x19.tollbook.v1.KeeperOpenedR\x06keeper\x120\n" +
+	"\x06alerts\x18\x14 \x03(\v2\x18.tollbook.v1.AlertRaisedR\x06alerts\x123\n" +
+	"\aperiods\x18\x15 \x03(\v2\x19.tollbook.v1.PeriodClosedR\aperiods\x122\n" +
+	"\aoffline\x18\x16 \x03(\v2\x18.tollbook.v1.OfflineMarkR\aoffline\"i\n" +
 	"\x0eAccountBalance\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12!\n" +
@@ -530,7 +612,10 @@ const file_tollbook_v1_snapshot_proto_rawDesc = "" +
 	"\breversed\x18\x05 \x01(\bR\breversed\"T\n" +
 	"\vCatalogItem\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversionB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\aversion\x18\x02 \x01(\x04R\aversion\"5\n" +
+	"\vOfflineMark\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x04R\x04lastB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_snapshot_proto_rawDescOnce sync.Once
@@ -544,7 +629,7 @@ func file_tollbook_v1_snapshot_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_snapshot_proto_rawDescData
 }
 
-var file_tollbook_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_tollbook_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tollbook_v1_snapshot_proto_goTypes = []any{
 	(*BookSnapshot)(nil),   // 0: tollbook.v1.BookSnapshot
 	(*AccountBalance)(nil), // 1: tollbook.v1.AccountBalance
@@ -552,26 +637,32 @@ var file_tollbook_v1_snapshot_proto_goTypes = []any{
 	(*ClosedCall)(nil),     // 3: tollbook.v1.ClosedCall
 	(*KnownKey)(nil),       // 4: tollbook.v1.KnownKey
 	(*CatalogItem)(nil),    // 5: tollbook.v1.CatalogItem
-	(*KeeperOpened)(nil),   // 6: tollbook.v1.KeeperOpened
-	(*HoldPlaced)(nil),     // 7: tollbook.v1.HoldPlaced
-	(*Posting)(nil),        // 8: tollbook.v1.Posting
-	(*Entity)(nil),         // 9: tollbook.v1.Entity
+	(*OfflineMark)(nil),    // 6: tollbook.v1.OfflineMark
+	(*KeeperOpened)(nil),   // 7: tollbook.v1.KeeperOpened
+	(*AlertRaised)(nil),    // 8: tollbook.v1.AlertRaised
+	(*PeriodClosed)(nil),   // 9: tollbook.v1.PeriodClosed
+	(*HoldPlaced)(nil),     // 10: tollbook.v1.HoldPlaced
+	(*Posting)(nil),        // 11: tollbook.v1.Posting
+	(*Entity)(nil),         // 12: tollbook.v1.Entity
 }
 var file_tollbook_v1_snapshot_proto_depIdxs = []int32{
-	1, // 0: tollbook.v1.BookSnapshot.accounts:type_name -> tollbook.v1.AccountBalance
-	2, // 1: tollbook.v1.BookSnapshot.holds:type_name -> tollbook.v1.OpenHold
-	3, // 2: tollbook.v1.BookSnapshot.closed:type_name -> tollbook.v1.ClosedCall
-	4, // 3: tollbook.v1.BookSnapshot.keys:type_name -> tollbook.v1.KnownKey
-	5, // 4: tollbook.v1.BookSnapshot.items:type_name -> tollbook.v1.CatalogItem
-	6, // 5: tollbook.v1.BookSnapshot.keeper:type_name -> tollbook.v1.KeeperOpened
-	7, // 6: tollbook.v1.OpenHold.placed:type_name -> tollbook.v1.HoldPlaced
-	8, // 7: tollbook.v1.KnownKey.postings:type_name -> tollbook.v1.Posting
-	9, // 8: tollbook.v1.CatalogItem.entity:type_name -> tollbook.v1.Entity
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: tollbook.v1.BookSnapshot.accounts:type_name -> tollbook.v1.AccountBalance
+	2,  // 1: tollbook.v1.BookSnapshot.holds:type_name -> tollbook.v1.OpenHold
+	3,  // 2: tollbook.v1.BookSnapshot.closed:type_name -> tollbook.v1.ClosedCall
+	4,  // 3: tollbook.v1.BookSnapshot.keys:type_name -> tollbook.v1.KnownKey
+	5,  // 4: tollbook.v1.BookSnapshot.items:type_name -> tollbook.v1.CatalogItem
+	7,  // 5: tollbook.v1.BookSnapshot.keeper:type_name -> tollbook.v1.KeeperOpened
+	8,  // 6: tollbook.v1.BookSnapshot.alerts:type_name -> tollbook.v1.AlertRaised
+	9,  // 7: tollbook.v1.BookSnapshot.periods:type_name -> tollbook.v1.PeriodClosed
+	6,  // 8: tollbook.v1.BookSnapshot.offline:type_name -> tollbook.v1.OfflineMark
+	10, // 9: tollbook.v1.OpenHold.placed:type_name -> tollbook.v1.HoldPlaced
+	11, // 10: tollbook.v1.KnownKey.postings:type_name -> tollbook.v1.Posting
+	12, // 11: tollbook.v1.CatalogItem.entity:type_name -> tollbook.v1.Entity
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_snapshot_proto_init() }
@@ -579,6 +670,7 @@ func file_tollbook_v1_snapshot_proto_init() {
 	if File_tollbook_v1_snapshot_proto != nil {
 		return
 	}
+	file_tollbook_v1_account_proto_init()
 	file_tollbook_v1_catalog_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	type x struct{}
@@ -587,7 +679,7 @@ func file_tollbook_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_snapshot_proto_rawDesc), len(file_tollbook_v1_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
