@@ -54,6 +54,10 @@ type Server struct {
 	js   jetstream.JetStream
 }
 
+// syncQueue is the room for one answer of many messages: a batch of a journal's
+// reader has at most half of it. The default's 64k take half a megabyte each time.
+const syncQueue = 8192
+
 // Start locks the data directory, starts the server, waits until it serves,
 // and makes the streams that are missing. A directory that another process uses
 // is a *LockedError; one whose files are damaged is a *DamagedError.
@@ -104,7 +108,7 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	if err := s.waitReady(ctx, opts.ReadyTimeout); err != nil {
 		return err
 	}
-	s.conn, err = nats.Connect("", nats.InProcessServer(srv), nats.Name(opts.Node), nats.MaxReconnects(-1))
+	s.conn, err = nats.Connect("", nats.InProcessServer(srv), nats.Name(opts.Node), nats.MaxReconnects(-1), nats.SyncQueueLen(syncQueue))
 	if err != nil {
 		return fmt.Errorf("connect in process: %w", err)
 	}
@@ -159,7 +163,7 @@ func (s *Server) Conn() *nats.Conn { return s.conn }
 // Connect opens a further in-process connection, which the caller closes: for
 // work whose volume should not stand in the way of others.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
-	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.Name(name), nats.MaxReconnects(-1))
+	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.Name(name), nats.MaxReconnects(-1), nats.SyncQueueLen(syncQueue))
 	if err != nil {
 		return nil, fmt.Errorf("connect %s in process: %w", name, err)
 	}

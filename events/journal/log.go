@@ -22,6 +22,11 @@ type LogOptions struct {
 	// Linger is how long a cut waits for more under load. The default is
 	// 500 µs; it costs nothing when little happens.
 	Linger time.Duration
+	// Pace is the least time between two cuts, unless a block is full enough or
+	// the log closes. A block costs a sync of the disk and a message to every
+	// reader, so it pays to wait where nobody waits for the answer. The default
+	// is none.
+	Pace time.Duration
 	// SpoolDir is where blocks go that the store does not commit for
 	// SpoolAfter (default 2 s), up to SpoolLimit bytes (default 256 MB). When
 	// empty, blocks wait in memory.
@@ -91,6 +96,7 @@ type Log struct {
 	// behind the last one that was encoded, which may lie in the spool.
 	acked, tail Cursor
 	lastEvents  int
+	lastCut     time.Time
 	held        *pending
 	stats       LogStats // guarded by mu
 }

@@ -36,10 +36,12 @@ func (l *Log) run() {
 func (l *Log) take(wait bool) *pending {
 	for {
 		l.mu.Lock()
-		if len(l.queue) > 0 && (l.lastEvents < loadEvents || l.queue[0].size >= loadBytes || l.closing) {
+		early := l.opts.Pace - time.Since(l.lastCut)
+		if len(l.queue) > 0 && (l.lastEvents < loadEvents && early <= 0 || l.queue[0].size >= loadBytes || l.closing) {
 			p := l.queue[0]
 			l.queue = l.queue[1:]
 			l.inflight = p
+			l.lastCut = time.Now()
 			l.mu.Unlock()
 			return p
 		}
@@ -49,7 +51,7 @@ func (l *Log) take(wait bool) *pending {
 		switch {
 		case linger:
 			l.lastEvents = 0
-			time.Sleep(l.opts.Linger)
+			time.Sleep(max(l.opts.Linger, early))
 		case !wait || closing:
 			return nil
 		default:
