@@ -37,7 +37,7 @@ var strict = []string{"events"}
 // calls below are forbidden.
 var pure = []string{
 	"bytes", "cmp", "crypto/sha256", "encoding/binary", "encoding/csv", "encoding/hex", "errors", "fmt", "io", "iter",
-	"maps", "math", "math/big", "math/bits", "net/netip", "regexp", "slices", "sort", "strconv", "strings", "time",
+	"maps", "math", "math/big", "math/bits", "net/netip", "regexp", "slices", "sort", "strconv", "strings", "sync/atomic", "time",
 	"unicode", "unicode/utf8", "google.golang.org/protobuf/",
 }
 

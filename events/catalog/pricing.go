@@ -65,6 +65,18 @@ func (s *State) Exchange(base, quote string, us int64) *wire.ExchangeRate {
 	return best
 }
 
+// Quotes are the currencies that a currency has a rate to, by name.
+func (s *State) Quotes(base string) []string {
+	var out []string
+	for p := range s.rates {
+		if p.base == base {
+			out = append(out, p.quote)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Exchanges are all rates of two currencies by rising time.
 func (s *State) Exchanges(base, quote string) []*wire.ExchangeRate { return s.rates[pair{base, quote}] }
 

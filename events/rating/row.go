@@ -2,11 +2,12 @@ package rating
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,6 +21,9 @@ import (
 
 // MaxRows bounds a deck version.
 const MaxRows = 2_000_000
+
+// maxDigits bounds a number's length.
+const maxDigits = 32
 
 // maxDestination bounds a destination's name, in bytes.
 const maxDestination = 120
@@ -38,13 +42,25 @@ type Row struct {
 	Minimum       money.Amount
 	// Blocked rows let no call through.
 	Blocked bool
+	// Origin names the set of callers that the row is for, Band the time of the
+	// week; "" is any.
+	Origin, Band string
+	// MinLength and MaxLength are how many digits a number may have; 0 is any.
+	MinLength, MaxLength uint32
+	// ExternalID is the row's name in the partner's own books.
+	ExternalID string
 }
 
 // columns are the names of a deck's columns in their canonical order.
 var columns = [...]string{
 	"prefix", "destination", "price_first", "price_next", "interval_first", "interval_next",
 	"free_seconds", "connect_fee", "attempt_fee", "minimum", "blocked",
+	"origin", "band", "min_length", "max_length", "external_id",
 }
+
+// plainColumns are the first columns, which every canonical deck has; the others
+// stand there only if a row uses one of them, so that older decks keep their digest.
+const plainColumns = 11
 
 // Terms are the row's terms in a version of a deck; number is the row's place in
 // the version, from 1.
@@ -55,7 +71,7 @@ func (r *Row) Terms(d *wire.Deck, v *wire.DeckVersion, number int) *wire.Terms {
 		IntervalFirstS: r.IntervalFirst, IntervalNextS: r.IntervalNext, FreeS: r.Free,
 		ConnectFeeMicro: int64(r.ConnectFee), AttemptFeeMicro: int64(r.AttemptFee), MinimumMicro: int64(r.Minimum),
 		Rounding: d.Rounding, Decimals: d.Decimals, TaxPpm: d.TaxPpm, TaxInclusive: d.TaxInclusive,
-		Row: uint32(number),
+		Row: uint32(number), Band: r.Band, Origin: r.Origin, ExternalId: r.ExternalID,
 	}
 }
 
@@ -196,8 +212,43 @@ func (r *Row) set(col, value string) (err error) {
 		if err != nil {
 			err = events.Invalid("%q is neither true nor false", clip(value))
 		}
+	default:
+		err = r.setScope(col, value)
 	}
 	return err
+}
+
+// setScope reads the columns that say which calls the row is for.
+func (r *Row) setScope(col, value string) (err error) {
+	switch col {
+	case "origin":
+		r.Origin, err = name(value)
+	case "band":
+		r.Band, err = name(value)
+	case "min_length":
+		r.MinLength, err = digits(value)
+	case "max_length":
+		r.MaxLength, err = digits(value)
+	case "external_id":
+		r.ExternalID = strings.Clone(value)
+		err = checkDestination(value)
+	}
+	return err
+}
+
+func name(s string) (string, error) {
+	if len(s) > 64 || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+		return "", events.Invalid("%q is not an id: small letters, digits, '-', '_' and '.'", clip(s))
+	}
+	return strings.Clone(s), nil
+}
+
+func digits(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > maxDigits {
+		return 0, events.Invalid("%q is not a number of digits from 0 to %d", clip(s), maxDigits)
+	}
+	return uint32(n), nil
 }
 
 // setIncrements reads minimum/increment/free seconds, as in "30/6/0".
@@ -264,17 +315,37 @@ func clip(s string) string {
 	return s
 }
 
+// Compare orders rows by prefix, then by what else they are for: those for all
+// callers and times come first.
+func Compare(a, b *Row) int {
+	return cmp.Or(strings.Compare(a.Prefix, b.Prefix), strings.Compare(a.Origin, b.Origin), strings.Compare(a.Band, b.Band))
+}
+
 func sortRows(rows []Row) ([]Row, error) {
 	if len(rows) == 0 {
 		return nil, events.Invalid("the deck has no rows")
 	}
-	sort.SliceStable(rows, func(i, j int) bool { return rows[i].Prefix < rows[j].Prefix })
+	if !slices.IsSortedFunc(rows, func(a, b Row) int { return Compare(&a, &b) }) {
+		slices.SortStableFunc(rows, func(a, b Row) int { return Compare(&a, &b) })
+	}
 	for i := 1; i < len(rows); i++ {
-		if rows[i].Prefix == rows[i-1].Prefix {
-			return nil, events.Invalid("prefix %s stands twice in the deck; it may have one price", rows[i].Prefix)
+		if Compare(&rows[i], &rows[i-1]) == 0 {
+			return nil, events.Invalid("prefix %s stands twice in the deck; it may have one price", rows[i].Scope())
 		}
 	}
 	return rows, nil
+}
+
+// Scope says which calls a row is for: "49", "49 from eu", "49 at night".
+func (r *Row) Scope() string {
+	s := r.Prefix
+	if r.Origin != "" {
+		s += " from " + r.Origin
+	}
+	if r.Band != "" {
+		s += " at " + r.Band
+	}
+	return s
 }
 
 // Canonical writes sorted rows in the one form that is hashed and kept: CSV with
@@ -287,17 +358,31 @@ func Canonical(rows []Row) []byte {
 			panic("rating: writing to memory failed: " + err.Error())
 		}
 	}
-	write(columns[:])
+	used := plainColumns
+	if slices.ContainsFunc(rows, func(r Row) bool {
+		return r.Origin != "" || r.Band != "" || r.MinLength != 0 || r.MaxLength != 0 || r.ExternalID != ""
+	}) {
+		used = len(columns)
+	}
+	write(columns[:used])
 	for i := range rows {
-		r := &rows[i]
-		write([]string{
-			r.Prefix, r.Destination, r.PriceFirst.String(), r.PriceNext.String(),
-			itoa(r.IntervalFirst), itoa(r.IntervalNext), itoa(r.Free),
-			r.ConnectFee.String(), r.AttemptFee.String(), r.Minimum.String(), strconv.FormatBool(r.Blocked),
-		})
+		write(rows[i].Fields()[:used])
 	}
 	out.Flush()
 	return b.Bytes()
+}
+
+// Columns are the names of a deck's columns in their canonical order.
+func Columns() []string { return columns[:] }
+
+// Fields are a row's cells in the canonical order.
+func (r *Row) Fields() []string {
+	return []string{
+		r.Prefix, r.Destination, r.PriceFirst.String(), r.PriceNext.String(),
+		itoa(r.IntervalFirst), itoa(r.IntervalNext), itoa(r.Free),
+		r.ConnectFee.String(), r.AttemptFee.String(), r.Minimum.String(), strconv.FormatBool(r.Blocked),
+		r.Origin, r.Band, itoa(r.MinLength), itoa(r.MaxLength), r.ExternalID,
+	}
 }
 
 func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -1,74 +1,236 @@
 package rating
 
-import "github.com/tollbook/tollbook/events/wire"
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/tollbook/tollbook/events/wire"
+)
 
 // Table is one version of a deck, compiled for looking prices up. It never
 // changes and may be read from any goroutine.
 type Table struct {
+	*prefixes
 	deck    *wire.Deck
 	version *wire.DeckVersion
 	rows    []Row
-	nodes   []node
+	// origins are the sets that rows name, by name.
+	origins map[string]callers
+	shifts  []Shift
+	// prices are the terms of the rows in the deck's own currency, changed those in
+	// the currencies that it may be exchanged into.
+	prices  *prices
+	changed map[string]*prices
 }
 
-// node is one digit's place in the tree of prefixes. Children and row are
-// indices; 0 is none, since node 0 is the root and rows count from 1.
-type node struct {
-	child [10]uint32
-	row   uint32
+// prices are the terms of a table's rows in one currency, made when they are
+// first asked for: a memory, which changes no answer.
+type prices struct {
+	exchange *wire.ExchangeRate // nil in the deck's own currency
+	terms    []atomic.Pointer[wire.Terms]
 }
 
-// NewTable compiles rows that are sorted by prefix.
+// Shift is an instant from which another band is in force; "" is none.
+type Shift struct {
+	AtUS int64
+	Band string
+}
+
+// Moment is what a table's prices depend on beside its rows: it is made anew when
+// one of them changes.
+type Moment struct {
+	// Origins are the origin sets by id.
+	Origins map[string]*wire.OriginSet
+	// Shifts are the changes of band, by rising time; the first one is past.
+	Shifts []Shift
+	// Exchange are the rates in force from the deck's currency, by currency.
+	Exchange map[string]*wire.ExchangeRate
+}
+
+// Query is what a price depends on.
+type Query struct {
+	// Called and Caller are numbers' digits.
+	Called, Caller string
+	// AtUS is the instant at which the price is fixed, in microseconds.
+	AtUS int64
+	// Currency is the account's; "" is the deck's.
+	Currency string
+}
+
+// NewTable compiles rows that are sorted as ParseCSV sorts them.
 func NewTable(d *wire.Deck, v *wire.DeckVersion, rows []Row) *Table {
-	t := &Table{deck: d, version: v, rows: rows, nodes: make([]node, 1, len(rows)*2+1)}
-	for i := range rows {
-		at := uint32(0)
-		for _, digit := range []byte(rows[i].Prefix) {
-			next := t.nodes[at].child[digit-'0']
-			if next == 0 {
-				next = uint32(len(t.nodes))
-				t.nodes = append(t.nodes, node{})
-				t.nodes[at].child[digit-'0'] = next
-			}
-			at = next
-		}
-		t.nodes[at].row = uint32(i + 1)
-	}
+	t := &Table{deck: d, version: v, rows: rows, prefixes: newPrefixes(rows)}
+	t.prices = &prices{terms: make([]atomic.Pointer[wire.Terms], len(rows))}
 	return t
+}
+
+// With is the table at a moment. It shares what does not depend on it.
+func (t *Table) With(m Moment) *Table {
+	next := &Table{
+		deck: t.deck, version: t.version, rows: t.rows, prefixes: t.prefixes, shifts: m.Shifts,
+		prices: t.prices, origins: map[string]callers{}, changed: map[string]*prices{},
+	}
+	for _, id := range t.version.GetOriginSets() {
+		next.origins[id] = newCallers(m.Origins[id].GetCallerPrefixes())
+	}
+	for currency, rate := range m.Exchange {
+		if old := t.changed[currency]; old != nil && old.exchange == rate {
+			next.changed[currency] = old
+			continue
+		}
+		next.changed[currency] = &prices{exchange: rate, terms: make([]atomic.Pointer[wire.Terms], len(t.rows))}
+	}
+	return next
+}
+
+// Charges tells whether the deck can price calls for an account in a currency.
+func (t *Table) Charges(currency string) bool { return t.in(currency) != nil }
+
+func (t *Table) in(currency string) *prices {
+	if currency == "" || currency == t.deck.Currency {
+		return t.prices
+	}
+	return t.changed[currency]
 }
 
 // Lookup finds the row with the longest prefix of a number's digits.
 func (t *Table) Lookup(digits string) (row *Row, number int, ok bool) {
-	at, found := uint32(0), uint32(0)
-	for i := range len(digits) {
-		d := digits[i] - '0'
-		if d > 9 {
-			break
-		}
-		at = t.nodes[at].child[d]
+	return t.Find(Query{Called: digits})
+}
+
+// Find finds the row that fits best: of those with the longest prefix that has
+// any that fits, the one whose origin set has the longest prefix of the caller,
+// before those without a set; of these one for the band in force before one for
+// any time.
+func (t *Table) Find(q Query) (row *Row, number int, ok bool) {
+	at := t.longest(q.Called)
+	if !t.variants {
 		if at == 0 {
+			return nil, 0, false
+		}
+		return &t.rows[at-1], int(at), true
+	}
+	band := t.bandAt(q.AtUS)
+	for ; at != 0; at = t.parent[at-1] {
+		if n := t.best(at, q, band); n != 0 {
+			return &t.rows[n-1], n, true
+		}
+	}
+	return nil, 0, false
+}
+
+// best is the best row of one prefix, counted from 1; 0 if none fits.
+func (t *Table) best(at uint32, q Query, band string) int {
+	from := t.group[at-1]
+	to := uint32(len(t.rows))
+	if int(at) < len(t.group) {
+		to = t.group[at]
+	}
+	found, rank := 0, -1
+	for i := from; i < to; i++ {
+		r := &t.rows[i]
+		if r.Band != "" && r.Band != band || !r.fits(len(q.Called)) {
+			continue
+		}
+		score := 0
+		if r.Origin != "" {
+			n := t.origins[r.Origin].match(q.Caller)
+			if n == 0 {
+				continue
+			}
+			score = 2 * n
+		}
+		if r.Band != "" {
+			score++
+		}
+		if score > rank {
+			found, rank = int(i)+1, score
+		}
+	}
+	return found
+}
+
+func (r *Row) fits(length int) bool {
+	return length >= int(r.MinLength) && (r.MaxLength == 0 || length <= int(r.MaxLength))
+}
+
+// bandAt is the band in force at an instant.
+func (t *Table) bandAt(us int64) string {
+	band := ""
+	for _, s := range t.shifts {
+		if s.AtUS > us {
 			break
 		}
-		if r := t.nodes[at].row; r != 0 {
-			found = r
-		}
+		band = s.Band
 	}
-	if found == 0 {
-		return nil, 0, false
-	}
-	return &t.rows[found-1], int(found), true
+	return band
 }
 
 // Terms are the price terms of a number, if the deck has a price for it.
-func (t *Table) Terms(digits string) (*wire.Terms, bool) {
-	row, n, ok := t.Lookup(digits)
-	if !ok || row.Blocked {
+func (t *Table) Terms(digits string) (*wire.Terms, bool) { return t.Price(Query{Called: digits}) }
+
+// Price are the terms of a call, if the deck has a price for it in the account's
+// currency. They are shared and must not be changed.
+func (t *Table) Price(q Query) (*wire.Terms, bool) {
+	in := t.in(q.Currency)
+	if in == nil {
 		return nil, false
 	}
-	return row.Terms(t.deck, t.version, n), true
+	row, n, ok := t.Find(q)
+	if !ok {
+		return nil, false
+	}
+	if t.deck.BandsSplit && len(t.shifts) > 1 {
+		return t.splitting(q, in, row, n)
+	}
+	terms := in.terms[n-1].Load()
+	if terms == nil {
+		terms = t.make(in, row, n)
+		in.terms[n-1].Store(terms)
+	}
+	return terms, !row.Blocked
 }
 
-// Rows are the version's rows, sorted by prefix; they must not be changed.
+func (t *Table) make(in *prices, row *Row, n int) *wire.Terms {
+	terms := row.Terms(t.deck, t.version, n)
+	if in.exchange != nil {
+		terms.AccountCurrency, terms.ExchangeE12, terms.Exchange = in.exchange.Quote, in.exchange.RateE12, in.exchange.Id
+	}
+	return terms
+}
+
+// horizonUS is how far ahead a call's changes of price are known: 25 hours. What
+// is in force then stays until the call's end.
+const horizonUS = 25 * 3600 * 1_000_000
+
+// splitting makes the terms of a call whose price changes with the bands.
+func (t *Table) splitting(q Query, in *prices, row *Row, n int) (*wire.Terms, bool) {
+	if row.Blocked {
+		return nil, false
+	}
+	terms, last := t.make(in, row, n), n
+	for _, s := range t.shifts {
+		if s.AtUS <= q.AtUS {
+			continue
+		}
+		if s.AtUS > q.AtUS+horizonUS || len(terms.Switches) == MaxSwitches {
+			break
+		}
+		later := q
+		later.AtUS = s.AtUS
+		r, number, ok := t.Find(later)
+		if !ok || r.Blocked || number == last {
+			continue
+		}
+		last = number
+		terms.Switches = append(terms.Switches, &wire.PriceSwitch{
+			AtUs: s.AtUS, Band: r.Band, PriceFirstNano: int64(r.PriceFirst), PriceNextNano: int64(r.PriceNext), Row: uint32(number),
+		})
+	}
+	return terms, true
+}
+
+// Rows are the version's rows, sorted; they must not be changed.
 func (t *Table) Rows() []Row { return t.rows }
 
 // Version is the deck version that the table was compiled from.
@@ -76,3 +238,29 @@ func (t *Table) Version() *wire.DeckVersion { return t.version }
 
 // Deck is the deck that the table belongs to.
 func (t *Table) Deck() *wire.Deck { return t.deck }
+
+// callers are the prefixes of an origin set.
+type callers struct {
+	known   map[string]bool
+	longest int
+}
+
+func newCallers(prefixes []string) callers {
+	c := callers{known: make(map[string]bool, len(prefixes))}
+	for _, p := range prefixes {
+		p = strings.TrimPrefix(p, "+")
+		c.known[p] = true
+		c.longest = max(c.longest, len(p))
+	}
+	return c
+}
+
+// match is the length of the longest prefix of a number in the set, 0 if none is.
+func (c callers) match(digits string) int {
+	for n := min(c.longest, len(digits)); n > 0; n-- {
+		if c.known[digits[:n]] {
+			return n
+		}
+	}
+	return 0
+}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -20,7 +21,7 @@ func (w *World) consider(d *Decision, p *plan, r Request) bool {
 			c := Candidate{Route: e.route, Terminator: e.vendor.Terminator}
 			if c.Rejected = notOpen(e.route, r); c.Rejected == "" {
 				taken[word] |= bit
-				c.Buy, c.MarginNano, c.Rejected = judge(d.Sell, e, r)
+				w.judge(&c, d.Sell, e, r)
 			}
 			if c.Rejected != "" {
 				d.Rejected = append(d.Rejected, c)
@@ -57,28 +58,42 @@ func hasPrefix(s string, prefixes []string) bool {
 }
 
 // judge prices a vendor and says why the call must not try him, if so.
-func judge(sell *wire.Terms, e entry, r Request) (*wire.Terms, int64, Reason) {
+func (w *World) judge(c *Candidate, sell *wire.Terms, e entry, r Request) {
 	v := e.vendor
 	switch {
 	case e.route.Disabled || v.off:
-		return nil, 0, Disabled
+		c.Rejected = Disabled
 	case v.Company == r.Originator.Company:
-		return nil, 0, SameCompany
+		c.Rejected = SameCompany
 	case v.refuses(r.Called, r.Caller):
-		return nil, 0, NumberBlocked
+		c.Rejected = NumberBlocked
 	}
-	buy, ok := terms(v.buy, r)
+	if c.Rejected != "" {
+		return
+	}
+	buy, ok := w.terms(v.buy, v.Account, r)
 	if !ok {
-		return nil, 0, NoBuyPrice
+		c.Rejected = NoBuyPrice
+		if v.buy != nil && !v.buy.Charges(w.Catalog.Account(v.Account).GetCurrency()) {
+			c.Rejected = NoExchangeRate
+		}
+		return
 	}
-	if buy.Currency != sell.Currency {
-		return buy, 0, NoExchangeRate
+	c.Buy = buy
+	first, next, ok := w.cost(sell, buy, r)
+	if !ok {
+		c.Rejected = NoExchangeRate
+		return
 	}
-	first, next := earned(sell, buy)
+	c.costNano = next
+	sellFirst, sellNext, _ := rating.PerMinute(sell)
+	first, next = sellFirst-first, sellNext-next
+	c.MarginNano = min(first, next)
 	if !profitable(r.Originator, sell, first, next) {
-		return buy, min(first, next), Unprofitable
+		c.Rejected = Unprofitable
+		return
 	}
-	return buy, min(first, next), crowded(v.Terminator, r)
+	c.Rejected = crowded(v.Terminator, r)
 }
 
 func crowded(t *wire.Terminator, r Request) Reason {
@@ -91,23 +106,25 @@ func crowded(t *wire.Terminator, r Request) Reason {
 	return ""
 }
 
-// earned is what the first and the following minutes earn, before taxes: a tax
-// within a price is not ours to keep.
-func earned(sell, buy *wire.Terms) (first, next int64) {
-	return net(sell, sell.PriceFirstNano) - net(buy, buy.PriceFirstNano),
-		net(sell, sell.PriceNextNano) - net(buy, buy.PriceNextNano)
+// cost is what a first and a following minute of a vendor cost in the payer's
+// currency, before taxes: a tax within a price is not ours to keep. It is false
+// where no exchange rate leads there.
+func (w *World) cost(sell, buy *wire.Terms, r Request) (first, next int64, ok bool) {
+	first, next, ok = rating.PerMinute(buy)
+	from, to := rating.Currency(buy), rating.Currency(sell)
+	if from == to || !ok {
+		return first, next, ok
+	}
+	rate := w.Catalog.Exchange(from, to, r.AtUS)
+	if rate == nil {
+		return 0, 0, false
+	}
+	first, ok = rating.Convert(first, rate.RateE12)
+	next, also := rating.Convert(next, rate.RateE12)
+	return first, next, ok && also
 }
 
 const ppm = 1_000_000
-
-// net is a price without the tax that stands in it, rounded down.
-func net(t *wire.Terms, nano int64) int64 {
-	if !t.TaxInclusive {
-		return nano
-	}
-	whole, _ := money.WideOf(uint64(nano), ppm).Div(ppm + uint64(t.TaxPpm))
-	return int64(whole.Lo)
-}
 
 // profitable judges the smaller margin by the originator's profit control, and
 // each by its share of the price that it is earned on.
@@ -119,9 +136,9 @@ func profitable(o *wire.Originator, sell *wire.Terms, first, next int64) bool {
 	if o.ProfitMode != wire.ProfitMode_PROFIT_MODE_NO_LOSSES && least <= 0 {
 		return false
 	}
+	sellFirst, sellNext, _ := rating.PerMinute(sell)
 	return least >= max(0, o.MinimumMarginNano) &&
-		share(first, net(sell, sell.PriceFirstNano), o.MinimumMarginPpm) &&
-		share(next, net(sell, sell.PriceNextNano), o.MinimumMarginPpm)
+		share(first, sellFirst, o.MinimumMarginPpm) && share(next, sellNext, o.MinimumMarginPpm)
 }
 
 // share tells whether a margin that is not negative is at least so many millionths

@@ -53,7 +53,7 @@ func (o *ordering) figure(level int, r Request) {
 		}
 	case wire.Criterion_CRITERION_PRICE:
 		for i := range o.list {
-			keys[i] = rounded(net(o.list[i].Buy, o.list[i].Buy.PriceNextNano), by.Step)
+			keys[i] = rounded(o.list[i].costNano, by.Step)
 		}
 	case wire.Criterion_CRITERION_QUALITY:
 		o.quality(by, keys, r)

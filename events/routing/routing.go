@@ -147,6 +147,8 @@ type Candidate struct {
 	MarginNano int64
 	// Quality holds the figures that the order was made with, if any.
 	Quality []*wire.QualityUsed
+	// costNano is the price of a following minute in the payer's currency.
+	costNano int64
 	// Rejected is empty for a candidate that the call may try.
 	Rejected Reason
 }
@@ -183,7 +185,7 @@ func (w *World) Route(r Request) Decision {
 		d.Refused = NumberBlocked
 		return d
 	}
-	sell, ok := terms(w.decks[r.Originator.SellDeck], r)
+	sell, ok := w.terms(w.decks[r.Originator.SellDeck], r.Originator.Account, r)
 	if !ok {
 		d.Refused = NoPrice
 		return d
@@ -208,9 +210,12 @@ func (w *World) Route(r Request) Decision {
 	return d
 }
 
-func terms(t *rating.Table, r Request) (*wire.Terms, bool) {
+// terms are a deck's for a call that an account is charged or paid for.
+func (w *World) terms(t *rating.Table, account string, r Request) (*wire.Terms, bool) {
 	if t == nil {
 		return nil, false
 	}
-	return t.Terms(r.Called)
+	return t.Price(rating.Query{
+		Called: r.Called, Caller: r.Caller, AtUS: r.AtUS, Currency: w.Catalog.Account(account).GetCurrency(),
+	})
 }

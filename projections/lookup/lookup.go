@@ -33,6 +33,7 @@ type Tables struct {
 	blobs Blobs
 	log   *slog.Logger
 	world atomic.Pointer[routing.World]
+	zones Zones
 
 	mu     sync.Mutex
 	cat    *catalog.State
@@ -98,14 +99,8 @@ func (t *Tables) wake(after time.Duration) {
 func (t *Tables) compile(ctx context.Context, now time.Time) error {
 	decks := map[string]*rating.Table{}
 	kept := map[string]*rating.Table{}
-	next := int64(0)
 	for _, it := range t.cat.List(catalog.KindDeck) {
 		d := it.Entity.GetDeck()
-		for _, v := range t.cat.Versions(d.Id) {
-			if v.EffectiveFromUs > now.UnixMicro() && (next == 0 || v.EffectiveFromUs < next) {
-				next = v.EffectiveFromUs
-			}
-		}
 		v := t.cat.VersionAt(d.Id, now.UnixMicro())
 		if v == nil {
 			continue
@@ -114,11 +109,12 @@ func (t *Tables) compile(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
+		table = table.With(MomentOf(&t.zones, t.cat, d, v, now))
 		decks[d.Id], kept[v.Id] = table, table
 	}
 	t.tables = kept
 	t.world.Store(routing.Compile(t.cat, decks))
-	switch {
+	switch next := nextChange(t.cat, now); {
 	case next != 0:
 		t.wake(time.UnixMicro(next).Sub(now))
 	case t.timer != nil:
