@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
@@ -38,7 +39,14 @@ type console struct{ out, err io.Writer }
 // usageError is a mistake in the command line: it ends with code 2 and a hint.
 type usageError struct{ error }
 
+// gcPercent lets the heap grow to three times what is in use before it is
+// collected: calls make much garbage and keep little. $GOGC has precedence.
+const gcPercent = 200
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	// A first signal asks for an orderly end, a second one ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
