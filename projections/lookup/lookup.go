@@ -109,7 +109,9 @@ func (t *Tables) compile(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		table = table.With(MomentOf(&t.zones, t.cat, d, v, now))
+		if m := MomentOf(&t.zones, t.cat, d, v, now); len(m.Origins)+len(m.Shifts)+len(m.Exchange) > 0 {
+			table = table.With(m)
+		}
 		decks[d.Id], kept[v.Id] = table, table
 	}
 	t.tables = kept
