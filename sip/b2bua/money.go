@@ -98,10 +98,27 @@ func (c *session) extend(paid time.Duration) {
 }
 
 func (c *session) charge(ch *wire.ChargeCall) {
+	if c.attemptsCost(ch.Candidate) {
+		ch.Attempts = uint32(len(c.legs))
+	}
 	cmd := c.command("charge")
 	cmd.Body = &wire.Command_ChargeCall{ChargeCall: ch}
 	c.settle("charge", cmd)
 }
+
+// attemptsCost tells whether a vendor who was tried, other than the one who
+// answered, takes a fee for it.
+func (c *session) attemptsCost(answered uint32) bool {
+	for i, p := range c.plans[:min(len(c.legs), len(c.plans))] {
+		if uint32(i) != answered && p.Candidate.GetBuy().GetAttemptFeeMicro() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// nobody is no candidate's index.
+const nobody = 1<<32 - 1
 
 func (c *session) releaseCommand(reason string) *wire.Command {
 	cmd := c.command("release")
@@ -110,9 +127,19 @@ func (c *session) releaseCommand(reason string) *wire.Command {
 }
 
 func (c *session) release(reason string) {
-	if c.money {
-		c.settle("release", c.releaseCommand(reason))
+	if !c.money {
+		return
 	}
+	fee := c.decision.Sell.GetAttemptFeeMicro() > 0 || c.attemptsCost(nobody)
+	if len(c.legs) > 0 && fee {
+		cmd := c.command("charge")
+		cmd.Body = &wire.Command_ChargeCall{ChargeCall: &wire.ChargeCall{
+			Call: c.id[:], Unanswered: true, Attempts: uint32(len(c.legs)), EndedAtUs: time.Now().UnixMicro(),
+		}}
+		c.settle("charge for attempts", cmd)
+		return
+	}
+	c.settle("release", c.releaseCommand(reason))
 }
 
 // settle repeats a command until the book has answered it. What a shutdown cuts
