@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -18,11 +19,14 @@ type oracle struct {
 	billed, first   int64
 	net, tax, gross *big.Rat
 	exact           *big.Rat
+	// converted is the exact price in the account's currency; deckNet and deckGross
+	// are rounded in the deck's.
+	converted, deckNet, deckGross *big.Rat
 }
 
 func frac(n, d int64) *big.Rat { return big.NewRat(n, d) }
 
-func ask(t *wire.Terms, ms int64) oracle {
+func ask(t *wire.Terms, startUS, ms int64) oracle {
 	seconds := ms / 1000
 	if ms%1000 != 0 {
 		seconds++
@@ -30,29 +34,60 @@ func ask(t *wire.Terms, ms int64) oracle {
 	if seconds == 0 {
 		seconds = 1
 	}
-	zero := oracle{net: new(big.Rat), tax: new(big.Rat), gross: new(big.Rat), exact: new(big.Rat)}
+	zero := oracle{net: new(big.Rat), tax: new(big.Rat), gross: new(big.Rat), exact: new(big.Rat),
+		converted: new(big.Rat), deckNet: new(big.Rat), deckGross: new(big.Rat)}
 	if seconds <= int64(t.FreeS) {
 		return zero
 	}
 	o := oracle{first: int64(t.IntervalFirstS)}
+	// spent are the seconds at each price.
+	spent := map[int64]int64{}
+	begin := startUS + int64(t.FreeS)*1e6
+	first, _ := priceAt(t, begin)
+	spent[first] += o.first
 	for o.billed = o.first; o.billed < seconds-int64(t.FreeS); {
+		_, next := priceAt(t, begin+o.billed*1e6)
+		spent[next] += int64(t.IntervalNextS)
 		o.billed += int64(t.IntervalNextS)
 	}
-	p := new(big.Rat).Mul(frac(t.PriceFirstNano, 1e9), frac(o.first, 60))
-	p.Add(p, new(big.Rat).Mul(frac(t.PriceNextNano, 1e9), frac(o.billed-o.first, 60)))
+	p := new(big.Rat)
+	for price, s := range spent {
+		p.Add(p, new(big.Rat).Mul(frac(price, 1e9), frac(s, 60)))
+	}
 	p.Add(p, frac(t.ConnectFeeMicro, 1e6))
 	if least := frac(t.MinimumMicro, 1e6); p.Cmp(least) < 0 {
 		p = least
 	}
 	o.exact = p
+	o.deckNet, o.deckGross = taxed(p, t)
+	o.net, o.gross, o.converted = o.deckNet, o.deckGross, p
+	if t.AccountCurrency != "" {
+		o.converted = new(big.Rat).Mul(p, frac(t.ExchangeE12, 1e12))
+		o.net, o.gross = taxed(o.converted, t)
+	}
+	o.tax = new(big.Rat).Sub(o.gross, o.net)
+	return o
+}
+
+// priceAt are the prices in force at an instant: those of the last switch before.
+func priceAt(t *wire.Terms, us int64) (first, next int64) {
+	first, next = t.PriceFirstNano, t.PriceNextNano
+	for _, s := range t.Switches {
+		if s.AtUs <= us {
+			first, next = s.PriceFirstNano, s.PriceNextNano
+		}
+	}
+	return first, next
+}
+
+// taxed are the net and gross amounts of a price.
+func taxed(p *big.Rat, t *wire.Terms) (*big.Rat, *big.Rat) {
 	rate := new(big.Rat).Add(frac(1, 1), frac(int64(t.TaxPpm), 1e6))
 	net, gross := p, new(big.Rat).Mul(p, rate)
 	if t.TaxInclusive {
 		net, gross = new(big.Rat).Quo(p, rate), p
 	}
-	o.net, o.gross = place(net, t), place(gross, t)
-	o.tax = new(big.Rat).Sub(o.gross, o.net)
-	return o
+	return place(net, t), place(gross, t)
 }
 
 // place rounds to the deck's decimals.
@@ -117,27 +152,79 @@ func cases(t testing.TB) int {
 
 func micro(a int64) *big.Rat { return frac(a, 1e6) }
 
-func judge(t *testing.T, terms *wire.Terms, ms int64) {
+// most is what no amount may reach.
+var most = frac(int64(money.MaxAmount), 1e6)
+
+func judge(t *testing.T, terms *wire.Terms, start, ms int64) {
 	t.Helper()
 	if err := rating.CheckTerms(terms); err != nil {
 		t.Fatalf("%v: %v", terms, err)
 	}
-	got, err := rating.Call(terms, ms)
+	got, err := rating.CallAt(terms, start, ms)
+	want := ask(terms, start, ms)
+	if want.gross.Cmp(most) >= 0 || want.deckGross.Cmp(most) >= 0 {
+		if err == nil {
+			t.Fatalf("%v over %d ms costs %s, which fits no account", terms, ms, got.Gross)
+		}
+		return
+	}
 	if err != nil {
 		t.Fatalf("%v over %d ms: %v", terms, ms, err)
 	}
-	want := ask(terms, ms)
 	exact, ok := new(big.Rat).SetString(got.Exact())
+	segments := int64(0)
+	for _, s := range got.Segments {
+		segments += s.BilledS
+	}
 	switch {
 	case got.Billed != want.billed || got.First != want.first:
 		t.Fatalf("%v over %d ms: %d s billed, %d of them first; want %d and %d", terms, ms, got.Billed, got.First, want.billed, want.first)
 	case micro(int64(got.Net)).Cmp(want.net) != 0 || micro(int64(got.Gross)).Cmp(want.gross) != 0 || micro(int64(got.Tax)).Cmp(want.tax) != 0:
-		t.Fatalf("%v over %d ms: net %s tax %s gross %s; want %s, %s and %s", terms, ms, got.Net, got.Tax, got.Gross,
+		t.Fatalf("%v at %d over %d ms: net %s tax %s gross %s; want %s, %s and %s", terms, start, ms, got.Net, got.Tax, got.Gross,
 			want.net.FloatString(9), want.tax.FloatString(9), want.gross.FloatString(9))
 	case !ok || exact.Cmp(want.exact) != 0:
 		t.Fatalf("%v over %d ms: exactly %s; want %s", terms, ms, got.Exact(), want.exact.RatString())
 	case got.Tax < 0 || got.Net+got.Tax != got.Gross:
 		t.Fatalf("%v over %d ms: %+v does not add up", terms, ms, got)
+	case len(terms.Switches) > 0 && segments != got.Billed:
+		t.Fatalf("%v over %d ms: the segments have %d s of %d", terms, ms, segments, got.Billed)
+	}
+	if terms.AccountCurrency != "" && got.Billed > 0 {
+		converted, ok := new(big.Rat).SetString(got.ExactConverted(terms))
+		if !ok || converted.Cmp(want.converted) != 0 || micro(int64(got.DeckNet)).Cmp(want.deckNet) != 0 || micro(int64(got.DeckGross)).Cmp(want.deckGross) != 0 {
+			t.Fatalf("%v over %d ms: converted %s, in the deck's currency %s; want %s and %s", terms, ms,
+				got.ExactConverted(terms), got.DeckGross, want.converted.RatString(), want.deckGross.FloatString(9))
+		}
+	}
+	reserved(t, terms, start, ms, got.Gross)
+}
+
+// reserved checks that a hold placed before a call that starts within its span
+// covers the call and an attempt.
+func reserved(t *testing.T, terms *wire.Terms, start, ms int64, gross money.Amount) {
+	t.Helper()
+	hold, err := rating.Reserve(terms, rating.Start{FromUS: start - 7_000_000, ToUS: start + 60_000_000}, ms)
+	fee, errFee := rating.Attempt(terms)
+	if err != nil || errFee != nil {
+		if len(terms.Switches) > 0 || terms.AccountCurrency != "" {
+			return // the dearest band may cost more than an account can hold
+		}
+		t.Fatal(err, errFee)
+	}
+	if hold < gross || hold < fee.Gross || len(terms.Switches) == 0 && hold != max(gross, fee.Gross) {
+		t.Fatalf("%v at %d over %d ms: the hold is %s, the call costs %s, an attempt %s", terms, start, ms, hold, gross, fee.Gross)
+	}
+}
+
+// randomSwitches adds changes of price around a call's start and end, often
+// exactly where an increment begins.
+func randomSwitches(r *rand.Rand, t *wire.Terms, start, ms int64) {
+	at := start + pick(r, -1, 0, 1, int64(t.FreeS)*1e6, int64(t.FreeS+t.IntervalFirstS)*1e6, r.Int64N(ms*1000+1))
+	for range 1 + r.IntN(4) {
+		t.Switches = append(t.Switches, &wire.PriceSwitch{
+			AtUs: at, Band: "x", PriceFirstNano: pick(r, 0, 60_000_000, r.Int64N(9_000_000_000_001)), PriceNextNano: pick(r, 0, 1, r.Int64N(9_000_000_000_001)),
+		})
+		at += 1 + pick(r, 0, int64(t.IntervalNextS)*1e6-1, 3600e6-1, r.Int64N(ms*1000+1))
 	}
 }
 
@@ -149,7 +236,15 @@ func TestOracle(t *testing.T) {
 		if terms.IntervalNextS < 6 && ms > 3*3600*1000 {
 			ms %= 3 * 3600 * 1000 // the oracle counts one by one
 		}
-		judge(t, terms, ms)
+		start := int64(1_774_742_370_000_000) + r.Int64N(86_400_000_000)
+		if r.IntN(3) == 0 {
+			randomSwitches(r, terms, start, ms)
+		}
+		if r.IntN(3) == 0 {
+			terms.Currency, terms.AccountCurrency = "EUR", "USD"
+			terms.ExchangeE12 = pick(r, 1, 1_083_700_000_000, 25_000*rating.RateOne, rating.RateOne, 1+r.Int64N(1<<62))
+		}
+		judge(t, terms, start, ms)
 	}
 }
 
@@ -163,7 +258,7 @@ func TestOracleOnEdges(t *testing.T) {
 						judge(t, &wire.Terms{
 							PriceFirstNano: 123_456_789, PriceNextNano: 25_000_000, IntervalFirstS: 30, IntervalNextS: 6, FreeS: free,
 							ConnectFeeMicro: 1500, MinimumMicro: 80_000, Rounding: mode, Decimals: decimals, TaxPpm: 190_000, TaxInclusive: inclusive,
-						}, ms)
+						}, 0, ms)
 					}
 				}
 			}
@@ -183,7 +278,7 @@ func TestAttemptAgainstOracle(t *testing.T) {
 		want := ask(&wire.Terms{
 			IntervalFirstS: 1, IntervalNextS: 1, ConnectFeeMicro: terms.AttemptFeeMicro, Rounding: terms.Rounding,
 			Decimals: terms.Decimals, TaxPpm: terms.TaxPpm, TaxInclusive: terms.TaxInclusive,
-		}, 1)
+		}, 0, 1)
 		if micro(int64(got.Gross)).Cmp(want.gross) != 0 || micro(int64(got.Net)).Cmp(want.net) != 0 {
 			t.Fatalf("%v: %+v, want %s", terms, got, want.gross)
 		}
