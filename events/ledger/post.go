@@ -26,40 +26,80 @@ func (s *State) PostMoney(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, err
 	if p.Reverses != 0 {
 		return nil, events.Invalid("only a reversal names a position to reverse").At("position")
 	}
-	if p.AmountMicro <= 0 || p.AmountMicro > int64(money.MaxAmount)/2 {
-		return nil, events.Invalid("the amount must be above zero and below %s", money.MaxAmount/2).At("amount")
+	if err := checkAmount(p); err != nil {
+		return nil, err
 	}
 	a, err := s.payee(d, p.Account, p.Currency, "account")
 	if err != nil {
 		return nil, err
 	}
+	amount, other, err := s.movement(d, p, a)
+	if err != nil {
+		return nil, err
+	}
+	m := moved(d, p)
+	m.Postings = append(posting(a.Id, a.Currency, amount), posting(other, a.Currency, -amount)...)
+	return m, s.fits(m.Postings)
+}
+
+// movement is what is added to the account, and the account on the other side.
+func (s *State) movement(d Deciding, p *wire.PostMoney, a *wire.Account) (amount money.Amount, other string, err error) {
 	amount, cur := money.Amount(p.AmountMicro), a.Currency
-	other := Own(Payments, cur)
+	other = Own(Payments, cur)
 	switch p.Kind {
 	case wire.PostingKind_POSTING_KIND_CREDIT:
 	case wire.PostingKind_POSTING_KIND_DEBIT, wire.PostingKind_POSTING_KIND_TRANSFER:
 		if have := s.Available(d.Catalog, a.Id); have < amount {
-			return nil, events.Refuse(events.CodeInsufficientFunds, "account %s has %s %s available, not %s", a.Id, have, cur, amount)
+			return 0, "", events.Refuse(events.CodeInsufficientFunds, "account %s has %s %s available, not %s", a.Id, have, cur, amount)
 		}
 		amount = -amount
 	case wire.PostingKind_POSTING_KIND_FORCED_DEBIT:
 		amount = -amount
+	case wire.PostingKind_POSTING_KIND_CREDIT_NOTE:
+		other = earned(a)
+	case wire.PostingKind_POSTING_KIND_DEBIT_NOTE:
+		amount, other = -amount, earned(a)
+	case wire.PostingKind_POSTING_KIND_ADJUSTMENT:
+		other = Own(Suspense, cur)
 	default:
-		return nil, events.Invalid("the kind of posting is missing").At("kind")
+		return 0, "", events.Invalid("the kind of posting is missing").At("kind")
 	}
 	if p.Kind == wire.PostingKind_POSTING_KIND_TRANSFER {
 		to, err := s.payee(d, p.ToAccount, cur, "toAccount")
 		if err != nil {
-			return nil, err
+			return 0, "", err
 		}
 		if to.Id == a.Id {
-			return nil, events.Invalid("an account cannot transfer to itself").At("toAccount")
+			return 0, "", events.Invalid("an account cannot transfer to itself").At("toAccount")
 		}
 		other = to.Id
 	}
-	m := moved(d, p)
-	m.Postings = append(posting(a.Id, cur, amount), posting(other, cur, -amount)...)
-	return m, s.fits(m.Postings)
+	return amount, other, nil
+}
+
+// checkAmount refuses amounts that are zero or too large, and negative ones
+// except for an adjustment, which goes both ways.
+func checkAmount(p *wire.PostMoney) error {
+	amount, most := p.AmountMicro, int64(money.MaxAmount)/2
+	if p.Kind == wire.PostingKind_POSTING_KIND_ADJUSTMENT {
+		if amount == 0 || amount > most || amount < -most {
+			return events.Invalid("the amount must not be zero, nor beyond %s", money.MaxAmount/2).At("amount")
+		}
+		return nil
+	}
+	if amount <= 0 || amount > most {
+		return events.Invalid("the amount must be above zero and below %s", money.MaxAmount/2).At("amount")
+	}
+	return nil
+}
+
+// earned is our account that a note to a company corrects: what its customer
+// account brought us, or what its vendor account cost us.
+func earned(a *wire.Account) string {
+	if a.Kind == wire.AccountKind_ACCOUNT_KIND_VENDOR {
+		return Own(Cost, a.Currency)
+	}
+	return Own(Revenue, a.Currency)
 }
 
 // fits refuses postings that would take a balance out of bounds.

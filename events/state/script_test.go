@@ -91,10 +91,11 @@ func (s *script) run(line string) {
 	case "restart":
 		s.st = restored(s.t, s.st)
 		s.say("position %d", s.st.Position)
-	case "credit", "debit", "force":
+	case "credit", "debit", "force", "creditnote", "debitnote", "adjust":
 		kind := map[string]wire.PostingKind{
 			"credit": wire.PostingKind_POSTING_KIND_CREDIT, "debit": wire.PostingKind_POSTING_KIND_DEBIT,
-			"force": wire.PostingKind_POSTING_KIND_FORCED_DEBIT,
+			"force": wire.PostingKind_POSTING_KIND_FORCED_DEBIT, "creditnote": wire.PostingKind_POSTING_KIND_CREDIT_NOTE,
+			"debitnote": wire.PostingKind_POSTING_KIND_DEBIT_NOTE, "adjust": wire.PostingKind_POSTING_KIND_ADJUSTMENT,
 		}[words[0]]
 		s.show(posting(&wire.PostMoney{Kind: kind, Account: arg(1), AmountMicro: s.amount(arg(2))}))
 	case "transfer":

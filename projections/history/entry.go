@@ -21,7 +21,8 @@ type Entry struct {
 	// TimeUS is when the book took it, EffectiveAtUS when it counts: UTC microseconds.
 	TimeUS        int64
 	EffectiveAtUS int64
-	// Kind is "charge", "credit", "debit", "forced_debit", "reversal" or "transfer".
+	// Kind is "charge", "credit", "debit", "forced_debit", "reversal", "transfer",
+	// "credit_note", "debit_note" or "adjustment".
 	Kind        string
 	AmountMicro int64
 	// BalanceAfterMicro is the account's posted balance after this entry.

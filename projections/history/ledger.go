@@ -132,6 +132,12 @@ func kindName(kind wire.PostingKind) string {
 		return "reversal"
 	case wire.PostingKind_POSTING_KIND_TRANSFER:
 		return "transfer"
+	case wire.PostingKind_POSTING_KIND_CREDIT_NOTE:
+		return "credit_note"
+	case wire.PostingKind_POSTING_KIND_DEBIT_NOTE:
+		return "debit_note"
+	case wire.PostingKind_POSTING_KIND_ADJUSTMENT:
+		return "adjustment"
 	}
 	return ""
 }

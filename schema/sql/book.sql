@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS entries (
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS entries_account ON entries (account, position, idx);
+CREATE INDEX IF NOT EXISTS entries_reverses ON entries (reverses) WHERE reverses <> 0;
 
 -- balances are the posted sums of the entries, for the next balance_after_micro.
 CREATE TABLE IF NOT EXISTS balances (
