@@ -12,6 +12,7 @@ import (
 func benches() []command {
 	return []command{
 		{"ledger", "durable decisions a second, beside PostgreSQL", benchLedger},
+		{"rating", "a large deck: import, look-ups, route tables", benchRating},
 	}
 }
 

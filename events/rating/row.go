@@ -326,7 +326,7 @@ func sortRows(rows []Row) ([]Row, error) {
 		return nil, events.Invalid("the deck has no rows")
 	}
 	if !slices.IsSortedFunc(rows, func(a, b Row) int { return Compare(&a, &b) }) {
-		slices.SortStableFunc(rows, func(a, b Row) int { return Compare(&a, &b) })
+		rows = inOrder(rows)
 	}
 	for i := 1; i < len(rows); i++ {
 		if Compare(&rows[i], &rows[i-1]) == 0 {
@@ -334,6 +334,31 @@ func sortRows(rows []Row) ([]Row, error) {
 		}
 	}
 	return rows, nil
+}
+
+// inOrder sorts rows by their keys' order: rows are large, so what is moved about
+// while sorting is only their places.
+func inOrder(rows []Row) []Row {
+	type place struct {
+		key uint64
+		row uint32
+	}
+	order := make([]place, len(rows))
+	for i := range rows {
+		key, _ := keyOf(rows[i].Prefix)
+		order[i] = place{key, uint32(i)}
+	}
+	slices.SortFunc(order, func(a, b place) int {
+		if a.key != b.key {
+			return cmp.Compare(a.key, b.key)
+		}
+		return cmp.Or(Compare(&rows[a.row], &rows[b.row]), cmp.Compare(a.row, b.row))
+	})
+	out := make([]Row, len(rows))
+	for i, o := range order {
+		out[i] = rows[o.row]
+	}
+	return out
 }
 
 // Scope says which calls a row is for: "49", "49 from eu", "49 at night".

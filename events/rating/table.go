@@ -183,12 +183,15 @@ func (t *Table) Price(q Query) (*wire.Terms, bool) {
 	if t.deck.BandsSplit && len(t.shifts) > 1 {
 		return t.splitting(q, in, row, n)
 	}
-	terms := in.terms[n-1].Load()
-	if terms == nil {
-		terms = t.make(in, row, n)
-		in.terms[n-1].Store(terms)
+	if terms := in.terms[n-1].Load(); terms != nil {
+		return terms, true
 	}
-	return terms, !row.Blocked
+	if row.Blocked {
+		return nil, false
+	}
+	terms := t.make(in, row, n)
+	in.terms[n-1].Store(terms)
+	return terms, true
 }
 
 func (t *Table) make(in *prices, row *Row, n int) *wire.Terms {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/tollbook/tollbook/events"
@@ -25,6 +26,18 @@ func openBlobs(ctx context.Context, js jetstream.JetStream) (*blobs, error) {
 		return nil, fmt.Errorf("open the blobs: %w", err)
 	}
 	return &blobs{store}, nil
+}
+
+// Blobs keeps bytes under their SHA-256; it may be used from any goroutine.
+type Blobs = blobs
+
+// OpenBlobs opens the bucket of a server that a benchmark started.
+func OpenBlobs(ctx context.Context, conn *nats.Conn) (*Blobs, error) {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, err
+	}
+	return openBlobs(ctx, js)
 }
 
 // Get gives the bytes of a digest.
