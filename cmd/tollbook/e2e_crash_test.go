@@ -86,10 +86,7 @@ func (c *crashing) crash(t *testing.T, round int) (before map[string]cdr, killed
 	c.kill(t)
 	killed = time.Now()
 	for _, p := range []*phone{caller, vendor} {
-		if err := p.cmd.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		<-p.exited
+		p.end(t)
 	}
 	return before, killed
 }

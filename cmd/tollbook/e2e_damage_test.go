@@ -101,9 +101,7 @@ func stores(t *testing.T, net network) (stopped, killed string) {
 	p := s.starts(t, "call", 200, nil, "-r", "50", "-d", "1500")
 	until(t, "calls are over", func() bool { return len(s.cdrs(t, map[string]any{"state": "FINAL"})) > 100 })
 	n.kill(t)
-	if err := p.cmd.Process.Kill(); err != nil {
-		t.Error(err)
-	}
+	p.end(t)
 	return stopped, killed
 }
 

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,6 +88,15 @@ func (s *stage) starts(t *testing.T, scenario string, n int, edit []string, args
 	t.Helper()
 	args = append([]string{s.net.addr(1), "-s", s.dial(), "-m", strconv.Itoa(n)}, args...)
 	return sipp(t, scenario, s.customerIP(), s.net.port(), edit, args...)
+}
+
+// end stops it, whatever its calls do.
+func (p *phone) end(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+	<-p.exited
 }
 
 // wait wants all calls to have gone as the scenario says.

@@ -16,7 +16,7 @@ import (
 )
 
 // inboxLength bounds what waits for a call's goroutine.
-const inboxLength = 128
+const inboxLength = 32
 
 // session is one call: its machine and all that the machine's effects act on.
 // Its fields belong to the call's goroutine, but for those that say otherwise.
@@ -112,8 +112,14 @@ func (c *session) finish() {
 	c.in.dialog.forget(s)
 	for _, l := range c.legs {
 		l.dialog.forget(s)
+		l.answer, l.plan = nil, call.Plan{}
 	}
 	close(c.done)
+	// The stack keeps the call's transactions, and so the call, for another 32
+	// seconds: what they do not need goes now.
+	c.media.Store(nil)
+	c.machine, c.plans, c.legs, c.timers, c.decision = nil, nil, nil, nil, routing.Decision{}
+	c.in.offered, c.in.body = nil, nil
 }
 
 // silent is how long no RTP has come from either side of an answered call.
