@@ -27,6 +27,8 @@ func commands() []command {
 		{"apply", "make the configuration what a file says", apply},
 		{"verify", "check a store: every block, every posting, every price", verify},
 		{"proof", "write a proof of one event, for somebody who has only the public key", proof},
+		{"simulate", "ask a running node what a call would do", simulate},
+		{"statement", "print what was posted on an account in some days", statement},
 		{"token", "make and revoke tokens for programs", token},
 		{"bench", "measure this machine", bench},
 		{"version", "say which version this is", version},
@@ -41,11 +43,18 @@ type usageError struct{ error }
 
 // gcPercent lets the heap grow to three times what is in use before it is
 // collected: calls make much garbage and keep little. $GOGC has precedence.
-const gcPercent = 200
+// Towards heapMost it is collected more often again; $GOMEMLIMIT has precedence.
+const (
+	gcPercent = 200
+	heapMost  = 1900 << 20
+)
 
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapMost)
 	}
 	// A first signal asks for an orderly end, a second one ends at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -90,7 +99,7 @@ func (c *console) end(cmd command, err error) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Usage: tollbook COMMAND [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s  %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-9s  %s\n", c.name, c.about)
 	}
 	fmt.Fprint(w, "\n\"tollbook COMMAND -h\" lists a command's flags.\n")
 }

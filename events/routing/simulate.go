@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 // The reasons why a simulated call does not come to routing.
@@ -79,4 +80,26 @@ func CallerDigits(caller string) string {
 		return digits
 	}
 	return caller
+}
+
+// Recorded gives the figures of quality that a decision was made with, so that a
+// simulation of it comes to the same order.
+func Recorded(d *wire.CallRouted) func(terminator, prefix string, windowS uint32) Quality {
+	found := map[string][]*wire.QualityUsed{}
+	for _, c := range d.GetChoices() {
+		if c.Rejected == "" || len(c.Quality) > 0 {
+			found[c.Terminator] = c.Quality
+		}
+	}
+	return func(terminator, _ string, windowS uint32) Quality {
+		q := Quality{}
+		for range 2 { // a talk time is of the answered, who may be told after it
+			for _, u := range found[terminator] {
+				if u.WindowS == windowS {
+					q.take(u)
+				}
+			}
+		}
+		return q
+	}
 }

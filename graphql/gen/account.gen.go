@@ -20,11 +20,13 @@ import (
 type AccountResolver interface {
 	Company(ctx context.Context, obj *model.Account) (*model.Company, error)
 
-	Balance(ctx context.Context, obj *model.Account, atLeast *events.Position) (*model.Balance, error)
+	Balance(ctx context.Context, obj *model.Account, atLeast *events.Position, asOf *time.Time, atPosition *events.Position) (*model.Balance, error)
 	Entries(ctx context.Context, obj *model.Account, first *int, after *string, last *int, before *string, from *time.Time, to *time.Time, atLeast *events.Position) (*model.Connection[model.Entry], error)
 }
 type EntryResolver interface {
 	Account(ctx context.Context, obj *model.Entry) (*model.Account, error)
+
+	ReversedBy(ctx context.Context, obj *model.Entry) (*events.Position, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -42,6 +44,22 @@ func (ec *executionContext) field_Account_balance_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["atLeast"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "atPosition",
+		func(ctx context.Context, v any) (*events.Position, error) {
+			return ec.unmarshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["atPosition"] = arg2
 	return args, nil
 }
 
@@ -369,7 +387,7 @@ func (ec *executionContext) _Account_balance(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Account().Balance(ctx, obj, fc.Args["atLeast"].(*events.Position))
+			return ec.Resolvers.Account().Balance(ctx, obj, fc.Args["atLeast"].(*events.Position), fc.Args["asOf"].(*time.Time), fc.Args["atPosition"].(*events.Position))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *model.Balance) graphql.Marshaler {
@@ -1057,6 +1075,29 @@ func (ec *executionContext) fieldContext_Entry_reverses(_ context.Context, field
 	return graphql.NewScalarFieldContext("Entry", field, false, false, "Position")
 }
 
+func (ec *executionContext) _Entry_reversedBy(ctx context.Context, field graphql.CollectedField, obj *model.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Entry_reversedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Entry().ReversedBy(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *events.Position) graphql.Marshaler {
+			return ec.marshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Entry_reversedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Entry", field, true, true, "Position")
+}
+
 func (ec *executionContext) _PostingPayload_account(ctx context.Context, field graphql.CollectedField, obj *model.PostingPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1392,6 +1433,104 @@ func (ec *executionContext) unmarshalInputAccountDebitInput(ctx context.Context,
 func UnmarshalAccountDebitInput(ctx context.Context, raw any) (model.AccountDebitInput, error) {
 	var out model.AccountDebitInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "AccountDebitInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputAccountPostInput(ctx context.Context, obj any) (model.AccountPostInput, error) {
+	var it model.AccountPostInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["reference"]; !present {
+		asMap["reference"] = ""
+	}
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+
+	fieldsInOrder := [...]string{"idempotencyKey", "account", "kind", "amount", "reason", "reference", "effectiveAt", "dryRun"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
+		case "account":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("account"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Account = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalNPostingKind2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPostingKind(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "amount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("amount"))
+			data, err := ec.unmarshalNMoneyInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐMoneyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Amount = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "reference":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reference"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reference = graphql.OmittableOf(data)
+		case "effectiveAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("effectiveAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EffectiveAt = graphql.OmittableOf(data)
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAccountPostInput unmarshals raw into the AccountPostInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAccountPostInput(ctx context.Context, raw any) (model.AccountPostInput, error) {
+	var out model.AccountPostInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AccountPostInput", raw, &out)
 	return out, err
 }
 
@@ -2000,6 +2139,12 @@ func (ec *executionContext) _Entry(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "reversedBy":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Entry_reversedBy(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -2074,6 +2219,10 @@ func (ec *executionContext) _PostingPayload(ctx context.Context, sel ast.Selecti
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNAccount2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐAccount(ctx context.Context, sel ast.SelectionSet, v model.Account) graphql.Marshaler {
+	return ec._Account(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNAccount2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐAccountᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Account) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -2116,6 +2265,11 @@ func (ec *executionContext) unmarshalNAccountKind2githubᚗcomᚋtollbookᚋtoll
 
 func (ec *executionContext) marshalNAccountKind2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐAccountKind(ctx context.Context, sel ast.SelectionSet, v model.AccountKind) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNAccountPostInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐAccountPostInput(ctx context.Context, v any) (model.AccountPostInput, error) {
+	res, err := ec.unmarshalInputAccountPostInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNAccountPutInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐAccountPutInput(ctx context.Context, v any) (model.AccountPutInput, error) {
@@ -2181,6 +2335,16 @@ func (ec *executionContext) marshalNEntryKind2githubᚗcomᚋtollbookᚋtollbook
 func (ec *executionContext) unmarshalNMoneyInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐMoneyInput(ctx context.Context, v any) (model.MoneyInput, error) {
 	res, err := ec.unmarshalInputMoneyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPostingKind2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPostingKind(ctx context.Context, v any) (model.PostingKind, error) {
+	var res model.PostingKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPostingKind2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPostingKind(ctx context.Context, sel ast.SelectionSet, v model.PostingKind) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) marshalNPostingPayload2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPostingPayload(ctx context.Context, sel ast.SelectionSet, v *model.PostingPayload) graphql.Marshaler {

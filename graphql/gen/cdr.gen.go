@@ -966,6 +966,52 @@ func (ec *executionContext) fieldContext_Cdr_userAgent(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Cdr", field, false, false, "String")
 }
 
+func (ec *executionContext) _Cdr_callerRouted(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Cdr_callerRouted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallerRouted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Cdr_callerRouted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Cdr", field, false, false, "String")
+}
+
+func (ec *executionContext) _Cdr_calledRouted(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Cdr_calledRouted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CalledRouted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Cdr_calledRouted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Cdr", field, false, false, "String")
+}
+
 func (ec *executionContext) _CdrPrice_side(ctx context.Context, field graphql.CollectedField, obj *model.CdrPrice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1695,6 +1741,16 @@ func (ec *executionContext) _Cdr(ctx context.Context, sel ast.SelectionSet, obj 
 			}
 		case "userAgent":
 			out.Values[i] = ec._Cdr_userAgent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "callerRouted":
+			out.Values[i] = ec._Cdr_callerRouted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "calledRouted":
+			out.Values[i] = ec._Cdr_calledRouted(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

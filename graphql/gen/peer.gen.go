@@ -441,6 +441,125 @@ func (ec *executionContext) fieldContext_Originator_version(_ context.Context, f
 	return graphql.NewScalarFieldContext("Originator", field, false, false, "Position")
 }
 
+func (ec *executionContext) _Originator_minimumMarginShare(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_minimumMarginShare(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MinimumMarginShare, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Decimal) graphql.Marshaler {
+			return ec.marshalNDecimal2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐDecimal(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_minimumMarginShare(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "Decimal")
+}
+
+func (ec *executionContext) _Originator_rewrites(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_rewrites(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rewrites, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.RewriteRule) graphql.Marshaler {
+			return ec.marshalNRewriteRule2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRewriteRuleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_rewrites(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Originator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RewriteRule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Originator_lists(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_lists(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lists, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ListUse) graphql.Marshaler {
+			return ec.marshalNListUse2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐListUseᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_lists(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Originator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ListUse(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Originator_prefixLimits(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_prefixLimits(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PrefixLimits, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.PrefixLimit) graphql.Marshaler {
+			return ec.marshalNPrefixLimit2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPrefixLimitᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_prefixLimits(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Originator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PrefixLimit(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _OriginatorPutPayload_originator(ctx context.Context, field graphql.CollectedField, obj *model.OriginatorPutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -877,6 +996,93 @@ func (ec *executionContext) fieldContext_Terminator_version(_ context.Context, f
 	return graphql.NewScalarFieldContext("Terminator", field, false, false, "Position")
 }
 
+func (ec *executionContext) _Terminator_callsPerSecond(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_callsPerSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallsPerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_callsPerSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Terminator", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Terminator_rewrites(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_rewrites(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rewrites, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.RewriteRule) graphql.Marshaler {
+			return ec.marshalNRewriteRule2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRewriteRuleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_rewrites(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Terminator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RewriteRule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Terminator_lists(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_lists(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Lists, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.ListUse) graphql.Marshaler {
+			return ec.marshalNListUse2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐListUseᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_lists(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Terminator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ListUse(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TerminatorPutPayload_terminator(ctx context.Context, field graphql.CollectedField, obj *model.TerminatorPutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -983,7 +1189,7 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1102,6 +1308,34 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.DryRun = graphql.OmittableOf(data)
+		case "minimumMarginShare":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("minimumMarginShare"))
+			data, err := ec.unmarshalODecimal2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐDecimal(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MinimumMarginShare = graphql.OmittableOf(data)
+		case "rewrites":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rewrites"))
+			data, err := ec.unmarshalORewriteRuleInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRewriteRuleInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rewrites = graphql.OmittableOf(data)
+		case "lists":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lists"))
+			data, err := ec.unmarshalOListUseInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐListUseInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lists = graphql.OmittableOf(data)
+		case "prefixLimits":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("prefixLimits"))
+			data, err := ec.unmarshalOPrefixLimitInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPrefixLimitInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PrefixLimits = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1134,7 +1368,7 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "callsPerSecond", "rewrites", "lists"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1239,6 +1473,27 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.DryRun = graphql.OmittableOf(data)
+		case "callsPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("callsPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CallsPerSecond = graphql.OmittableOf(data)
+		case "rewrites":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rewrites"))
+			data, err := ec.unmarshalORewriteRuleInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRewriteRuleInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rewrites = graphql.OmittableOf(data)
+		case "lists":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("lists"))
+			data, err := ec.unmarshalOListUseInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐListUseInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Lists = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1356,6 +1611,26 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "version":
 			out.Values[i] = ec._Originator_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "minimumMarginShare":
+			out.Values[i] = ec._Originator_minimumMarginShare(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "rewrites":
+			out.Values[i] = ec._Originator_rewrites(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lists":
+			out.Values[i] = ec._Originator_lists(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "prefixLimits":
+			out.Values[i] = ec._Originator_prefixLimits(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1500,6 +1775,21 @@ func (ec *executionContext) _Terminator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "version":
 			out.Values[i] = ec._Terminator_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "callsPerSecond":
+			out.Values[i] = ec._Terminator_callsPerSecond(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "rewrites":
+			out.Values[i] = ec._Terminator_rewrites(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lists":
+			out.Values[i] = ec._Terminator_lists(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -36,6 +36,7 @@ type ResolverRoot interface {
 	Query() QueryResolver
 	Route() RouteResolver
 	RoutePlan() RoutePlanResolver
+	Statement() StatementResolver
 	Terminator() TerminatorResolver
 	Token() TokenResolver
 	User() UserResolver
@@ -48,7 +49,7 @@ type DirectiveRoot struct {
 
 type ComplexityRoot struct {
 	Account struct {
-		Balance        func(childComplexity int, atLeast *events.Position) int
+		Balance        func(childComplexity int, atLeast *events.Position, asOf *time.Time, atPosition *events.Position) int
 		CallsPerSecond func(childComplexity int) int
 		Channels       func(childComplexity int) int
 		Company        func(childComplexity int) int
@@ -130,6 +131,7 @@ type ComplexityRoot struct {
 	Call struct {
 		AsOf       func(childComplexity int) int
 		Candidates func(childComplexity int) int
+		Decision   func(childComplexity int) int
 		Entries    func(childComplexity int) int
 		Events     func(childComplexity int) int
 		ID         func(childComplexity int) int
@@ -171,8 +173,10 @@ type ComplexityRoot struct {
 		AnsweredAt        func(childComplexity int) int
 		CallID            func(childComplexity int) int
 		Called            func(childComplexity int) int
+		CalledRouted      func(childComplexity int) int
 		Caller            func(childComplexity int) int
 		CallerName        func(childComplexity int) int
+		CallerRouted      func(childComplexity int) int
 		Cause             func(childComplexity int) int
 		Codec             func(childComplexity int) int
 		Cost              func(childComplexity int) int
@@ -329,6 +333,12 @@ type ComplexityRoot struct {
 		Kind   func(childComplexity int) int
 	}
 
+	EntityVersion struct {
+		JSON     func(childComplexity int) int
+		Position func(childComplexity int) int
+		Removed  func(childComplexity int) int
+	}
+
 	Entry struct {
 		Account     func(childComplexity int) int
 		AccountName func(childComplexity int) int
@@ -343,6 +353,7 @@ type ComplexityRoot struct {
 		Reason      func(childComplexity int) int
 		RecordedAt  func(childComplexity int) int
 		Reference   func(childComplexity int) int
+		ReversedBy  func(childComplexity int) int
 		Reverses    func(childComplexity int) int
 	}
 
@@ -356,6 +367,23 @@ type ComplexityRoot struct {
 	EntryEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	Hours struct {
+		FromMinute func(childComplexity int) int
+		ToMinute   func(childComplexity int) int
+	}
+
+	HuntRule struct {
+		Q850    func(childComplexity int) int
+		SipCode func(childComplexity int) int
+		Stop    func(childComplexity int) int
+	}
+
+	ListUse struct {
+		Allow  func(childComplexity int) int
+		Field  func(childComplexity int) int
+		ListID func(childComplexity int) int
 	}
 
 	LiveCall struct {
@@ -406,6 +434,7 @@ type ComplexityRoot struct {
 	Mutation struct {
 		AccountCredit     func(childComplexity int, input model.AccountCreditInput) int
 		AccountDebit      func(childComplexity int, input model.AccountDebitInput) int
+		AccountPost       func(childComplexity int, input model.AccountPostInput) int
 		AccountPut        func(childComplexity int, input model.AccountPutInput) int
 		AccountRemove     func(childComplexity int, input model.RemoveInput) int
 		AccountTransfer   func(childComplexity int, input model.AccountTransferInput) int
@@ -416,6 +445,8 @@ type ComplexityRoot struct {
 		DeckRemove        func(childComplexity int, input model.RemoveInput) int
 		DeckVersionImport func(childComplexity int, input model.DeckVersionImportInput) int
 		DeckVersionRemove func(childComplexity int, input model.RemoveInput) int
+		NumberListPut     func(childComplexity int, input model.NumberListPutInput) int
+		NumberListRemove  func(childComplexity int, input model.RemoveInput) int
 		OriginatorPut     func(childComplexity int, input model.OriginatorPutInput) int
 		OriginatorRemove  func(childComplexity int, input model.RemoveInput) int
 		PostingReverse    func(childComplexity int, input model.PostingReverseInput) int
@@ -435,23 +466,62 @@ type ComplexityRoot struct {
 		WorldApply        func(childComplexity int, input model.WorldApplyInput) int
 	}
 
+	NumberList struct {
+		ID       func(childComplexity int) int
+		Key      func(childComplexity int) int
+		Name     func(childComplexity int) int
+		Numbers  func(childComplexity int) int
+		Prefixes func(childComplexity int) int
+		Version  func(childComplexity int) int
+	}
+
+	NumberListConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	NumberListEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	NumberListPutPayload struct {
+		NumberList func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	OrderBy struct {
+		Criterion       func(childComplexity int) int
+		Figure          func(childComplexity int) int
+		MinimumAttempts func(childComplexity int) int
+		Step            func(childComplexity int) int
+		Window          func(childComplexity int) int
+	}
+
 	Originator struct {
-		Account        func(childComplexity int) int
-		CallsPerSecond func(childComplexity int) int
-		Channels       func(childComplexity int) int
-		Company        func(childComplexity int) int
-		Disabled       func(childComplexity int) int
-		ID             func(childComplexity int) int
-		Key            func(childComplexity int) int
-		MaxDuration    func(childComplexity int) int
-		MinimumMargin  func(childComplexity int) int
-		Networks       func(childComplexity int) int
-		Port           func(childComplexity int) int
-		ProfitMode     func(childComplexity int) int
-		RoutePlan      func(childComplexity int) int
-		SellDeck       func(childComplexity int) int
-		TechPrefix     func(childComplexity int) int
-		Version        func(childComplexity int) int
+		Account            func(childComplexity int) int
+		CallsPerSecond     func(childComplexity int) int
+		Channels           func(childComplexity int) int
+		Company            func(childComplexity int) int
+		Disabled           func(childComplexity int) int
+		ID                 func(childComplexity int) int
+		Key                func(childComplexity int) int
+		Lists              func(childComplexity int) int
+		MaxDuration        func(childComplexity int) int
+		MinimumMargin      func(childComplexity int) int
+		MinimumMarginShare func(childComplexity int) int
+		Networks           func(childComplexity int) int
+		Port               func(childComplexity int) int
+		PrefixLimits       func(childComplexity int) int
+		ProfitMode         func(childComplexity int) int
+		Rewrites           func(childComplexity int) int
+		RoutePlan          func(childComplexity int) int
+		SellDeck           func(childComplexity int) int
+		TechPrefix         func(childComplexity int) int
+		Version            func(childComplexity int) int
 	}
 
 	OriginatorConnection struct {
@@ -497,6 +567,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	PrefixLimit struct {
+		CallsPerSecond func(childComplexity int) int
+		Channels       func(childComplexity int) int
+		Prefix         func(childComplexity int) int
+	}
+
 	PriceLine struct {
 		AccountID     func(childComplexity int) int
 		AttemptFee    func(childComplexity int) int
@@ -529,28 +605,40 @@ type ComplexityRoot struct {
 		TaxRate       func(childComplexity int) int
 	}
 
+	QualityUsed struct {
+		Attempts func(childComplexity int) int
+		Figure   func(childComplexity int) int
+		Value    func(childComplexity int) int
+		Window   func(childComplexity int) int
+	}
+
 	Query struct {
-		Account     func(childComplexity int, id string, atLeast *events.Position) int
-		Accounts    func(childComplexity int, first *int, after *string, last *int, before *string, company *string, atLeast *events.Position) int
-		Audit       func(childComplexity int, first *int, after *string, last *int, before *string, kind *model.AuditKind, actor *string) int
-		Call        func(childComplexity int, id string, atLeast *events.Position) int
-		Cdr         func(childComplexity int, call string, leg int, atLeast *events.Position) int
-		Cdrs        func(childComplexity int, filter *model.CdrFilter, first *int, after *string, last *int, before *string, atLeast *events.Position) int
-		Companies   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Company     func(childComplexity int, id string) int
-		Deck        func(childComplexity int, id string) int
-		Decks       func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Entry       func(childComplexity int, position events.Position, atLeast *events.Position) int
-		LiveCalls   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Node        func(childComplexity int, id string) int
-		Originators func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Overview    func(childComplexity int) int
-		RoutePlan   func(childComplexity int, id string) int
-		RoutePlans  func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Terminators func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Tokens      func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Users       func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Viewer      func(childComplexity int) int
+		Account       func(childComplexity int, id string, atLeast *events.Position) int
+		Accounts      func(childComplexity int, first *int, after *string, last *int, before *string, company *string, atLeast *events.Position) int
+		Audit         func(childComplexity int, first *int, after *string, last *int, before *string, kind *model.AuditKind, actor *string) int
+		Call          func(childComplexity int, id string, atLeast *events.Position) int
+		Cdr           func(childComplexity int, call string, leg int, atLeast *events.Position) int
+		Cdrs          func(childComplexity int, filter *model.CdrFilter, first *int, after *string, last *int, before *string, atLeast *events.Position) int
+		Companies     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Company       func(childComplexity int, id string) int
+		Configuration func(childComplexity int, id string, asOf *time.Time, atPosition *events.Position) int
+		Deck          func(childComplexity int, id string) int
+		Decks         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
+		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Node          func(childComplexity int, id string) int
+		NumberLists   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Originators   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Overview      func(childComplexity int) int
+		Proof         func(childComplexity int, position events.Position) int
+		RoutePlan     func(childComplexity int, id string) int
+		RoutePlans    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		RouteSimulate func(childComplexity int, input model.RouteSimulateInput) int
+		Statement     func(childComplexity int, account string, from time.Time, to time.Time, atLeast *events.Position) int
+		Terminators   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Tokens        func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Users         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Viewer        func(childComplexity int) int
 	}
 
 	Rate struct {
@@ -586,15 +674,41 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	RewriteRule struct {
+		Field       func(childComplexity int) int
+		Last        func(childComplexity int) int
+		Pattern     func(childComplexity int) int
+		Replacement func(childComplexity int) int
+	}
+
 	Route struct {
-		Disabled   func(childComplexity int) int
-		ID         func(childComplexity int) int
-		Plan       func(childComplexity int) int
-		Prefix     func(childComplexity int) int
-		Priority   func(childComplexity int) int
-		Terminator func(childComplexity int) int
-		Version    func(childComplexity int) int
-		Weight     func(childComplexity int) int
+		CallerPrefixes func(childComplexity int) int
+		Disabled       func(childComplexity int) int
+		Hours          func(childComplexity int) int
+		ID             func(childComplexity int) int
+		PddTimeout     func(childComplexity int) int
+		Plan           func(childComplexity int) int
+		Prefix         func(childComplexity int) int
+		Priority       func(childComplexity int) int
+		RingTimeout    func(childComplexity int) int
+		Terminator     func(childComplexity int) int
+		TimeZone       func(childComplexity int) int
+		Version        func(childComplexity int) int
+		Weight         func(childComplexity int) int
+	}
+
+	RouteChoice struct {
+		CalledOut    func(childComplexity int) int
+		CallerOut    func(childComplexity int) int
+		DeckID       func(childComplexity int) int
+		Margin       func(childComplexity int) int
+		Prefix       func(childComplexity int) int
+		Price        func(childComplexity int) int
+		Quality      func(childComplexity int) int
+		Rank         func(childComplexity int) int
+		Rejected     func(childComplexity int) int
+		RouteID      func(childComplexity int) int
+		TerminatorID func(childComplexity int) int
 	}
 
 	RouteConnection struct {
@@ -604,17 +718,31 @@ type ComplexityRoot struct {
 		PageInfo func(childComplexity int) int
 	}
 
+	RouteDecision struct {
+		At              func(childComplexity int) int
+		CatalogPosition func(childComplexity int) int
+		Choices         func(childComplexity int) int
+		Currency        func(childComplexity int) int
+		PlanID          func(childComplexity int) int
+		Refused         func(childComplexity int) int
+		SellDeckID      func(childComplexity int) int
+		SellPrefix      func(childComplexity int) int
+		SellPrice       func(childComplexity int) int
+	}
+
 	RouteEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
 
 	RoutePlan struct {
-		ID      func(childComplexity int) int
-		Key     func(childComplexity int) int
-		Name    func(childComplexity int) int
-		Routes  func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Version func(childComplexity int) int
+		HuntRules func(childComplexity int) int
+		ID        func(childComplexity int) int
+		Key       func(childComplexity int) int
+		Name      func(childComplexity int) int
+		Order     func(childComplexity int) int
+		Routes    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Version   func(childComplexity int) int
 	}
 
 	RoutePlanConnection struct {
@@ -641,6 +769,15 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	RouteSimulation struct {
+		Called       func(childComplexity int) int
+		Caller       func(childComplexity int) int
+		Decision     func(childComplexity int) int
+		OriginatorID func(childComplexity int) int
+		Quality      func(childComplexity int) int
+		Refused      func(childComplexity int) int
+	}
+
 	SignInPayload struct {
 		UserErrors func(childComplexity int) int
 		Viewer     func(childComplexity int) int
@@ -650,21 +787,41 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	Statement struct {
+		Account    func(childComplexity int) int
+		AsOf       func(childComplexity int) int
+		Closing    func(childComplexity int) int
+		Credits    func(childComplexity int) int
+		Debits     func(childComplexity int) int
+		Entries    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		EntryCount func(childComplexity int) int
+		Final      func(childComplexity int) int
+		From       func(childComplexity int) int
+		FromAt     func(childComplexity int) int
+		Opening    func(childComplexity int) int
+		TimeZone   func(childComplexity int) int
+		To         func(childComplexity int) int
+		ToAt       func(childComplexity int) int
+	}
+
 	Terminator struct {
-		Account     func(childComplexity int) int
-		BuyDeck     func(childComplexity int) int
-		Channels    func(childComplexity int) int
-		Company     func(childComplexity int) int
-		Disabled    func(childComplexity int) int
-		Host        func(childComplexity int) int
-		ID          func(childComplexity int) int
-		Key         func(childComplexity int) int
-		PddTimeout  func(childComplexity int) int
-		Port        func(childComplexity int) int
-		RingTimeout func(childComplexity int) int
-		TechPrefix  func(childComplexity int) int
-		Transport   func(childComplexity int) int
-		Version     func(childComplexity int) int
+		Account        func(childComplexity int) int
+		BuyDeck        func(childComplexity int) int
+		CallsPerSecond func(childComplexity int) int
+		Channels       func(childComplexity int) int
+		Company        func(childComplexity int) int
+		Disabled       func(childComplexity int) int
+		Host           func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Key            func(childComplexity int) int
+		Lists          func(childComplexity int) int
+		PddTimeout     func(childComplexity int) int
+		Port           func(childComplexity int) int
+		Rewrites       func(childComplexity int) int
+		RingTimeout    func(childComplexity int) int
+		TechPrefix     func(childComplexity int) int
+		Transport      func(childComplexity int) int
+		Version        func(childComplexity int) int
 	}
 
 	TerminatorConnection struct {
@@ -806,7 +963,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Account.Balance(childComplexity, args["atLeast"].(*events.Position)), true
+		return e.ComplexityRoot.Account.Balance(childComplexity, args["atLeast"].(*events.Position), args["asOf"].(*time.Time), args["atPosition"].(*events.Position)), true
 	case "Account.callsPerSecond":
 		if e.ComplexityRoot.Account.CallsPerSecond == nil {
 			break
@@ -1128,6 +1285,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Call.Candidates(childComplexity), true
+	case "Call.decision":
+		if e.ComplexityRoot.Call.Decision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Call.Decision(childComplexity), true
 	case "Call.entries":
 		if e.ComplexityRoot.Call.Entries == nil {
 			break
@@ -1306,6 +1469,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.Called(childComplexity), true
+	case "Cdr.calledRouted":
+		if e.ComplexityRoot.Cdr.CalledRouted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.CalledRouted(childComplexity), true
 	case "Cdr.caller":
 		if e.ComplexityRoot.Cdr.Caller == nil {
 			break
@@ -1318,6 +1487,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.CallerName(childComplexity), true
+	case "Cdr.callerRouted":
+		if e.ComplexityRoot.Cdr.CallerRouted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.CallerRouted(childComplexity), true
 	case "Cdr.cause":
 		if e.ComplexityRoot.Cdr.Cause == nil {
 			break
@@ -1993,6 +2168,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Difference.Kind(childComplexity), true
 
+	case "EntityVersion.json":
+		if e.ComplexityRoot.EntityVersion.JSON == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityVersion.JSON(childComplexity), true
+	case "EntityVersion.position":
+		if e.ComplexityRoot.EntityVersion.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityVersion.Position(childComplexity), true
+	case "EntityVersion.removed":
+		if e.ComplexityRoot.EntityVersion.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EntityVersion.Removed(childComplexity), true
+
 	case "Entry.account":
 		if e.ComplexityRoot.Entry.Account == nil {
 			break
@@ -2071,6 +2265,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Entry.Reference(childComplexity), true
+	case "Entry.reversedBy":
+		if e.ComplexityRoot.Entry.ReversedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Entry.ReversedBy(childComplexity), true
 	case "Entry.reverses":
 		if e.ComplexityRoot.Entry.Reverses == nil {
 			break
@@ -2115,6 +2315,57 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EntryEdge.Node(childComplexity), true
+
+	case "Hours.fromMinute":
+		if e.ComplexityRoot.Hours.FromMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hours.FromMinute(childComplexity), true
+	case "Hours.toMinute":
+		if e.ComplexityRoot.Hours.ToMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Hours.ToMinute(childComplexity), true
+
+	case "HuntRule.q850":
+		if e.ComplexityRoot.HuntRule.Q850 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HuntRule.Q850(childComplexity), true
+	case "HuntRule.sipCode":
+		if e.ComplexityRoot.HuntRule.SipCode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HuntRule.SipCode(childComplexity), true
+	case "HuntRule.stop":
+		if e.ComplexityRoot.HuntRule.Stop == nil {
+			break
+		}
+
+		return e.ComplexityRoot.HuntRule.Stop(childComplexity), true
+
+	case "ListUse.allow":
+		if e.ComplexityRoot.ListUse.Allow == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ListUse.Allow(childComplexity), true
+	case "ListUse.field":
+		if e.ComplexityRoot.ListUse.Field == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ListUse.Field(childComplexity), true
+	case "ListUse.listId":
+		if e.ComplexityRoot.ListUse.ListID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ListUse.ListID(childComplexity), true
 
 	case "LiveCall.accountId":
 		if e.ComplexityRoot.LiveCall.AccountID == nil {
@@ -2306,6 +2557,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AccountDebit(childComplexity, args["input"].(model.AccountDebitInput)), true
+	case "Mutation.accountPost":
+		if e.ComplexityRoot.Mutation.AccountPost == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_accountPost_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.AccountPost(childComplexity, args["input"].(model.AccountPostInput)), true
 	case "Mutation.accountPut":
 		if e.ComplexityRoot.Mutation.AccountPut == nil {
 			break
@@ -2416,6 +2678,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeckVersionRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.numberListPut":
+		if e.ComplexityRoot.Mutation.NumberListPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_numberListPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.NumberListPut(childComplexity, args["input"].(model.NumberListPutInput)), true
+	case "Mutation.numberListRemove":
+		if e.ComplexityRoot.Mutation.NumberListRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_numberListRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.NumberListRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.originatorPut":
 		if e.ComplexityRoot.Mutation.OriginatorPut == nil {
 			break
@@ -2599,6 +2883,131 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Mutation.WorldApply(childComplexity, args["input"].(model.WorldApplyInput)), true
 
+	case "NumberList.id":
+		if e.ComplexityRoot.NumberList.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberList.ID(childComplexity), true
+	case "NumberList.key":
+		if e.ComplexityRoot.NumberList.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberList.Key(childComplexity), true
+	case "NumberList.name":
+		if e.ComplexityRoot.NumberList.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberList.Name(childComplexity), true
+	case "NumberList.numbers":
+		if e.ComplexityRoot.NumberList.Numbers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberList.Numbers(childComplexity), true
+	case "NumberList.prefixes":
+		if e.ComplexityRoot.NumberList.Prefixes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberList.Prefixes(childComplexity), true
+	case "NumberList.version":
+		if e.ComplexityRoot.NumberList.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberList.Version(childComplexity), true
+
+	case "NumberListConnection.asOf":
+		if e.ComplexityRoot.NumberListConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListConnection.AsOf(childComplexity), true
+	case "NumberListConnection.edges":
+		if e.ComplexityRoot.NumberListConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListConnection.Edges(childComplexity), true
+	case "NumberListConnection.nodes":
+		if e.ComplexityRoot.NumberListConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListConnection.Nodes(childComplexity), true
+	case "NumberListConnection.pageInfo":
+		if e.ComplexityRoot.NumberListConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListConnection.PageInfo(childComplexity), true
+
+	case "NumberListEdge.cursor":
+		if e.ComplexityRoot.NumberListEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListEdge.Cursor(childComplexity), true
+	case "NumberListEdge.node":
+		if e.ComplexityRoot.NumberListEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListEdge.Node(childComplexity), true
+
+	case "NumberListPutPayload.numberList":
+		if e.ComplexityRoot.NumberListPutPayload.NumberList == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListPutPayload.NumberList(childComplexity), true
+	case "NumberListPutPayload.position":
+		if e.ComplexityRoot.NumberListPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListPutPayload.Position(childComplexity), true
+	case "NumberListPutPayload.userErrors":
+		if e.ComplexityRoot.NumberListPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NumberListPutPayload.UserErrors(childComplexity), true
+
+	case "OrderBy.criterion":
+		if e.ComplexityRoot.OrderBy.Criterion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderBy.Criterion(childComplexity), true
+	case "OrderBy.figure":
+		if e.ComplexityRoot.OrderBy.Figure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderBy.Figure(childComplexity), true
+	case "OrderBy.minimumAttempts":
+		if e.ComplexityRoot.OrderBy.MinimumAttempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderBy.MinimumAttempts(childComplexity), true
+	case "OrderBy.step":
+		if e.ComplexityRoot.OrderBy.Step == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderBy.Step(childComplexity), true
+	case "OrderBy.window":
+		if e.ComplexityRoot.OrderBy.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OrderBy.Window(childComplexity), true
+
 	case "Originator.account":
 		if e.ComplexityRoot.Originator.Account == nil {
 			break
@@ -2641,6 +3050,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.Key(childComplexity), true
+	case "Originator.lists":
+		if e.ComplexityRoot.Originator.Lists == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Lists(childComplexity), true
 	case "Originator.maxDuration":
 		if e.ComplexityRoot.Originator.MaxDuration == nil {
 			break
@@ -2653,6 +3068,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.MinimumMargin(childComplexity), true
+	case "Originator.minimumMarginShare":
+		if e.ComplexityRoot.Originator.MinimumMarginShare == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.MinimumMarginShare(childComplexity), true
 	case "Originator.networks":
 		if e.ComplexityRoot.Originator.Networks == nil {
 			break
@@ -2665,12 +3086,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.Port(childComplexity), true
+	case "Originator.prefixLimits":
+		if e.ComplexityRoot.Originator.PrefixLimits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.PrefixLimits(childComplexity), true
 	case "Originator.profitMode":
 		if e.ComplexityRoot.Originator.ProfitMode == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Originator.ProfitMode(childComplexity), true
+	case "Originator.rewrites":
+		if e.ComplexityRoot.Originator.Rewrites == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Rewrites(childComplexity), true
 	case "Originator.routePlan":
 		if e.ComplexityRoot.Originator.RoutePlan == nil {
 			break
@@ -2852,6 +3285,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PostingPayload.UserErrors(childComplexity), true
 
+	case "PrefixLimit.callsPerSecond":
+		if e.ComplexityRoot.PrefixLimit.CallsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PrefixLimit.CallsPerSecond(childComplexity), true
+	case "PrefixLimit.channels":
+		if e.ComplexityRoot.PrefixLimit.Channels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PrefixLimit.Channels(childComplexity), true
+	case "PrefixLimit.prefix":
+		if e.ComplexityRoot.PrefixLimit.Prefix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PrefixLimit.Prefix(childComplexity), true
+
 	case "PriceLine.accountId":
 		if e.ComplexityRoot.PriceLine.AccountID == nil {
 			break
@@ -3027,6 +3479,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PriceLine.TaxRate(childComplexity), true
 
+	case "QualityUsed.attempts":
+		if e.ComplexityRoot.QualityUsed.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QualityUsed.Attempts(childComplexity), true
+	case "QualityUsed.figure":
+		if e.ComplexityRoot.QualityUsed.Figure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QualityUsed.Figure(childComplexity), true
+	case "QualityUsed.value":
+		if e.ComplexityRoot.QualityUsed.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QualityUsed.Value(childComplexity), true
+	case "QualityUsed.window":
+		if e.ComplexityRoot.QualityUsed.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.QualityUsed.Window(childComplexity), true
+
 	case "Query.account":
 		if e.ComplexityRoot.Query.Account == nil {
 			break
@@ -3115,6 +3592,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Company(childComplexity, args["id"].(string)), true
+	case "Query.configuration":
+		if e.ComplexityRoot.Query.Configuration == nil {
+			break
+		}
+
+		args, err := ec.field_Query_configuration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Configuration(childComplexity, args["id"].(string), args["asOf"].(*time.Time), args["atPosition"].(*events.Position)), true
 	case "Query.deck":
 		if e.ComplexityRoot.Query.Deck == nil {
 			break
@@ -3171,6 +3659,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Node(childComplexity, args["id"].(string)), true
+	case "Query.numberLists":
+		if e.ComplexityRoot.Query.NumberLists == nil {
+			break
+		}
+
+		args, err := ec.field_Query_numberLists_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.NumberLists(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.originators":
 		if e.ComplexityRoot.Query.Originators == nil {
 			break
@@ -3188,6 +3687,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Overview(childComplexity), true
+	case "Query.proof":
+		if e.ComplexityRoot.Query.Proof == nil {
+			break
+		}
+
+		args, err := ec.field_Query_proof_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Proof(childComplexity, args["position"].(events.Position)), true
 	case "Query.routePlan":
 		if e.ComplexityRoot.Query.RoutePlan == nil {
 			break
@@ -3210,6 +3720,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.RoutePlans(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.routeSimulate":
+		if e.ComplexityRoot.Query.RouteSimulate == nil {
+			break
+		}
+
+		args, err := ec.field_Query_routeSimulate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.RouteSimulate(childComplexity, args["input"].(model.RouteSimulateInput)), true
+	case "Query.statement":
+		if e.ComplexityRoot.Query.Statement == nil {
+			break
+		}
+
+		args, err := ec.field_Query_statement_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Statement(childComplexity, args["account"].(string), args["from"].(time.Time), args["to"].(time.Time), args["atLeast"].(*events.Position)), true
 	case "Query.terminators":
 		if e.ComplexityRoot.Query.Terminators == nil {
 			break
@@ -3380,18 +3912,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RemovePayload.UserErrors(childComplexity), true
 
+	case "RewriteRule.field":
+		if e.ComplexityRoot.RewriteRule.Field == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RewriteRule.Field(childComplexity), true
+	case "RewriteRule.last":
+		if e.ComplexityRoot.RewriteRule.Last == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RewriteRule.Last(childComplexity), true
+	case "RewriteRule.pattern":
+		if e.ComplexityRoot.RewriteRule.Pattern == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RewriteRule.Pattern(childComplexity), true
+	case "RewriteRule.replacement":
+		if e.ComplexityRoot.RewriteRule.Replacement == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RewriteRule.Replacement(childComplexity), true
+
+	case "Route.callerPrefixes":
+		if e.ComplexityRoot.Route.CallerPrefixes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.CallerPrefixes(childComplexity), true
 	case "Route.disabled":
 		if e.ComplexityRoot.Route.Disabled == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Route.Disabled(childComplexity), true
+	case "Route.hours":
+		if e.ComplexityRoot.Route.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.Hours(childComplexity), true
 	case "Route.id":
 		if e.ComplexityRoot.Route.ID == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Route.ID(childComplexity), true
+	case "Route.pddTimeout":
+		if e.ComplexityRoot.Route.PddTimeout == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.PddTimeout(childComplexity), true
 	case "Route.plan":
 		if e.ComplexityRoot.Route.Plan == nil {
 			break
@@ -3410,12 +3985,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Route.Priority(childComplexity), true
+	case "Route.ringTimeout":
+		if e.ComplexityRoot.Route.RingTimeout == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.RingTimeout(childComplexity), true
 	case "Route.terminator":
 		if e.ComplexityRoot.Route.Terminator == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Route.Terminator(childComplexity), true
+	case "Route.timeZone":
+		if e.ComplexityRoot.Route.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Route.TimeZone(childComplexity), true
 	case "Route.version":
 		if e.ComplexityRoot.Route.Version == nil {
 			break
@@ -3428,6 +4015,73 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Route.Weight(childComplexity), true
+
+	case "RouteChoice.calledOut":
+		if e.ComplexityRoot.RouteChoice.CalledOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.CalledOut(childComplexity), true
+	case "RouteChoice.callerOut":
+		if e.ComplexityRoot.RouteChoice.CallerOut == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.CallerOut(childComplexity), true
+	case "RouteChoice.deckId":
+		if e.ComplexityRoot.RouteChoice.DeckID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.DeckID(childComplexity), true
+	case "RouteChoice.margin":
+		if e.ComplexityRoot.RouteChoice.Margin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.Margin(childComplexity), true
+	case "RouteChoice.prefix":
+		if e.ComplexityRoot.RouteChoice.Prefix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.Prefix(childComplexity), true
+	case "RouteChoice.price":
+		if e.ComplexityRoot.RouteChoice.Price == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.Price(childComplexity), true
+	case "RouteChoice.quality":
+		if e.ComplexityRoot.RouteChoice.Quality == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.Quality(childComplexity), true
+	case "RouteChoice.rank":
+		if e.ComplexityRoot.RouteChoice.Rank == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.Rank(childComplexity), true
+	case "RouteChoice.rejected":
+		if e.ComplexityRoot.RouteChoice.Rejected == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.Rejected(childComplexity), true
+	case "RouteChoice.routeId":
+		if e.ComplexityRoot.RouteChoice.RouteID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.RouteID(childComplexity), true
+	case "RouteChoice.terminatorId":
+		if e.ComplexityRoot.RouteChoice.TerminatorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteChoice.TerminatorID(childComplexity), true
 
 	case "RouteConnection.asOf":
 		if e.ComplexityRoot.RouteConnection.AsOf == nil {
@@ -3454,6 +4108,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RouteConnection.PageInfo(childComplexity), true
 
+	case "RouteDecision.at":
+		if e.ComplexityRoot.RouteDecision.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.At(childComplexity), true
+	case "RouteDecision.catalogPosition":
+		if e.ComplexityRoot.RouteDecision.CatalogPosition == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.CatalogPosition(childComplexity), true
+	case "RouteDecision.choices":
+		if e.ComplexityRoot.RouteDecision.Choices == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.Choices(childComplexity), true
+	case "RouteDecision.currency":
+		if e.ComplexityRoot.RouteDecision.Currency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.Currency(childComplexity), true
+	case "RouteDecision.planId":
+		if e.ComplexityRoot.RouteDecision.PlanID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.PlanID(childComplexity), true
+	case "RouteDecision.refused":
+		if e.ComplexityRoot.RouteDecision.Refused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.Refused(childComplexity), true
+	case "RouteDecision.sellDeckId":
+		if e.ComplexityRoot.RouteDecision.SellDeckID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.SellDeckID(childComplexity), true
+	case "RouteDecision.sellPrefix":
+		if e.ComplexityRoot.RouteDecision.SellPrefix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.SellPrefix(childComplexity), true
+	case "RouteDecision.sellPrice":
+		if e.ComplexityRoot.RouteDecision.SellPrice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.SellPrice(childComplexity), true
+
 	case "RouteEdge.cursor":
 		if e.ComplexityRoot.RouteEdge.Cursor == nil {
 			break
@@ -3467,6 +4176,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RouteEdge.Node(childComplexity), true
 
+	case "RoutePlan.huntRules":
+		if e.ComplexityRoot.RoutePlan.HuntRules == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutePlan.HuntRules(childComplexity), true
 	case "RoutePlan.id":
 		if e.ComplexityRoot.RoutePlan.ID == nil {
 			break
@@ -3485,6 +4200,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RoutePlan.Name(childComplexity), true
+	case "RoutePlan.order":
+		if e.ComplexityRoot.RoutePlan.Order == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RoutePlan.Order(childComplexity), true
 	case "RoutePlan.routes":
 		if e.ComplexityRoot.RoutePlan.Routes == nil {
 			break
@@ -3579,6 +4300,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RoutePutPayload.UserErrors(childComplexity), true
 
+	case "RouteSimulation.called":
+		if e.ComplexityRoot.RouteSimulation.Called == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.Called(childComplexity), true
+	case "RouteSimulation.caller":
+		if e.ComplexityRoot.RouteSimulation.Caller == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.Caller(childComplexity), true
+	case "RouteSimulation.decision":
+		if e.ComplexityRoot.RouteSimulation.Decision == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.Decision(childComplexity), true
+	case "RouteSimulation.originatorId":
+		if e.ComplexityRoot.RouteSimulation.OriginatorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.OriginatorID(childComplexity), true
+	case "RouteSimulation.quality":
+		if e.ComplexityRoot.RouteSimulation.Quality == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.Quality(childComplexity), true
+	case "RouteSimulation.refused":
+		if e.ComplexityRoot.RouteSimulation.Refused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.Refused(childComplexity), true
+
 	case "SignInPayload.userErrors":
 		if e.ComplexityRoot.SignInPayload.UserErrors == nil {
 			break
@@ -3599,6 +4357,96 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SignOutPayload.UserErrors(childComplexity), true
 
+	case "Statement.account":
+		if e.ComplexityRoot.Statement.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Account(childComplexity), true
+	case "Statement.asOf":
+		if e.ComplexityRoot.Statement.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.AsOf(childComplexity), true
+	case "Statement.closing":
+		if e.ComplexityRoot.Statement.Closing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Closing(childComplexity), true
+	case "Statement.credits":
+		if e.ComplexityRoot.Statement.Credits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Credits(childComplexity), true
+	case "Statement.debits":
+		if e.ComplexityRoot.Statement.Debits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Debits(childComplexity), true
+	case "Statement.entries":
+		if e.ComplexityRoot.Statement.Entries == nil {
+			break
+		}
+
+		args, err := ec.field_Statement_entries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Statement.Entries(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Statement.entryCount":
+		if e.ComplexityRoot.Statement.EntryCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.EntryCount(childComplexity), true
+	case "Statement.final":
+		if e.ComplexityRoot.Statement.Final == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Final(childComplexity), true
+	case "Statement.from":
+		if e.ComplexityRoot.Statement.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.From(childComplexity), true
+	case "Statement.fromAt":
+		if e.ComplexityRoot.Statement.FromAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.FromAt(childComplexity), true
+	case "Statement.opening":
+		if e.ComplexityRoot.Statement.Opening == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Opening(childComplexity), true
+	case "Statement.timeZone":
+		if e.ComplexityRoot.Statement.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.TimeZone(childComplexity), true
+	case "Statement.to":
+		if e.ComplexityRoot.Statement.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.To(childComplexity), true
+	case "Statement.toAt":
+		if e.ComplexityRoot.Statement.ToAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.ToAt(childComplexity), true
+
 	case "Terminator.account":
 		if e.ComplexityRoot.Terminator.Account == nil {
 			break
@@ -3611,6 +4459,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.BuyDeck(childComplexity), true
+	case "Terminator.callsPerSecond":
+		if e.ComplexityRoot.Terminator.CallsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.CallsPerSecond(childComplexity), true
 	case "Terminator.channels":
 		if e.ComplexityRoot.Terminator.Channels == nil {
 			break
@@ -3647,6 +4501,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.Key(childComplexity), true
+	case "Terminator.lists":
+		if e.ComplexityRoot.Terminator.Lists == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Lists(childComplexity), true
 	case "Terminator.pddTimeout":
 		if e.ComplexityRoot.Terminator.PddTimeout == nil {
 			break
@@ -3659,6 +4519,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.Port(childComplexity), true
+	case "Terminator.rewrites":
+		if e.ComplexityRoot.Terminator.Rewrites == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Rewrites(childComplexity), true
 	case "Terminator.ringTimeout":
 		if e.ComplexityRoot.Terminator.RingTimeout == nil {
 			break
@@ -4090,6 +4956,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AccountCreditInput", ec.unmarshalInputAccountCreditInput),
 			graphql.NewInputUnmarshaler("AccountDebitInput", ec.unmarshalInputAccountDebitInput),
+			graphql.NewInputUnmarshaler("AccountPostInput", ec.unmarshalInputAccountPostInput),
 			graphql.NewInputUnmarshaler("AccountPutInput", ec.unmarshalInputAccountPutInput),
 			graphql.NewInputUnmarshaler("AccountTransferInput", ec.unmarshalInputAccountTransferInput),
 			graphql.NewInputUnmarshaler("CallHangUpInput", ec.unmarshalInputCallHangUpInput),
@@ -4097,12 +4964,20 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CompanyPutInput", ec.unmarshalInputCompanyPutInput),
 			graphql.NewInputUnmarshaler("DeckPutInput", ec.unmarshalInputDeckPutInput),
 			graphql.NewInputUnmarshaler("DeckVersionImportInput", ec.unmarshalInputDeckVersionImportInput),
+			graphql.NewInputUnmarshaler("HoursInput", ec.unmarshalInputHoursInput),
+			graphql.NewInputUnmarshaler("HuntRuleInput", ec.unmarshalInputHuntRuleInput),
+			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
+			graphql.NewInputUnmarshaler("NumberListPutInput", ec.unmarshalInputNumberListPutInput),
+			graphql.NewInputUnmarshaler("OrderByInput", ec.unmarshalInputOrderByInput),
 			graphql.NewInputUnmarshaler("OriginatorPutInput", ec.unmarshalInputOriginatorPutInput),
 			graphql.NewInputUnmarshaler("PostingReverseInput", ec.unmarshalInputPostingReverseInput),
+			graphql.NewInputUnmarshaler("PrefixLimitInput", ec.unmarshalInputPrefixLimitInput),
 			graphql.NewInputUnmarshaler("RemoveInput", ec.unmarshalInputRemoveInput),
+			graphql.NewInputUnmarshaler("RewriteRuleInput", ec.unmarshalInputRewriteRuleInput),
 			graphql.NewInputUnmarshaler("RoutePlanPutInput", ec.unmarshalInputRoutePlanPutInput),
 			graphql.NewInputUnmarshaler("RoutePutInput", ec.unmarshalInputRoutePutInput),
+			graphql.NewInputUnmarshaler("RouteSimulateInput", ec.unmarshalInputRouteSimulateInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("TerminatorPutInput", ec.unmarshalInputTerminatorPutInput),
 			graphql.NewInputUnmarshaler("TokenCreateInput", ec.unmarshalInputTokenCreateInput),
@@ -4216,7 +5091,14 @@ type Account implements Node {
   "Whether new calls are refused."
   disabled: Boolean!
   "What is on the account."
-  balance("Answer only when this position is included." atLeast: Position): Balance!
+  balance(
+    "Answer only when this position is included."
+    atLeast: Position
+    "As of this instant, by the book's clock; one that is to come is now."
+    asOf: DateTime
+    "As of this position."
+    atPosition: Position
+  ): Balance!
   "The movements on the account, newest first."
   entries(
     "At most so many from the start."
@@ -4264,6 +5146,12 @@ enum EntryKind {
   REVERSAL
   "Money moved between two accounts."
   TRANSFER
+  "What was charged too much, given back."
+  CREDIT_NOTE
+  "What was not charged, charged afterwards."
+  DEBIT_NOTE
+  "A balance mended, in either direction, against our suspense account."
+  ADJUSTMENT
   "The price of a call."
   CHARGE
 }
@@ -4298,6 +5186,8 @@ type Entry implements Node {
   callId: ID
   "The position of the posting that this one takes back."
   reverses: Position
+  "The position of the posting that took this one back; null if none did."
+  reversedBy: Position
 }
 
 extend type Query {
@@ -4331,6 +5221,8 @@ extend type Mutation {
   accountCredit("What and why." input: AccountCreditInput!): PostingPayload! @needs(roles: [FINANCE])
   "Takes money off an account."
   accountDebit("What and why." input: AccountDebitInput!): PostingPayload! @needs(roles: [FINANCE])
+  "Books a payment, a note or an adjustment on an account."
+  accountPost("What and why." input: AccountPostInput!): PostingPayload! @needs(roles: [FINANCE])
   "Moves money between two accounts of one currency."
   accountTransfer("What and why." input: AccountTransferInput!): PostingPayload! @needs(roles: [FINANCE])
   "Takes back an earlier posting in full."
@@ -4375,7 +5267,7 @@ type AccountPutPayload {
 
 "An amount in a currency; the currency must be the account's."
 input MoneyInput {
-  "A positive amount with at most six places."
+  "A positive amount with at most six places; only an adjustment may be negative."
   amount: Decimal!
   "The currency."
   currency: CurrencyCode!
@@ -4413,6 +5305,42 @@ input AccountDebitInput {
   reference: String = ""
   "Whether it may leave the account in deficit."
   forced: Boolean = false
+  "When it counts; now if left out."
+  effectiveAt: DateTime
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"What a finance department books by hand."
+enum PostingKind {
+  "Money received for the account."
+  CREDIT
+  "Money taken off the account, never below what is available."
+  DEBIT
+  "Money taken off the account that may leave it in deficit."
+  FORCED_DEBIT
+  "What was charged too much, given back; the other side is our revenue, or a vendor's cost."
+  CREDIT_NOTE
+  "What was not charged, charged afterwards, even into deficit; the other side is our revenue, or a vendor's cost."
+  DEBIT_NOTE
+  "A balance mended in either direction; the other side is our suspense account."
+  ADJUSTMENT
+}
+
+"A movement of some kind."
+input AccountPostInput {
+  "The same on every repeat of this request; kept for ever."
+  idempotencyKey: String!
+  "The account."
+  account: ID!
+  "What kind of movement."
+  kind: PostingKind!
+  "How much; of an adjustment it may be negative."
+  amount: MoneyInput!
+  "Why: it stands on the statement."
+  reason: String!
+  "A payment's or document's number."
+  reference: String = ""
   "When it counts; now if left out."
   effectiveAt: DateTime
   "Ask for the answer without the deed."
@@ -5902,6 +6830,430 @@ type RoutePutPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/routing.graphqls", Input: `"Which of an INVITE's numbers is meant."
+enum NumberField {
+  "The called number."
+  CALLED
+  "The caller's number."
+  CALLER
+  "The caller's name."
+  CALLER_NAME
+}
+
+"What candidates are ordered by."
+enum Criterion {
+  "The route's priority: lower first."
+  PRIORITY
+  "The vendor's price of a minute: cheaper first."
+  PRICE
+  "A draw by the routes' weights: each comes first in its share of the calls."
+  WEIGHT
+  "How well calls by the vendor to the prefix went: better first."
+  QUALITY
+}
+
+"What quality is measured by."
+enum QualityFigure {
+  "The answered of all attempts."
+  ASR
+  "Those of all attempts that reached the callee or his network."
+  NER
+  "The mean talk time of an answered call."
+  ACD
+  "The mean time until the first ringing."
+  PDD
+}
+
+"Changes a number that its pattern matches. Rules apply in order."
+type RewriteRule {
+  "Which number."
+  field: NumberField!
+  "A regular expression (RE2)."
+  pattern: String!
+  "What stands instead of the match; $1 is its first group."
+  replacement: String!
+  "Whether no later rule of the field applies after a match."
+  last: Boolean!
+}
+
+"Blocks the numbers of a list, or allows no others."
+type ListUse {
+  "The list."
+  listId: ID!
+  "Which number is looked up: CALLED or CALLER."
+  field: NumberField!
+  "Whether only the list's numbers are allowed; otherwise they are blocked."
+  allow: Boolean!
+}
+
+"Bounds an originator's calls to numbers with a prefix; 0 is no limit."
+type PrefixLimit {
+  "The prefix."
+  prefix: String!
+  "At most so many calls at once."
+  channels: Int!
+  "At most so many new calls a second."
+  callsPerSecond: Int!
+}
+
+"One step of a plan's order."
+type OrderBy {
+  "By what."
+  criterion: Criterion!
+  "Rounds the figure, so that near ones are equal: in thousand-millionths for PRICE, in millionths for ASR and NER, in milliseconds for ACD and PDD; 0 does not round."
+  step: Int!
+  "The figure of QUALITY."
+  figure: QualityFigure
+  "How far back quality looks, in seconds; 0 for other criteria."
+  window: Int!
+  "The least attempts that a figure is made of."
+  minimumAttempts: Int!
+}
+
+"Whether hunting goes on after a vendor's no."
+type HuntRule {
+  "The vendor's SIP code; 0 fits any."
+  sipCode: Int!
+  "His cause of Q.850; 0 fits any."
+  q850: Int!
+  "Whether to stop."
+  stop: Boolean!
+}
+
+"A span of the week in minutes since Monday 00:00."
+type Hours {
+  "Its first minute."
+  fromMinute: Int!
+  "The minute after its last one; not after the first one where it goes over the week's end."
+  toMinute: Int!
+}
+
+"A set of numbers that peers block or allow."
+type NumberList implements Node {
+  "The global id."
+  id: ID!
+  "The list's key."
+  key: String!
+  "The list's name."
+  name: String!
+  "Every number that begins with one of them is on the list."
+  prefixes: [String!]!
+  "Whole numbers on the list."
+  numbers: [String!]!
+  "Where it was last changed."
+  version: Position!
+}
+
+"A page of number lists."
+type NumberListConnection {
+  "The rows with their cursors."
+  edges: [NumberListEdge!]!
+  "The rows."
+  nodes: [NumberList!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the number lists with its cursor."
+type NumberListEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: NumberList!
+}
+
+extend type Originator {
+  "What a minute must earn at least, as a share of the sell price: \"0.02\" is 2 %."
+  minimumMarginShare: Decimal!
+  "What becomes of its numbers before the call is routed."
+  rewrites: [RewriteRule!]!
+  "The numbers that it may not call, or be."
+  lists: [ListUse!]!
+  "Its limits by prefix."
+  prefixLimits: [PrefixLimit!]!
+}
+
+extend type Terminator {
+  "At most so many attempts a second; 0 is no limit."
+  callsPerSecond: Int!
+  "What becomes of the numbers that it gets."
+  rewrites: [RewriteRule!]!
+  "The numbers that it does not get."
+  lists: [ListUse!]!
+}
+
+extend type RoutePlan {
+  "What candidates are ordered by; empty means priority, price, weight."
+  order: [OrderBy!]!
+  "After which answers hunting goes on or stops; where none fits the settings decide."
+  huntRules: [HuntRule!]!
+}
+
+extend type Route {
+  "The route is for callers with one of these prefixes only, if there are any."
+  callerPrefixes: [String!]!
+  "When the route is open; none is always."
+  hours: [Hours!]!
+  "The hours' time zone, an IANA name."
+  timeZone: String!
+  "How long to wait for ringing; 0 is the terminator's."
+  pddTimeout: Duration!
+  "How long to wait for an answer; 0 is the terminator's."
+  ringTimeout: Duration!
+}
+
+extend type Cdr {
+  "The caller's number that the call was routed by; on leg 0."
+  callerRouted: String!
+  "The called number that the call was routed by; on leg 0."
+  calledRouted: String!
+}
+
+extend type Call {
+  "How its route was decided; null for a call that came not so far, or for a partner."
+  decision: RouteDecision
+}
+
+"How a route was decided."
+type RouteDecision {
+  "When."
+  at: DateTime!
+  "The plan."
+  planId: ID
+  "Where the catalog stood."
+  catalogPosition: Position!
+  "Why there is no candidate; null if there is one."
+  refused: String
+  "The currency of the sell price."
+  currency: String!
+  "The sell price of a minute."
+  sellPrice: Decimal!
+  "The sell price's deck."
+  sellDeckId: ID
+  "The prefix that matched in it."
+  sellPrefix: String!
+  "The candidates in their order, then those that were rejected."
+  choices: [RouteChoice!]!
+}
+
+"A vendor that was considered."
+type RouteChoice {
+  "The place in the order, from 1; null for one that was rejected."
+  rank: Int
+  "The terminator."
+  terminatorId: ID!
+  "The route."
+  routeId: ID!
+  "The vendor's deck; null where there is no price."
+  deckId: ID
+  "The prefix that matched in the deck."
+  prefix: String!
+  "The price of a minute."
+  price: Decimal!
+  "What a minute earns."
+  margin: Decimal!
+  "Why the call must not try it; null for a candidate."
+  rejected: String
+  "The figures of quality that the order was made with."
+  quality: [QualityUsed!]!
+  "The numbers that it would get; null where no simulation was asked for."
+  callerOut: String
+  "The called number that it would get."
+  calledOut: String
+}
+
+"A figure of quality as it was when a route was decided."
+type QualityUsed {
+  "Which figure."
+  figure: QualityFigure!
+  "How far back it looked, in seconds."
+  window: Int!
+  "Of how many attempts."
+  attempts: Int!
+  "A share for ASR and NER, seconds for ACD and PDD; null where there were too few attempts."
+  value: Decimal
+}
+
+"What a call would do."
+type RouteSimulation {
+  "Who would be calling; null if nobody sends calls from there."
+  originatorId: ID
+  "Why the call would not come to routing; null if it would."
+  refused: String
+  "The caller's number as it would be routed."
+  caller: String!
+  "The called number as it would be routed."
+  called: String!
+  "The decision; null where refused says why there is none."
+  decision: RouteDecision
+  "Which figures of quality were used: \"now\", \"recorded\" with the call, or \"none\" for a past instant."
+  quality: String!
+}
+
+extend type Query {
+  "The number lists, by key."
+  numberLists("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): NumberListConnection! @needs(roles: [FINANCE, NOC])
+  "What a call would do: now, at a past instant or position, or as one that came."
+  routeSimulate("The call." input: RouteSimulateInput!): RouteSimulation! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Creates or changes a number list."
+  numberListPut("The list." input: NumberListPutInput!): NumberListPutPayload! @needs(roles: [NOC])
+  "Removes a number list that nobody uses."
+  numberListRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [NOC])
+}
+
+"A call that might come. Who calls is named by originator or by source, or both come from a call."
+input RouteSimulateInput {
+  "Who calls."
+  originator: ID
+  "The address and port that the INVITE would come from."
+  source: String
+  "The caller's number."
+  caller: String
+  "The number dialled; required without a call."
+  called: String
+  "As of this instant, in the present configuration's place that of then."
+  at: DateTime
+  "As of this position of the book."
+  position: Position
+  "A call that came: its numbers, source, instant, configuration and quality, but for what is given beside it."
+  call: ID
+}
+
+"A rule that changes a number."
+input RewriteRuleInput {
+  "Which number."
+  field: NumberField!
+  "A regular expression (RE2)."
+  pattern: String!
+  "What stands instead of the match."
+  replacement: String!
+  "Whether no later rule of the field applies after a match."
+  last: Boolean = false
+}
+
+"Blocks the numbers of a list, or allows no others."
+input ListUseInput {
+  "The list."
+  list: ID!
+  "Which number is looked up: CALLED or CALLER."
+  field: NumberField!
+  "Whether only the list's numbers are allowed."
+  allow: Boolean = false
+}
+
+"A limit for a prefix; 0 is none."
+input PrefixLimitInput {
+  "The prefix."
+  prefix: String!
+  "At most so many calls at once."
+  channels: Int = 0
+  "At most so many new calls a second."
+  callsPerSecond: Int = 0
+}
+
+"One step of a plan's order."
+input OrderByInput {
+  "By what."
+  criterion: Criterion!
+  "Rounds the figure: in thousand-millionths for PRICE, in millionths for ASR and NER, in milliseconds for ACD and PDD."
+  step: Int = 0
+  "The figure of QUALITY."
+  figure: QualityFigure
+  "How far back quality looks: 900, 3600 or 86400 seconds."
+  window: Int = 0
+  "The least attempts that a figure is made of."
+  minimumAttempts: Int = 0
+}
+
+"Whether hunting goes on after a vendor's no; the first rule that fits decides."
+input HuntRuleInput {
+  "The vendor's SIP code; 0 fits any."
+  sipCode: Int = 0
+  "His cause of Q.850; 0 fits any."
+  q850: Int = 0
+  "Whether to stop."
+  stop: Boolean!
+}
+
+"A span of the week in minutes since Monday 00:00."
+input HoursInput {
+  "Its first minute."
+  fromMinute: Int!
+  "The minute after its last one."
+  toMinute: Int!
+}
+
+extend input OriginatorPutInput {
+  "What a minute must earn at least, as a share of the sell price."
+  minimumMarginShare: Decimal
+  "What becomes of its numbers before the call is routed; replaces all rules."
+  rewrites: [RewriteRuleInput!]
+  "The numbers that it may not call, or be; replaces all lists."
+  lists: [ListUseInput!]
+  "Its limits by prefix; replaces all limits."
+  prefixLimits: [PrefixLimitInput!]
+}
+
+extend input TerminatorPutInput {
+  "At most so many attempts a second; 0 is no limit."
+  callsPerSecond: Int
+  "What becomes of the numbers that it gets; replaces all rules."
+  rewrites: [RewriteRuleInput!]
+  "The numbers that it does not get; replaces all lists."
+  lists: [ListUseInput!]
+}
+
+extend input RoutePlanPutInput {
+  "What candidates are ordered by; replaces the whole order."
+  order: [OrderByInput!]
+  "After which answers hunting goes on or stops; replaces all rules."
+  huntRules: [HuntRuleInput!]
+}
+
+extend input RoutePutInput {
+  "Only callers with one of these prefixes; replaces all of them."
+  callerPrefixes: [String!]
+  "When the route is open; replaces all spans."
+  hours: [HoursInput!]
+  "The hours' time zone, an IANA name."
+  timeZone: String
+  "How long to wait for ringing; 0 is the terminator's."
+  pddTimeout: Duration
+  "How long to wait for an answer; 0 is the terminator's."
+  ringTimeout: Duration
+}
+
+"What a number list shall be. Fields left out keep their value."
+input NumberListPutInput {
+  "The list's key: letters, digits, dots and dashes."
+  key: String!
+  "The list's name."
+  name: String
+  "Prefixes on the list; replaces all of them."
+  prefixes: [String!]
+  "Whole numbers on the list; replaces all of them."
+  numbers: [String!]
+  "The version this edit was made from; \"0\" for a new list; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to numberListPut."
+type NumberListPutPayload {
+  "The list as it is now."
+  numberList: NumberList
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/session.graphqls", Input: `"What a person or a token may do."
 enum Role {
   "Everything."
@@ -6108,6 +7460,78 @@ type RemovePayload {
   position: Position
   "Why it was not done."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/statement.graphqls", Input: `"A day of the calendar: \"2026-03-29\"."
+scalar Date
+
+"What was posted on an account in some days of its company's time zone, by when it was recorded."
+type Statement {
+  "The account."
+  account: Account!
+  "The first day."
+  from: Date!
+  "The day after the last one."
+  to: Date!
+  "The company's time zone, by which days begin."
+  timeZone: String!
+  "When the first day begins."
+  fromAt: DateTime!
+  "When the last day ends: entries recorded at this instant belong to the next statement."
+  toAt: DateTime!
+  "The posted balance before the first entry."
+  opening: Money!
+  "The posted balance after the last entry."
+  closing: Money!
+  "The sum of what was added."
+  credits: Money!
+  "The sum of what was taken off; not above zero."
+  debits: Money!
+  "How many entries there are."
+  entryCount: Int!
+  "Whether the days are over and all is included: then the statement never changes."
+  final: Boolean!
+  "The entries, newest first."
+  entries(
+    "At most so many from the start."
+    first: Int
+    "Start after this cursor."
+    after: Cursor
+    "At most so many from the end."
+    last: Int
+    "End before this cursor."
+    before: Cursor
+  ): EntryConnection!
+  "How complete the answer is."
+  asOf: AsOf!
+}
+
+"What something configured was at a place in the book."
+type EntityVersion {
+  "Where it was last changed before."
+  position: Position!
+  "Whether it was removed there."
+  removed: Boolean!
+  "What it was, as JSON; empty if it was removed. Secrets are hidden."
+  json: String!
+}
+
+extend type Query {
+  "An account's statement over [from, to); null for an unknown account."
+  statement(
+    "The account."
+    account: ID!
+    "The first day."
+    from: Date!
+    "The day after the last one."
+    to: Date!
+    "Answer only when this position is included."
+    atLeast: Position
+  ): Statement @needs(roles: [FINANCE, NOC, PARTNER])
+  "What something configured was at an instant or a position; null if it was not there yet."
+  configuration("Its global id: \"originator:acme-1\"." id: ID!, "As of this instant, by the book's clock." asOf: DateTime, "As of this position." atPosition: Position): EntityVersion @needs(roles: [FINANCE, NOC])
+  "A proof of one event of the book, which \"tollbook verify -proof\" checks with nothing but the node's public key: a JSON file. Null for an unknown position."
+  proof("The event's position." position: Position!): String @needs(roles: [FINANCE])
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/world.graphqls", Input: `"What a document would change, or did."
@@ -6338,6 +7762,8 @@ func (ec *executionContext) childFields_Call(ctx context.Context, field graphql.
 		return ec.fieldContext_Call_entries(ctx, field)
 	case "asOf":
 		return ec.fieldContext_Call_asOf(ctx, field)
+	case "decision":
+		return ec.fieldContext_Call_decision(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Call", field.Name)
 }
@@ -6480,6 +7906,10 @@ func (ec *executionContext) childFields_Cdr(ctx context.Context, field graphql.C
 		return ec.fieldContext_Cdr_signallingAddress(ctx, field)
 	case "userAgent":
 		return ec.fieldContext_Cdr_userAgent(ctx, field)
+	case "callerRouted":
+		return ec.fieldContext_Cdr_callerRouted(ctx, field)
+	case "calledRouted":
+		return ec.fieldContext_Cdr_calledRouted(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Cdr", field.Name)
 }
@@ -6726,6 +8156,18 @@ func (ec *executionContext) childFields_Difference(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
 }
 
+func (ec *executionContext) childFields_EntityVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "position":
+		return ec.fieldContext_EntityVersion_position(ctx, field)
+	case "removed":
+		return ec.fieldContext_EntityVersion_removed(ctx, field)
+	case "json":
+		return ec.fieldContext_EntityVersion_json(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EntityVersion", field.Name)
+}
+
 func (ec *executionContext) childFields_Entry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6756,6 +8198,8 @@ func (ec *executionContext) childFields_Entry(ctx context.Context, field graphql
 		return ec.fieldContext_Entry_callId(ctx, field)
 	case "reverses":
 		return ec.fieldContext_Entry_reverses(ctx, field)
+	case "reversedBy":
+		return ec.fieldContext_Entry_reversedBy(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Entry", field.Name)
 }
@@ -6782,6 +8226,40 @@ func (ec *executionContext) childFields_EntryEdge(ctx context.Context, field gra
 		return ec.fieldContext_EntryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EntryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Hours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "fromMinute":
+		return ec.fieldContext_Hours_fromMinute(ctx, field)
+	case "toMinute":
+		return ec.fieldContext_Hours_toMinute(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Hours", field.Name)
+}
+
+func (ec *executionContext) childFields_HuntRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sipCode":
+		return ec.fieldContext_HuntRule_sipCode(ctx, field)
+	case "q850":
+		return ec.fieldContext_HuntRule_q850(ctx, field)
+	case "stop":
+		return ec.fieldContext_HuntRule_stop(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HuntRule", field.Name)
+}
+
+func (ec *executionContext) childFields_ListUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "listId":
+		return ec.fieldContext_ListUse_listId(ctx, field)
+	case "field":
+		return ec.fieldContext_ListUse_field(ctx, field)
+	case "allow":
+		return ec.fieldContext_ListUse_allow(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ListUse", field.Name)
 }
 
 func (ec *executionContext) childFields_LiveCall(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6874,6 +8352,76 @@ func (ec *executionContext) childFields_Money(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Money", field.Name)
 }
 
+func (ec *executionContext) childFields_NumberList(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_NumberList_id(ctx, field)
+	case "key":
+		return ec.fieldContext_NumberList_key(ctx, field)
+	case "name":
+		return ec.fieldContext_NumberList_name(ctx, field)
+	case "prefixes":
+		return ec.fieldContext_NumberList_prefixes(ctx, field)
+	case "numbers":
+		return ec.fieldContext_NumberList_numbers(ctx, field)
+	case "version":
+		return ec.fieldContext_NumberList_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NumberList", field.Name)
+}
+
+func (ec *executionContext) childFields_NumberListConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NumberListConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_NumberListConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NumberListConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_NumberListConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NumberListConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NumberListEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_NumberListEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_NumberListEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NumberListEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_NumberListPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "numberList":
+		return ec.fieldContext_NumberListPutPayload_numberList(ctx, field)
+	case "position":
+		return ec.fieldContext_NumberListPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_NumberListPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NumberListPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_OrderBy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "criterion":
+		return ec.fieldContext_OrderBy_criterion(ctx, field)
+	case "step":
+		return ec.fieldContext_OrderBy_step(ctx, field)
+	case "figure":
+		return ec.fieldContext_OrderBy_figure(ctx, field)
+	case "window":
+		return ec.fieldContext_OrderBy_window(ctx, field)
+	case "minimumAttempts":
+		return ec.fieldContext_OrderBy_minimumAttempts(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OrderBy", field.Name)
+}
+
 func (ec *executionContext) childFields_Originator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -6908,6 +8456,14 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_disabled(ctx, field)
 	case "version":
 		return ec.fieldContext_Originator_version(ctx, field)
+	case "minimumMarginShare":
+		return ec.fieldContext_Originator_minimumMarginShare(ctx, field)
+	case "rewrites":
+		return ec.fieldContext_Originator_rewrites(ctx, field)
+	case "lists":
+		return ec.fieldContext_Originator_lists(ctx, field)
+	case "prefixLimits":
+		return ec.fieldContext_Originator_prefixLimits(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Originator", field.Name)
 }
@@ -6998,6 +8554,18 @@ func (ec *executionContext) childFields_PostingPayload(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type PostingPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_PrefixLimit(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "prefix":
+		return ec.fieldContext_PrefixLimit_prefix(ctx, field)
+	case "channels":
+		return ec.fieldContext_PrefixLimit_channels(ctx, field)
+	case "callsPerSecond":
+		return ec.fieldContext_PrefixLimit_callsPerSecond(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PrefixLimit", field.Name)
+}
+
 func (ec *executionContext) childFields_PriceLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "side":
@@ -7060,6 +8628,20 @@ func (ec *executionContext) childFields_PriceLine(ctx context.Context, field gra
 		return ec.fieldContext_PriceLine_position(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PriceLine", field.Name)
+}
+
+func (ec *executionContext) childFields_QualityUsed(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "figure":
+		return ec.fieldContext_QualityUsed_figure(ctx, field)
+	case "window":
+		return ec.fieldContext_QualityUsed_window(ctx, field)
+	case "attempts":
+		return ec.fieldContext_QualityUsed_attempts(ctx, field)
+	case "value":
+		return ec.fieldContext_QualityUsed_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type QualityUsed", field.Name)
 }
 
 func (ec *executionContext) childFields_Rate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7128,6 +8710,20 @@ func (ec *executionContext) childFields_RemovePayload(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type RemovePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RewriteRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "field":
+		return ec.fieldContext_RewriteRule_field(ctx, field)
+	case "pattern":
+		return ec.fieldContext_RewriteRule_pattern(ctx, field)
+	case "replacement":
+		return ec.fieldContext_RewriteRule_replacement(ctx, field)
+	case "last":
+		return ec.fieldContext_RewriteRule_last(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RewriteRule", field.Name)
+}
+
 func (ec *executionContext) childFields_Route(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -7146,8 +8742,46 @@ func (ec *executionContext) childFields_Route(ctx context.Context, field graphql
 		return ec.fieldContext_Route_disabled(ctx, field)
 	case "version":
 		return ec.fieldContext_Route_version(ctx, field)
+	case "callerPrefixes":
+		return ec.fieldContext_Route_callerPrefixes(ctx, field)
+	case "hours":
+		return ec.fieldContext_Route_hours(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Route_timeZone(ctx, field)
+	case "pddTimeout":
+		return ec.fieldContext_Route_pddTimeout(ctx, field)
+	case "ringTimeout":
+		return ec.fieldContext_Route_ringTimeout(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Route", field.Name)
+}
+
+func (ec *executionContext) childFields_RouteChoice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rank":
+		return ec.fieldContext_RouteChoice_rank(ctx, field)
+	case "terminatorId":
+		return ec.fieldContext_RouteChoice_terminatorId(ctx, field)
+	case "routeId":
+		return ec.fieldContext_RouteChoice_routeId(ctx, field)
+	case "deckId":
+		return ec.fieldContext_RouteChoice_deckId(ctx, field)
+	case "prefix":
+		return ec.fieldContext_RouteChoice_prefix(ctx, field)
+	case "price":
+		return ec.fieldContext_RouteChoice_price(ctx, field)
+	case "margin":
+		return ec.fieldContext_RouteChoice_margin(ctx, field)
+	case "rejected":
+		return ec.fieldContext_RouteChoice_rejected(ctx, field)
+	case "quality":
+		return ec.fieldContext_RouteChoice_quality(ctx, field)
+	case "callerOut":
+		return ec.fieldContext_RouteChoice_callerOut(ctx, field)
+	case "calledOut":
+		return ec.fieldContext_RouteChoice_calledOut(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RouteChoice", field.Name)
 }
 
 func (ec *executionContext) childFields_RouteConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7162,6 +8796,30 @@ func (ec *executionContext) childFields_RouteConnection(ctx context.Context, fie
 		return ec.fieldContext_RouteConnection_asOf(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RouteConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RouteDecision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_RouteDecision_at(ctx, field)
+	case "planId":
+		return ec.fieldContext_RouteDecision_planId(ctx, field)
+	case "catalogPosition":
+		return ec.fieldContext_RouteDecision_catalogPosition(ctx, field)
+	case "refused":
+		return ec.fieldContext_RouteDecision_refused(ctx, field)
+	case "currency":
+		return ec.fieldContext_RouteDecision_currency(ctx, field)
+	case "sellPrice":
+		return ec.fieldContext_RouteDecision_sellPrice(ctx, field)
+	case "sellDeckId":
+		return ec.fieldContext_RouteDecision_sellDeckId(ctx, field)
+	case "sellPrefix":
+		return ec.fieldContext_RouteDecision_sellPrefix(ctx, field)
+	case "choices":
+		return ec.fieldContext_RouteDecision_choices(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RouteDecision", field.Name)
 }
 
 func (ec *executionContext) childFields_RouteEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7186,6 +8844,10 @@ func (ec *executionContext) childFields_RoutePlan(ctx context.Context, field gra
 		return ec.fieldContext_RoutePlan_routes(ctx, field)
 	case "version":
 		return ec.fieldContext_RoutePlan_version(ctx, field)
+	case "order":
+		return ec.fieldContext_RoutePlan_order(ctx, field)
+	case "huntRules":
+		return ec.fieldContext_RoutePlan_huntRules(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RoutePlan", field.Name)
 }
@@ -7238,6 +8900,24 @@ func (ec *executionContext) childFields_RoutePutPayload(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RoutePutPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RouteSimulation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "originatorId":
+		return ec.fieldContext_RouteSimulation_originatorId(ctx, field)
+	case "refused":
+		return ec.fieldContext_RouteSimulation_refused(ctx, field)
+	case "caller":
+		return ec.fieldContext_RouteSimulation_caller(ctx, field)
+	case "called":
+		return ec.fieldContext_RouteSimulation_called(ctx, field)
+	case "decision":
+		return ec.fieldContext_RouteSimulation_decision(ctx, field)
+	case "quality":
+		return ec.fieldContext_RouteSimulation_quality(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RouteSimulation", field.Name)
+}
+
 func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "viewer":
@@ -7254,6 +8934,40 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 		return ec.fieldContext_SignOutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Statement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_Statement_account(ctx, field)
+	case "from":
+		return ec.fieldContext_Statement_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Statement_to(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Statement_timeZone(ctx, field)
+	case "fromAt":
+		return ec.fieldContext_Statement_fromAt(ctx, field)
+	case "toAt":
+		return ec.fieldContext_Statement_toAt(ctx, field)
+	case "opening":
+		return ec.fieldContext_Statement_opening(ctx, field)
+	case "closing":
+		return ec.fieldContext_Statement_closing(ctx, field)
+	case "credits":
+		return ec.fieldContext_Statement_credits(ctx, field)
+	case "debits":
+		return ec.fieldContext_Statement_debits(ctx, field)
+	case "entryCount":
+		return ec.fieldContext_Statement_entryCount(ctx, field)
+	case "final":
+		return ec.fieldContext_Statement_final(ctx, field)
+	case "entries":
+		return ec.fieldContext_Statement_entries(ctx, field)
+	case "asOf":
+		return ec.fieldContext_Statement_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Statement", field.Name)
 }
 
 func (ec *executionContext) childFields_Terminator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7286,6 +9000,12 @@ func (ec *executionContext) childFields_Terminator(ctx context.Context, field gr
 		return ec.fieldContext_Terminator_disabled(ctx, field)
 	case "version":
 		return ec.fieldContext_Terminator_version(ctx, field)
+	case "callsPerSecond":
+		return ec.fieldContext_Terminator_callsPerSecond(ctx, field)
+	case "rewrites":
+		return ec.fieldContext_Terminator_rewrites(ctx, field)
+	case "lists":
+		return ec.fieldContext_Terminator_lists(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Terminator", field.Name)
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/tollbook/tollbook/events"
@@ -273,6 +274,130 @@ func (ec *executionContext) fieldContext_Route_version(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Route", field, false, false, "Position")
 }
 
+func (ec *executionContext) _Route_callerPrefixes(ctx context.Context, field graphql.CollectedField, obj *model.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_callerPrefixes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallerPrefixes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_callerPrefixes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Route", field, false, false, "String")
+}
+
+func (ec *executionContext) _Route_hours(ctx context.Context, field graphql.CollectedField, obj *model.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_hours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Hours, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.Hours) graphql.Marshaler {
+			return ec.marshalNHours2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHoursᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_hours(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Route",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hours(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Route_timeZone(ctx context.Context, field graphql.CollectedField, obj *model.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_timeZone(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TimeZone, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_timeZone(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Route", field, false, false, "String")
+}
+
+func (ec *executionContext) _Route_pddTimeout(ctx context.Context, field graphql.CollectedField, obj *model.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_pddTimeout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PddTimeout, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_pddTimeout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Route", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _Route_ringTimeout(ctx context.Context, field graphql.CollectedField, obj *model.Route) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Route_ringTimeout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RingTimeout, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Route_ringTimeout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Route", field, false, false, "Duration")
+}
+
 func (ec *executionContext) _RoutePlan_id(ctx context.Context, field graphql.CollectedField, obj *model.RoutePlan) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -407,6 +532,70 @@ func (ec *executionContext) _RoutePlan_version(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_RoutePlan_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RoutePlan", field, false, false, "Position")
+}
+
+func (ec *executionContext) _RoutePlan_order(ctx context.Context, field graphql.CollectedField, obj *model.RoutePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutePlan_order(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Order, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.OrderBy) graphql.Marshaler {
+			return ec.marshalNOrderBy2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐOrderByᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutePlan_order(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoutePlan",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OrderBy(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoutePlan_huntRules(ctx context.Context, field graphql.CollectedField, obj *model.RoutePlan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RoutePlan_huntRules(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HuntRules, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.HuntRule) graphql.Marshaler {
+			return ec.marshalNHuntRule2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHuntRuleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RoutePlan_huntRules(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoutePlan",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HuntRule(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _RoutePlanPutPayload_routePlan(ctx context.Context, field graphql.CollectedField, obj *model.RoutePlanPutPayload) (ret graphql.Marshaler) {
@@ -602,7 +791,7 @@ func (ec *executionContext) unmarshalInputRoutePlanPutInput(ctx context.Context,
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "name", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "name", "expectedVersion", "dryRun", "order", "huntRules"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -637,6 +826,20 @@ func (ec *executionContext) unmarshalInputRoutePlanPutInput(ctx context.Context,
 				return it, err
 			}
 			it.DryRun = graphql.OmittableOf(data)
+		case "order":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("order"))
+			data, err := ec.unmarshalOOrderByInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐOrderByInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Order = graphql.OmittableOf(data)
+		case "huntRules":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("huntRules"))
+			data, err := ec.unmarshalOHuntRuleInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHuntRuleInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HuntRules = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -669,7 +872,7 @@ func (ec *executionContext) unmarshalInputRoutePutInput(ctx context.Context, obj
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"plan", "prefix", "terminator", "priority", "weight", "disabled", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"plan", "prefix", "terminator", "priority", "weight", "disabled", "expectedVersion", "dryRun", "callerPrefixes", "hours", "timeZone", "pddTimeout", "ringTimeout"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -732,6 +935,41 @@ func (ec *executionContext) unmarshalInputRoutePutInput(ctx context.Context, obj
 				return it, err
 			}
 			it.DryRun = graphql.OmittableOf(data)
+		case "callerPrefixes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("callerPrefixes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CallerPrefixes = graphql.OmittableOf(data)
+		case "hours":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hours"))
+			data, err := ec.unmarshalOHoursInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHoursInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hours = graphql.OmittableOf(data)
+		case "timeZone":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeZone"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TimeZone = graphql.OmittableOf(data)
+		case "pddTimeout":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pddTimeout"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PddTimeout = graphql.OmittableOf(data)
+		case "ringTimeout":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ringTimeout"))
+			data, err := ec.unmarshalODuration2ᚖtimeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RingTimeout = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -810,6 +1048,31 @@ func (ec *executionContext) _Route(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "callerPrefixes":
+			out.Values[i] = ec._Route_callerPrefixes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "hours":
+			out.Values[i] = ec._Route_hours(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "timeZone":
+			out.Values[i] = ec._Route_timeZone(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pddTimeout":
+			out.Values[i] = ec._Route_pddTimeout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ringTimeout":
+			out.Values[i] = ec._Route_ringTimeout(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -861,6 +1124,16 @@ func (ec *executionContext) _RoutePlan(ctx context.Context, sel ast.SelectionSet
 				})
 		case "version":
 			out.Values[i] = ec._RoutePlan_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "order":
+			out.Values[i] = ec._RoutePlan_order(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "huntRules":
+			out.Values[i] = ec._RoutePlan_huntRules(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

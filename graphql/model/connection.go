@@ -105,3 +105,9 @@ type AuditEventConnection = Connection[AuditEvent]
 
 // AuditEventEdge is a row of its kind with its cursor.
 type AuditEventEdge = Edge[AuditEvent]
+
+// NumberListConnection is a page of its kind.
+type NumberListConnection = Connection[NumberList]
+
+// NumberListEdge is a row of its kind with its cursor.
+type NumberListEdge = Edge[NumberList]

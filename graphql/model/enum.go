@@ -37,6 +37,11 @@ func (e AccountKind) Wire() wire.AccountKind {
 	return wire.AccountKind(wire.AccountKind_value["ACCOUNT_KIND_"+string(e)])
 }
 
+// Wire is the kind as events keep it.
+func (e PostingKind) Wire() wire.PostingKind {
+	return wire.PostingKind(wire.PostingKind_value["POSTING_KIND_"+string(e)])
+}
+
 // ProfitModeOf is the API's name of a profit mode.
 func ProfitModeOf(m wire.ProfitMode) ProfitMode {
 	switch m {

@@ -83,6 +83,26 @@ type AccountDebitInput struct {
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
 }
 
+// A movement of some kind.
+type AccountPostInput struct {
+	// The same on every repeat of this request; kept for ever.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The account.
+	Account string `json:"account"`
+	// What kind of movement.
+	Kind PostingKind `json:"kind"`
+	// How much; of an adjustment it may be negative.
+	Amount MoneyInput `json:"amount"`
+	// Why: it stands on the statement.
+	Reason string `json:"reason"`
+	// A payment's or document's number.
+	Reference graphql.Omittable[*string] `json:"reference,omitempty"`
+	// When it counts; now if left out.
+	EffectiveAt graphql.Omittable[*time.Time] `json:"effectiveAt,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
 // What an account shall be. Fields left out keep their value.
 type AccountPutInput struct {
 	// The account's key: letters, digits, dots and dashes.
@@ -208,8 +228,10 @@ type Call struct {
 	// The vendors in the order in which the call would try them; staff only.
 	Candidates []*Candidate `json:"candidates"`
 	// How complete the answer is.
-	AsOf      AsOf  `json:"asOf"`
-	ChargedAt int64 `json:"-"`
+	AsOf AsOf `json:"asOf"`
+	// How its route was decided; null for a call that came not so far, or for a partner.
+	Decision  *RouteDecision `json:"decision,omitempty"`
+	ChargedAt int64          `json:"-"`
 }
 
 func (Call) IsNode() {}
@@ -354,6 +376,10 @@ type Cdr struct {
 	SignallingAddress string `json:"signallingAddress"`
 	// The peer's User-Agent.
 	UserAgent string `json:"userAgent"`
+	// The caller's number that the call was routed by; on leg 0.
+	CallerRouted string `json:"callerRouted"`
+	// The called number that the call was routed by; on leg 0.
+	CalledRouted string `json:"calledRouted"`
 }
 
 func (Cdr) IsNode() {}
@@ -586,6 +612,16 @@ type Difference struct {
 	Fields []string `json:"fields"`
 }
 
+// What something configured was at a place in the book.
+type EntityVersion struct {
+	// Where it was last changed before.
+	Position events.Position `json:"position"`
+	// Whether it was removed there.
+	Removed bool `json:"removed"`
+	// What it was, as JSON; empty if it was removed. Secrets are hidden.
+	JSON string `json:"json"`
+}
+
 // One movement on one account. It is never changed; a correction is a new entry.
 type Entry struct {
 	// The global id.
@@ -618,6 +654,62 @@ type Entry struct {
 }
 
 func (Entry) IsNode() {}
+
+// A span of the week in minutes since Monday 00:00.
+type Hours struct {
+	// Its first minute.
+	FromMinute int `json:"fromMinute"`
+	// The minute after its last one; not after the first one where it goes over the week's end.
+	ToMinute int `json:"toMinute"`
+}
+
+// A span of the week in minutes since Monday 00:00.
+type HoursInput struct {
+	// Its first minute.
+	FromMinute int `json:"fromMinute"`
+	// The minute after its last one.
+	ToMinute int `json:"toMinute"`
+}
+
+// Whether hunting goes on after a vendor's no.
+type HuntRule struct {
+	// The vendor's SIP code; 0 fits any.
+	SipCode int `json:"sipCode"`
+	// His cause of Q.850; 0 fits any.
+	Q850 int `json:"q850"`
+	// Whether to stop.
+	Stop bool `json:"stop"`
+}
+
+// Whether hunting goes on after a vendor's no; the first rule that fits decides.
+type HuntRuleInput struct {
+	// The vendor's SIP code; 0 fits any.
+	SipCode graphql.Omittable[*int] `json:"sipCode,omitempty"`
+	// His cause of Q.850; 0 fits any.
+	Q850 graphql.Omittable[*int] `json:"q850,omitempty"`
+	// Whether to stop.
+	Stop bool `json:"stop"`
+}
+
+// Blocks the numbers of a list, or allows no others.
+type ListUse struct {
+	// The list.
+	ListID string `json:"listId"`
+	// Which number is looked up: CALLED or CALLER.
+	Field NumberField `json:"field"`
+	// Whether only the list's numbers are allowed; otherwise they are blocked.
+	Allow bool `json:"allow"`
+}
+
+// Blocks the numbers of a list, or allows no others.
+type ListUseInput struct {
+	// The list.
+	List string `json:"list"`
+	// Which number is looked up: CALLED or CALLER.
+	Field NumberField `json:"field"`
+	// Whether only the list's numbers are allowed.
+	Allow graphql.Omittable[*bool] `json:"allow,omitempty"`
+}
 
 // A call that goes on now.
 type LiveCall struct {
@@ -679,7 +771,7 @@ type Money struct {
 
 // An amount in a currency; the currency must be the account's.
 type MoneyInput struct {
-	// A positive amount with at most six places.
+	// A positive amount with at most six places; only an adjustment may be negative.
 	Amount Decimal `json:"amount"`
 	// The currency.
 	Currency string `json:"currency"`
@@ -687,6 +779,78 @@ type MoneyInput struct {
 
 // The things one may do.
 type Mutation struct {
+}
+
+// A set of numbers that peers block or allow.
+type NumberList struct {
+	// The global id.
+	ID string `json:"id"`
+	// The list's key.
+	Key string `json:"key"`
+	// The list's name.
+	Name string `json:"name"`
+	// Every number that begins with one of them is on the list.
+	Prefixes []string `json:"prefixes"`
+	// Whole numbers on the list.
+	Numbers []string `json:"numbers"`
+	// Where it was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (NumberList) IsNode() {}
+
+// What a number list shall be. Fields left out keep their value.
+type NumberListPutInput struct {
+	// The list's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The list's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Prefixes on the list; replaces all of them.
+	Prefixes graphql.Omittable[[]string] `json:"prefixes,omitempty"`
+	// Whole numbers on the list; replaces all of them.
+	Numbers graphql.Omittable[[]string] `json:"numbers,omitempty"`
+	// The version this edit was made from; "0" for a new list; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to numberListPut.
+type NumberListPutPayload struct {
+	// The list as it is now.
+	NumberList *NumberList `json:"numberList,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// One step of a plan's order.
+type OrderBy struct {
+	// By what.
+	Criterion Criterion `json:"criterion"`
+	// Rounds the figure, so that near ones are equal: in thousand-millionths for PRICE, in millionths for ASR and NER, in milliseconds for ACD and PDD; 0 does not round.
+	Step int `json:"step"`
+	// The figure of QUALITY.
+	Figure *QualityFigure `json:"figure,omitempty"`
+	// How far back quality looks, in seconds; 0 for other criteria.
+	Window int `json:"window"`
+	// The least attempts that a figure is made of.
+	MinimumAttempts int `json:"minimumAttempts"`
+}
+
+// One step of a plan's order.
+type OrderByInput struct {
+	// By what.
+	Criterion Criterion `json:"criterion"`
+	// Rounds the figure: in thousand-millionths for PRICE, in millionths for ASR and NER, in milliseconds for ACD and PDD.
+	Step graphql.Omittable[*int] `json:"step,omitempty"`
+	// The figure of QUALITY.
+	Figure graphql.Omittable[*QualityFigure] `json:"figure,omitempty"`
+	// How far back quality looks: 900, 3600 or 86400 seconds.
+	Window graphql.Omittable[*int] `json:"window,omitempty"`
+	// The least attempts that a figure is made of.
+	MinimumAttempts graphql.Omittable[*int] `json:"minimumAttempts,omitempty"`
 }
 
 // A peer that sends us calls.
@@ -714,11 +878,19 @@ type Originator struct {
 	// Whether its calls are refused.
 	Disabled bool `json:"disabled"`
 	// Where it was last changed.
-	Version    events.Position `json:"version"`
-	AccountKey string          `json:"-"`
-	CompanyKey string          `json:"-"`
-	DeckKey    string          `json:"-"`
-	PlanKey    string          `json:"-"`
+	Version events.Position `json:"version"`
+	// What a minute must earn at least, as a share of the sell price: "0.02" is 2 %.
+	MinimumMarginShare Decimal `json:"minimumMarginShare"`
+	// What becomes of its numbers before the call is routed.
+	Rewrites []*RewriteRule `json:"rewrites"`
+	// The numbers that it may not call, or be.
+	Lists []*ListUse `json:"lists"`
+	// Its limits by prefix.
+	PrefixLimits []*PrefixLimit `json:"prefixLimits"`
+	AccountKey   string         `json:"-"`
+	CompanyKey   string         `json:"-"`
+	DeckKey      string         `json:"-"`
+	PlanKey      string         `json:"-"`
 }
 
 func (Originator) IsNode() {}
@@ -757,6 +929,14 @@ type OriginatorPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// What a minute must earn at least, as a share of the sell price.
+	MinimumMarginShare graphql.Omittable[*Decimal] `json:"minimumMarginShare,omitempty"`
+	// What becomes of its numbers before the call is routed; replaces all rules.
+	Rewrites graphql.Omittable[[]*RewriteRuleInput] `json:"rewrites,omitempty"`
+	// The numbers that it may not call, or be; replaces all lists.
+	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
+	// Its limits by prefix; replaces all limits.
+	PrefixLimits graphql.Omittable[[]*PrefixLimitInput] `json:"prefixLimits,omitempty"`
 }
 
 // The answer to originatorPut.
@@ -825,6 +1005,26 @@ type PostingReverseInput struct {
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
 }
 
+// Bounds an originator's calls to numbers with a prefix; 0 is no limit.
+type PrefixLimit struct {
+	// The prefix.
+	Prefix string `json:"prefix"`
+	// At most so many calls at once.
+	Channels int `json:"channels"`
+	// At most so many new calls a second.
+	CallsPerSecond int `json:"callsPerSecond"`
+}
+
+// A limit for a prefix; 0 is none.
+type PrefixLimitInput struct {
+	// The prefix.
+	Prefix string `json:"prefix"`
+	// At most so many calls at once.
+	Channels graphql.Omittable[*int] `json:"channels,omitempty"`
+	// At most so many new calls a second.
+	CallsPerSecond graphql.Omittable[*int] `json:"callsPerSecond,omitempty"`
+}
+
 // One side's price of one leg, with all that it was made of.
 type PriceLine struct {
 	// Whose price it is.
@@ -887,6 +1087,18 @@ type PriceLine struct {
 	Position events.Position `json:"position"`
 }
 
+// A figure of quality as it was when a route was decided.
+type QualityUsed struct {
+	// Which figure.
+	Figure QualityFigure `json:"figure"`
+	// How far back it looked, in seconds.
+	Window int `json:"window"`
+	// Of how many attempts.
+	Attempts int `json:"attempts"`
+	// A share for ASR and NER, seconds for ACD and PDD; null where there were too few attempts.
+	Value *Decimal `json:"value,omitempty"`
+}
+
 // The questions one may ask.
 type Query struct {
 }
@@ -939,6 +1151,30 @@ type RemovePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Changes a number that its pattern matches. Rules apply in order.
+type RewriteRule struct {
+	// Which number.
+	Field NumberField `json:"field"`
+	// A regular expression (RE2).
+	Pattern string `json:"pattern"`
+	// What stands instead of the match; $1 is its first group.
+	Replacement string `json:"replacement"`
+	// Whether no later rule of the field applies after a match.
+	Last bool `json:"last"`
+}
+
+// A rule that changes a number.
+type RewriteRuleInput struct {
+	// Which number.
+	Field NumberField `json:"field"`
+	// A regular expression (RE2).
+	Pattern string `json:"pattern"`
+	// What stands instead of the match.
+	Replacement string `json:"replacement"`
+	// Whether no later rule of the field applies after a match.
+	Last graphql.Omittable[*bool] `json:"last,omitempty"`
+}
+
 // Lets a plan's calls to a prefix go to one terminator.
 type Route struct {
 	// The global id.
@@ -952,12 +1188,70 @@ type Route struct {
 	// Whether it is left out.
 	Disabled bool `json:"disabled"`
 	// Where the route was last changed.
-	Version       events.Position `json:"version"`
-	PlanKey       string          `json:"-"`
-	TerminatorKey string          `json:"-"`
+	Version events.Position `json:"version"`
+	// The route is for callers with one of these prefixes only, if there are any.
+	CallerPrefixes []string `json:"callerPrefixes"`
+	// When the route is open; none is always.
+	Hours []*Hours `json:"hours"`
+	// The hours' time zone, an IANA name.
+	TimeZone string `json:"timeZone"`
+	// How long to wait for ringing; 0 is the terminator's.
+	PddTimeout time.Duration `json:"pddTimeout"`
+	// How long to wait for an answer; 0 is the terminator's.
+	RingTimeout   time.Duration `json:"ringTimeout"`
+	PlanKey       string        `json:"-"`
+	TerminatorKey string        `json:"-"`
 }
 
 func (Route) IsNode() {}
+
+// A vendor that was considered.
+type RouteChoice struct {
+	// The place in the order, from 1; null for one that was rejected.
+	Rank *int `json:"rank,omitempty"`
+	// The terminator.
+	TerminatorID string `json:"terminatorId"`
+	// The route.
+	RouteID string `json:"routeId"`
+	// The vendor's deck; null where there is no price.
+	DeckID *string `json:"deckId,omitempty"`
+	// The prefix that matched in the deck.
+	Prefix string `json:"prefix"`
+	// The price of a minute.
+	Price Decimal `json:"price"`
+	// What a minute earns.
+	Margin Decimal `json:"margin"`
+	// Why the call must not try it; null for a candidate.
+	Rejected *string `json:"rejected,omitempty"`
+	// The figures of quality that the order was made with.
+	Quality []*QualityUsed `json:"quality"`
+	// The numbers that it would get; null where no simulation was asked for.
+	CallerOut *string `json:"callerOut,omitempty"`
+	// The called number that it would get.
+	CalledOut *string `json:"calledOut,omitempty"`
+}
+
+// How a route was decided.
+type RouteDecision struct {
+	// When.
+	At time.Time `json:"at"`
+	// The plan.
+	PlanID *string `json:"planId,omitempty"`
+	// Where the catalog stood.
+	CatalogPosition events.Position `json:"catalogPosition"`
+	// Why there is no candidate; null if there is one.
+	Refused *string `json:"refused,omitempty"`
+	// The currency of the sell price.
+	Currency string `json:"currency"`
+	// The sell price of a minute.
+	SellPrice Decimal `json:"sellPrice"`
+	// The sell price's deck.
+	SellDeckID *string `json:"sellDeckId,omitempty"`
+	// The prefix that matched in it.
+	SellPrefix string `json:"sellPrefix"`
+	// The candidates in their order, then those that were rejected.
+	Choices []*RouteChoice `json:"choices"`
+}
 
 // A set of routes that originators share.
 type RoutePlan struct {
@@ -969,6 +1263,10 @@ type RoutePlan struct {
 	Name string `json:"name"`
 	// Where the plan was last changed.
 	Version events.Position `json:"version"`
+	// What candidates are ordered by; empty means priority, price, weight.
+	Order []*OrderBy `json:"order"`
+	// After which answers hunting goes on or stops; where none fits the settings decide.
+	HuntRules []*HuntRule `json:"huntRules"`
 }
 
 func (RoutePlan) IsNode() {}
@@ -983,6 +1281,10 @@ type RoutePlanPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// What candidates are ordered by; replaces the whole order.
+	Order graphql.Omittable[[]*OrderByInput] `json:"order,omitempty"`
+	// After which answers hunting goes on or stops; replaces all rules.
+	HuntRules graphql.Omittable[[]*HuntRuleInput] `json:"huntRules,omitempty"`
 }
 
 // The answer to routePlanPut.
@@ -1013,6 +1315,16 @@ type RoutePutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// Only callers with one of these prefixes; replaces all of them.
+	CallerPrefixes graphql.Omittable[[]string] `json:"callerPrefixes,omitempty"`
+	// When the route is open; replaces all spans.
+	Hours graphql.Omittable[[]*HoursInput] `json:"hours,omitempty"`
+	// The hours' time zone, an IANA name.
+	TimeZone graphql.Omittable[*string] `json:"timeZone,omitempty"`
+	// How long to wait for ringing; 0 is the terminator's.
+	PddTimeout graphql.Omittable[*time.Duration] `json:"pddTimeout,omitempty"`
+	// How long to wait for an answer; 0 is the terminator's.
+	RingTimeout graphql.Omittable[*time.Duration] `json:"ringTimeout,omitempty"`
 }
 
 // The answer to routePut.
@@ -1023,6 +1335,40 @@ type RoutePutPayload struct {
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A call that might come. Who calls is named by originator or by source, or both come from a call.
+type RouteSimulateInput struct {
+	// Who calls.
+	Originator graphql.Omittable[*string] `json:"originator,omitempty"`
+	// The address and port that the INVITE would come from.
+	Source graphql.Omittable[*string] `json:"source,omitempty"`
+	// The caller's number.
+	Caller graphql.Omittable[*string] `json:"caller,omitempty"`
+	// The number dialled; required without a call.
+	Called graphql.Omittable[*string] `json:"called,omitempty"`
+	// As of this instant, in the present configuration's place that of then.
+	At graphql.Omittable[*time.Time] `json:"at,omitempty"`
+	// As of this position of the book.
+	Position graphql.Omittable[*events.Position] `json:"position,omitempty"`
+	// A call that came: its numbers, source, instant, configuration and quality, but for what is given beside it.
+	Call graphql.Omittable[*string] `json:"call,omitempty"`
+}
+
+// What a call would do.
+type RouteSimulation struct {
+	// Who would be calling; null if nobody sends calls from there.
+	OriginatorID *string `json:"originatorId,omitempty"`
+	// Why the call would not come to routing; null if it would.
+	Refused *string `json:"refused,omitempty"`
+	// The caller's number as it would be routed.
+	Caller string `json:"caller"`
+	// The called number as it would be routed.
+	Called string `json:"called"`
+	// The decision; null where refused says why there is none.
+	Decision *RouteDecision `json:"decision,omitempty"`
+	// Which figures of quality were used: "now", "recorded" with the call, or "none" for a past instant.
+	Quality string `json:"quality"`
 }
 
 // A name and a password.
@@ -1045,6 +1391,36 @@ type SignInPayload struct {
 type SignOutPayload struct {
 	// Always empty.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What was posted on an account in some days of its company's time zone, by when it was recorded.
+type Statement struct {
+	// The account.
+	Account Account `json:"account"`
+	// The first day.
+	From time.Time `json:"from"`
+	// The day after the last one.
+	To time.Time `json:"to"`
+	// The company's time zone, by which days begin.
+	TimeZone string `json:"timeZone"`
+	// When the first day begins.
+	FromAt time.Time `json:"fromAt"`
+	// When the last day ends: entries recorded at this instant belong to the next statement.
+	ToAt time.Time `json:"toAt"`
+	// The posted balance before the first entry.
+	Opening Money `json:"opening"`
+	// The posted balance after the last entry.
+	Closing Money `json:"closing"`
+	// The sum of what was added.
+	Credits Money `json:"credits"`
+	// The sum of what was taken off; not above zero.
+	Debits Money `json:"debits"`
+	// How many entries there are.
+	EntryCount int `json:"entryCount"`
+	// Whether the days are over and all is included: then the statement never changes.
+	Final bool `json:"final"`
+	// How complete the answer is.
+	AsOf AsOf `json:"asOf"`
 }
 
 // A peer that takes calls from us.
@@ -1070,10 +1446,16 @@ type Terminator struct {
 	// Whether it gets no calls.
 	Disabled bool `json:"disabled"`
 	// Where it was last changed.
-	Version    events.Position `json:"version"`
-	AccountKey string          `json:"-"`
-	CompanyKey string          `json:"-"`
-	DeckKey    string          `json:"-"`
+	Version events.Position `json:"version"`
+	// At most so many attempts a second; 0 is no limit.
+	CallsPerSecond int `json:"callsPerSecond"`
+	// What becomes of the numbers that it gets.
+	Rewrites []*RewriteRule `json:"rewrites"`
+	// The numbers that it does not get.
+	Lists      []*ListUse `json:"lists"`
+	AccountKey string     `json:"-"`
+	CompanyKey string     `json:"-"`
+	DeckKey    string     `json:"-"`
 }
 
 func (Terminator) IsNode() {}
@@ -1108,6 +1490,12 @@ type TerminatorPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// At most so many attempts a second; 0 is no limit.
+	CallsPerSecond graphql.Omittable[*int] `json:"callsPerSecond,omitempty"`
+	// What becomes of the numbers that it gets; replaces all rules.
+	Rewrites graphql.Omittable[[]*RewriteRuleInput] `json:"rewrites,omitempty"`
+	// The numbers that it does not get; replaces all lists.
+	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
 }
 
 // The answer to terminatorPut.
@@ -1482,6 +1870,70 @@ func (e CdrState) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// What candidates are ordered by.
+type Criterion string
+
+const (
+	// The route's priority: lower first.
+	CriterionPriority Criterion = "PRIORITY"
+	// The vendor's price of a minute: cheaper first.
+	CriterionPrice Criterion = "PRICE"
+	// A draw by the routes' weights: each comes first in its share of the calls.
+	CriterionWeight Criterion = "WEIGHT"
+	// How well calls by the vendor to the prefix went: better first.
+	CriterionQuality Criterion = "QUALITY"
+)
+
+var AllCriterion = []Criterion{
+	CriterionPriority,
+	CriterionPrice,
+	CriterionWeight,
+	CriterionQuality,
+}
+
+func (e Criterion) IsValid() bool {
+	switch e {
+	case CriterionPriority, CriterionPrice, CriterionWeight, CriterionQuality:
+		return true
+	}
+	return false
+}
+
+func (e Criterion) String() string {
+	return string(e)
+}
+
+func (e *Criterion) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = Criterion(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid Criterion", str)
+	}
+	return nil
+}
+
+func (e Criterion) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *Criterion) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e Criterion) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What a document would change, or did.
 type DifferenceKind string
 
@@ -1679,6 +2131,12 @@ const (
 	EntryKindReversal EntryKind = "REVERSAL"
 	// Money moved between two accounts.
 	EntryKindTransfer EntryKind = "TRANSFER"
+	// What was charged too much, given back.
+	EntryKindCreditNote EntryKind = "CREDIT_NOTE"
+	// What was not charged, charged afterwards.
+	EntryKindDebitNote EntryKind = "DEBIT_NOTE"
+	// A balance mended, in either direction, against our suspense account.
+	EntryKindAdjustment EntryKind = "ADJUSTMENT"
 	// The price of a call.
 	EntryKindCharge EntryKind = "CHARGE"
 )
@@ -1689,12 +2147,15 @@ var AllEntryKind = []EntryKind{
 	EntryKindForcedDebit,
 	EntryKindReversal,
 	EntryKindTransfer,
+	EntryKindCreditNote,
+	EntryKindDebitNote,
+	EntryKindAdjustment,
 	EntryKindCharge,
 }
 
 func (e EntryKind) IsValid() bool {
 	switch e {
-	case EntryKindCredit, EntryKindDebit, EntryKindForcedDebit, EntryKindReversal, EntryKindTransfer, EntryKindCharge:
+	case EntryKindCredit, EntryKindDebit, EntryKindForcedDebit, EntryKindReversal, EntryKindTransfer, EntryKindCreditNote, EntryKindDebitNote, EntryKindAdjustment, EntryKindCharge:
 		return true
 	}
 	return false
@@ -1872,6 +2333,137 @@ func (e LiveState) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// Which of an INVITE's numbers is meant.
+type NumberField string
+
+const (
+	// The called number.
+	NumberFieldCalled NumberField = "CALLED"
+	// The caller's number.
+	NumberFieldCaller NumberField = "CALLER"
+	// The caller's name.
+	NumberFieldCallerName NumberField = "CALLER_NAME"
+)
+
+var AllNumberField = []NumberField{
+	NumberFieldCalled,
+	NumberFieldCaller,
+	NumberFieldCallerName,
+}
+
+func (e NumberField) IsValid() bool {
+	switch e {
+	case NumberFieldCalled, NumberFieldCaller, NumberFieldCallerName:
+		return true
+	}
+	return false
+}
+
+func (e NumberField) String() string {
+	return string(e)
+}
+
+func (e *NumberField) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = NumberField(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid NumberField", str)
+	}
+	return nil
+}
+
+func (e NumberField) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *NumberField) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e NumberField) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a finance department books by hand.
+type PostingKind string
+
+const (
+	// Money received for the account.
+	PostingKindCredit PostingKind = "CREDIT"
+	// Money taken off the account, never below what is available.
+	PostingKindDebit PostingKind = "DEBIT"
+	// Money taken off the account that may leave it in deficit.
+	PostingKindForcedDebit PostingKind = "FORCED_DEBIT"
+	// What was charged too much, given back; the other side is our revenue, or a vendor's cost.
+	PostingKindCreditNote PostingKind = "CREDIT_NOTE"
+	// What was not charged, charged afterwards, even into deficit; the other side is our revenue, or a vendor's cost.
+	PostingKindDebitNote PostingKind = "DEBIT_NOTE"
+	// A balance mended in either direction; the other side is our suspense account.
+	PostingKindAdjustment PostingKind = "ADJUSTMENT"
+)
+
+var AllPostingKind = []PostingKind{
+	PostingKindCredit,
+	PostingKindDebit,
+	PostingKindForcedDebit,
+	PostingKindCreditNote,
+	PostingKindDebitNote,
+	PostingKindAdjustment,
+}
+
+func (e PostingKind) IsValid() bool {
+	switch e {
+	case PostingKindCredit, PostingKindDebit, PostingKindForcedDebit, PostingKindCreditNote, PostingKindDebitNote, PostingKindAdjustment:
+		return true
+	}
+	return false
+}
+
+func (e PostingKind) String() string {
+	return string(e)
+}
+
+func (e *PostingKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = PostingKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid PostingKind", str)
+	}
+	return nil
+}
+
+func (e PostingKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *PostingKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e PostingKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // Which candidates an originator's calls may take.
 type ProfitMode string
 
@@ -1928,6 +2520,70 @@ func (e *ProfitMode) UnmarshalJSON(b []byte) error {
 }
 
 func (e ProfitMode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What quality is measured by.
+type QualityFigure string
+
+const (
+	// The answered of all attempts.
+	QualityFigureAsr QualityFigure = "ASR"
+	// Those of all attempts that reached the callee or his network.
+	QualityFigureNer QualityFigure = "NER"
+	// The mean talk time of an answered call.
+	QualityFigureAcd QualityFigure = "ACD"
+	// The mean time until the first ringing.
+	QualityFigurePdd QualityFigure = "PDD"
+)
+
+var AllQualityFigure = []QualityFigure{
+	QualityFigureAsr,
+	QualityFigureNer,
+	QualityFigureAcd,
+	QualityFigurePdd,
+}
+
+func (e QualityFigure) IsValid() bool {
+	switch e {
+	case QualityFigureAsr, QualityFigureNer, QualityFigureAcd, QualityFigurePdd:
+		return true
+	}
+	return false
+}
+
+func (e QualityFigure) String() string {
+	return string(e)
+}
+
+func (e *QualityFigure) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = QualityFigure(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid QualityFigure", str)
+	}
+	return nil
+}
+
+func (e QualityFigure) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *QualityFigure) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e QualityFigure) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

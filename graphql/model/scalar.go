@@ -33,6 +33,21 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	return t.UTC().Truncate(time.Microsecond), nil
 }
 
+// MarshalDate writes a day; its instant is the day's midnight in UTC.
+func MarshalDate(t time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) { writeQuoted(w, t.Format(time.DateOnly)) })
+}
+
+// UnmarshalDate reads a day.
+func UnmarshalDate(v any) (time.Time, error) {
+	s, _ := v.(string)
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil || t.Year() < 1970 || t.Year() > 9998 {
+		return time.Time{}, events.Invalid("%.40q is not a day such as \"2026-03-29\"", s)
+	}
+	return t, nil
+}
+
 // MarshalDuration writes a length of time as seconds with three places.
 func MarshalDuration(d time.Duration) graphql.Marshaler {
 	return Decimal{Units: d.Milliseconds(), Places: 3}

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
 )
@@ -42,10 +43,15 @@ func (r *Resolver) putAccount(ctx context.Context, in model.AccountPutInput) (*m
 
 // balance shows what the book's state on this node says of an account.
 func (r *Resolver) balance(a *model.Account) *model.Balance {
-	l := r.Backend.Ledger(a.Key)
-	limit := r.Backend.Catalog().Account(a.Key).GetCreditLimitMicro()
+	b := balanceOf(a, r.Backend.Ledger(a.Key), r.Backend.Catalog())
+	b.AsOf = r.asOf()
+	return b
+}
+
+func balanceOf(a *model.Account, l ledger.Account, cat *catalog.State) *model.Balance {
+	limit := cat.Account(a.Key).GetCreditLimitMicro()
 	return &model.Balance{
 		Posted: amount(int64(l.Posted), a.Currency), Reserved: amount(int64(l.Held), a.Currency),
-		Available: amount(int64(l.Posted)+limit-int64(l.Held), a.Currency), Holds: l.Calls, AsOf: r.asOf(),
+		Available: amount(int64(l.Posted)+limit-int64(l.Held), a.Currency), Holds: l.Calls,
 	}
 }

@@ -19,9 +19,16 @@ func (r *accountResolver) Company(ctx context.Context, obj *model.Account) (*mod
 	return one(ctx, r.Resolver, catalog.KindCompany, obj.CompanyKey, company), nil
 }
 
-func (r *accountResolver) Balance(ctx context.Context, obj *model.Account, atLeast *events.Position) (*model.Balance, error) {
+func (r *accountResolver) Balance(ctx context.Context, obj *model.Account, atLeast *events.Position, asOf *time.Time, atPosition *events.Position) (*model.Balance, error) {
 	if err := r.await(ctx, atLeast); err != nil {
 		return nil, err
+	}
+	position, past, err := r.place(ctx, asOf, atPosition)
+	if err != nil {
+		return nil, err
+	}
+	if past {
+		return r.balanceAt(ctx, obj, position)
 	}
 	return r.balance(obj), nil
 }
@@ -41,6 +48,10 @@ func (r *entryResolver) Account(ctx context.Context, obj *model.Entry) (*model.A
 	return one(ctx, r.Resolver, catalog.KindAccount, obj.AccountKey, account), nil
 }
 
+func (r *entryResolver) ReversedBy(ctx context.Context, obj *model.Entry) (*events.Position, error) {
+	return r.reversedBy(ctx, obj)
+}
+
 func (r *mutationResolver) AccountPut(ctx context.Context, input model.AccountPutInput) (*model.AccountPutPayload, error) {
 	return r.putAccount(ctx, input)
 }
@@ -55,6 +66,10 @@ func (r *mutationResolver) AccountCredit(ctx context.Context, input model.Accoun
 
 func (r *mutationResolver) AccountDebit(ctx context.Context, input model.AccountDebitInput) (*model.PostingPayload, error) {
 	return r.debit(ctx, input)
+}
+
+func (r *mutationResolver) AccountPost(ctx context.Context, input model.AccountPostInput) (*model.PostingPayload, error) {
+	return r.postKind(ctx, input)
 }
 
 func (r *mutationResolver) AccountTransfer(ctx context.Context, input model.AccountTransferInput) (*model.PostingPayload, error) {

@@ -9,12 +9,15 @@ import (
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/state"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
 // Backend is the switch as the API needs it. The methods may be called from many
 // goroutines.
 type Backend interface {
+	Router
+
 	// Execute asks the keeper for a decision and waits until it is committed. A
 	// refusal comes as a domain error, or in the reply.
 	Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error)
@@ -33,6 +36,14 @@ type Backend interface {
 	// Await returns when all of this node's views, the history too, include a
 	// position, or with CodeUnavailable when ctx ends.
 	Await(ctx context.Context, position events.Position) error
+
+	// PositionAt is the last position of the book that was recorded at or before an
+	// instant.
+	PositionAt(ctx context.Context, at time.Time) (events.Position, error)
+	// StateAt is the book's state as it was at a position. It is not to be changed.
+	StateAt(ctx context.Context, position events.Position) (*state.State, error)
+	// Proof is the file that proves an event of the book, nil for no such event.
+	Proof(ctx context.Context, position events.Position) ([]byte, error)
 
 	// DeckRows are the rows of a deck's version, sorted by prefix.
 	DeckRows(ctx context.Context, v *wire.DeckVersion) ([]rating.Row, error)

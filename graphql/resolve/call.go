@@ -30,13 +30,16 @@ func (r *Resolver) call(ctx context.Context, id string) (*model.Call, error) {
 	if err != nil {
 		return nil, asked(err)
 	}
-	charge := chargeOf(&c)
+	charge, routed := chargeOf(&c), routedOf(&c)
 	if v := auth.FromContext(ctx); !v.Staff() {
 		if c, ok = c.ForPartner(v.Company); !ok {
 			return nil, nil
 		}
+		routed = nil // it tells of vendors and margins
 	}
-	return r.showCall(key, &c, charge), nil
+	out := r.showCall(key, &c, charge)
+	out.Decision = decision(routed)
+	return out, nil
 }
 
 // chargeOf is the charge of a call, nil if there is none.

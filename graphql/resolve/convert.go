@@ -45,6 +45,8 @@ func originator(it catalog.Item) *model.Originator {
 		Port: int(o.Port), TechPrefix: o.TechPrefix, Channels: int(o.Channels), CallsPerSecond: int(o.CallsPerSecond),
 		ProfitMode: model.ProfitModeOf(o.ProfitMode), MinimumMargin: model.Nano(o.MinimumMarginNano),
 		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
+		MinimumMarginShare: model.Micro(int64(o.MinimumMarginPpm)), Rewrites: rewrites(o.Rewrites),
+		Lists: listUses(o.Lists), PrefixLimits: showLimits(o.PrefixLimits),
 		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan,
 	}
 }
@@ -59,6 +61,7 @@ func terminator(it catalog.Item) *model.Terminator {
 		ID: model.ID(catalog.KindTerminator, t.Id), Key: t.Id, Host: t.Host, Port: int(t.Port), Transport: transport,
 		TechPrefix: t.TechPrefix, Channels: int(t.Channels), PddTimeout: time.Duration(t.PddTimeoutMs) * time.Millisecond,
 		RingTimeout: time.Duration(t.RingTimeoutMs) * time.Millisecond, Disabled: t.Disabled, Version: it.Version,
+		CallsPerSecond: int(t.CallsPerSecond), Rewrites: rewrites(t.Rewrites), Lists: listUses(t.Lists),
 		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck,
 	}
 }
@@ -98,13 +101,16 @@ func rate(n numbered) *model.Rate {
 
 func routePlan(it catalog.Item) *model.RoutePlan {
 	p := it.Entity.GetRoutePlan()
-	return &model.RoutePlan{ID: model.ID(catalog.KindRoutePlan, p.Id), Key: p.Id, Name: p.Name, Version: it.Version}
+	return &model.RoutePlan{ID: model.ID(catalog.KindRoutePlan, p.Id), Key: p.Id, Name: p.Name, Version: it.Version,
+		Order: showOrder(p.Order), HuntRules: showHunt(p.HuntRules)}
 }
 
 func route(it catalog.Item) *model.Route {
 	rt := it.Entity.GetRoute()
 	return &model.Route{
 		ID: model.ID(catalog.KindRoute, rt.Id), Prefix: rt.Prefix, Priority: int(rt.Priority), Weight: int(rt.Weight),
+		CallerPrefixes: append([]string{}, rt.CallerPrefixes...), Hours: showHours(rt.Hours), TimeZone: rt.TimeZone,
+		PddTimeout: time.Duration(rt.PddTimeoutMs) * time.Millisecond, RingTimeout: time.Duration(rt.RingTimeoutMs) * time.Millisecond,
 		Disabled: rt.Disabled, Version: it.Version, PlanKey: rt.Plan, TerminatorKey: rt.Terminator,
 	}
 }

@@ -48,6 +48,12 @@ func fillOriginator(o *wire.Originator, in model.OriginatorPutInput) error {
 	}
 	f.decimal("minimumMargin", &o.MinimumMarginNano, in.MinimumMargin, 9)
 	f.duration("maxDuration", &o.MaxDurationS, in.MaxDuration, time.Second)
+	share := int64(o.MinimumMarginPpm)
+	f.decimal("minimumMarginShare", &share, in.MinimumMarginShare, 6)
+	o.MinimumMarginPpm = uint32(min(max(share, 0), 1<<30)) // the catalog refuses what is above 100 %
+	given(&o.Rewrites, in.Rewrites, rewriteOf)
+	f.uses(&o.Lists, in.Lists)
+	f.prefixLimits(&o.PrefixLimits, in.PrefixLimits)
 	set(&o.Disabled, in.Disabled)
 	return f.err
 }
@@ -83,6 +89,9 @@ func fillTerminator(t *wire.Terminator, in model.TerminatorPutInput) error {
 	f.count("channels", &t.Channels, in.Channels)
 	f.duration("pddTimeout", &t.PddTimeoutMs, in.PddTimeout, time.Millisecond)
 	f.duration("ringTimeout", &t.RingTimeoutMs, in.RingTimeout, time.Millisecond)
+	f.count("callsPerSecond", &t.CallsPerSecond, in.CallsPerSecond)
+	given(&t.Rewrites, in.Rewrites, rewriteOf)
+	f.uses(&t.Lists, in.Lists)
 	set(&t.Disabled, in.Disabled)
 	return f.err
 }

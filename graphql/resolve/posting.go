@@ -42,6 +42,13 @@ func (r *Resolver) debit(ctx context.Context, in model.AccountDebitInput) (*mode
 	return r.post(ctx, posting{key: in.IdempotencyKey, account: in.Account, dryRun: in.DryRun, money: m}, &in.Amount)
 }
 
+func (r *Resolver) postKind(ctx context.Context, in model.AccountPostInput) (*model.PostingPayload, error) {
+	m := &wire.PostMoney{
+		Kind: in.Kind.Wire(), Reason: in.Reason, Reference: or(in.Reference, ""), EffectiveAtUs: effective(in.EffectiveAt),
+	}
+	return r.post(ctx, posting{key: in.IdempotencyKey, account: in.Account, dryRun: in.DryRun, money: m}, &in.Amount)
+}
+
 func (r *Resolver) transfer(ctx context.Context, in model.AccountTransferInput) (*model.PostingPayload, error) {
 	to, ok := r.find(ctx, catalog.KindAccount, in.To)
 	if !ok {
@@ -104,7 +111,7 @@ func (r *Resolver) checkPosting(ctx context.Context, p *posting, amount *model.M
 	if err != nil {
 		return events.Invalid("%v", err).At("input.amount.amount")
 	}
-	if micro <= 0 {
+	if micro <= 0 && (p.money.Kind != wire.PostingKind_POSTING_KIND_ADJUSTMENT || micro == 0) {
 		return events.Invalid("the amount must be above zero").At("input.amount.amount")
 	}
 	p.money.Account, p.money.AmountMicro, p.money.Currency = item.Entity.GetAccount().Id, micro, amount.Currency

@@ -23,7 +23,9 @@ func (r *Resolver) putRoutePlan(ctx context.Context, in model.RoutePlanPutInput)
 				p = proto.CloneOf(old.Entity.GetRoutePlan())
 			}
 			set(&p.Name, in.Name)
-			return catalog.EntityOf(p), nil
+			var f fields
+			f.plan(p, in)
+			return catalog.EntityOf(p), f.err
 		},
 	})
 	payload := &model.RoutePlanPutPayload{Position: out.position, UserErrors: list(out.errors)}
@@ -50,6 +52,7 @@ func (r *Resolver) putRoute(ctx context.Context, in model.RoutePutInput) (*model
 			f.count("priority", &rt.Priority, in.Priority)
 			f.count("weight", &rt.Weight, in.Weight)
 			set(&rt.Disabled, in.Disabled)
+			f.route(rt, in)
 			return catalog.EntityOf(rt), f.err
 		},
 	})

@@ -42,6 +42,8 @@ func tell(e *wire.Event) (int, string) {
 	case *wire.Event_CallReceived:
 		c := b.CallReceived
 		return 0, fmt.Sprintf("INVITE from %s (%s): %s calls %s", c.Originator, c.Source, c.Caller, c.Called)
+	case *wire.Event_CallRouted:
+		return -1, tellRoute(b.CallRouted)
 	case *wire.Event_AttemptStarted:
 		a := b.AttemptStarted
 		return int(a.Leg), fmt.Sprintf("INVITE to %s (%s): %s", a.Terminator, a.Destination, a.CalledOut)
@@ -58,6 +60,26 @@ func tell(e *wire.Event) (int, string) {
 	default:
 		return -1, tellBook(e)
 	}
+}
+
+// tellRoute tells whom a call may try, and why not others.
+func tellRoute(d *wire.CallRouted) string {
+	var tried, left []string
+	for _, c := range d.Choices {
+		if c.Rejected == "" {
+			tried = append(tried, c.Terminator)
+		} else {
+			left = append(left, c.Terminator+" ("+c.Rejected+")")
+		}
+	}
+	words := "route: " + strings.Join(tried, ", ")
+	if d.Refused != "" {
+		words = "no route: " + d.Refused
+	}
+	if len(left) > 0 {
+		words += "; left out: " + strings.Join(left, ", ")
+	}
+	return words
 }
 
 // tellBook tells what the book decided about a call.

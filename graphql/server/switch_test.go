@@ -35,6 +35,13 @@ type fakeSwitch struct {
 	hungUp  []events.CallID
 	now     func() time.Time
 	serial  uint32
+	book    []bookEvent
+}
+
+// bookEvent is an event of the book and when it was recorded.
+type bookEvent struct {
+	us    int64
+	event *wire.Event
 }
 
 func newSwitch(t *testing.T, now func() time.Time) *fakeSwitch {
@@ -64,6 +71,7 @@ func (s *fakeSwitch) executeAt(ctx context.Context, at time.Time, cmd *wire.Comm
 		if err := s.state.Evolve(us, e); err != nil {
 			return nil, err
 		}
+		s.book = append(s.book, bookEvent{us, e})
 		err := s.history.Apply(ctx, []events.Recorded{{
 			Journal: "book", Sequence: uint64(s.state.Position), Position: uint64(s.state.Position), TimeUS: us, Event: e,
 		}}, nil)
@@ -73,6 +81,15 @@ func (s *fakeSwitch) executeAt(ctx context.Context, at time.Time, cmd *wire.Comm
 	}
 	reply.Position = uint64(s.state.Position)
 	return reply, events.FromRefusal(reply.Error)
+}
+
+// WorldAt knows only the present.
+func (s *fakeSwitch) WorldAt(context.Context, events.Position, time.Time) (*routing.World, time.Time, error) {
+	return s.world(), s.now(), nil
+}
+
+func (s *fakeSwitch) Quality(string, string, uint32, int64) routing.Quality {
+	return routing.Quality{Attempts: 100, Answered: 50}
 }
 
 // observe records events in a log.
@@ -106,6 +123,34 @@ func (s *fakeSwitch) LedgerSums() map[money.Currency]money.Amount {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state.Ledger.Sums()
+}
+
+func (s *fakeSwitch) PositionAt(_ context.Context, at time.Time) (events.Position, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var last events.Position
+	for i, e := range s.book {
+		if e.us <= at.UnixMicro() {
+			last = events.Position(i + 1)
+		}
+	}
+	return last, nil
+}
+
+func (s *fakeSwitch) StateAt(_ context.Context, position events.Position) (*state.State, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := state.New()
+	for _, e := range s.book[:min(int(position), len(s.book))] {
+		if err := st.Evolve(e.us, e.event); err != nil {
+			return nil, err
+		}
+	}
+	return st, nil
+}
+
+func (s *fakeSwitch) Proof(_ context.Context, position events.Position) ([]byte, error) {
+	return fmt.Appendf(nil, "proof of %d", position), nil
 }
 
 func (s *fakeSwitch) AsOf() (events.Position, time.Duration) {

@@ -29,6 +29,7 @@ func tenantCases(f *fixture) []tenantCase {
 	node := `{ node(id: "$ID") { id } }`
 	cases := []tenantCase{
 		{"account", `{ account(id: "$ID") { id balance { posted { amount } } entries(first: 5) { nodes { id } } } }`, "acme-usd", "none"},
+		{"statement", `{ statement(account: "$ID", from: "2026-01-01", to: "2027-01-01") { closing { amount } entries(first: 5) { nodes { id } } } }`, "acme-usd", "none"},
 		{"accounts", `{ accounts(first: 5, company: "$ID") { nodes { id } } }`, "acme", "none"},
 		{"company", `{ company(id: "$ID") { id name accounts { id } } }`, "acme", "none"},
 		{"deck", `{ deck(id: "$ID") { id versions { id rows(first: 5) { nodes { priceFirst } } } } }`, "acme-sell", "none"},

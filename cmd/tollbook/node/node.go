@@ -59,6 +59,7 @@ type Node struct {
 	history   *history.Store
 	live      *live.View
 	quality   *quality.View
+	earlier   earlier
 	calls     *recorder
 	audit     *recorder
 	engine    *relay.Engine
@@ -67,6 +68,7 @@ type Node struct {
 	http      *http.Server
 	listener  net.Listener
 	historyAt atomic.Pointer[reached]
+	past      past
 
 	ctx    context.Context
 	cancel context.CancelFunc
