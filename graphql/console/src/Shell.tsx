@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/routes' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/routes' | '/simulate' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -33,6 +33,7 @@ const groups: { title: Key; items: Item[] }[] = [
     items: [
       { to: '/peers', text: 'nav.peers' },
       { to: '/routes', text: 'nav.routes', staff: true },
+      { to: '/simulate', text: 'nav.simulate', staff: true },
       { to: '/audit', text: 'nav.audit', staff: true },
     ],
   },

@@ -13,6 +13,7 @@ import { NotFound } from './pages/NotFound';
 import { Overview } from './pages/Overview';
 import { Peers } from './pages/Peers';
 import { Routes } from './pages/Routes';
+import { readSimulateSearch, Simulate } from './pages/Simulate';
 import { useRights } from './session';
 import { Shell } from './Shell';
 
@@ -53,6 +54,7 @@ const tree = root.addChildren([
   at('/decks', Decks),
   deckRoute,
   at('/routes', Routes),
+  createRoute({ getParentRoute: () => root, path: '/simulate', component: Simulate, validateSearch: readSimulateSearch }),
   auditRoute,
 ]);
 

@@ -10,6 +10,7 @@ import { Page, Section } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 import classes from '../parts/parts.module.css';
 import { PostingForm } from '../parts/PostingForm';
+import { Statement } from '../parts/Statement';
 import { useRights } from '../session';
 
 const AccountQuery = graphql(`
@@ -66,6 +67,8 @@ const AccountQuery = graphql(`
           reason
           reference
           callId
+          reverses
+          reversedBy
         }
         pageInfo {
           hasNextPage
@@ -89,12 +92,16 @@ export function AccountPage() {
   const page = search.before ? { last: pageSize, before: search.before } : { first: pageSize, ...(search.after ? { after: search.after } : {}) };
   const { data, error, fetching } = usePolled(AccountQuery, { id: `account:${key}`, ...page }, 2000);
   const [posting, setPosting] = useState<'credit' | 'debit' | null>(null);
+  const [asStatement, setAsStatement] = useState(false);
   const account = data?.account;
   const actions = account && (
     <>
       <Link className={classes.link} to="/cdrs" search={{ account: key }}>
         {t('account.cdrs')}
       </Link>
+      <Button size="compact-sm" variant={asStatement ? 'filled' : 'default'} onClick={() => setAsStatement(!asStatement)}>
+        {t('account.statement')}
+      </Button>
       {money && (
         <>
           <Button size="compact-sm" onClick={() => setPosting('credit')}>
@@ -118,10 +125,14 @@ export function AccountPage() {
             <Figure label={t('account.available')} money={account.balance.available} note="" />
             <Figure label={t('account.limit')} money={account.creditLimit} note={`${t('account.channels')}: ${account.channels || t('common.unlimited')}`} />
           </SimpleGrid>
+          {asStatement ? (
+            <Statement account={key} />
+          ) : (
           <Section title={t('account.entries')}>
             <EntryTable rows={account.entries.nodes} maxHeight="calc(100vh - 288px)" />
             <Pager info={account.entries.pageInfo} asOf={account.balance.asOf} go={(to) => void navigate({ to: '/accounts/$key', params: { key }, search: to })} />
           </Section>
+          )}
           {posting && <PostingForm kind={posting} account={key} currency={account.currency} close={() => setPosting(null)} />}
         </>
       )}

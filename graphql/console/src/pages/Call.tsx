@@ -1,9 +1,10 @@
 import { SimpleGrid } from '@mantine/core';
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { useQuery } from 'urql';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
+import { Choices } from '../parts/Choices';
 import { DataTable } from '../parts/DataTable';
 import { EntryTable } from '../parts/EntryTable';
 import { grouped, keyOf, preciseTime, rate, seconds } from '../parts/format';
@@ -23,6 +24,8 @@ const CallQuery = graphql(`
         node
         caller
         called
+        callerRouted
+        calledRouted
         customerCompanyId
         customerAccountId
         vendorCompanyId
@@ -120,6 +123,24 @@ const CallQuery = graphql(`
         priceFirst
         priceNext
       }
+      decision {
+        currency
+        choices {
+          rank
+          terminatorId
+          routeId
+          prefix
+          price
+          margin
+          rejected
+          quality {
+            figure
+            window
+            attempts
+            value
+          }
+        }
+      }
       entries {
         id
         position
@@ -187,8 +208,23 @@ export function CallPage() {
               <Section title={t('call.timeline')}>
                 <Timeline call={call} />
               </Section>
-              <Section title={t('call.candidates')}>
-                <Candidates call={call} />
+              <Section
+                title={t('call.candidates')}
+                actions={
+                  <Link to="/simulate" search={{ call: id }} style={{ fontSize: 12.5 }}>
+                    {t('call.simulate')}
+                  </Link>
+                }
+              >
+                {call.decision ? (
+                  <Choices
+                    choices={call.decision.choices}
+                    currency={call.decision.currency}
+                    chosen={call.legs.find((l) => l.leg > 0 && l.answered)?.terminatorId}
+                  />
+                ) : (
+                  <Candidates call={call} />
+                )}
               </Section>
             </SimpleGrid>
           )}
@@ -196,6 +232,11 @@ export function CallPage() {
       )}
     </Page>
   );
+}
+
+/** A number as it came in and, where it was rewritten, as it was routed. */
+function arrow(on: string, routed: string) {
+  return routed && routed !== on.replace(/^\+/, '') ? `${on} → ${routed}` : on;
 }
 
 function Legs({ call }: { call: CallData }) {
@@ -209,6 +250,8 @@ function Legs({ call }: { call: CallData }) {
         { id: 'leg', title: t('cdr.leg'), right: true, cell: (l) => l.leg },
         { id: 'peer', title: t('cdr.peer'), cell: (l) => keyOf(l.leg ? l.terminatorId : l.originatorId) },
         { id: 'account', title: t('account.account'), cell: (l) => keyOf(l.leg ? l.vendorAccountId : l.customerAccountId) },
+        { id: 'from', title: t('simulate.caller'), cell: (l) => arrow(l.caller, l.callerRouted) },
+        { id: 'to', title: t('simulate.called'), cell: (l) => arrow(l.called, l.calledRouted) },
         { id: 'setup', title: t('cdr.setup'), cell: (l) => preciseTime(l.setupAt) },
         { id: 'pdd', title: t('cdr.pdd'), right: true, cell: (l) => seconds(l.pdd) },
         { id: 'talk', title: t('cdr.talk'), right: true, cell: (l) => (l.answered && l.state !== 'PENDING' ? seconds(l.talk, 3) : '') },

@@ -2,7 +2,7 @@ import { useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
-import { seconds } from '../parts/format';
+import { keyOf, seconds } from '../parts/format';
 import { Page, Section } from '../parts/Page';
 
 const PeersQuery = graphql(`
@@ -29,6 +29,22 @@ const PeersQuery = graphql(`
         channels
         callsPerSecond
         profitMode
+        minimumMarginShare
+        rewrites {
+          field
+          pattern
+          replacement
+        }
+        lists {
+          listId
+          field
+          allow
+        }
+        prefixLimits {
+          prefix
+          channels
+          callsPerSecond
+        }
         disabled
       }
       asOf {
@@ -56,11 +72,30 @@ const PeersQuery = graphql(`
         channels
         pddTimeout
         ringTimeout
+        callsPerSecond
+        rewrites {
+          field
+          pattern
+          replacement
+        }
+        lists {
+          listId
+          field
+          allow
+        }
         disabled
       }
     }
   }
 `);
+
+interface Sieve {
+  rewrites: { field: string; pattern: string; replacement: string }[];
+  lists: { listId: string; field: string; allow: boolean }[];
+}
+
+const rewrites = (p: Sieve) => p.rewrites.map((r) => `${r.field.toLowerCase()}: ${r.pattern} → ${r.replacement}`).join('; ');
+const lists = (p: Sieve) => p.lists.map((l) => `${l.allow ? '+' : '−'} ${keyOf(l.listId)} (${l.field.toLowerCase()})`).join(', ');
 
 export function Peers() {
   const { t } = useTexts();
@@ -85,6 +120,9 @@ export function Peers() {
             { id: 'profit', title: t('peer.profit'), cell: (p) => t(`profit.${p.profitMode}`) },
             { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },
             { id: 'cps', title: t('account.cps'), right: true, cell: (p) => limit(p.callsPerSecond) },
+            { id: 'prefixes', title: t('peer.prefixLimits'), cell: (p) => p.prefixLimits.map((l) => `${l.prefix}: ${limit(l.channels)} / ${limit(l.callsPerSecond)}`).join(', ') },
+            { id: 'rewrites', title: t('peer.rewrites'), cell: rewrites },
+            { id: 'lists', title: t('route.lists'), cell: lists },
           ]}
         />
       </Section>
@@ -103,6 +141,9 @@ export function Peers() {
             { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
             { id: 'deck', title: t('peer.deck'), cell: (p) => p.buyDeck?.key },
             { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },
+            { id: 'cps', title: t('account.cps'), right: true, cell: (p) => limit(p.callsPerSecond) },
+            { id: 'rewrites', title: t('peer.rewrites'), cell: rewrites },
+            { id: 'lists', title: t('route.lists'), cell: lists },
             { id: 'timeouts', title: t('peer.timeouts'), right: true, cell: (p) => `${seconds(p.pddTimeout, 0)} / ${seconds(p.ringTimeout, 0)} s` },
           ]}
         />

@@ -1,8 +1,10 @@
 import { useQuery } from 'urql';
-import { graphql } from '../api/graphql';
+import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
+import { seconds } from '../parts/format';
 import { Page, Section } from '../parts/Page';
+import classes from '../parts/parts.module.css';
 
 const RoutesQuery = graphql(`
   query Routes {
@@ -11,6 +13,18 @@ const RoutesQuery = graphql(`
         id
         key
         name
+        order {
+          criterion
+          figure
+          step
+          window
+          minimumAttempts
+        }
+        huntRules {
+          sipCode
+          q850
+          stop
+        }
         routes(first: 200) {
           nodes {
             id
@@ -18,6 +32,14 @@ const RoutesQuery = graphql(`
             priority
             weight
             disabled
+            callerPrefixes
+            hours {
+              fromMinute
+              toMinute
+            }
+            timeZone
+            pddTimeout
+            ringTimeout
             terminator {
               key
               host
@@ -30,8 +52,40 @@ const RoutesQuery = graphql(`
         lagMs
       }
     }
+    numberLists(first: 100) {
+      nodes {
+        id
+        key
+        name
+        prefixes
+        numbers
+      }
+    }
   }
 `);
+
+type Plan = ResultOf<typeof RoutesQuery>['routePlans']['nodes'][number];
+type Route = Plan['routes']['nodes'][number];
+
+const days = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
+
+/** "Mon 08:00" of a minute of the week. */
+function minute(m: number): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${days[Math.floor(m / 1440) % 7]} ${two(Math.floor(m / 60) % 24)}:${two(m % 60)}`;
+}
+
+function hours(r: Route): string {
+  if (r.hours.length === 0) return '';
+  return `${r.hours.map((h) => `${minute(h.fromMinute)}-${minute(h.toMinute)}`).join(', ')} ${r.timeZone || 'UTC'}`;
+}
+
+/** A plan's order and rules in a line. */
+function rules(plan: Plan): string {
+  const order = plan.order.map((o) => [o.criterion, o.figure, o.window ? `${o.window} s` : '', o.step ? `± ${o.step}` : ''].filter(Boolean).join(' '));
+  const hunt = plan.huntRules.map((h) => `${h.sipCode || '*'}/${h.q850 || '*'} ${h.stop ? '■' : '→'}`);
+  return [order.join(', '), hunt.join(', ')].filter(Boolean).join(' · ');
+}
 
 export function Routes() {
   const { t } = useTexts();
@@ -39,7 +93,7 @@ export function Routes() {
   return (
     <Page title={t('nav.routes')} error={error} asOf={data?.routePlans.asOf} loading={!data && !error}>
       {data?.routePlans.nodes.map((plan) => (
-        <Section key={plan.id} title={`${t('route.plan')}: ${plan.name || plan.key}`}>
+        <Section key={plan.id} title={`${t('route.plan')}: ${plan.name || plan.key}`} actions={<span className={classes.note}>{rules(plan)}</span>}>
           <DataTable
             label={plan.key}
             rows={plan.routes.nodes}
@@ -51,10 +105,31 @@ export function Routes() {
               { id: 'terminator', title: t('route.terminator'), cell: (r) => r.terminator?.key },
               { id: 'host', title: t('peer.host'), cell: (r) => r.terminator?.host },
               { id: 'weight', title: t('route.weight'), right: true, cell: (r) => r.weight },
+              { id: 'callers', title: t('route.callers'), cell: (r) => r.callerPrefixes.join(', ') },
+              { id: 'hours', title: t('route.hours'), cell: hours },
+              {
+                id: 'timeouts',
+                title: t('peer.timeouts'),
+                right: true,
+                cell: (r) => (Number(r.pddTimeout) || Number(r.ringTimeout) ? `${seconds(r.pddTimeout, 1)} / ${seconds(r.ringTimeout, 1)} s` : ''),
+              },
             ]}
           />
         </Section>
       ))}
+      <Section title={t('route.lists')}>
+        <DataTable
+          label={t('route.lists')}
+          rows={data?.numberLists.nodes ?? []}
+          rowKey={(l) => l.id}
+          columns={[
+            { id: 'key', title: t('company.key'), cell: (l) => l.key },
+            { id: 'name', title: t('company.name'), cell: (l) => l.name },
+            { id: 'prefixes', title: t('route.prefix'), cell: (l) => l.prefixes.slice(0, 20).join(', ') + (l.prefixes.length > 20 ? ' …' : '') },
+            { id: 'numbers', title: t('route.numbers'), cell: (l) => l.numbers.slice(0, 20).join(', ') + (l.numbers.length > 20 ? ' …' : '') },
+          ]}
+        />
+      </Section>
     </Page>
   );
 }

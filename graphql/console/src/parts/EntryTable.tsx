@@ -14,7 +14,7 @@ export interface EntryRow {
   id: string;
   position: string;
   accountName: string;
-  kind: 'CREDIT' | 'DEBIT' | 'FORCED_DEBIT' | 'REVERSAL' | 'TRANSFER' | 'CHARGE';
+  kind: 'CREDIT' | 'DEBIT' | 'FORCED_DEBIT' | 'REVERSAL' | 'TRANSFER' | 'CREDIT_NOTE' | 'DEBIT_NOTE' | 'ADJUSTMENT' | 'CHARGE';
   amount: Money;
   balance: Money;
   recordedAt: string;
@@ -22,6 +22,8 @@ export interface EntryRow {
   reason: string;
   reference: string;
   callId: string | null;
+  reverses?: string | null;
+  reversedBy?: string | null;
 }
 
 /** Movements of money with the balance after each. */
@@ -42,7 +44,11 @@ export function EntryTable({ rows, withAccount, maxHeight }: { rows: readonly En
 }
 
 function Reason({ entry }: { entry: EntryRow }) {
-  if (!entry.callId) return [entry.reason, entry.reference].filter(Boolean).join(' · ');
+  const { t } = useTexts();
+  if (!entry.callId) {
+    const links = [entry.reverses && t('entry.reverses', { position: entry.reverses }), entry.reversedBy && t('entry.reversedBy', { position: entry.reversedBy })];
+    return [entry.reason, entry.reference, ...links].filter(Boolean).join(' · ');
+  }
   const key = keyOf(entry.callId);
   return (
     <Link className={classes.link} to="/calls/$id" params={{ id: key }}>

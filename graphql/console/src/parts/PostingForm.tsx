@@ -1,12 +1,12 @@
-import { Alert, Button, Checkbox, Group, Modal, Stack, TextInput } from '@mantine/core';
+import { Alert, Button, Group, Modal, NativeSelect, Stack, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { useMutation } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 
-const CreditMutation = graphql(`
-  mutation Credit($input: AccountCreditInput!) {
-    accountCredit(input: $input) {
+const PostMutation = graphql(`
+  mutation Post($input: AccountPostInput!) {
+    accountPost(input: $input) {
       position
       userErrors {
         message
@@ -16,17 +16,11 @@ const CreditMutation = graphql(`
   }
 `);
 
-const DebitMutation = graphql(`
-  mutation Debit($input: AccountDebitInput!) {
-    accountDebit(input: $input) {
-      position
-      userErrors {
-        message
-        path
-      }
-    }
-  }
-`);
+const kinds = {
+  credit: ['CREDIT', 'CREDIT_NOTE', 'ADJUSTMENT'],
+  debit: ['DEBIT', 'FORCED_DEBIT', 'DEBIT_NOTE', 'ADJUSTMENT'],
+} as const;
+type PostingKind = (typeof kinds)['credit' | 'debit'][number];
 
 interface Props {
   kind: 'credit' | 'debit';
@@ -35,27 +29,26 @@ interface Props {
   close: () => void;
 }
 
-/** Credits or debits an account. The key is made once, so that a repeated click books once. */
+/** Books a payment, a note or an adjustment; an adjustment on the debit side is negative. The key is made once, so that a repeated click books once. */
 export function PostingForm({ kind, account, currency, close }: Props) {
   const { t } = useTexts();
-  const [credited, credit] = useMutation(CreditMutation);
-  const [debited, debit] = useMutation(DebitMutation);
+  const [posted, post] = useMutation(PostMutation);
+  const [chosen, setChosen] = useState<PostingKind>(kinds[kind][0]);
   const [idempotencyKey] = useState(newKey);
   const [amount, setAmount] = useState('');
   const [reason, setReason] = useState('');
   const [reference, setReference] = useState('');
-  const [forced, setForced] = useState(false);
-  const payload = credited.data?.accountCredit ?? debited.data?.accountDebit;
-  const failure = credited.error ?? debited.error;
+  const payload = posted.data?.accountPost;
+  const failure = posted.error;
   const mistakes = payload?.userErrors ?? [];
   const of = (path: string) => mistakes.find((m) => m.path?.startsWith(`input.${path}`))?.message;
   const general = failure?.graphQLErrors[0]?.message ?? failure?.message ?? mistakes.find((m) => !m.path || !/^input\.(amount|reason)/.test(m.path))?.message;
 
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const input = { idempotencyKey, account: `account:${account}`, amount: { amount: amount.replace(',', '.').trim(), currency }, reason, reference };
-    if (kind === 'credit') await credit({ input });
-    else await debit({ input: { ...input, forced } });
+    const plain = amount.replace(',', '.').trim();
+    const signed = kind === 'debit' && chosen === 'ADJUSTMENT' ? `-${plain}` : plain;
+    await post({ input: { idempotencyKey, account: `account:${account}`, kind: chosen, amount: { amount: signed, currency }, reason, reference } });
   };
   return (
     <Modal opened onClose={close} title={t(kind === 'credit' ? 'account.creditTitle' : 'account.debitTitle', { account })} size="sm" centered>
@@ -73,6 +66,13 @@ export function PostingForm({ kind, account, currency, close }: Props) {
       ) : (
         <form onSubmit={(e) => void submit(e)}>
           <Stack gap={10}>
+            <NativeSelect
+              size="sm"
+              label={t('entry.kind')}
+              value={chosen}
+              data={kinds[kind].map((k) => ({ value: k, label: t(`entry.${k}`) }))}
+              onChange={(e) => setChosen(kinds[kind].find((k) => k === e.currentTarget.value) ?? kinds[kind][0])}
+            />
             <TextInput
               size="sm"
               label={t('account.amount')}
@@ -87,7 +87,6 @@ export function PostingForm({ kind, account, currency, close }: Props) {
             />
             <TextInput size="sm" label={t('account.reason')} description={t('account.reasonHint')} required value={reason} error={of('reason')} onChange={(e) => setReason(e.currentTarget.value)} />
             <TextInput size="sm" label={t('account.reference')} value={reference} onChange={(e) => setReference(e.currentTarget.value)} />
-            {kind === 'debit' && <Checkbox size="xs" label={t('account.forced')} checked={forced} onChange={(e) => setForced(e.currentTarget.checked)} />}
             {general && (
               <Alert color="red" variant="light" py={8}>
                 {general}
@@ -97,7 +96,7 @@ export function PostingForm({ kind, account, currency, close }: Props) {
               <Button size="xs" variant="default" onClick={close}>
                 {t('common.cancel')}
               </Button>
-              <Button size="xs" type="submit" loading={credited.fetching || debited.fetching}>
+              <Button size="xs" type="submit" loading={posted.fetching}>
                 {t(kind === 'credit' ? 'account.credit' : 'account.debit')}
               </Button>
             </Group>
