@@ -41,6 +41,7 @@ export const callRoute = at('/calls/$id', CallPage);
 export const accountRoute = createRoute({ getParentRoute: () => root, path: '/accounts/$key', component: AccountPage, validateSearch: readPaged });
 export const deckRoute = at('/decks/$key', DeckPage);
 export const auditRoute = createRoute({ getParentRoute: () => root, path: '/audit', component: Audit, validateSearch: readPaged });
+export const simulateRoute = createRoute({ getParentRoute: () => root, path: '/simulate', component: Simulate, validateSearch: readSimulateSearch });
 
 const tree = root.addChildren([
   at('/', Home),
@@ -54,7 +55,7 @@ const tree = root.addChildren([
   at('/decks', Decks),
   deckRoute,
   at('/routes', Routes),
-  createRoute({ getParentRoute: () => root, path: '/simulate', component: Simulate, validateSearch: readSimulateSearch }),
+  simulateRoute,
   auditRoute,
 ]);
 
