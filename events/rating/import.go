@@ -145,12 +145,17 @@ func (s *Sheet) readHeader(line int, cells []string) bool {
 func (s *Sheet) entry(line int, cells []string) (Entry, bool) {
 	e := Entry{Row: Row{IntervalFirst: 1, IntervalNext: 1}, Line: line}
 	before, nextGiven := s.Faulty, false
+	if i := slices.Index(s.header, "change"); i >= 0 && i < len(cells) { // a row that goes needs no price
+		if err := e.change(strings.ToLower(strings.TrimSpace(cells[i]))); err != nil {
+			s.fault(line, s.names[i], err)
+		}
+	}
 	for i, col := range s.header {
 		value := ""
 		if i < len(cells) {
 			value = strings.TrimSpace(cells[i])
 		}
-		if col == "ignore" || value == "" && (col != "prefix" && col != "price_first" || e.Removed) {
+		if col == "ignore" || col == "change" || value == "" && (col != "prefix" && col != "price_first" || e.Removed) {
 			continue
 		}
 		if len(value) > maxCell {
@@ -184,8 +189,6 @@ func (s *Sheet) cell(e *Entry, col, value string) (err error) {
 		if !strings.EqualFold(value, s.deck.Currency) {
 			err = events.Invalid("the price is in %s, the deck in %s", clip(value), s.deck.Currency)
 		}
-	case "change":
-		return e.change(strings.ToLower(value))
 	case "price_first", "price_next", "connect_fee", "attempt_fee", "minimum":
 		if s.mapping.GetDecimalComma() {
 			value = strings.Replace(strings.ReplaceAll(value, ".", ""), ",", ".", 1)
@@ -209,7 +212,7 @@ func (e *Entry) change(value string) error {
 		e.Removed = true
 	case "blocked", "block":
 		e.Blocked = true
-	case "new", "increase", "decrease", "current", "unchanged", "no change", "changed":
+	case "", "new", "increase", "decrease", "current", "unchanged", "no change", "changed":
 	default:
 		return events.Invalid("%q is not new, increase, decrease, unchanged, removed or blocked", clip(value))
 	}
