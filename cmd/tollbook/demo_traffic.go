@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ func (o demoOptions) vendors(log *slog.Logger) ([]*traffic.Vendor, error) {
 }
 
 func (o demoOptions) customers(log *slog.Logger) ([]*traffic.Customer, error) {
-	sw, err := addressOf(1, o.sip)
+	sw, err := netip.ParseAddrPort(o.sip)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ const (
 	CauseOperator  = "operator"
 	CauseDrained   = "shutdown"
 	CauseLost      = "node_lost"
+	CauseInternal  = "internal"
 )
 
 // CauseOf names the cause behind a vendor's final answer.

@@ -73,7 +73,11 @@ func Read(data []byte, cat *catalog.State, pw Passwords, sec Secrets) (*Edit, er
 	return &e.Edit, nil
 }
 
-var goType = regexp.MustCompile(`field (\S+) not found in type \S+`)
+// What the YAML library says of Go's types means nothing to whoever wrote the file.
+var (
+	goType = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	goInto = regexp.MustCompile(` into (\[\])?\S+$`)
+)
 
 // parse decodes strictly: an unknown key is an error that names its line.
 func parse(data []byte) (*document, error) {
@@ -86,7 +90,7 @@ func parse(data []byte) (*document, error) {
 		}
 		var te *yaml.TypeError
 		if errors.As(err, &te) {
-			return nil, events.Invalid("%s", goType.ReplaceAllString(te.Errors[0], `unknown key "$1"`))
+			return nil, events.Invalid("%s", goInto.ReplaceAllString(goType.ReplaceAllString(te.Errors[0], `unknown key "$1"`), " here"))
 		}
 		return nil, events.Invalid("%v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,9 +79,21 @@ func (c *session) run() {
 		if c.machine.Over() {
 			c.decided()
 		}
-		fn := <-c.inbox
-		fn(c.sw.now())
+		c.step(<-c.inbox)
 	}
+}
+
+// step runs what was posted. A panic ends the call in good order, charged as any
+// other, and not the process; should hanging up panic, too, the call is given up
+// and the next start, or the sweep of holds, closes it.
+func (c *session) step(fn func(call.Now)) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.log.Error("a call panicked and is hung up", "panic", r, "stack", string(debug.Stack()))
+			c.do(c.machine.HangUp(c.sw.now(), call.CauseInternal))
+		}
+	}()
+	fn(c.sw.now())
 }
 
 // decided tells the switch that nothing of the call is left but transactions.
