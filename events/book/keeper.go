@@ -20,6 +20,8 @@ const (
 	// blockEvents and blockBytes bound what goes into one block.
 	blockEvents = 2000
 	blockBytes  = 448 << 10
+	// patience is how long the end of a call may wait for company.
+	patience = 10 * time.Millisecond
 )
 
 // Writer commits blocks; *journal.Writer does.
@@ -42,7 +44,7 @@ type Keeper struct {
 	log    *slog.Logger
 
 	queue chan request
-	carry *request      // did not fit into the last block
+	carry []request     // did not fit into the last block
 	done  chan struct{} // closed when the term is over
 	once  sync.Once
 	err   error // why it is over
@@ -87,21 +89,56 @@ func Open(ctx context.Context, w Writer, st *state.State, node string, clock fun
 func (k *Keeper) Run(ctx context.Context) error {
 	defer k.end(context.Canceled)
 	for {
-		first := k.carry
-		if first == nil {
+		waiting := k.carry
+		if waiting == nil {
 			select {
 			case <-ctx.Done():
 				return nil
 			case r := <-k.queue:
-				first = &r
+				waiting = k.linger(ctx, r)
 			}
 		}
 		k.carry = nil
-		if err := k.round(ctx, *first); err != nil {
+		if err := k.round(ctx, waiting); err != nil {
 			k.end(err)
 			return err
 		}
 	}
+}
+
+// patient tells commands that nobody waits for: a call that has ended can be
+// charged with the next call's hold, and share its block and its sync.
+func patient(c *wire.Command) bool {
+	switch c.Body.(type) {
+	case *wire.Command_ChargeCall, *wire.Command_ReleaseHold:
+		return true
+	default:
+		return false
+	}
+}
+
+// linger waits a little for more, as long as nobody waits for an answer.
+func (k *Keeper) linger(ctx context.Context, first request) []request {
+	waiting := []request{first}
+	if !patient(first.cmd) {
+		return waiting
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for len(waiting) < blockEvents {
+		select {
+		case r := <-k.queue:
+			waiting = append(waiting, r)
+			if !patient(r.cmd) {
+				return waiting
+			}
+		case <-timer.C:
+			return waiting
+		case <-ctx.Done():
+			return waiting
+		}
+	}
+	return waiting
 }
 
 // Done is closed when the term is over.
@@ -141,21 +178,30 @@ func (k *Keeper) now() time.Time {
 }
 
 // round decides what waits, commits it as one block and sends the answers.
-func (k *Keeper) round(ctx context.Context, first request) error {
+func (k *Keeper) round(ctx context.Context, waiting []request) error {
 	now := k.now()
 	b := block{timeUS: now.UnixMicro()}
-	next, more := first, true
-	for more {
-		if err := k.decide(&b, next); err != nil {
+	for i := 0; ; i++ {
+		if i == len(waiting) {
+			r, more := k.poll()
+			if !more {
+				break
+			}
+			waiting = append(waiting, r)
+		}
+		fits, err := k.decide(&b, waiting[i])
+		if err != nil {
 			return err
 		}
-		if k.carry != nil || len(b.events) >= blockEvents || b.bytes >= blockBytes || len(b.asked) >= queueLength {
+		if !fits {
+			k.carry = waiting[i:]
 			break
 		}
-		select {
-		case next = <-k.queue:
-		default:
-			more = false
+		if b.full() {
+			if i+1 < len(waiting) {
+				k.carry = waiting[i+1:]
+			}
+			break
 		}
 	}
 	_, err := k.writer.Append(ctx, now, k.epoch, b.events)
@@ -174,6 +220,16 @@ func (k *Keeper) round(ctx context.Context, first request) error {
 	return nil
 }
 
+// poll takes what is in the queue already.
+func (k *Keeper) poll() (request, bool) {
+	select {
+	case r := <-k.queue:
+		return r, true
+	default:
+		return request{}, false
+	}
+}
+
 // block is what one round gathers.
 type block struct {
 	timeUS  int64
@@ -183,9 +239,14 @@ type block struct {
 	replies []*wire.Reply
 }
 
+func (b *block) full() bool {
+	return len(b.events) >= blockEvents || b.bytes >= blockBytes || len(b.asked) >= queueLength
+}
+
 // decide answers one command and folds what it led to, so that the next command
-// is decided on it.
-func (k *Keeper) decide(b *block, r request) error {
+// is decided on it. It is false for a command whose events do not fit behind the
+// others: that one is decided anew for the next block.
+func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
 	evs, reply := k.state.Decide(b.timeUS, k.rates, r.cmd)
 	encoded, size, err := encode(evs)
 	if err != nil {
@@ -194,12 +255,11 @@ func (k *Keeper) decide(b *block, r request) error {
 		reply = &wire.Reply{TimeUs: b.timeUS, Error: events.Refusal(events.Invalid("the command cannot be recorded: %v", err))}
 	}
 	if len(b.events) > 0 && b.bytes+size > journal.MaxBlock-(16<<10) {
-		k.carry = &r // decided anew for the next block
-		return nil
+		return false, nil
 	}
 	for _, e := range evs {
 		if err := k.state.Evolve(b.timeUS, e); err != nil {
-			return fmt.Errorf("fold a decision: %w", err)
+			return false, fmt.Errorf("fold a decision: %w", err)
 		}
 	}
 	reply.Position = uint64(k.state.Position)
@@ -207,7 +267,7 @@ func (k *Keeper) decide(b *block, r request) error {
 	b.bytes += size
 	b.asked = append(b.asked, r)
 	b.replies = append(b.replies, reply)
-	return nil
+	return true, nil
 }
 
 // encode writes events; text that is not UTF-8 cannot be written.
