@@ -119,6 +119,17 @@ func (s *State) Account(id string) *wire.Account {
 	return s.items[KindAccount][id].Entity.GetAccount()
 }
 
+// SumAccounts adds up something of a company's accounts in one currency. It looks
+// at all accounts there are.
+func (s *State) SumAccounts(company, currency string, of func(id string) int64) (sum int64) {
+	for id, it := range s.items[KindAccount] {
+		if a := it.Entity.GetAccount(); a.Company == company && a.Currency == currency {
+			sum += of(id)
+		}
+	}
+	return sum
+}
+
 // Originator finds an originator by its id.
 func (s *State) Originator(id string) *wire.Originator {
 	return s.items[KindOriginator][id].Entity.GetOriginator()

@@ -87,7 +87,7 @@ func validateFields(e *wire.Entity) error {
 	case *wire.Entity_Settings:
 		return validateSettings(of.Settings)
 	case *wire.Entity_Company:
-		return checkName(of.Company.Name)
+		return validateCompany(of.Company)
 	case *wire.Entity_Account:
 		return validateAccount(of.Account)
 	case *wire.Entity_Originator:
@@ -146,6 +146,20 @@ func validateSettings(s *wire.Settings) error {
 	return checkSeconds("max_duration_s", s.MaxDurationS)
 }
 
+func validateCompany(c *wire.Company) error {
+	seen := map[string]bool{}
+	for _, l := range c.MutualLimits {
+		if _, err := money.ParseCurrency(l.Currency); err != nil {
+			return err
+		}
+		if seen[l.Currency] || l.LimitMicro < 0 || l.LimitMicro > int64(money.MaxAmount)/2 {
+			return events.Invalid("the mutual limit in %s is negative, too large or there twice", l.Currency)
+		}
+		seen[l.Currency] = true
+	}
+	return checkName(c.Name)
+}
+
 func validateAccount(a *wire.Account) error {
 	if _, err := money.ParseCurrency(a.Currency); err != nil {
 		return err
@@ -159,6 +173,14 @@ func validateAccount(a *wire.Account) error {
 		return events.Invalid("the credit limit is negative")
 	case a.CreditLimitMicro > int64(money.MaxAmount)/2:
 		return events.Invalid("the credit limit is too large")
+	case a.Alerts.GetRearmMicro() < 0:
+		return events.Invalid("the distance at which alerts are armed again is negative")
+	case a.Alerts != nil && a.Alerts.LowMicro != nil && a.Alerts.HighMicro != nil && *a.Alerts.LowMicro >= *a.Alerts.HighMicro:
+		return events.Invalid("the low threshold is not below the high one")
+	case a.OfflineMicro < 0:
+		return events.Invalid("the offline allowance is negative")
+	case a.CutOff && a.Kind != wire.AccountKind_ACCOUNT_KIND_VENDOR:
+		return events.Invalid("only a vendor's account has a cut-off of its own")
 	}
 	return checkName(a.Name)
 }

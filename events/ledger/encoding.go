@@ -71,5 +71,8 @@ func (s *State) Resum() events.Sum {
 	for id, k := range s.keys {
 		sum.Add(k.encoding(id))
 	}
+	for key := range s.raised {
+		sum.Add(key.encoding())
+	}
 	return sum
 }

@@ -30,6 +30,10 @@ func (s *State) Evolve(pos events.Position, timeUS int64, e *wire.Event) error {
 		return s.evolveContested(b.ChargeContested)
 	case *wire.Event_HoldClaimed:
 		return s.evolveClaimed(b.HoldClaimed)
+	case *wire.Event_AlertRaised:
+		return s.evolveRaised(pos, b.AlertRaised)
+	case *wire.Event_AlertCleared:
+		return s.evolveCleared(pos, b.AlertCleared)
 	case *wire.Event_ChangeSetAccepted:
 		set := b.ChangeSetAccepted
 		s.remember(set.Key, &Known{InputsHash: string(set.InputsHash), Position: pos})

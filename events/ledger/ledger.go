@@ -59,6 +59,7 @@ type State struct {
 	queue     []events.CallID // closed calls by the time of their closing
 	keys      map[events.Key]*Known
 	postedAt  map[events.Position]*Known
+	raised    map[alertKey]*wire.AlertRaised
 	peerCalls map[string]int // open holds by originator, and by originator and limited prefix
 	sums      map[money.Currency]money.Amount
 	sum       events.Sum
@@ -69,7 +70,7 @@ func New() *State {
 	return &State{
 		accounts: map[string]*Account{}, holds: map[events.CallID]*Hold{}, closed: map[events.CallID]*Closed{},
 		keys: map[events.Key]*Known{}, postedAt: map[events.Position]*Known{},
-		peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
+		raised: map[alertKey]*wire.AlertRaised{}, peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
 	}
 }
 

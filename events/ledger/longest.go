@@ -16,7 +16,7 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.S
 			continue
 		}
 		if _, ok := spendable[l.Payer]; !ok {
-			spendable[l.Payer] = s.Available(c, l.Payer)
+			spendable[l.Payer] = s.spendable(c, l.Payer)
 		}
 		spendable[l.Payer] += money.Amount(l.AmountMicro)
 	}
@@ -35,10 +35,13 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.S
 		return 0, nil, nil
 	}
 	amounts, covered, err := together(lines, spendable, start, paid)
-	if err != nil || covered {
-		return paid, amounts, err
+	if err == nil && !covered {
+		paid, amounts, err = shorter(lines, spendable, start, paid)
 	}
-	return shorter(lines, spendable, start, paid)
+	if err == nil && !s.mutuallyCovered(c, lines, amounts) {
+		return 0, nil, nil
+	}
+	return paid, amounts, err
 }
 
 // together prices all lines for a time, and tells whether each payer's money

@@ -35,6 +35,7 @@ func (s *State) Save(to *wire.BookSnapshot) {
 			Key: id[:], InputsHash: []byte(k.InputsHash), Position: uint64(k.Position), Postings: k.Postings, Reversed: k.Reversed,
 		})
 	}
+	to.Alerts = s.Alerts()
 }
 
 // Load reads a ledger out of a snapshot.
@@ -67,6 +68,11 @@ func Load(from *wire.BookSnapshot) (*State, error) {
 		s.remember(k.Key, known)
 		if len(k.Postings) > 0 {
 			s.postedAt[known.Position] = known
+		}
+	}
+	for _, a := range from.Alerts {
+		if err := s.evolveRaised(0, a); err != nil {
+			return nil, err
 		}
 	}
 	return s, nil

@@ -84,6 +84,10 @@ func (a *Auditor) after(e *wire.Event) error {
 	case *wire.Event_MoneyPosted:
 		a.Postings++
 		return a.posted(b.MoneyPosted)
+	case *wire.Event_AlertRaised:
+		return a.balanceIs(b.AlertRaised.Account, b.AlertRaised.BalanceMicro)
+	case *wire.Event_AlertCleared:
+		return a.balanceIs(b.AlertCleared.Account, b.AlertCleared.BalanceMicro)
 	}
 	return nil
 }
@@ -114,6 +118,18 @@ func (a *Auditor) covered(call []byte, extended bool) error {
 			a.Overspent++
 			return fmt.Errorf("the hold of call %s leaves account %s with %s available", id, l.Payer, left)
 		}
+		if left, limited := a.State.Ledger.Mutual(a.State.Catalog, l.Payer); limited && left < 0 {
+			a.Overspent++
+			return fmt.Errorf("the hold of call %s leaves the company of account %s with %s available in all", id, l.Payer, left)
+		}
+	}
+	return nil
+}
+
+// balanceIs checks what an event says of an account.
+func (a *Auditor) balanceIs(account string, micro int64) error {
+	if have := a.State.Ledger.Balance(account).Posted; have != money.Amount(micro) {
+		return fmt.Errorf("account %s has %s, the event says %s", account, have, money.Amount(micro))
 	}
 	return nil
 }

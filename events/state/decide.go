@@ -28,6 +28,7 @@ func (s *State) Decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 	if err != nil {
 		return nil, s.refused(nowUS, err)
 	}
+	evs = append(evs, s.Ledger.Alerting(s.Catalog, evs)...)
 	reply.TimeUs, reply.Position = nowUS, uint64(s.Position)
 	for i, e := range evs {
 		e.Id = events.EventID(cmd.Key, i)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/ledger"
@@ -86,6 +87,10 @@ func (s *script) run(line string) {
 		s.account(words)
 	case "deck":
 		s.deck(words)
+	case "mutual":
+		s.mutual(arg(1), arg(2))
+	case "alert":
+		s.alert(words)
 	case "wait":
 		s.now += s.duration(arg(1)).Microseconds()
 	case "restart":
@@ -154,6 +159,29 @@ func (s *script) call(name string) int {
 		s.calls[name] = len(s.calls) + 1
 	}
 	return s.calls[name]
+}
+
+// mutual CURRENCY AMOUNT, of the company that all accounts belong to
+func (s *script) mutual(currency, limit string) {
+	s.put(&wire.Company{Id: "co", MutualLimits: []*wire.MutualLimit{{Currency: currency, LimitMicro: s.amount(limit)}}})
+}
+
+// alert ACCOUNT [low AMOUNT] [high AMOUNT] [rearm AMOUNT]; without a threshold there is none
+func (s *script) alert(words []string) {
+	a := proto.CloneOf(s.st.Catalog.Account(words[1]))
+	a.Alerts = &wire.AccountAlerts{}
+	for i, w := range words {
+		switch w {
+		case "low":
+			a.Alerts.LowMicro = proto.Int64(s.amount(words[i+1]))
+		case "high":
+			a.Alerts.HighMicro = proto.Int64(s.amount(words[i+1]))
+		case "rearm":
+			a.Alerts.RearmMicro = s.amount(words[i+1])
+		}
+	}
+	c := putting(a)
+	s.show(c)
 }
 
 // account NAME CURRENCY [vendor] [limit AMOUNT] [channels N]
@@ -252,6 +280,12 @@ func (s *script) show(c *wire.Command) {
 		switch {
 		case e.GetChargeContested() != nil:
 			s.say("contested")
+		case e.GetAlertRaised() != nil:
+			r := e.GetAlertRaised()
+			s.say("ALERT %s: %s has %s, the threshold is %s", strings.TrimPrefix(r.Kind.String(), "ALERT_KIND_"), r.Account, money.Amount(r.BalanceMicro), money.Amount(r.ThresholdMicro))
+		case e.GetAlertCleared() != nil:
+			r := e.GetAlertCleared()
+			s.say("armed again %s: %s has %s", strings.TrimPrefix(r.Kind.String(), "ALERT_KIND_"), r.Account, money.Amount(r.BalanceMicro))
 		case e.GetHoldClaimed() != nil:
 			s.say("from %s to %s", e.GetHoldClaimed().FromNode, e.GetHoldClaimed().ToNode)
 		}

@@ -588,7 +588,10 @@ type Account struct {
 	OfflineCalls uint32 `protobuf:"varint,21,opt,name=offline_calls,json=offlineCalls,proto3" json:"offline_calls,omitempty"`
 	OfflineMicro int64  `protobuf:"varint,22,opt,name=offline_micro,json=offlineMicro,proto3" json:"offline_micro,omitempty"`
 	// package is an account in seconds ("SEC") that pays for calls' time first.
-	Package       string `protobuf:"bytes,23,opt,name=package,proto3" json:"package,omitempty"`
+	Package string `protobuf:"bytes,23,opt,name=package,proto3" json:"package,omitempty"`
+	// cut_off is for a vendor's account: no call is routed to him while we owe him
+	// the credit limit or more. It is soft, since the vendor enforces his own.
+	CutOff        bool `protobuf:"varint,24,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -712,6 +715,13 @@ func (x *Account) GetPackage() string {
 		return x.Package
 	}
 	return ""
+}
+
+func (x *Account) GetCutOff() bool {
+	if x != nil {
+		return x.CutOff
+	}
+	return false
 }
 
 // RewriteRule changes a number that its pattern matches. Rules apply in order,
@@ -2993,7 +3003,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x10forecast_minutes\x18\x04 \x01(\rR\x0fforecastMinutesB\f\n" +
 	"\n" +
 	"_low_microB\r\n" +
-	"\v_high_micro\"\xb9\x03\n" +
+	"\v_high_micro\"\xd2\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x12\n" +
@@ -3007,7 +3017,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x06alerts\x18\x14 \x01(\v2\x1a.tollbook.v1.AccountAlertsR\x06alerts\x12#\n" +
 	"\roffline_calls\x18\x15 \x01(\rR\fofflineCalls\x12#\n" +
 	"\roffline_micro\x18\x16 \x01(\x03R\fofflineMicro\x12\x18\n" +
-	"\apackage\x18\x17 \x01(\tR\apackage\"\x8d\x01\n" +
+	"\apackage\x18\x17 \x01(\tR\apackage\x12\x17\n" +
+	"\acut_off\x18\x18 \x01(\bR\x06cutOff\"\x8d\x01\n" +
 	"\vRewriteRule\x12.\n" +
 	"\x05field\x18\x01 \x01(\x0e2\x18.tollbook.v1.NumberFieldR\x05field\x12\x18\n" +
 	"\apattern\x18\x02 \x01(\tR\apattern\x12 \n" +
