@@ -25,6 +25,8 @@ func commands() []command {
 		{"demo", "run a switch with a made-up world and real calls over loopback", demo},
 		{"serve", "run a node", serve},
 		{"apply", "make the configuration what a file says", apply},
+		{"import", "give a deck new prices from a file", importFile},
+		{"export", "write a deck's prices to a file", exportFile},
 		{"verify", "check a store: every block, every posting, every price", verify},
 		{"proof", "write a proof of one event, for somebody who has only the public key", proof},
 		{"simulate", "ask a running node what a call would do", simulate},

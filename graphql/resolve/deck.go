@@ -65,8 +65,8 @@ func (r *Resolver) versions(ctx context.Context, key string) []*model.DeckVersio
 	return out
 }
 
-// rates shows rows of a version. Prefixes are unique and sorted, so they are
-// the cursors; the shortest, empty prefix is written "=".
+// rates shows rows of a version. Rows are sorted and each is for other
+// calls, so what they are for is the cursor; the shortest, empty prefix is written "=".
 func (r *Resolver) rates(ctx context.Context, v *model.DeckVersion, s span, prefix *string) (*model.Connection[model.Rate], error) {
 	item, ok := r.find(ctx, catalog.KindDeckVersion, v.ID)
 	if !ok {
@@ -83,9 +83,17 @@ func (r *Resolver) rates(ctx context.Context, v *model.DeckVersion, s span, pref
 	from, _ := slices.BinarySearchFunc(all, want, func(row rating.Row, p string) int { return strings.Compare(row.Prefix, p) })
 	var rows []row[numbered]
 	for i := from; i < len(all) && strings.HasPrefix(all[i].Prefix, want); i++ {
-		rows = append(rows, row[numbered]{"=" + all[i].Prefix, numbered{all[i], i + 1}})
+		rows = append(rows, row[numbered]{rowKey(&all[i]), numbered{all[i], i + 1}})
 	}
 	return pageOf(rows, s, r.asOf(), rate)
+}
+
+// rowKey is a row's cursor: its prefix, and what else it is for.
+func rowKey(r *rating.Row) string {
+	if r.Origin == "" && r.Band == "" {
+		return "=" + r.Prefix
+	}
+	return "=" + r.Prefix + "\x00" + r.Origin + "\x00" + r.Band
 }
 
 // importVersion adds a version to a deck: its rows go into the blob bucket first,
@@ -113,6 +121,7 @@ func (r *Resolver) importVersion(ctx context.Context, in model.DeckVersionImport
 	version := &wire.DeckVersion{
 		Deck: item.Entity.GetDeck().Id, Digest: digest[:], Rows: uint32(len(rows)), Source: or(in.Source, ""),
 	}
+	version.Bands, version.OriginSets = rating.Named(rows)
 	if at := value(in.EffectiveFrom); at != nil {
 		version.EffectiveFromUs = events.Micros(*at)
 	}

@@ -53,6 +53,9 @@ func New(cfg Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /graphql", cfg.Door.Middleware(limitBody(timed(api(cfg)))))
 	mux.Handle("GET /export/cdrs.csv", cfg.Door.Middleware(exportCDRs(cfg)))
+	mux.Handle("GET /export/deck.csv", cfg.Door.Middleware(exportDeck(cfg, false)))
+	mux.Handle("GET /export/deck.xlsx", cfg.Door.Middleware(exportDeck(cfg, true)))
+	mux.Handle("POST /import/deck", cfg.Door.Middleware(importDeck(cfg)))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })
 	if cfg.Metrics != nil {
