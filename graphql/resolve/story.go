@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
 	"github.com/tollbook/tollbook/projections/history"
@@ -88,7 +89,7 @@ func tellBook(e *wire.Event) string {
 	case *wire.Event_HoldPlaced:
 		var held []string
 		for _, l := range b.HoldPlaced.Lines {
-			held = append(held, fmt.Sprintf("%s %s of %s", money.Amount(l.AmountMicro), l.GetSell().GetCurrency(), l.Payer))
+			held = append(held, fmt.Sprintf("%s %s of %s", money.Amount(l.AmountMicro), rating.Currency(l.GetSell()), l.Payer))
 		}
 		return fmt.Sprintf("held %s for %s; %d candidates", strings.Join(held, ", "), seconds(b.HoldPlaced.PaidMs), len(b.HoldPlaced.Route))
 	case *wire.Event_HoldExtended:
@@ -100,7 +101,7 @@ func tellBook(e *wire.Event) string {
 			if l.Side == wire.Side_SIDE_BUY {
 				word = "owed"
 			}
-			lines = append(lines, fmt.Sprintf("%s %s %s to %s", word, money.Amount(l.GrossMicro), l.GetTerms().GetCurrency(), l.Account))
+			lines = append(lines, fmt.Sprintf("%s %s %s to %s", word, money.Amount(l.GrossMicro), rating.Currency(l.GetTerms()), l.Account))
 		}
 		return strings.Join(lines, ", ")
 	case *wire.Event_HoldReleased:

@@ -1,6 +1,7 @@
 package history
 
-import "github.com/tollbook/tollbook/events/wire"
+import "github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/wire"
 
 // fromBook makes rows for what only the book knows of, so that a call whose
 // node died before its log was written is seen all the same.
@@ -139,8 +140,8 @@ func (f *folding) margin(row *CDR) {
 		if line.GetSide() == wire.Side_SIDE_BUY {
 			currency, sum = &buyCurrency, &buy
 		}
-		mixed = mixed || *currency != "" && *currency != line.GetTerms().GetCurrency()
-		*currency = line.GetTerms().GetCurrency()
+		mixed = mixed || *currency != "" && *currency != rating.Currency(line.GetTerms())
+		*currency = rating.Currency(line.GetTerms())
 		*sum += line.GetNetMicro()
 	}
 	if mixed {
@@ -168,7 +169,7 @@ func linePrice(line *wire.PriceLine) Price {
 func termsPrice(t *wire.Terms) Price {
 	return Price{
 		Deck: t.GetDeck(), DeckVersion: int64(t.GetDeckVersion()), DeckRow: int64(t.GetRow()),
-		Prefix: t.GetPrefix(), Destination: t.GetDestination(), Currency: t.GetCurrency(),
+		Prefix: t.GetPrefix(), Destination: t.GetDestination(), Currency: rating.Currency(t),
 		PriceFirstNano: t.GetPriceFirstNano(), PriceNextNano: t.GetPriceNextNano(),
 		IntervalFirstS: int64(t.GetIntervalFirstS()), IntervalNextS: int64(t.GetIntervalNextS()),
 		FreeS: int64(t.GetFreeS()), ConnectFeeMicro: t.GetConnectFeeMicro(),

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -57,7 +58,7 @@ func (v *View) placed(e *wire.HoldPlaced) {
 	for _, line := range e.GetLines() {
 		h.Amounts = append(h.Amounts, line.GetAmountMicro())
 		if h.Currency == "" {
-			h.Currency = line.GetSell().GetCurrency()
+			h.Currency = rating.Currency(line.GetSell())
 		}
 	}
 	v.holds[id] = h

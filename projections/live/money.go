@@ -3,6 +3,7 @@ package live
 import (
 	"maps"
 
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -40,7 +41,7 @@ func (m *money) charge(e *wire.CallCharged, recordedUS int64) {
 	}
 	call := make(map[string]Money)
 	for _, line := range e.GetLines() {
-		currency := line.GetTerms().GetCurrency()
+		currency := rating.Currency(line.GetTerms())
 		sum := call[currency]
 		if line.GetSide() == wire.Side_SIDE_BUY {
 			sum.CostMicro += line.GetNetMicro()
