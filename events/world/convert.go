@@ -67,7 +67,11 @@ func (e *edit) company(c company) error {
 			return events.Invalid("time_zone %q is not an IANA name such as Europe/Berlin", c.TimeZone)
 		}
 	}
-	e.put(&wire.Company{Id: c.ID, Name: c.Name, TimeZone: c.TimeZone, Disabled: c.Disabled})
+	e.put(&wire.Company{
+		Id: c.ID, Name: c.Name, TimeZone: c.TimeZone, Disabled: c.Disabled,
+		// Not in the document: set by finance, and kept.
+		MutualLimits: e.cat.Company(c.ID).GetMutualLimits(),
+	})
 	for i, a := range c.Accounts {
 		if err := e.account(c.ID, a); err != nil {
 			return fmt.Errorf("accounts[%d] %q: %w", i, a.ID, err)
@@ -87,7 +91,10 @@ func (e *edit) account(company string, a account) error {
 	if err != nil {
 		return err
 	}
+	old := e.cat.Account(a.ID) // what is not in the document is finance's, and kept
 	e.put(&wire.Account{
+		Alerts: old.GetAlerts(), OfflineCalls: old.GetOfflineCalls(), OfflineMicro: old.GetOfflineMicro(),
+		Package: old.GetPackage(), CutOff: old.GetCutOff(),
 		Id: a.ID, Company: company, Name: a.Name, Currency: a.Currency, Kind: kind, CreditLimitMicro: int64(limit),
 		Channels: a.Channels, CallsPerSecond: a.CallsPerSecond, Disabled: a.Disabled,
 	})

@@ -20,6 +20,8 @@ type CompanyResolver interface {
 	Accounts(ctx context.Context, obj *model.Company) ([]*model.Account, error)
 	Originators(ctx context.Context, obj *model.Company) ([]*model.Originator, error)
 	Terminators(ctx context.Context, obj *model.Company) ([]*model.Terminator, error)
+
+	Balances(ctx context.Context, obj *model.Company) ([]*model.CompanyBalance, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -264,6 +266,38 @@ func (ec *executionContext) fieldContext_Company_version(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Company", field, false, false, "Position")
 }
 
+func (ec *executionContext) _Company_balances(ctx context.Context, field graphql.CollectedField, obj *model.Company) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Company_balances(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Company().Balances(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.CompanyBalance) graphql.Marshaler {
+			return ec.marshalNCompanyBalance2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐCompanyBalanceᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Company_balances(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Company",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CompanyBalance(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CompanyPutPayload_company(ctx context.Context, field graphql.CollectedField, obj *model.CompanyPutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -370,7 +404,7 @@ func (ec *executionContext) unmarshalInputCompanyPutInput(ctx context.Context, o
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "name", "timeZone", "disabled", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "name", "timeZone", "disabled", "expectedVersion", "dryRun", "mutualLimits"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -419,6 +453,13 @@ func (ec *executionContext) unmarshalInputCompanyPutInput(ctx context.Context, o
 				return it, err
 			}
 			it.DryRun = graphql.OmittableOf(data)
+		case "mutualLimits":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("mutualLimits"))
+			data, err := ec.unmarshalOMoneyInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐMoneyInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MutualLimits = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -503,6 +544,12 @@ func (ec *executionContext) _Company(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "balances":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Company_balances(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

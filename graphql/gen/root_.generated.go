@@ -49,19 +49,24 @@ type DirectiveRoot struct {
 
 type ComplexityRoot struct {
 	Account struct {
-		Balance        func(childComplexity int, atLeast *events.Position, asOf *time.Time, atPosition *events.Position) int
-		CallsPerSecond func(childComplexity int) int
-		Channels       func(childComplexity int) int
-		Company        func(childComplexity int) int
-		CreditLimit    func(childComplexity int) int
-		Currency       func(childComplexity int) int
-		Disabled       func(childComplexity int) int
-		Entries        func(childComplexity int, first *int, after *string, last *int, before *string, from *time.Time, to *time.Time, atLeast *events.Position) int
-		ID             func(childComplexity int) int
-		Key            func(childComplexity int) int
-		Kind           func(childComplexity int) int
-		Name           func(childComplexity int) int
-		Version        func(childComplexity int) int
+		AlertDistance   func(childComplexity int) int
+		Balance         func(childComplexity int, atLeast *events.Position, asOf *time.Time, atPosition *events.Position) int
+		CallsPerSecond  func(childComplexity int) int
+		Channels        func(childComplexity int) int
+		Company         func(childComplexity int) int
+		CreditLimit     func(childComplexity int) int
+		Currency        func(childComplexity int) int
+		CutOff          func(childComplexity int) int
+		Disabled        func(childComplexity int) int
+		Entries         func(childComplexity int, first *int, after *string, last *int, before *string, from *time.Time, to *time.Time, atLeast *events.Position) int
+		ForecastMinutes func(childComplexity int) int
+		HighBalance     func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Key             func(childComplexity int) int
+		Kind            func(childComplexity int) int
+		LowBalance      func(childComplexity int) int
+		Name            func(childComplexity int) int
+		Version         func(childComplexity int) int
 	}
 
 	AccountConnection struct {
@@ -80,6 +85,25 @@ type ComplexityRoot struct {
 		Account    func(childComplexity int) int
 		Position   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	Alert struct {
+		Account   func(childComplexity int) int
+		Balance   func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Threshold func(childComplexity int) int
+	}
+
+	AlertConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	AlertEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	AsOf struct {
@@ -241,6 +265,7 @@ type ComplexityRoot struct {
 
 	Company struct {
 		Accounts    func(childComplexity int) int
+		Balances    func(childComplexity int) int
 		Disabled    func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Key         func(childComplexity int) int
@@ -249,6 +274,13 @@ type ComplexityRoot struct {
 		Terminators func(childComplexity int) int
 		TimeZone    func(childComplexity int) int
 		Version     func(childComplexity int) int
+	}
+
+	CompanyBalance struct {
+		Limit  func(childComplexity int) int
+		Mutual func(childComplexity int) int
+		Ours   func(childComplexity int) int
+		Theirs func(childComplexity int) int
 	}
 
 	CompanyConnection struct {
@@ -615,6 +647,7 @@ type ComplexityRoot struct {
 	Query struct {
 		Account       func(childComplexity int, id string, atLeast *events.Position) int
 		Accounts      func(childComplexity int, first *int, after *string, last *int, before *string, company *string, atLeast *events.Position) int
+		Alerts        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Audit         func(childComplexity int, first *int, after *string, last *int, before *string, kind *model.AuditKind, actor *string) int
 		Call          func(childComplexity int, id string, atLeast *events.Position) int
 		Cdr           func(childComplexity int, call string, leg int, atLeast *events.Position) int
@@ -953,6 +986,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 	_ = ec
 	switch typeName + "." + field {
 
+	case "Account.alertDistance":
+		if e.ComplexityRoot.Account.AlertDistance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.AlertDistance(childComplexity), true
 	case "Account.balance":
 		if e.ComplexityRoot.Account.Balance == nil {
 			break
@@ -994,6 +1033,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.Currency(childComplexity), true
+	case "Account.cutOff":
+		if e.ComplexityRoot.Account.CutOff == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.CutOff(childComplexity), true
 	case "Account.disabled":
 		if e.ComplexityRoot.Account.Disabled == nil {
 			break
@@ -1011,6 +1056,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.Entries(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["from"].(*time.Time), args["to"].(*time.Time), args["atLeast"].(*events.Position)), true
+	case "Account.forecastMinutes":
+		if e.ComplexityRoot.Account.ForecastMinutes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.ForecastMinutes(childComplexity), true
+	case "Account.highBalance":
+		if e.ComplexityRoot.Account.HighBalance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.HighBalance(childComplexity), true
 	case "Account.id":
 		if e.ComplexityRoot.Account.ID == nil {
 			break
@@ -1029,6 +1086,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.Kind(childComplexity), true
+	case "Account.lowBalance":
+		if e.ComplexityRoot.Account.LowBalance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.LowBalance(childComplexity), true
 	case "Account.name":
 		if e.ComplexityRoot.Account.Name == nil {
 			break
@@ -1098,6 +1161,69 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AccountPutPayload.UserErrors(childComplexity), true
+
+	case "Alert.account":
+		if e.ComplexityRoot.Alert.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alert.Account(childComplexity), true
+	case "Alert.balance":
+		if e.ComplexityRoot.Alert.Balance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alert.Balance(childComplexity), true
+	case "Alert.kind":
+		if e.ComplexityRoot.Alert.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alert.Kind(childComplexity), true
+	case "Alert.threshold":
+		if e.ComplexityRoot.Alert.Threshold == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Alert.Threshold(childComplexity), true
+
+	case "AlertConnection.asOf":
+		if e.ComplexityRoot.AlertConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertConnection.AsOf(childComplexity), true
+	case "AlertConnection.edges":
+		if e.ComplexityRoot.AlertConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertConnection.Edges(childComplexity), true
+	case "AlertConnection.nodes":
+		if e.ComplexityRoot.AlertConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertConnection.Nodes(childComplexity), true
+	case "AlertConnection.pageInfo":
+		if e.ComplexityRoot.AlertConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertConnection.PageInfo(childComplexity), true
+
+	case "AlertEdge.cursor":
+		if e.ComplexityRoot.AlertEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertEdge.Cursor(childComplexity), true
+	case "AlertEdge.node":
+		if e.ComplexityRoot.AlertEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertEdge.Node(childComplexity), true
 
 	case "AsOf.lagMs":
 		if e.ComplexityRoot.AsOf.LagMs == nil {
@@ -1809,6 +1935,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Accounts(childComplexity), true
+	case "Company.balances":
+		if e.ComplexityRoot.Company.Balances == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Company.Balances(childComplexity), true
 	case "Company.disabled":
 		if e.ComplexityRoot.Company.Disabled == nil {
 			break
@@ -1857,6 +1989,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Company.Version(childComplexity), true
+
+	case "CompanyBalance.limit":
+		if e.ComplexityRoot.CompanyBalance.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyBalance.Limit(childComplexity), true
+	case "CompanyBalance.mutual":
+		if e.ComplexityRoot.CompanyBalance.Mutual == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyBalance.Mutual(childComplexity), true
+	case "CompanyBalance.ours":
+		if e.ComplexityRoot.CompanyBalance.Ours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyBalance.Ours(childComplexity), true
+	case "CompanyBalance.theirs":
+		if e.ComplexityRoot.CompanyBalance.Theirs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CompanyBalance.Theirs(childComplexity), true
 
 	case "CompanyConnection.asOf":
 		if e.ComplexityRoot.CompanyConnection.AsOf == nil {
@@ -3526,6 +3683,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Accounts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["company"].(*string), args["atLeast"].(*events.Position)), true
+	case "Query.alerts":
+		if e.ComplexityRoot.Query.Alerts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_alerts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Alerts(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.audit":
 		if e.ComplexityRoot.Query.Audit == nil {
 			break
@@ -5389,6 +5557,99 @@ type PostingPayload {
   repeated: Boolean!
   "Why it was not done."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/alert.graphqls", Input: `"Which threshold an account crossed."
+enum AlertKind {
+  "The posted balance fell below the low threshold."
+  LOW_BALANCE
+  "The posted balance rose above the high threshold."
+  HIGH_BALANCE
+}
+
+"A threshold that an account has crossed and not come back from."
+type Alert {
+  "The account."
+  account: Account!
+  "Which threshold."
+  kind: AlertKind!
+  "The posted balance when it was crossed."
+  balance: Money!
+  "The threshold as it was then."
+  threshold: Money!
+}
+
+"A page of alerts."
+type AlertConnection {
+  "The rows with their cursors."
+  edges: [AlertEdge!]!
+  "The rows."
+  nodes: [Alert!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the alerts with its cursor."
+type AlertEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Alert!
+}
+
+"What a company's accounts of one currency hold together."
+type CompanyBalance {
+  "What is on the accounts on which the company pays us, less what calls hold."
+  theirs: Money!
+  "What is on the accounts on which we pay the company."
+  ours: Money!
+  "Both together."
+  mutual: Money!
+  "What may be owed on both together; null where nothing bounds it."
+  limit: Money
+}
+
+extend type Account {
+  "The balance below which an alert is raised; null for none."
+  lowBalance: Money
+  "The balance above which an alert is raised; null for none."
+  highBalance: Money
+  "How far the balance must come back before the same alert can be raised again."
+  alertDistance: Money!
+  "When to tell that the account will be empty at the pace of its calls: minutes before; 0 is never."
+  forecastMinutes: Int!
+  "Whether a vendor gets no calls while we owe him the credit limit or more."
+  cutOff: Boolean!
+}
+
+extend type Company {
+  "What its accounts hold, by currency."
+  balances: [CompanyBalance!]!
+}
+
+extend input AccountPutInput {
+  "The balance below which an alert is raised; null for none."
+  lowBalance: Decimal
+  "The balance above which an alert is raised; null for none."
+  highBalance: Decimal
+  "How far the balance must come back before the same alert can be raised again."
+  alertDistance: Decimal
+  "When to tell that the account will be empty: minutes before; 0 is never."
+  forecastMinutes: Int
+  "Whether to give a vendor no calls while we owe him the credit limit or more."
+  cutOff: Boolean
+}
+
+extend input CompanyPutInput {
+  "What its accounts of one currency may owe us together: all currencies that are bounded; an amount may be zero."
+  mutualLimits: [MoneyInput!]
+}
+
+extend type Query {
+  "The alerts that are raised, by account."
+  alerts("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): AlertConnection! @needs(roles: [FINANCE, NOC, PARTNER])
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/audit.graphqls", Input: `"What an audit event is about."
@@ -7614,6 +7875,16 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_entries(ctx, field)
 	case "version":
 		return ec.fieldContext_Account_version(ctx, field)
+	case "lowBalance":
+		return ec.fieldContext_Account_lowBalance(ctx, field)
+	case "highBalance":
+		return ec.fieldContext_Account_highBalance(ctx, field)
+	case "alertDistance":
+		return ec.fieldContext_Account_alertDistance(ctx, field)
+	case "forecastMinutes":
+		return ec.fieldContext_Account_forecastMinutes(ctx, field)
+	case "cutOff":
+		return ec.fieldContext_Account_cutOff(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
@@ -7652,6 +7923,44 @@ func (ec *executionContext) childFields_AccountPutPayload(ctx context.Context, f
 		return ec.fieldContext_AccountPutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AccountPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Alert(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_Alert_account(ctx, field)
+	case "kind":
+		return ec.fieldContext_Alert_kind(ctx, field)
+	case "balance":
+		return ec.fieldContext_Alert_balance(ctx, field)
+	case "threshold":
+		return ec.fieldContext_Alert_threshold(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Alert", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AlertConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_AlertConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AlertConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_AlertConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AlertEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AlertEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AlertEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_AsOf(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7988,8 +8297,24 @@ func (ec *executionContext) childFields_Company(ctx context.Context, field graph
 		return ec.fieldContext_Company_terminators(ctx, field)
 	case "version":
 		return ec.fieldContext_Company_version(ctx, field)
+	case "balances":
+		return ec.fieldContext_Company_balances(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Company", field.Name)
+}
+
+func (ec *executionContext) childFields_CompanyBalance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theirs":
+		return ec.fieldContext_CompanyBalance_theirs(ctx, field)
+	case "ours":
+		return ec.fieldContext_CompanyBalance_ours(ctx, field)
+	case "mutual":
+		return ec.fieldContext_CompanyBalance_mutual(ctx, field)
+	case "limit":
+		return ec.fieldContext_CompanyBalance_limit(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CompanyBalance", field.Name)
 }
 
 func (ec *executionContext) childFields_CompanyConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

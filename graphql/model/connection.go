@@ -100,6 +100,12 @@ type LiveCallConnection = Connection[LiveCall]
 // LiveCallEdge is a row of its kind with its cursor.
 type LiveCallEdge = Edge[LiveCall]
 
+// AlertConnection is a page of its kind.
+type AlertConnection = Connection[Alert]
+
+// AlertEdge is a row of its kind with its cursor.
+type AlertEdge = Edge[Alert]
+
 // AuditEventConnection is a page of its kind.
 type AuditEventConnection = Connection[AuditEvent]
 

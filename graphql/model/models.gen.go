@@ -39,8 +39,18 @@ type Account struct {
 	// Whether new calls are refused.
 	Disabled bool `json:"disabled"`
 	// Where the account was last changed.
-	Version    events.Position `json:"version"`
-	CompanyKey string          `json:"-"`
+	Version events.Position `json:"version"`
+	// The balance below which an alert is raised; null for none.
+	LowBalance *Money `json:"lowBalance,omitempty"`
+	// The balance above which an alert is raised; null for none.
+	HighBalance *Money `json:"highBalance,omitempty"`
+	// How far the balance must come back before the same alert can be raised again.
+	AlertDistance Money `json:"alertDistance"`
+	// When to tell that the account will be empty at the pace of its calls: minutes before; 0 is never.
+	ForecastMinutes int `json:"forecastMinutes"`
+	// Whether a vendor gets no calls while we owe him the credit limit or more.
+	CutOff     bool   `json:"cutOff"`
+	CompanyKey string `json:"-"`
 }
 
 func (Account) IsNode() {}
@@ -127,6 +137,16 @@ type AccountPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// The balance below which an alert is raised; null for none.
+	LowBalance graphql.Omittable[*Decimal] `json:"lowBalance,omitempty"`
+	// The balance above which an alert is raised; null for none.
+	HighBalance graphql.Omittable[*Decimal] `json:"highBalance,omitempty"`
+	// How far the balance must come back before the same alert can be raised again.
+	AlertDistance graphql.Omittable[*Decimal] `json:"alertDistance,omitempty"`
+	// When to tell that the account will be empty: minutes before; 0 is never.
+	ForecastMinutes graphql.Omittable[*int] `json:"forecastMinutes,omitempty"`
+	// Whether to give a vendor no calls while we owe him the credit limit or more.
+	CutOff graphql.Omittable[*bool] `json:"cutOff,omitempty"`
 }
 
 // The answer to accountPut.
@@ -155,6 +175,18 @@ type AccountTransferInput struct {
 	Reference graphql.Omittable[*string] `json:"reference,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// A threshold that an account has crossed and not come back from.
+type Alert struct {
+	// The account.
+	Account Account `json:"account"`
+	// Which threshold.
+	Kind AlertKind `json:"kind"`
+	// The posted balance when it was crossed.
+	Balance Money `json:"balance"`
+	// The threshold as it was then.
+	Threshold Money `json:"threshold"`
 }
 
 // How complete an answer is: it includes everything up to a position.
@@ -458,6 +490,18 @@ type Company struct {
 
 func (Company) IsNode() {}
 
+// What a company's accounts of one currency hold together.
+type CompanyBalance struct {
+	// What is on the accounts on which the company pays us, less what calls hold.
+	Theirs Money `json:"theirs"`
+	// What is on the accounts on which we pay the company.
+	Ours Money `json:"ours"`
+	// Both together.
+	Mutual Money `json:"mutual"`
+	// What may be owed on both together; null where nothing bounds it.
+	Limit *Money `json:"limit,omitempty"`
+}
+
 // What a company shall be. Fields left out keep their value.
 type CompanyPutInput struct {
 	// The company's key: letters, digits, dots and dashes.
@@ -472,6 +516,8 @@ type CompanyPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// What its accounts of one currency may owe us together: all currencies that are bounded; an amount may be zero.
+	MutualLimits graphql.Omittable[[]*MoneyInput] `json:"mutualLimits,omitempty"`
 }
 
 // The answer to companyPut.
@@ -1740,6 +1786,64 @@ func (e *AccountKind) UnmarshalJSON(b []byte) error {
 }
 
 func (e AccountKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Which threshold an account crossed.
+type AlertKind string
+
+const (
+	// The posted balance fell below the low threshold.
+	AlertKindLowBalance AlertKind = "LOW_BALANCE"
+	// The posted balance rose above the high threshold.
+	AlertKindHighBalance AlertKind = "HIGH_BALANCE"
+)
+
+var AllAlertKind = []AlertKind{
+	AlertKindLowBalance,
+	AlertKindHighBalance,
+}
+
+func (e AlertKind) IsValid() bool {
+	switch e {
+	case AlertKindLowBalance, AlertKindHighBalance:
+		return true
+	}
+	return false
+}
+
+func (e AlertKind) String() string {
+	return string(e)
+}
+
+func (e *AlertKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AlertKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AlertKind", str)
+	}
+	return nil
+}
+
+func (e AlertKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AlertKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AlertKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

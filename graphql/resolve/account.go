@@ -31,6 +31,8 @@ func (r *Resolver) putAccount(ctx context.Context, in model.AccountPutInput) (*m
 			f.count("channels", &a.Channels, in.Channels)
 			f.count("callsPerSecond", &a.CallsPerSecond, in.CallsPerSecond)
 			set(&a.Disabled, in.Disabled)
+			set(&a.CutOff, in.CutOff)
+			putAlerts(&f, a, in)
 			return catalog.EntityOf(a), f.err
 		},
 	})

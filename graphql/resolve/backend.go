@@ -37,6 +37,8 @@ type Backend interface {
 	// position, or with CodeUnavailable when ctx ends.
 	Await(ctx context.Context, position events.Position) error
 
+	// Alerts are the alerts that are raised, by account.
+	Alerts() []*wire.AlertRaised
 	// PositionAt is the last position of the book that was recorded at or before an
 	// instant.
 	PositionAt(ctx context.Context, at time.Time) (events.Position, error)

@@ -27,6 +27,16 @@ func (r *Resolver) putCompany(ctx context.Context, in model.CompanyPutInput) (*m
 			if _, err := time.LoadLocation(c.TimeZone); err != nil || c.TimeZone == "Local" {
 				return nil, events.Invalid("%.60q is not an IANA time zone such as Europe/Berlin", c.TimeZone).At("input.timeZone")
 			}
+			if in.MutualLimits.IsSet() {
+				c.MutualLimits = nil
+				for _, m := range in.MutualLimits.Value() {
+					micro, err := m.Amount.Scaled(6)
+					if err != nil {
+						return nil, events.Invalid("%v", err).At("input.mutualLimits")
+					}
+					c.MutualLimits = append(c.MutualLimits, &wire.MutualLimit{Currency: m.Currency, LimitMicro: micro})
+				}
+			}
 			return catalog.EntityOf(c), nil
 		},
 	})

@@ -30,7 +30,21 @@ func company(it catalog.Item) *model.Company {
 
 func account(it catalog.Item) *model.Account {
 	a := it.Entity.GetAccount()
+	t := a.GetAlerts()
+	optional := func(micro *int64) *model.Money {
+		if micro == nil {
+			return nil
+		}
+		m := amount(*micro, a.Currency)
+		return &m
+	}
+	var low, high *int64
+	if t != nil {
+		low, high = t.LowMicro, t.HighMicro
+	}
 	return &model.Account{
+		LowBalance: optional(low), HighBalance: optional(high), AlertDistance: amount(t.GetRearmMicro(), a.Currency),
+		ForecastMinutes: int(t.GetForecastMinutes()), CutOff: a.CutOff,
 		ID: model.ID(catalog.KindAccount, a.Id), Key: a.Id, Name: a.Name, Currency: a.Currency,
 		Kind: model.AccountKindOf(a.Kind), CreditLimit: amount(a.CreditLimitMicro, a.Currency),
 		Channels: int(a.Channels), CallsPerSecond: int(a.CallsPerSecond), Disabled: a.Disabled,

@@ -32,6 +32,7 @@ func setCosts(c *gen.ComplexityRoot) {
 	list := func(child int, first *int, _ *string, last *int, _ *string) int { return 1 + page(first, last)*child }
 	c.Query.Companies, c.Query.Decks, c.Query.LiveCalls = list, list, list
 	c.Query.Originators, c.Query.Terminators, c.Query.RoutePlans = list, list, list
+	c.Query.Alerts = list
 	c.Query.Users, c.Query.Tokens, c.RoutePlan.Routes = list, list, list
 	c.Query.Accounts = func(child int, first *int, _ *string, last *int, _, _ *string, _ *events.Position) int {
 		return 1 + page(first, last)*child
@@ -51,6 +52,7 @@ func setCosts(c *gen.ComplexityRoot) {
 	}
 	some := func(child int) int { return 1 + listCost*child }
 	c.Company.Accounts, c.Company.Originators, c.Company.Terminators = some, some, some
+	c.Company.Balances = some
 	c.Deck.Versions = some
 }
 

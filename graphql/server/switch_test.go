@@ -125,6 +125,12 @@ func (s *fakeSwitch) LedgerSums() map[money.Currency]money.Amount {
 	return s.state.Ledger.Sums()
 }
 
+func (s *fakeSwitch) Alerts() []*wire.AlertRaised {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Ledger.Alerts()
+}
+
 func (s *fakeSwitch) PositionAt(_ context.Context, at time.Time) (events.Position, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -124,6 +124,7 @@ func (n *Node) liveBlock(b journal.Block) error {
 	} else if evs, err = decode(b); err != nil {
 		return err
 	}
+	n.tellAlerts(b.Time, evs)
 	records := recorded(b, evs)
 	n.live.Apply(records...)
 	n.quality.Apply(records...)

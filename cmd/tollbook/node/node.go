@@ -260,6 +260,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.gate.Serve()
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
+	n.task("forecast", n.forecast)
 	return nil
 }
 

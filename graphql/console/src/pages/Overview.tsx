@@ -1,4 +1,5 @@
 import { SimpleGrid } from '@mantine/core';
+import { useNavigate } from '@tanstack/react-router';
 import { type ReactNode, useEffect, useState } from 'react';
 import { usePolled } from '../api/client';
 import { graphql, type ResultOf } from '../api/graphql';
@@ -51,10 +52,27 @@ const OverviewQuery = graphql(`
         lagMs
       }
     }
+    alerts(first: 20) {
+      nodes {
+        kind
+        account {
+          key
+        }
+        balance {
+          amount
+          currency
+        }
+        threshold {
+          amount
+          currency
+        }
+      }
+    }
   }
 `);
 
 type Data = ResultOf<typeof OverviewQuery>['overview'];
+type Alerts = ResultOf<typeof OverviewQuery>['alerts']['nodes'];
 
 export function Overview() {
   const { t } = useTexts();
@@ -103,9 +121,34 @@ export function Overview() {
               />
             </Section>
           </SimpleGrid>
+          {data && data.alerts.nodes.length > 0 && (
+            <Section title={t('alerts.title')}>
+              <AlertTable rows={data.alerts.nodes} />
+            </Section>
+          )}
         </>
       )}
     </Page>
+  );
+}
+
+/** The thresholds that accounts have crossed and not come back from. */
+function AlertTable({ rows }: { rows: Alerts }) {
+  const { t } = useTexts();
+  const navigate = useNavigate();
+  return (
+    <DataTable
+      label={t('alerts.title')}
+      rows={rows}
+      rowKey={(a) => `${a.account.key} ${a.kind}`}
+      open={(a) => void navigate({ to: '/accounts/$key', params: { key: a.account.key }, search: {} })}
+      columns={[
+        { id: 'account', title: t('account.account'), cell: (a) => a.account.key },
+        { id: 'kind', title: t('alerts.title'), cell: (a) => <Tag tone="bad">{t(`alerts.${a.kind}`)}</Tag> },
+        { id: 'balance', title: t('alerts.balance'), right: true, cell: (a) => <Amount money={a.balance} /> },
+        { id: 'threshold', title: t('alerts.threshold'), right: true, cell: (a) => <Amount money={a.threshold} /> },
+      ]}
+    />
   );
 }
 
