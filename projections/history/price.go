@@ -1,7 +1,9 @@
 package history
 
-import "github.com/tollbook/tollbook/events/rating"
+import (
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
+)
 
 // fromBook makes rows for what only the book knows of, so that a call whose
 // node died before its log was written is seen all the same.
