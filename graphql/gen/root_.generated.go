@@ -616,6 +616,7 @@ type ComplexityRoot struct {
 		DeckVersion   func(childComplexity int) int
 		Destination   func(childComplexity int) int
 		Exact         func(childComplexity int) int
+		Explanation   func(childComplexity int) int
 		FirstSeconds  func(childComplexity int) int
 		FreeSeconds   func(childComplexity int) int
 		Gross         func(childComplexity int) int
@@ -3521,6 +3522,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PriceLine.Exact(childComplexity), true
+	case "PriceLine.explanation":
+		if e.ComplexityRoot.PriceLine.Explanation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceLine.Explanation(childComplexity), true
 	case "PriceLine.firstSeconds":
 		if e.ComplexityRoot.PriceLine.FirstSeconds == nil {
 			break
@@ -5928,6 +5935,8 @@ type PriceLine {
   gross: Money!
   "The position of the charge in the book."
   position: Position!
+  "How the price comes about, step by step; empty until the call is charged."
+  explanation: [String!]!
 }
 
 "A vendor that a call may go to."
@@ -8951,6 +8960,8 @@ func (ec *executionContext) childFields_PriceLine(ctx context.Context, field gra
 		return ec.fieldContext_PriceLine_gross(ctx, field)
 	case "position":
 		return ec.fieldContext_PriceLine_position(ctx, field)
+	case "explanation":
+		return ec.fieldContext_PriceLine_explanation(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PriceLine", field.Name)
 }

@@ -1131,6 +1131,8 @@ type PriceLine struct {
 	Gross Money `json:"gross"`
 	// The position of the charge in the book.
 	Position events.Position `json:"position"`
+	// How the price comes about, step by step; empty until the call is charged.
+	Explanation []string `json:"explanation"`
 }
 
 // A figure of quality as it was when a route was decided.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/auth"
 	"github.com/tollbook/tollbook/graphql/model"
@@ -100,6 +101,7 @@ func addTerms(lines []*model.PriceLine, l *wire.PriceLine) {
 			p.AttemptFee, p.Minimum = model.Micro(t.GetAttemptFeeMicro()), model.Micro(t.GetMinimumMicro())
 			p.Rounding, p.Decimals = model.RoundingModeOf(t.GetRounding()), int(t.GetDecimals())
 			p.TaxInclusive = t.GetTaxInclusive()
+			p.Explanation = rating.Explain(l)
 		}
 	}
 }
@@ -114,7 +116,7 @@ func priceLine(l *history.PriceLine, position int64) *model.PriceLine {
 		PriceFirst: model.Nano(l.PriceFirstNano), PriceNext: model.Nano(l.PriceNextNano),
 		IntervalFirst: int(l.IntervalFirstS), IntervalNext: int(l.IntervalNextS), FreeSeconds: int(l.FreeS),
 		ConnectFee: model.Micro(l.ConnectFeeMicro), Rounding: model.RoundingModeHalfUp, Decimals: 6,
-		AttemptFee: model.Micro(0), Minimum: model.Micro(0),
+		AttemptFee: model.Micro(0), Minimum: model.Micro(0), Explanation: []string{},
 		TaxRate: model.Micro(l.TaxPPM), Exact: l.Exact, Net: amount(l.NetMicro, l.Currency),
 		Tax: amount(l.TaxMicro, l.Currency), Gross: amount(l.GrossMicro, l.Currency), Position: events.Position(position),
 	}
