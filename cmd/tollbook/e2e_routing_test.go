@@ -49,8 +49,40 @@ originators:
 			})
 		}
 	})
+	pastDecision(t, slow)
 	n.interrupt(t)
 	verify(t, data)
+}
+
+// An edit changes what a call would do now, and not what one did then.
+func pastDecision(t *testing.T, s *stage) {
+	then := s.cdrs(t, s.filter())[0].CallID
+	edited := time.Now()
+	s.apply(t, `route_plans: [{id: slow-plan, routes: [{prefix: "44000", terminator: slow-vendor0, disabled: true}]}]`)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-originator", "slow", "-called", s.dial()}, "slow-vendor1: slow-vendor0: disabled "},
+		{[]string{"-cdr", then}, "slow-vendor0: slow-vendor1: "},
+		{[]string{"-originator", "slow", "-called", s.dial(), "-at", edited.UTC().Format(time.RFC3339)}, "slow-vendor0: slow-vendor1: "},
+	} {
+		code, stdout, stderr := tollbook(t, append([]string{"simulate", "-o", "json", "--url", s.url, "--token", adminSecret}, c.args...)...)
+		var answer struct{ Decision chosen }
+		if err := json.Unmarshal([]byte(stdout), &answer); err != nil || code != 0 {
+			t.Fatalf("%v: %v\n%s%s", c.args, err, stdout, stderr)
+		}
+		got := ""
+		for _, v := range answer.Decision.Choices {
+			got += strings.TrimPrefix(v.TerminatorID, "terminator:") + ": "
+			if v.Rejected != nil {
+				got += *v.Rejected + " "
+			}
+		}
+		if got != c.want {
+			t.Errorf("%v: %s, want %s", c.args, got, c.want)
+		}
+	}
 }
 
 // A vendor who says nothing is left after his route's 700 ms, though the switch's

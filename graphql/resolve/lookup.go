@@ -98,6 +98,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return routePlan(item)
 	case catalog.KindRoute:
 		return route(item)
+	case catalog.KindNumberList:
+		return numberList(item)
 	case catalog.KindUser:
 		return user(item)
 	case catalog.KindToken:
