@@ -157,7 +157,7 @@ func demoWorld(ctx context.Context, n *node.Node, sip string) error {
 }
 
 func (o demoOptions) conclude(c *console, s node.Summary) error {
-	report, err := verifyDir(context.Background(), o.data)
+	report, err := verifyDir(context.Background(), o.data, false)
 	s.Verify = "ok"
 	if err != nil {
 		s.Verify = err.Error()

@@ -17,6 +17,7 @@ func verify(ctx context.Context, c *console, args []string) error {
 	f := c.flags("verify", "checks a store: every block, every posting, every price; it changes nothing")
 	data := f.String("data", "data", "the directory of the store")
 	output := f.String("o", "text", "text or json")
+	cdrs := f.Bool("cdrs", false, "also make all CDRs and entries anew from the events, and compare them with the history")
 	file := f.String("proof", "", "check this file of \"tollbook proof\" instead; it needs no store and no node")
 	key := f.String("key", "", "the public key that the proof must be signed with, 64 hex digits")
 	if err := parse(f, args, 0); err != nil {
@@ -25,7 +26,7 @@ func verify(ctx context.Context, c *console, args []string) error {
 	if *file != "" {
 		return verifyProof(c, *file, *key, *output)
 	}
-	r, err := verifyDir(ctx, *data)
+	r, err := verifyDir(ctx, *data, *cdrs)
 	if *output == "json" {
 		r.Verify = "ok"
 		if err != nil {
@@ -38,6 +39,9 @@ func verify(ctx context.Context, c *console, args []string) error {
 	}
 	for _, j := range r.Journals {
 		fmt.Fprintf(c.out, "%-20s %d blocks, %d events, head %s\n", j.Journal, j.Blocks, j.Events, j.Head)
+	}
+	if *cdrs {
+		fmt.Fprintf(c.out, "%d CDRs and %d entries made anew, the history has the same\n", r.CDRs, r.Entries)
 	}
 	fmt.Fprintf(c.out, "%d holds, %d charges and %d postings recomputed, state %s\nok\n", r.Holds, r.Charges, r.Postings, r.State)
 	return nil
@@ -54,6 +58,9 @@ type verified struct {
 	// Legs counts the legs in the log: each must have one CDR.
 	Legs  int64  `json:"legs"`
 	State string `json:"state"`
+	// CDRs and Entries count the rows that were made anew and are the history's.
+	CDRs    int64 `json:"cdrs,omitempty"`
+	Entries int64 `json:"entries,omitempty"`
 }
 
 type verifiedJournal struct {
@@ -65,12 +72,25 @@ type verifiedJournal struct {
 
 // verifyDir checks a store's chains, then folds its book anew and checks each
 // decision.
-func verifyDir(ctx context.Context, dir string) (verified, error) {
+func verifyDir(ctx context.Context, dir string, cdrs bool) (verified, error) {
 	auditor := state.NewAuditor()
 	var r verified
+	var again *rebuilt
+	if cdrs {
+		var err error
+		if again, err = rebuild(ctx, dir); err != nil {
+			return r, err
+		}
+		defer again.remove()
+	}
 	reports, err := journal.VerifyDir(ctx, dir, journal.VerifyOptions{
-		Temp:  filepath.Dir(filepath.Clean(dir)),
-		Visit: func(b journal.Block) error { return audit(auditor, &r, b) },
+		Temp: filepath.Dir(filepath.Clean(dir)),
+		Visit: func(b journal.Block) error {
+			if err := again.take(ctx, b); err != nil {
+				return err
+			}
+			return audit(auditor, &r, b)
+		},
 	})
 	for _, s := range reports {
 		for _, j := range s.Journals {
@@ -82,7 +102,12 @@ func verifyDir(ctx context.Context, dir string) (verified, error) {
 		return r, err
 	}
 	r.State = auditor.State.Hash().String()
-	return r, auditor.Finish()
+	if err := auditor.Finish(); err != nil || again == nil {
+		return r, err
+	}
+	same, err := again.compare(ctx)
+	r.CDRs, r.Entries = same.CDRs, same.Entries
+	return r, err
 }
 
 func audit(a *state.Auditor, r *verified, b journal.Block) error {
