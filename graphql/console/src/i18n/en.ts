@@ -137,6 +137,7 @@ export const en = {
   'call.timeline': 'Timeline',
   'call.candidates': 'Route: candidates in order',
   'call.price': 'Price, line by line',
+  'call.derivation': 'Derivation, step by step',
   'call.entries': 'Entries in the book',
   'call.rank': '#',
   'call.at': 'At',

@@ -139,6 +139,7 @@ export const ru: Dictionary = {
   'call.timeline': 'Ход событий',
   'call.candidates': 'Маршрут: кандидаты по порядку',
   'call.price': 'Цена по строкам',
+  'call.derivation': 'Вывод цены по шагам',
   'call.entries': 'Проводки в книге',
   'call.rank': '№',
   'call.at': 'Время',

@@ -97,6 +97,7 @@ const CallQuery = graphql(`
         taxRate
         taxInclusive
         exact
+        explanation
         net {
           amount
           currency

@@ -46,6 +46,16 @@ export function Price({ line }: { line: PriceLine }) {
         <Line text={t('call.taxLine', { rate: percent, inclusive: line.taxInclusive ? t('call.inclusive') : '' })} value={<Amount money={line.tax} />} />
         <Line total text={t('cdr.gross')} value={<Amount money={line.gross} />} />
       </dl>
+      {line.explanation.length > 0 && (
+        <details>
+          <summary>{t('call.derivation')}</summary>
+          <ol>
+            {line.explanation.map((step, i) => (
+              <li key={i}>{step}</li>
+            ))}
+          </ol>
+        </details>
+      )}
     </div>
   );
 }
