@@ -21,6 +21,9 @@ func (e *edit) all(doc *document) error {
 	}
 	steps := []func(*document) error{
 		each("companies", func(d *document) []company { return d.Companies }, func(c company) string { return c.ID }, e.company),
+		each("origin_sets", func(d *document) []originSet { return d.OriginSets }, func(o originSet) string { return o.ID }, e.originSet),
+		each("exchange_rates", func(d *document) []exchangeRate { return d.ExchangeRates }, func(r exchangeRate) string { return r.From + "-" + r.To }, e.exchangeRate),
+		each("deck_mappings", func(d *document) []deckMapping { return d.DeckMappings }, func(m deckMapping) string { return m.ID }, e.deckMapping),
 		each("decks", func(d *document) []deck { return d.Decks }, func(d deck) string { return d.ID }, e.deck),
 		each("number_lists", func(d *document) []numberList { return d.NumberLists }, func(l numberList) string { return l.ID }, e.numberList),
 		each("terminators", func(d *document) []terminator { return d.Terminators }, func(t terminator) string { return t.ID }, e.terminator),
@@ -122,7 +125,12 @@ func (e *edit) deck(d deck) error {
 	if err != nil || tax < 0 || tax%100 != 0 || tax > 100*money.MicroPerUnit {
 		return events.Invalid("tax_percent %q is not a number from 0 to 100 with at most four decimals", d.TaxPercent)
 	}
+	bands, err := bandsOf(d.Bands)
+	if err != nil {
+		return err
+	}
 	e.put(&wire.Deck{
+		TimeZone: d.TimeZone, Bands: bands, BandsSplit: d.Split, NoticeDays: d.NoticeDays,
 		Id: d.ID, Name: d.Name, Company: d.Company, Currency: d.Currency, Rounding: rounding,
 		Decimals: decimals, TaxPpm: uint32(tax / 100), TaxInclusive: d.TaxInclusive,
 	})

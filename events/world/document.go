@@ -4,15 +4,18 @@ package world
 // numbers, durations are written as 90s or 2h.
 
 type document struct {
-	Settings    *settings    `yaml:"settings"`
-	Companies   []company    `yaml:"companies"`
-	Decks       []deck       `yaml:"decks"`
-	NumberLists []numberList `yaml:"number_lists"`
-	Terminators []terminator `yaml:"terminators"`
-	RoutePlans  []routePlan  `yaml:"route_plans"`
-	Originators []originator `yaml:"originators"`
-	Users       []user       `yaml:"users"`
-	Remove      []removal    `yaml:"remove"`
+	Settings      *settings      `yaml:"settings"`
+	Companies     []company      `yaml:"companies"`
+	OriginSets    []originSet    `yaml:"origin_sets"`
+	ExchangeRates []exchangeRate `yaml:"exchange_rates"`
+	DeckMappings  []deckMapping  `yaml:"deck_mappings"`
+	Decks         []deck         `yaml:"decks"`
+	NumberLists   []numberList   `yaml:"number_lists"`
+	Terminators   []terminator   `yaml:"terminators"`
+	RoutePlans    []routePlan    `yaml:"route_plans"`
+	Originators   []originator   `yaml:"originators"`
+	Users         []user         `yaml:"users"`
+	Remove        []removal      `yaml:"remove"`
 }
 
 type settings struct {
@@ -53,6 +56,11 @@ type deck struct {
 	File          string  `yaml:"file"`
 	Source        string  `yaml:"source"`
 	EffectiveFrom string  `yaml:"effective_from"`
+	// TimeZone is that of the bands; Split lets a call go on into another one.
+	TimeZone   string `yaml:"time_zone"`
+	Bands      []band `yaml:"bands"`
+	Split      bool   `yaml:"bands_split"`
+	NoticeDays uint32 `yaml:"notice_days"`
 }
 
 type terminator struct {

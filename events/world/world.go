@@ -161,6 +161,7 @@ func (e *edit) version(deck string, d *deck) error {
 		Id: catalog.VersionID(deck, number), Deck: deck, Number: number,
 		Digest: digest[:], Rows: uint32(len(rows)), Source: d.Source,
 	}
+	v.Bands, v.OriginSets = rating.Named(rows)
 	if d.EffectiveFrom != "" {
 		at, err := time.Parse(time.RFC3339, d.EffectiveFrom)
 		if err != nil {
