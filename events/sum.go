@@ -33,11 +33,14 @@ func (s *Sum) Merge(t Sum) {
 	}
 }
 
-// String writes the hash as 64 hexadecimal digits.
-func (s Sum) String() string {
-	var b [32]byte
+// Bytes are the 32 bytes of the hash.
+func (s Sum) Bytes() []byte {
+	b := make([]byte, 32)
 	for i := range s {
 		binary.BigEndian.PutUint64(b[i*8:], s[i])
 	}
-	return hex.EncodeToString(b[:])
+	return b
 }
+
+// String writes the hash as 64 hexadecimal digits.
+func (s Sum) String() string { return hex.EncodeToString(s.Bytes()) }

@@ -71,6 +71,9 @@ func (s *State) Resum() events.Sum {
 	for id, k := range s.keys {
 		sum.Add(k.encoding(id))
 	}
+	for _, p := range s.periods {
+		sum.Add(periodEncoding(p))
+	}
 	for key := range s.raised {
 		sum.Add(key.encoding())
 	}

@@ -30,6 +30,8 @@ func (s *State) Evolve(pos events.Position, timeUS int64, e *wire.Event) error {
 		return s.evolveContested(b.ChargeContested)
 	case *wire.Event_HoldClaimed:
 		return s.evolveClaimed(b.HoldClaimed)
+	case *wire.Event_PeriodClosed:
+		return s.evolvePeriod(pos, b.PeriodClosed)
 	case *wire.Event_AlertRaised:
 		return s.evolveRaised(pos, b.AlertRaised)
 	case *wire.Event_AlertCleared:

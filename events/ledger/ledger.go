@@ -60,7 +60,8 @@ type State struct {
 	keys      map[events.Key]*Known
 	postedAt  map[events.Position]*Known
 	raised    map[alertKey]*wire.AlertRaised
-	peerCalls map[string]int // open holds by originator, and by originator and limited prefix
+	periods   map[string]*wire.PeriodClosed // the last closed one of each account
+	peerCalls map[string]int                // open holds by originator, and by originator and limited prefix
 	sums      map[money.Currency]money.Amount
 	sum       events.Sum
 }
@@ -70,7 +71,7 @@ func New() *State {
 	return &State{
 		accounts: map[string]*Account{}, holds: map[events.CallID]*Hold{}, closed: map[events.CallID]*Closed{},
 		keys: map[events.Key]*Known{}, postedAt: map[events.Position]*Known{},
-		raised: map[alertKey]*wire.AlertRaised{}, peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
+		raised: map[alertKey]*wire.AlertRaised{}, periods: map[string]*wire.PeriodClosed{}, peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
 	}
 }
 

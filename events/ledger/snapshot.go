@@ -35,7 +35,7 @@ func (s *State) Save(to *wire.BookSnapshot) {
 			Key: id[:], InputsHash: []byte(k.InputsHash), Position: uint64(k.Position), Postings: k.Postings, Reversed: k.Reversed,
 		})
 	}
-	to.Alerts = s.Alerts()
+	to.Alerts, to.Periods = s.Alerts(), s.closedPeriods()
 }
 
 // Load reads a ledger out of a snapshot.
@@ -69,6 +69,9 @@ func Load(from *wire.BookSnapshot) (*State, error) {
 		if len(k.Postings) > 0 {
 			s.postedAt[known.Position] = known
 		}
+	}
+	for _, p := range from.Periods {
+		s.keepPeriod(p)
 	}
 	for _, a := range from.Alerts {
 		if err := s.evolveRaised(0, a); err != nil {

@@ -42,6 +42,12 @@ func (a *Auditor) Check(timeUS int64, e *wire.Event) error {
 }
 
 func (a *Auditor) before(e *wire.Event) error {
+	if p := e.GetPeriodClosed(); p != nil {
+		if hash := a.State.Hash(); !bytes.Equal(p.StateHash, hash.Bytes()) || p.Through != uint64(a.State.Position) {
+			return fmt.Errorf("the period of account %s names another state of the book than that before it", p.Account)
+		}
+		return nil
+	}
 	c := e.GetCallCharged()
 	if c == nil {
 		return nil

@@ -82,6 +82,8 @@ func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 		return one(c.Call, &wire.Event{Body: &wire.Event_HoldClaimed{HoldClaimed: c}}), &wire.Reply{}, nil
 	case *wire.Command_PostMoney:
 		return s.postMoney(d, b.PostMoney)
+	case *wire.Command_ClosePeriod:
+		return s.closePeriod(d, b.ClosePeriod)
 	case *wire.Command_ChangeCatalog:
 		return s.changeCatalog(d, b.ChangeCatalog)
 	default:

@@ -87,6 +87,8 @@ func (s *script) run(line string) {
 		s.account(words)
 	case "deck":
 		s.deck(words)
+	case "close":
+		s.show(&wire.Command{Body: &wire.Command_ClosePeriod{ClosePeriod: &wire.ClosePeriod{Account: arg(1), ToUs: s.now - s.duration(arg(2)).Microseconds()}}})
 	case "mutual":
 		s.mutual(arg(1), arg(2))
 	case "alert":
@@ -280,6 +282,9 @@ func (s *script) show(c *wire.Command) {
 		switch {
 		case e.GetChargeContested() != nil:
 			s.say("contested")
+		case e.GetPeriodClosed() != nil:
+			p := e.GetPeriodClosed()
+			s.say("closed %s: %s brought forward, through position %d", p.Account, money.Amount(p.BalanceMicro), p.Through)
 		case e.GetAlertRaised() != nil:
 			r := e.GetAlertRaised()
 			s.say("ALERT %s: %s has %s, the threshold is %s", strings.TrimPrefix(r.Kind.String(), "ALERT_KIND_"), r.Account, money.Amount(r.BalanceMicro), money.Amount(r.ThresholdMicro))
