@@ -159,7 +159,7 @@ func (d *Difference) Compare(before []Row, after Step) {
 	}
 	i, j := 0, 0
 	for i < len(before) || j < len(after.Rows) {
-		c := 0
+		var c int
 		switch {
 		case i == len(before):
 			c = 1

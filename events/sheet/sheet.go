@@ -77,7 +77,7 @@ func readXLSX(data []byte, to *rating.Sheet) (err error) {
 	if err != nil {
 		return events.Invalid("the file is no XLSX: %v", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read, or has been written whole
 	sheets := f.GetSheetList()
 	if len(sheets) == 0 {
 		return events.Invalid("the file has no sheet")
@@ -86,7 +86,7 @@ func readXLSX(data []byte, to *rating.Sheet) (err error) {
 	if err != nil {
 		return events.Invalid("the sheet %.60q cannot be read: %v", sheets[0], err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for line := 1; rows.Next(); line++ {
 		cells, err := rows.Columns()
 		if err != nil {
@@ -127,7 +127,7 @@ func WriteXLSX(w io.Writer, rows []rating.Row) error {
 		return events.Invalid("a sheet has at most %d lines: export CSV", maxLines)
 	}
 	f := excelize.NewFile()
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read, or has been written whole
 	out, err := f.NewStreamWriter("Sheet1")
 	if err != nil {
 		return fmt.Errorf("write XLSX: %w", err)
