@@ -1,8 +1,10 @@
 package money
 
 import (
+	"math"
 	"math/big"
 	"math/bits"
+	"strconv"
 	"strings"
 )
 
@@ -61,12 +63,52 @@ func (w Wide) Int() *big.Int {
 // Exact writes w divided by d without loss: as a decimal number where one
 // exists, otherwise as a reduced fraction.
 func (w Wide) Exact(d uint64) string {
+	if w.Hi == 0 {
+		if text, ok := exactSmall(w.Lo, d); ok {
+			return text
+		}
+	}
 	r := new(big.Rat).SetFrac(w.Int(), new(big.Int).SetUint64(d))
 	places, finite := r.FloatPrec()
 	if !finite {
 		return r.RatString()
 	}
 	return strings.TrimSuffix(r.FloatString(places), ".")
+}
+
+// exactSmall is Exact in 64 bits, which is nearly always enough and on the way of
+// every charge. It is false where a product does not fit.
+func exactSmall(n, d uint64) (string, bool) {
+	g := n
+	for rest := d; rest != 0; {
+		g, rest = rest, g%rest
+	}
+	n, d = n/g, d/g
+	twos, fives, rest := 0, 0, d
+	for ; rest%2 == 0; rest /= 2 {
+		twos++
+	}
+	for ; rest%5 == 0; rest /= 5 {
+		fives++
+	}
+	if rest != 1 { // another factor than 2 and 5: no decimal number ends
+		return strconv.FormatUint(n, 10) + "/" + strconv.FormatUint(d, 10), true
+	}
+	places := max(twos, fives)
+	for range places { // n·10^places is a multiple of d
+		hi, lo := bits.Mul64(n, 10)
+		if hi != 0 {
+			return "", false
+		}
+		n = lo
+	}
+	if n/d > math.MaxInt64 {
+		return "", false
+	}
+	if places == 0 {
+		return strconv.FormatUint(n/d, 10), true
+	}
+	return FormatDecimal(int64(n/d), places), true
 }
 
 // Rounding says what happens to what lies below the last place that is kept.

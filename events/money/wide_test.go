@@ -117,3 +117,19 @@ func TestExactText(t *testing.T) {
 		}
 	}
 }
+
+// The short way of Exact gives the text that big rationals give.
+func TestExactTextIsThatOfRationals(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Uint64().Draw(t, "n")
+		d := rapid.SampledFrom([]uint64{1, 3, 7, 8, 60, 1000, 60_000, 6_000_000, 60_000_000_000, 1 << 40}).Draw(t, "d")
+		r := new(big.Rat).SetFrac(new(big.Int).SetUint64(n), new(big.Int).SetUint64(d))
+		want := r.RatString()
+		if places, finite := r.FloatPrec(); finite {
+			want = r.FloatString(places)
+		}
+		if got := (money.Wide{Lo: n}).Exact(d); got != want {
+			t.Fatalf("%d / %d: %s, want %s", n, d, got, want)
+		}
+	})
+}
