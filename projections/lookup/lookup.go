@@ -6,6 +6,7 @@ package lookup
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -53,8 +54,8 @@ func New(blobs Blobs, log *slog.Logger) *Tables {
 func (t *Tables) World() *routing.World { return t.world.Load() }
 
 // Follow makes the World of a catalog as it is at an instant. It returns when
-// the World is in force, or with an error when a deck's rows cannot be had: then
-// the older World stays in force, and the newer one is tried again every second.
+// the World is in force. The error names decks whose rows cannot be had: they have
+// no prices until they can, which is tried every second.
 func (t *Tables) Follow(ctx context.Context, c *catalog.State, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -90,15 +91,18 @@ func (t *Tables) wake(after time.Duration) {
 		ctx, cancel := context.WithTimeout(context.Background(), compileWithin)
 		defer cancel()
 		if err := t.try(ctx, time.Now()); err != nil {
-			t.log.Error("the call path keeps the tables that it has", "err", err)
+			t.log.Error("some decks have no prices yet", "err", err)
 		}
 	})
 }
 
-// compile is called with the lock held.
+// compile is called with the lock held. A deck whose rows cannot be had has no
+// prices in the new World; everything else is as the catalog says, and the error
+// says what is missing.
 func (t *Tables) compile(ctx context.Context, now time.Time) error {
 	decks := map[string]*rating.Table{}
 	kept := map[string]*rating.Table{}
+	var missing []error
 	for _, it := range t.cat.List(catalog.KindDeck) {
 		d := it.Entity.GetDeck()
 		v := t.cat.VersionAt(d.Id, now.UnixMicro())
@@ -107,7 +111,8 @@ func (t *Tables) compile(ctx context.Context, now time.Time) error {
 		}
 		table, err := t.table(ctx, d, v)
 		if err != nil {
-			return err
+			missing = append(missing, err)
+			continue
 		}
 		if m := MomentOf(&t.zones, t.cat, d, v, now); len(m.Origins)+len(m.Shifts)+len(m.Exchange) > 0 {
 			table = table.With(m)
@@ -122,7 +127,7 @@ func (t *Tables) compile(ctx context.Context, now time.Time) error {
 	case t.timer != nil:
 		t.timer.Stop()
 	}
-	return nil
+	return errors.Join(missing...)
 }
 
 // table compiles a version, or finds it compiled.

@@ -141,7 +141,7 @@ func (n *Node) followBook(b journal.Block) ([]*wire.Event, error) {
 	}
 	if after := n.follower.Catalog(); after != before {
 		if err := n.tables.Follow(n.ctx, after, time.Now()); err != nil {
-			n.log.Error("the call path keeps the tables it has", "err", err)
+			n.log.Error("some decks have no prices yet", "err", err)
 		}
 	}
 	return evs, nil

@@ -207,7 +207,10 @@ func (n *Node) openViews(ctx context.Context) error {
 	n.live, n.quality = live.New(), quality.New()
 	n.tables = lookup.New(n.blobs, n.log)
 	n.onClose(func() error { n.tables.Close(); return nil })
-	return n.tables.Follow(ctx, n.follower.Catalog(), time.Now())
+	if err := n.tables.Follow(ctx, n.follower.Catalog(), time.Now()); err != nil {
+		n.log.Error("some decks have no prices yet", "err", err) // tried again every second
+	}
+	return nil
 }
 
 // openLogs opens the node's own journals of what it observes.
