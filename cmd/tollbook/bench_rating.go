@@ -125,7 +125,6 @@ func (g *ratingFigures) load(ctx context.Context, file []byte, blobs *node.Blobs
 		&wire.Deck{Id: "large", Currency: "USD", Decimals: 6},
 		&wire.DeckVersion{Id: "large/1", Deck: "large", Number: 1, Digest: digest[:], Rows: uint32(len(rows)), EffectiveFromUs: now.UnixMicro()},
 	)
-	rows, canonical = nil, nil
 	if err := tables.Follow(ctx, cat, now); err != nil {
 		return nil, err
 	}

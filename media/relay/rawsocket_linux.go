@@ -67,7 +67,7 @@ func (s *rawSocket) send(packet []byte, to netip.AddrPort) error {
 	}
 	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(first),
 		uintptr(len(packet)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL,
-		uintptr(unsafe.Pointer(&addr)), uintptr(size))
+		uintptr(unsafe.Pointer(&addr)), size)
 	if errno != 0 {
 		return errno
 	}

@@ -146,7 +146,7 @@ func (n *Node) LiveCalls() []resolve.LiveCall {
 	out := make([]resolve.LiveCall, 0, len(calls))
 	for _, c := range calls {
 		l := resolve.LiveCall{
-			Call: events.CallID(c.ID), Node: c.Node, State: string(c.State), Company: c.Company, Account: c.Account,
+			Call: c.ID, Node: c.Node, State: string(c.State), Company: c.Company, Account: c.Account,
 			Originator: c.Originator, Terminator: c.Terminator, Caller: c.Caller, Called: c.Called,
 			SetupAt: events.Instant(c.SetupUS),
 		}

@@ -24,7 +24,7 @@ func (n *Node) recover(ctx context.Context) error {
 	open := n.live.OpenCalls(n.settings.Node)
 	for _, c := range open {
 		if err := n.recoverCall(ctx, c); err != nil {
-			return fmt.Errorf("close call %s of the last run: %w", events.CallID(c.ID), err)
+			return fmt.Errorf("close call %s of the last run: %w", c.ID, err)
 		}
 	}
 	// A hold without an open call: it never came to its first INVITE, or its trace
@@ -39,7 +39,7 @@ func (n *Node) recover(ctx context.Context) error {
 	})
 	closed := map[events.CallID]bool{}
 	for _, c := range open {
-		closed[events.CallID(c.ID)] = true
+		closed[c.ID] = true
 	}
 	for _, id := range holds {
 		if closed[id] {
@@ -123,7 +123,7 @@ func (n *Node) historyCaughtUp(ctx context.Context) error {
 }
 
 func (n *Node) recoverCall(ctx context.Context, c live.Call) error {
-	id := events.CallID(c.ID)
+	id := c.ID
 	proof, _ := n.live.ProofOfLife(c.ID)
 	ended := max(proof.AliveUS, c.AnsweredUS)
 	var hold *ledger.Hold
@@ -178,7 +178,7 @@ func over(c live.Call, leg uint32) bool {
 }
 
 func (n *Node) chargeLost(ctx context.Context, c live.Call, leg uint32, rawMS, ended int64) error {
-	id := events.CallID(c.ID)
+	id := c.ID
 	key := events.KeyOf(id.String(), "charge", call.CauseLost)
 	_, err := n.book.Execute(ctx, &wire.Command{
 		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.settings.Node,
