@@ -97,6 +97,9 @@ func (w *World) judge(c *Candidate, sell *wire.Terms, e entry, r Request) {
 }
 
 func crowded(t *wire.Terminator, r Request) Reason {
+	if r.VendorOut != nil && r.VendorOut(t.Account) {
+		return VendorOut
+	}
 	if t.Channels > 0 && r.InUse != nil && r.InUse(t.Id) >= int(t.Channels) {
 		return Full
 	}

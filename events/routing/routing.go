@@ -113,6 +113,9 @@ type Request struct {
 	// Started tells how many attempts a terminator got within the last second; nil
 	// counts none.
 	Started func(terminator string) int
+	// VendorOut tells whether a vendor's account is cut off: we owe him all that he
+	// lets us owe. Nil knows of none.
+	VendorOut func(account string) bool
 	// Quality tells how calls by a terminator to a prefix went; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32) Quality
 }
@@ -134,6 +137,7 @@ const (
 	Unprofitable   Reason = "unprofitable"     // the originator's profit control forbids it
 	NoExchangeRate Reason = "no_exchange_rate" // sell and buy prices are in different currencies
 	Full           Reason = "full"             // the vendor's channels are in use
+	VendorOut      Reason = "vendor_out"       // we owe the vendor all that he lets us owe
 	TooFast        Reason = "too_fast"         // the vendor had his calls of this second
 	TooMany        Reason = "too_many"         // behind the first MaxCandidates
 )

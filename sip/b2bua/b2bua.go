@@ -55,6 +55,8 @@ type Config struct {
 	// Quality tells at an instant how calls by a terminator to a prefix went within
 	// a window that ends then; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32, nowUS int64) routing.Quality
+	// VendorOut tells whether a vendor's account is cut off. May be nil.
+	VendorOut func(account string) bool
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

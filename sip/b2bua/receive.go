@@ -160,7 +160,7 @@ func (c *session) request(digits string) routing.Request {
 	now := c.sw.now().US
 	r := routing.Request{
 		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
-		InUse: c.sw.InUse, Started: c.sw.Started,
+		InUse: c.sw.InUse, Started: c.sw.Started, VendorOut: c.sw.config.VendorOut,
 		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
 	}
 	if view := c.sw.config.Quality; view != nil {

@@ -35,6 +35,18 @@ func (n *Node) Ledger(account string) ledger.Account {
 	return a
 }
 
+// vendorOut tells whether we owe a vendor all that he lets us owe. Only accounts
+// that say so are looked up.
+func (n *Node) vendorOut(account string) bool {
+	a := n.tables.World().Catalog.Account(account)
+	if !a.GetCutOff() {
+		return false
+	}
+	out := false
+	n.follower.View(func(st *state.State) { out = st.Ledger.VendorOut(a) })
+	return out
+}
+
 // LedgerSums adds up all accounts by currency.
 func (n *Node) LedgerSums() map[money.Currency]money.Amount {
 	var sums map[money.Currency]money.Amount

@@ -251,7 +251,8 @@ func (n *Node) openSwitch(context.Context) error {
 	}
 	n.onClose(func() error { n.engine.Close(); return nil })
 	n.sw = b2bua.New(b2bua.Config{
-		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine, Secrets: n.key, Quality: n.quality.Of,
+		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
+		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
