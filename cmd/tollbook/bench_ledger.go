@@ -119,7 +119,7 @@ func (b *ledgerBench) run(ctx context.Context, dir string) (ledgerFigures, error
 	go func() { ended <- keeper.Run(keeping) }()
 	defer func() {
 		stop()
-		_ = <-ended // how it ended does not matter any more
+		<-ended // how it ended does not matter any more
 	}()
 	bk, stopServing, err := book.Serve(keeping, server, keeper, "bench")
 	if err != nil {

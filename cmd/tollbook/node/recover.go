@@ -195,7 +195,7 @@ func (n *Node) chargedBefore(ctx context.Context, id events.CallID) (rawMS int64
 	if err := n.historyCaughtUp(ctx); err != nil {
 		return 0, false, err
 	}
-	told, err := n.history.Call(ctx, events.CallID(id))
+	told, err := n.history.Call(ctx, id)
 	if err != nil {
 		return 0, false, fmt.Errorf("look up its charge: %w", err)
 	}
