@@ -115,11 +115,15 @@ func (b *ledgerBench) run(ctx context.Context, dir string) (ledgerFigures, error
 		return g, err
 	}
 	keeping, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- keeper.Run(keeping) }()
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := keeper.Run(keeping); err != nil {
+			stop() // what waits for the keeper says so
+		}
+	})
 	defer func() {
 		stop()
-		<-ended // how it ended does not matter any more
+		running.Wait()
 	}()
 	bk, stopServing, err := book.Serve(keeping, server, keeper, "bench")
 	if err != nil {
