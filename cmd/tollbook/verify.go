@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/state"
@@ -111,11 +110,11 @@ func verifyDir(ctx context.Context, dir string, cdrs bool) (verified, error) {
 }
 
 func audit(a *state.Auditor, r *verified, b journal.Block) error {
-	for i, data := range b.Events {
-		e, err := events.Unmarshal(data)
-		if err != nil {
-			return fmt.Errorf("%s position %d: %w", b.Journal, b.First+uint64(i), err)
-		}
+	evs, err := b.Decode()
+	if err != nil {
+		return err
+	}
+	for _, e := range evs {
 		if e.GetCallReceived() != nil || e.GetAttemptStarted() != nil {
 			r.Legs++
 		}

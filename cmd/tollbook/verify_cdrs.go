@@ -58,15 +58,11 @@ func (r *rebuilt) take(ctx context.Context, b journal.Block) error {
 	if r == nil {
 		return nil
 	}
-	for i, data := range b.Events {
-		e, err := events.Unmarshal(data)
-		if err != nil {
-			return fmt.Errorf("%s position %d: %w", b.Journal, b.First+uint64(i), err)
-		}
-		r.batch = append(r.batch, events.Recorded{
-			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
-		})
+	evs, err := b.Decode()
+	if err != nil {
+		return err
 	}
+	r.batch = append(r.batch, b.Recorded(evs)...)
 	if len(r.batch) < rebuildBatch {
 		return nil
 	}

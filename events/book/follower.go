@@ -30,13 +30,9 @@ func NewFollower(st *state.State, at journal.Cursor) *Follower {
 // Apply folds a block and gives its events. A block that was folded before is
 // only read.
 func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
-	evs := make([]*wire.Event, len(b.Events))
-	for i, data := range b.Events {
-		e, err := events.Unmarshal(data)
-		if err != nil {
-			return nil, fmt.Errorf("book position %d: %w", b.First+uint64(i), err)
-		}
-		evs[i] = e
+	evs, err := b.Decode()
+	if err != nil {
+		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -36,11 +36,6 @@ func ParseExchange(s string) (int64, error) {
 	return n, err
 }
 
-// FormatExchange writes an exchange rate without trailing zeros.
-func FormatExchange(e12 int64) string {
-	return strings.TrimSuffix(strings.TrimRight(money.FormatDecimal(e12, exchangeUnit), "0"), ".")
-}
-
 // OriginSet finds an origin set by its id; nil if there is none.
 func (s *State) OriginSet(id string) *wire.OriginSet {
 	return s.items[KindOriginSet][id].Entity.GetOriginSet()

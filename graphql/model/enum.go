@@ -77,21 +77,3 @@ func RoundingModeOf(m wire.RoundingMode) RoundingMode {
 func (e RoundingMode) Wire() wire.RoundingMode {
 	return wire.RoundingMode(wire.RoundingMode_value["ROUNDING_MODE_"+string(e)])
 }
-
-// EndedByOf is the API's name of who ended a leg, nil if nobody did yet.
-func EndedByOf(e wire.EndedBy) *EndedBy {
-	var by EndedBy
-	switch e {
-	case wire.EndedBy_ENDED_BY_CALLER:
-		by = EndedByCaller
-	case wire.EndedBy_ENDED_BY_CALLEE:
-		by = EndedByCallee
-	case wire.EndedBy_ENDED_BY_SWITCH:
-		by = EndedBySwitch
-	case wire.EndedBy_ENDED_BY_LOST:
-		by = EndedByLost
-	default:
-		return nil
-	}
-	return &by
-}

@@ -349,16 +349,7 @@ func (l *egress) awaitCancel(req *sip.Request) {
 		l.call.log.Warn("a CANCEL could not be sent", "leg", l.leg, "err", err)
 		return
 	}
-	for {
-		select {
-		case res := <-tx.Responses():
-			if !res.IsProvisional() {
-				return
-			}
-		case <-tx.Done():
-			return
-		}
-	}
+	awaitFinal(tx)
 }
 
 // bye ends the leg, if it was answered.

@@ -208,15 +208,21 @@ func (d *dialog) sendBye(c *session, e call.SendBye) {
 			c.log.Warn("a BYE could not be sent", "leg", e.Leg, "err", err)
 			return
 		}
-		for {
-			select {
-			case res := <-tx.Responses():
-				if !res.IsProvisional() {
-					return
-				}
-			case <-tx.Done():
+		awaitFinal(tx)
+	}()
+}
+
+// awaitFinal reads a transaction's responses until the final one, or its end: what
+// nobody reads would block it.
+func awaitFinal(tx sip.ClientTransaction) {
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
 				return
 			}
+		case <-tx.Done():
+			return
 		}
-	}()
+	}
 }

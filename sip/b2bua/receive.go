@@ -90,7 +90,7 @@ func (c *session) receive(world *routing.World, source netip.AddrPort, called st
 		CallReceived: c.in.received(c, source),
 	}}))
 	c.in.trying()
-	offer, refusal := c.in.offer(source.Addr())
+	offer, refusal := c.in.offer()
 	if refusal != nil {
 		c.refuse(*refusal)
 		return
@@ -201,7 +201,7 @@ func (c *session) longest(world *routing.World) time.Duration {
 }
 
 // offer reads the caller's session description.
-func (in *ingress) offer(netip.Addr) (*sdp.Session, *refused) {
+func (in *ingress) offer() (*sdp.Session, *refused) {
 	if len(in.req.Body()) == 0 {
 		return nil, &refused{488, "Not Acceptable Here", "no_offer"}
 	}

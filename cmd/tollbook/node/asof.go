@@ -93,7 +93,7 @@ func (n *Node) foldTo(ctx context.Context, from pastState, position events.Posit
 		if next.st.Position >= position {
 			return enough
 		}
-		evs, err := decode(b)
+		evs, err := b.Decode()
 		if err != nil {
 			return err
 		}

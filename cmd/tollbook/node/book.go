@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/state"
@@ -69,11 +68,11 @@ func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, erro
 		from = snap.At
 	}
 	end, err := journal.Read(ctx, n.bookStore, book.Journal, from, func(b journal.Block) error {
-		for i, data := range b.Events {
-			e, err := events.Unmarshal(data)
-			if err != nil {
-				return fmt.Errorf("book position %d: %w", b.First+uint64(i), err)
-			}
+		evs, err := b.Decode()
+		if err != nil {
+			return err
+		}
+		for _, e := range evs {
 			if err := st.Evolve(b.Time.UnixMicro(), e); err != nil {
 				return err
 			}

@@ -43,12 +43,12 @@ func (n *Node) followAll(ctx context.Context) error {
 		}
 		n.task("follow "+f.name+" for the history", func(ctx context.Context) error {
 			_, err := journal.Follow(ctx, f.store, f.name, from, func(b journal.Block) error {
-				evs, err := decode(b)
+				evs, err := b.Decode()
 				if err != nil {
 					return err
 				}
 				select {
-				case blocks <- recordedBlock{b, recorded(b, evs)}:
+				case blocks <- recordedBlock{b, b.Recorded(evs)}:
 					return nil
 				case <-ctx.Done():
 					return ctx.Err()
@@ -65,29 +65,6 @@ func (n *Node) followAll(ctx context.Context) error {
 type recordedBlock struct {
 	journal.Block
 	records []events.Recorded
-}
-
-// recorded says of each event of a block where it stands.
-func recorded(b journal.Block, evs []*wire.Event) []events.Recorded {
-	out := make([]events.Recorded, len(evs))
-	for i, e := range evs {
-		out[i] = events.Recorded{
-			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
-		}
-	}
-	return out
-}
-
-func decode(b journal.Block) ([]*wire.Event, error) {
-	evs := make([]*wire.Event, len(b.Events))
-	for i, data := range b.Events {
-		e, err := events.Unmarshal(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s position %d: %w", b.Journal, b.First+uint64(i), err)
-		}
-		evs[i] = e
-	}
-	return evs, nil
 }
 
 // followLive reads the journals to their ends, so that what follows sees all that
@@ -121,11 +98,11 @@ func (n *Node) liveBlock(b journal.Block) error {
 		if evs, err = n.followBook(b); err != nil {
 			return err
 		}
-	} else if evs, err = decode(b); err != nil {
+	} else if evs, err = b.Decode(); err != nil {
 		return err
 	}
 	n.tellAlerts(b.Time, evs)
-	records := recorded(b, evs)
+	records := b.Recorded(evs)
 	n.live.Apply(records...)
 	n.quality.Apply(records...)
 	return nil

@@ -77,7 +77,7 @@ func (n *Node) catalogAt(ctx context.Context, position events.Position, at time.
 			reached = true
 			return errReached
 		}
-		evs, err := decode(b)
+		evs, err := b.Decode()
 		if err != nil {
 			return err
 		}
