@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 
 	"google.golang.org/protobuf/proto"
@@ -45,7 +46,7 @@ func (s *State) ChargeCall(d Deciding, c *wire.ChargeCall) (*wire.CallCharged, *
 	if c.Unanswered && c.Attempts == 0 {
 		return nil, nil, events.Invalid("a call that no vendor was tried for costs nothing: release it")
 	}
-	if err := price(charged, h); err != nil {
+	if err := s.priced(charged, h); err != nil {
 		return nil, nil, err
 	}
 	return charged, nil, CheckBalanced(charged.Postings)
@@ -55,6 +56,15 @@ func (s *State) ChargeCall(d Deciding, c *wire.ChargeCall) (*wire.CallCharged, *
 func figuresOf(c *wire.ChargeCall) []byte {
 	h := sha256.Sum256(events.Canonical(nil, c))
 	return h[:]
+}
+
+// priced is price, with late postings flagged.
+func (s *State) priced(c *wire.CallCharged, h *Hold) error {
+	if err := price(c, h); err != nil {
+		return err
+	}
+	s.flagLate(c.Postings, cmp.Or(c.AnsweredAtUs, c.EndedAtUs))
+	return nil
 }
 
 // price fills in the price lines and postings of a charge from its hold. An
@@ -149,8 +159,8 @@ func posting(account, currency string, amount money.Amount) []*wire.Posting {
 
 // Reprice computes a charge anew from the hold it closed; verification compares
 // it with what was recorded.
-func Reprice(recorded *wire.CallCharged, h *Hold) (*wire.CallCharged, error) {
+func (s *State) Reprice(recorded *wire.CallCharged, h *Hold) (*wire.CallCharged, error) {
 	c := proto.CloneOf(recorded)
 	c.Lines, c.Postings, c.OverrunMicro = nil, nil, 0
-	return c, price(c, h)
+	return c, s.priced(c, h)
 }

@@ -74,6 +74,9 @@ func (s *State) Resum() events.Sum {
 	for _, p := range s.periods {
 		sum.Add(periodEncoding(p))
 	}
+	for node, last := range s.offline {
+		sum.Add(offlineEncoding(node, last))
+	}
 	for key := range s.raised {
 		sum.Add(key.encoding())
 	}

@@ -32,6 +32,8 @@ func (s *State) Evolve(pos events.Position, timeUS int64, e *wire.Event) error {
 		return s.evolveClaimed(b.HoldClaimed)
 	case *wire.Event_PeriodClosed:
 		return s.evolvePeriod(pos, b.PeriodClosed)
+	case *wire.Event_OfflineWrittenUp:
+		return s.evolveWrittenUp(pos, timeUS, b.OfflineWrittenUp)
 	case *wire.Event_AlertRaised:
 		return s.evolveRaised(pos, b.AlertRaised)
 	case *wire.Event_AlertCleared:
@@ -199,6 +201,10 @@ func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 			}
 		})
 	}
+	s.keepClosed(id, c)
+}
+
+func (s *State) keepClosed(id events.CallID, c *Closed) {
 	s.closed[id] = c
 	s.queue = append(s.queue, id)
 	s.sum.Add(c.encoding(id))

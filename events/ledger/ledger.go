@@ -61,6 +61,7 @@ type State struct {
 	postedAt  map[events.Position]*Known
 	raised    map[alertKey]*wire.AlertRaised
 	periods   map[string]*wire.PeriodClosed // the last closed one of each account
+	offline   map[string]uint64             // the last number of each node's offline calls
 	peerCalls map[string]int                // open holds by originator, and by originator and limited prefix
 	sums      map[money.Currency]money.Amount
 	sum       events.Sum
@@ -71,7 +72,7 @@ func New() *State {
 	return &State{
 		accounts: map[string]*Account{}, holds: map[events.CallID]*Hold{}, closed: map[events.CallID]*Closed{},
 		keys: map[events.Key]*Known{}, postedAt: map[events.Position]*Known{},
-		raised: map[alertKey]*wire.AlertRaised{}, periods: map[string]*wire.PeriodClosed{}, peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
+		raised: map[alertKey]*wire.AlertRaised{}, periods: map[string]*wire.PeriodClosed{}, offline: map[string]uint64{}, peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *State) ClosePeriod(d Deciding, c *wire.ClosePeriod) (*wire.PeriodClosed
 	}
 	open := 0
 	for _, h := range s.holds {
-		if h.PlacedAtUS < c.ToUs && slices.ContainsFunc(h.Lines, func(l *wire.HoldLine) bool { return l.Payer == c.Account }) {
+		if h.PlacedAtUS < c.ToUs && h.moves(c.Account) {
 			open++
 		}
 	}
@@ -45,6 +45,22 @@ func (s *State) ClosePeriod(d Deciding, c *wire.ClosePeriod) (*wire.PeriodClosed
 	return &wire.PeriodClosed{
 		Account: c.Account, Currency: a.Currency, FromUs: last.GetToUs(), ToUs: c.ToUs, BalanceMicro: int64(s.Balance(c.Account).Posted),
 	}, nil
+}
+
+// moves tells whether the charge of a hold may move an account's money.
+func (h *Hold) moves(account string) bool {
+	return slices.ContainsFunc(h.Lines, func(l *wire.HoldLine) bool { return l.Payer == account }) ||
+		slices.ContainsFunc(h.Route, func(c *wire.Candidate) bool { return c.VendorAccount == account })
+}
+
+// flagLate marks the postings on accounts whose period at the time they count was
+// closed: they stand in the next one.
+func (s *State) flagLate(postings []*wire.Posting, effectiveUS int64) {
+	for _, p := range postings {
+		if last := s.periods[p.Account]; last != nil && effectiveUS < last.ToUs {
+			p.Late = true
+		}
+	}
 }
 
 func (s *State) evolvePeriod(pos events.Position, p *wire.PeriodClosed) error {

@@ -39,6 +39,9 @@ func (s *State) PostMoney(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, err
 	}
 	m := moved(d, p)
 	m.Postings = append(posting(a.Id, a.Currency, amount), posting(other, a.Currency, -amount)...)
+	if p.EffectiveAtUs != 0 {
+		s.flagLate(m.Postings, p.EffectiveAtUs)
+	}
 	return m, s.fits(m.Postings)
 }
 

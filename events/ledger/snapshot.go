@@ -35,6 +35,9 @@ func (s *State) Save(to *wire.BookSnapshot) {
 			Key: id[:], InputsHash: []byte(k.InputsHash), Position: uint64(k.Position), Postings: k.Postings, Reversed: k.Reversed,
 		})
 	}
+	for _, node := range slices.Sorted(maps.Keys(s.offline)) {
+		to.Offline = append(to.Offline, &wire.OfflineMark{Node: node, Last: s.offline[node]})
+	}
 	to.Alerts, to.Periods = s.Alerts(), s.closedPeriods()
 }
 
@@ -72,6 +75,9 @@ func Load(from *wire.BookSnapshot) (*State, error) {
 	}
 	for _, p := range from.Periods {
 		s.keepPeriod(p)
+	}
+	for _, m := range from.Offline {
+		s.markOffline(m.Node, m.Last)
 	}
 	for _, a := range from.Alerts {
 		if err := s.evolveRaised(0, a); err != nil {

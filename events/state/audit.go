@@ -17,8 +17,8 @@ import (
 // have been decided by, trusting no recorded figure.
 type Auditor struct {
 	State *State
-	// Charges, Holds and Postings count what was checked.
-	Charges, Holds, Postings int
+	// Charges, Holds, Postings, offline calls and Periods count what was checked.
+	Charges, Holds, Postings, Offline, Periods int
 	// Overspent counts accounts that a hold or debit left with less than nothing.
 	Overspent int
 }
@@ -29,7 +29,7 @@ func NewAuditor() *Auditor { return &Auditor{State: New()} }
 // Check folds one event and reports the first rule that it breaks.
 func (a *Auditor) Check(timeUS int64, e *wire.Event) error {
 	pos := a.State.Position + 1
-	if err := a.before(e); err != nil {
+	if err := a.before(timeUS, e); err != nil {
 		return fmt.Errorf("book position %d: %w", pos, err)
 	}
 	if err := a.State.Evolve(timeUS, e); err != nil {
@@ -41,12 +41,15 @@ func (a *Auditor) Check(timeUS int64, e *wire.Event) error {
 	return nil
 }
 
-func (a *Auditor) before(e *wire.Event) error {
+func (a *Auditor) before(timeUS int64, e *wire.Event) error {
 	if p := e.GetPeriodClosed(); p != nil {
 		if hash := a.State.Hash(); !bytes.Equal(p.StateHash, hash.Bytes()) || p.Through != uint64(a.State.Position) {
 			return fmt.Errorf("the period of account %s names another state of the book than that before it", p.Account)
 		}
 		return nil
+	}
+	if u := e.GetOfflineWrittenUp(); u != nil {
+		return a.writtenUp(timeUS, u)
 	}
 	c := e.GetCallCharged()
 	if c == nil {
@@ -61,13 +64,27 @@ func (a *Auditor) before(e *wire.Event) error {
 	if !ok {
 		return fmt.Errorf("the charge of call %s has no open hold", id)
 	}
-	again, err := ledger.Reprice(c, h)
+	again, err := a.State.Ledger.Reprice(c, h)
 	if err != nil {
 		return fmt.Errorf("price call %s again: %w", id, err)
 	}
 	if !proto.Equal(c, again) {
 		return fmt.Errorf("the charge of call %s is not what its hold's terms give: recorded %s, computed %s",
 			id, brief(c), brief(again))
+	}
+	return nil
+}
+
+// writtenUp decides on an offline call anew.
+func (a *Auditor) writtenUp(timeUS int64, u *wire.OfflineWrittenUp) error {
+	a.Offline++
+	again, _, err := a.State.Ledger.WriteUp(timeUS, u.Node, u.Call)
+	if err != nil {
+		return fmt.Errorf("write up offline call %d of node %s again: %w", u.Call.GetNumber(), u.Node, err)
+	}
+	if !proto.Equal(u, again) {
+		return fmt.Errorf("offline call %d of node %s is not what its terms give: recorded %s, computed %s",
+			u.Call.GetNumber(), u.Node, brief(ledger.OfflineCharge(u)), brief(ledger.OfflineCharge(again)))
 	}
 	return nil
 }

@@ -332,7 +332,10 @@ type PeriodClosed struct {
 	// state_hash is the hash of the whole book before this event.
 	StateHash []byte `protobuf:"bytes,6,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
 	// through is the position of the last event before this one.
-	Through       uint64 `protobuf:"varint,7,opt,name=through,proto3" json:"through,omitempty"`
+	Through uint64 `protobuf:"varint,7,opt,name=through,proto3" json:"through,omitempty"`
+	// key is the 16-byte idempotency key, inputs_hash the SHA-256 of what came with it.
+	Key           []byte `protobuf:"bytes,40,opt,name=key,proto3" json:"key,omitempty"`
+	InputsHash    []byte `protobuf:"bytes,41,opt,name=inputs_hash,json=inputsHash,proto3" json:"inputs_hash,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,22 +419,53 @@ func (x *PeriodClosed) GetThrough() uint64 {
 	return 0
 }
 
-// OfflineCall is a call that was let through and has ended while the book was silent.
+func (x *PeriodClosed) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *PeriodClosed) GetInputsHash() []byte {
+	if x != nil {
+		return x.InputsHash
+	}
+	return nil
+}
+
+// OfflineCall is a call that was let through while the book was silent.
 type OfflineCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// number counts a node's offline calls from 1.
-	Number        uint64     `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	Call          []byte     `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
-	Payer         string     `protobuf:"bytes,3,opt,name=payer,proto3" json:"payer,omitempty"`
-	Sell          *Terms     `protobuf:"bytes,4,opt,name=sell,proto3" json:"sell,omitempty"`
-	Candidate     *Candidate `protobuf:"bytes,5,opt,name=candidate,proto3" json:"candidate,omitempty"`
-	EgressLeg     uint32     `protobuf:"varint,6,opt,name=egress_leg,json=egressLeg,proto3" json:"egress_leg,omitempty"`
-	AnsweredAtUs  int64      `protobuf:"varint,7,opt,name=answered_at_us,json=answeredAtUs,proto3" json:"answered_at_us,omitempty"`
-	EndedAtUs     int64      `protobuf:"varint,8,opt,name=ended_at_us,json=endedAtUs,proto3" json:"ended_at_us,omitempty"`
-	RawMs         int64      `protobuf:"varint,9,opt,name=raw_ms,json=rawMs,proto3" json:"raw_ms,omitempty"`
-	SipCode       uint32     `protobuf:"varint,10,opt,name=sip_code,json=sipCode,proto3" json:"sip_code,omitempty"`
-	Q850          uint32     `protobuf:"varint,11,opt,name=q850,proto3" json:"q850,omitempty"`
-	EndedBy       EndedBy    `protobuf:"varint,12,opt,name=ended_by,json=endedBy,proto3,enum=tollbook.v1.EndedBy" json:"ended_by,omitempty"`
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Call   []byte `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
+	// payer is the account that pays; empty where nobody does.
+	Payer string `protobuf:"bytes,3,opt,name=payer,proto3" json:"payer,omitempty"`
+	Sell  *Terms `protobuf:"bytes,4,opt,name=sell,proto3" json:"sell,omitempty"`
+	// candidate is the vendor that answered, or the last one tried.
+	Candidate    *Candidate `protobuf:"bytes,5,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	EgressLeg    uint32     `protobuf:"varint,6,opt,name=egress_leg,json=egressLeg,proto3" json:"egress_leg,omitempty"`
+	AnsweredAtUs int64      `protobuf:"varint,7,opt,name=answered_at_us,json=answeredAtUs,proto3" json:"answered_at_us,omitempty"`
+	EndedAtUs    int64      `protobuf:"varint,8,opt,name=ended_at_us,json=endedAtUs,proto3" json:"ended_at_us,omitempty"`
+	RawMs        int64      `protobuf:"varint,9,opt,name=raw_ms,json=rawMs,proto3" json:"raw_ms,omitempty"`
+	SipCode      uint32     `protobuf:"varint,10,opt,name=sip_code,json=sipCode,proto3" json:"sip_code,omitempty"`
+	Q850         uint32     `protobuf:"varint,11,opt,name=q850,proto3" json:"q850,omitempty"`
+	EndedBy      EndedBy    `protobuf:"varint,12,opt,name=ended_by,json=endedBy,proto3,enum=tollbook.v1.EndedBy" json:"ended_by,omitempty"`
+	// running says that the call goes on: it becomes a hold, and is charged like any
+	// other call.
+	Running    bool   `protobuf:"varint,40,opt,name=running,proto3" json:"running,omitempty"`
+	Originator string `protobuf:"bytes,41,opt,name=originator,proto3" json:"originator,omitempty"`
+	// tried are the vendors before the candidate that were sent an INVITE.
+	Tried []*Candidate `protobuf:"bytes,42,rep,name=tried,proto3" json:"tried,omitempty"`
+	// unanswered says that nobody answered: attempt fees are all it costs.
+	Unanswered bool `protobuf:"varint,43,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
+	// placed_at_us is when the call was let through.
+	PlacedAtUs int64 `protobuf:"varint,44,opt,name=placed_at_us,json=placedAtUs,proto3" json:"placed_at_us,omitempty"`
+	SetupMs    int64 `protobuf:"varint,45,opt,name=setup_ms,json=setupMs,proto3" json:"setup_ms,omitempty"`
+	MaxMs      int64 `protobuf:"varint,46,opt,name=max_ms,json=maxMs,proto3" json:"max_ms,omitempty"`
+	// paid_ms is the talk time that the node has allowed so far.
+	PaidMs        int64    `protobuf:"varint,47,opt,name=paid_ms,json=paidMs,proto3" json:"paid_ms,omitempty"`
+	LimitPrefixes []string `protobuf:"bytes,48,rep,name=limit_prefixes,json=limitPrefixes,proto3" json:"limit_prefixes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -550,14 +584,81 @@ func (x *OfflineCall) GetEndedBy() EndedBy {
 	return EndedBy_ENDED_BY_UNSPECIFIED
 }
 
-// OfflineWrittenUp is an offline call with its price: a forced debit, since the
-// call was served already.
+func (x *OfflineCall) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *OfflineCall) GetOriginator() string {
+	if x != nil {
+		return x.Originator
+	}
+	return ""
+}
+
+func (x *OfflineCall) GetTried() []*Candidate {
+	if x != nil {
+		return x.Tried
+	}
+	return nil
+}
+
+func (x *OfflineCall) GetUnanswered() bool {
+	if x != nil {
+		return x.Unanswered
+	}
+	return false
+}
+
+func (x *OfflineCall) GetPlacedAtUs() int64 {
+	if x != nil {
+		return x.PlacedAtUs
+	}
+	return 0
+}
+
+func (x *OfflineCall) GetSetupMs() int64 {
+	if x != nil {
+		return x.SetupMs
+	}
+	return 0
+}
+
+func (x *OfflineCall) GetMaxMs() int64 {
+	if x != nil {
+		return x.MaxMs
+	}
+	return 0
+}
+
+func (x *OfflineCall) GetPaidMs() int64 {
+	if x != nil {
+		return x.PaidMs
+	}
+	return 0
+}
+
+func (x *OfflineCall) GetLimitPrefixes() []string {
+	if x != nil {
+		return x.LimitPrefixes
+	}
+	return nil
+}
+
+// OfflineWrittenUp is an offline call in the book: ended, with its price, which is
+// a forced debit, since the call was served already; or running, as a hold. A call
+// that the book knew to be closed, or had let through itself, has neither.
 type OfflineWrittenUp struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	Call          *OfflineCall           `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
-	Lines         []*PriceLine           `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
-	Postings      []*Posting             `protobuf:"bytes,4,rep,name=postings,proto3" json:"postings,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Node     string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Call     *OfflineCall           `protobuf:"bytes,2,opt,name=call,proto3" json:"call,omitempty"`
+	Lines    []*PriceLine           `protobuf:"bytes,3,rep,name=lines,proto3" json:"lines,omitempty"`
+	Postings []*Posting             `protobuf:"bytes,4,rep,name=postings,proto3" json:"postings,omitempty"`
+	Hold     *HoldPlaced            `protobuf:"bytes,40,opt,name=hold,proto3" json:"hold,omitempty"`
+	// booked says that the call is closed by this event, and at its price.
+	Booked        bool `protobuf:"varint,41,opt,name=booked,proto3" json:"booked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -620,6 +721,20 @@ func (x *OfflineWrittenUp) GetPostings() []*Posting {
 	return nil
 }
 
+func (x *OfflineWrittenUp) GetHold() *HoldPlaced {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+func (x *OfflineWrittenUp) GetBooked() bool {
+	if x != nil {
+		return x.Booked
+	}
+	return false
+}
+
 var File_tollbook_v1_account_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_account_proto_rawDesc = "" +
@@ -644,7 +759,7 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"burn_micro\x18\x04 \x01(\x03R\tburnMicro\x12\x18\n" +
 	"\aminutes\x18\x05 \x01(\rR\aminutes\x12\x14\n" +
 	"\x05calls\x18\x06 \x01(\rR\x05calls\x12+\n" +
-	"\x11threshold_minutes\x18\a \x01(\rR\x10thresholdMinutes\"\xd0\x01\n" +
+	"\x11threshold_minutes\x18\a \x01(\rR\x10thresholdMinutes\"\x83\x02\n" +
 	"\fPeriodClosed\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12\x17\n" +
@@ -653,7 +768,10 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"\rbalance_micro\x18\x05 \x01(\x03R\fbalanceMicro\x12\x1d\n" +
 	"\n" +
 	"state_hash\x18\x06 \x01(\fR\tstateHash\x12\x18\n" +
-	"\athrough\x18\a \x01(\x04R\athrough\"\x89\x03\n" +
+	"\athrough\x18\a \x01(\x04R\athrough\x12\x10\n" +
+	"\x03key\x18( \x01(\fR\x03key\x12\x1f\n" +
+	"\vinputs_hash\x18) \x01(\fR\n" +
+	"inputsHash\"\xa5\x05\n" +
 	"\vOfflineCall\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\fR\x04call\x12\x14\n" +
@@ -668,12 +786,28 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"\bsip_code\x18\n" +
 	" \x01(\rR\asipCode\x12\x12\n" +
 	"\x04q850\x18\v \x01(\rR\x04q850\x12/\n" +
-	"\bended_by\x18\f \x01(\x0e2\x14.tollbook.v1.EndedByR\aendedBy\"\xb4\x01\n" +
+	"\bended_by\x18\f \x01(\x0e2\x14.tollbook.v1.EndedByR\aendedBy\x12\x18\n" +
+	"\arunning\x18( \x01(\bR\arunning\x12\x1e\n" +
+	"\n" +
+	"originator\x18) \x01(\tR\n" +
+	"originator\x12,\n" +
+	"\x05tried\x18* \x03(\v2\x16.tollbook.v1.CandidateR\x05tried\x12\x1e\n" +
+	"\n" +
+	"unanswered\x18+ \x01(\bR\n" +
+	"unanswered\x12 \n" +
+	"\fplaced_at_us\x18, \x01(\x03R\n" +
+	"placedAtUs\x12\x19\n" +
+	"\bsetup_ms\x18- \x01(\x03R\asetupMs\x12\x15\n" +
+	"\x06max_ms\x18. \x01(\x03R\x05maxMs\x12\x17\n" +
+	"\apaid_ms\x18/ \x01(\x03R\x06paidMs\x12%\n" +
+	"\x0elimit_prefixes\x180 \x03(\tR\rlimitPrefixes\"\xf9\x01\n" +
 	"\x10OfflineWrittenUp\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12,\n" +
 	"\x04call\x18\x02 \x01(\v2\x18.tollbook.v1.OfflineCallR\x04call\x12,\n" +
 	"\x05lines\x18\x03 \x03(\v2\x16.tollbook.v1.PriceLineR\x05lines\x120\n" +
-	"\bpostings\x18\x04 \x03(\v2\x14.tollbook.v1.PostingR\bpostings*`\n" +
+	"\bpostings\x18\x04 \x03(\v2\x14.tollbook.v1.PostingR\bpostings\x12+\n" +
+	"\x04hold\x18( \x01(\v2\x17.tollbook.v1.HoldPlacedR\x04hold\x12\x16\n" +
+	"\x06booked\x18) \x01(\bR\x06booked*`\n" +
 	"\tAlertKind\x12\x1a\n" +
 	"\x16ALERT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ALERT_KIND_LOW_BALANCE\x10\x01\x12\x1b\n" +
@@ -706,6 +840,7 @@ var file_tollbook_v1_account_proto_goTypes = []any{
 	(EndedBy)(0),             // 9: tollbook.v1.EndedBy
 	(*PriceLine)(nil),        // 10: tollbook.v1.PriceLine
 	(*Posting)(nil),          // 11: tollbook.v1.Posting
+	(*HoldPlaced)(nil),       // 12: tollbook.v1.HoldPlaced
 }
 var file_tollbook_v1_account_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.AlertRaised.kind:type_name -> tollbook.v1.AlertKind
@@ -713,14 +848,16 @@ var file_tollbook_v1_account_proto_depIdxs = []int32{
 	7,  // 2: tollbook.v1.OfflineCall.sell:type_name -> tollbook.v1.Terms
 	8,  // 3: tollbook.v1.OfflineCall.candidate:type_name -> tollbook.v1.Candidate
 	9,  // 4: tollbook.v1.OfflineCall.ended_by:type_name -> tollbook.v1.EndedBy
-	5,  // 5: tollbook.v1.OfflineWrittenUp.call:type_name -> tollbook.v1.OfflineCall
-	10, // 6: tollbook.v1.OfflineWrittenUp.lines:type_name -> tollbook.v1.PriceLine
-	11, // 7: tollbook.v1.OfflineWrittenUp.postings:type_name -> tollbook.v1.Posting
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	8,  // 5: tollbook.v1.OfflineCall.tried:type_name -> tollbook.v1.Candidate
+	5,  // 6: tollbook.v1.OfflineWrittenUp.call:type_name -> tollbook.v1.OfflineCall
+	10, // 7: tollbook.v1.OfflineWrittenUp.lines:type_name -> tollbook.v1.PriceLine
+	11, // 8: tollbook.v1.OfflineWrittenUp.postings:type_name -> tollbook.v1.Posting
+	12, // 9: tollbook.v1.OfflineWrittenUp.hold:type_name -> tollbook.v1.HoldPlaced
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_account_proto_init() }

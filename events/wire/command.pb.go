@@ -804,7 +804,8 @@ func (x *ClosePeriod) GetToUs() int64 {
 }
 
 // WriteUpOffline brings in calls that a node let through while the book was
-// silent. Nodes number theirs without gaps, and they are taken in that order.
+// silent. A node numbers its own without gaps, and they are taken in that order:
+// numbers that were written up already have no second effect.
 type WriteUpOffline struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Calls         []*OfflineCall         `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
@@ -982,6 +983,7 @@ type Reply struct {
 	//	*Reply_HoldGranted
 	//	*Reply_Charged
 	//	*Reply_Posted
+	//	*Reply_WrittenUp
 	Body          isReply_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1079,6 +1081,15 @@ func (x *Reply) GetPosted() *Posted {
 	return nil
 }
 
+func (x *Reply) GetWrittenUp() *WrittenUp {
+	if x != nil {
+		if x, ok := x.Body.(*Reply_WrittenUp); ok {
+			return x.WrittenUp
+		}
+	}
+	return nil
+}
+
 type isReply_Body interface {
 	isReply_Body()
 }
@@ -1095,11 +1106,17 @@ type Reply_Posted struct {
 	Posted *Posted `protobuf:"bytes,12,opt,name=posted,proto3,oneof"`
 }
 
+type Reply_WrittenUp struct {
+	WrittenUp *WrittenUp `protobuf:"bytes,40,opt,name=written_up,json=writtenUp,proto3,oneof"`
+}
+
 func (*Reply_HoldGranted) isReply_Body() {}
 
 func (*Reply_Charged) isReply_Body() {}
 
 func (*Reply_Posted) isReply_Body() {}
+
+func (*Reply_WrittenUp) isReply_Body() {}
 
 // Refusal is a domain error: a code of events.Code, and what to mend.
 type Refusal struct {
@@ -1322,6 +1339,51 @@ func (x *Posted) GetPosition() uint64 {
 	return 0
 }
 
+// WrittenUp says up to which number the node's offline calls are in the book.
+type WrittenUp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Through       uint64                 `protobuf:"varint,1,opt,name=through,proto3" json:"through,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WrittenUp) Reset() {
+	*x = WrittenUp{}
+	mi := &file_tollbook_v1_command_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WrittenUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WrittenUp) ProtoMessage() {}
+
+func (x *WrittenUp) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_command_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WrittenUp.ProtoReflect.Descriptor instead.
+func (*WrittenUp) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WrittenUp) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
 var File_tollbook_v1_command_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_command_proto_rawDesc = "" +
@@ -1406,7 +1468,7 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\x0eExpectedChange\x12+\n" +
 	"\x06change\x18\x01 \x01(\v2\x13.tollbook.v1.ChangeR\x06change\x12)\n" +
 	"\x10expected_version\x18\x02 \x01(\x04R\x0fexpectedVersion\x12\x16\n" +
-	"\x06absent\x18\x03 \x01(\bR\x06absent\"\xac\x02\n" +
+	"\x06absent\x18\x03 \x01(\bR\x06absent\"\xe5\x02\n" +
 	"\x05Reply\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
 	"\atime_us\x18\x02 \x01(\x03R\x06timeUs\x12*\n" +
@@ -1415,7 +1477,9 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\fhold_granted\x18\n" +
 	" \x01(\v2\x18.tollbook.v1.HoldGrantedH\x00R\vholdGranted\x120\n" +
 	"\acharged\x18\v \x01(\v2\x14.tollbook.v1.ChargedH\x00R\acharged\x12-\n" +
-	"\x06posted\x18\f \x01(\v2\x13.tollbook.v1.PostedH\x00R\x06postedB\x06\n" +
+	"\x06posted\x18\f \x01(\v2\x13.tollbook.v1.PostedH\x00R\x06posted\x127\n" +
+	"\n" +
+	"written_up\x18( \x01(\v2\x16.tollbook.v1.WrittenUpH\x00R\twrittenUpB\x06\n" +
 	"\x04body\"K\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
@@ -1431,7 +1495,9 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"cost_micro\x18\x02 \x01(\x03R\tcostMicro\x12#\n" +
 	"\roverrun_micro\x18\x03 \x01(\x03R\foverrunMicro\"$\n" +
 	"\x06Posted\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bpositionB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\bposition\x18\x01 \x01(\x04R\bposition\"%\n" +
+	"\tWrittenUp\x12\x18\n" +
+	"\athrough\x18\x01 \x01(\x04R\athroughB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_command_proto_rawDescOnce sync.Once
@@ -1445,7 +1511,7 @@ func file_tollbook_v1_command_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_command_proto_rawDescData
 }
 
-var file_tollbook_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tollbook_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tollbook_v1_command_proto_goTypes = []any{
 	(*Command)(nil),        // 0: tollbook.v1.Command
 	(*PlaceHold)(nil),      // 1: tollbook.v1.PlaceHold
@@ -1463,12 +1529,13 @@ var file_tollbook_v1_command_proto_goTypes = []any{
 	(*HoldGranted)(nil),    // 13: tollbook.v1.HoldGranted
 	(*Charged)(nil),        // 14: tollbook.v1.Charged
 	(*Posted)(nil),         // 15: tollbook.v1.Posted
-	(*HoldLine)(nil),       // 16: tollbook.v1.HoldLine
-	(*Candidate)(nil),      // 17: tollbook.v1.Candidate
-	(EndedBy)(0),           // 18: tollbook.v1.EndedBy
-	(PostingKind)(0),       // 19: tollbook.v1.PostingKind
-	(*OfflineCall)(nil),    // 20: tollbook.v1.OfflineCall
-	(*Change)(nil),         // 21: tollbook.v1.Change
+	(*WrittenUp)(nil),      // 16: tollbook.v1.WrittenUp
+	(*HoldLine)(nil),       // 17: tollbook.v1.HoldLine
+	(*Candidate)(nil),      // 18: tollbook.v1.Candidate
+	(EndedBy)(0),           // 19: tollbook.v1.EndedBy
+	(PostingKind)(0),       // 20: tollbook.v1.PostingKind
+	(*OfflineCall)(nil),    // 21: tollbook.v1.OfflineCall
+	(*Change)(nil),         // 22: tollbook.v1.Change
 }
 var file_tollbook_v1_command_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Command.place_hold:type_name -> tollbook.v1.PlaceHold
@@ -1480,22 +1547,23 @@ var file_tollbook_v1_command_proto_depIdxs = []int32{
 	9,  // 6: tollbook.v1.Command.change_catalog:type_name -> tollbook.v1.ChangeCatalog
 	7,  // 7: tollbook.v1.Command.close_period:type_name -> tollbook.v1.ClosePeriod
 	8,  // 8: tollbook.v1.Command.write_up_offline:type_name -> tollbook.v1.WriteUpOffline
-	16, // 9: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
-	17, // 10: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
-	18, // 11: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
-	19, // 12: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
-	20, // 13: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
+	17, // 9: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
+	18, // 10: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
+	19, // 11: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
+	20, // 12: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
+	21, // 13: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
 	10, // 14: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
-	21, // 15: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
+	22, // 15: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
 	12, // 16: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
 	13, // 17: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
 	14, // 18: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
 	15, // 19: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	16, // 20: tollbook.v1.Reply.written_up:type_name -> tollbook.v1.WrittenUp
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_command_proto_init() }
@@ -1521,6 +1589,7 @@ func file_tollbook_v1_command_proto_init() {
 		(*Reply_HoldGranted)(nil),
 		(*Reply_Charged)(nil),
 		(*Reply_Posted)(nil),
+		(*Reply_WrittenUp)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1528,7 +1597,7 @@ func file_tollbook_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_command_proto_rawDesc), len(file_tollbook_v1_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

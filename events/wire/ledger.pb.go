@@ -337,9 +337,12 @@ func (x *KeeperOpened) GetFoldVersion() uint32 {
 type Posting struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// account is a company's account id, or one of our own: "own/revenue/USD".
-	Account       string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
-	Currency      string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
-	AmountMicro   int64  `protobuf:"varint,3,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
+	Account     string `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Currency    string `protobuf:"bytes,2,opt,name=currency,proto3" json:"currency,omitempty"`
+	AmountMicro int64  `protobuf:"varint,3,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
+	// late says that what is posted counts in a period of the account that was closed
+	// already; it stands in the next one.
+	Late          bool `protobuf:"varint,40,opt,name=late,proto3" json:"late,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -393,6 +396,13 @@ func (x *Posting) GetAmountMicro() int64 {
 		return x.AmountMicro
 	}
 	return 0
+}
+
+func (x *Posting) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
 }
 
 // MoneyPosted is a movement that a person or a partner asked for.
@@ -1778,11 +1788,12 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\fKeeperOpened\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12!\n" +
-	"\ffold_version\x18\x03 \x01(\rR\vfoldVersion\"b\n" +
+	"\ffold_version\x18\x03 \x01(\rR\vfoldVersion\"v\n" +
 	"\aPosting\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12!\n" +
-	"\famount_micro\x18\x03 \x01(\x03R\vamountMicro\"\xf2\x01\n" +
+	"\famount_micro\x18\x03 \x01(\x03R\vamountMicro\x12\x12\n" +
+	"\x04late\x18( \x01(\bR\x04late\"\xf2\x01\n" +
 	"\vMoneyPosted\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x1f\n" +
 	"\vinputs_hash\x18\x02 \x01(\fR\n" +
