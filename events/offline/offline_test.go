@@ -124,7 +124,8 @@ func TestNeverBeyondTheGrant(t *testing.T) {
 				price := rapid.Int64Range(0, 200_000).Draw(rt, "price")
 				left := c.Left(a)
 				o, err := c.Let(a, to(n, price))
-				if second := money.Amount((price + 30) / 60) // rounded half up; (err == nil) != (left.Calls > 0 && left.Amount >= second) {
+				second := money.Amount((price + 30) / 60) // rounded half up
+				if (err == nil) != (left.Calls > 0 && left.Amount >= second) {
 					rt.Fatalf("%d a minute with %+v left: %v", price, left, err)
 				}
 				if err == nil {
