@@ -1,8 +1,10 @@
 package events
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 
 	"google.golang.org/protobuf/proto"
@@ -19,13 +21,14 @@ func Canonical(dst []byte, m proto.Message) []byte {
 
 func appendMessage(dst []byte, m protoreflect.Message) []byte {
 	fields := m.Descriptor().Fields()
-	order := make([]protoreflect.FieldDescriptor, 0, fields.Len())
+	var room [24]protoreflect.FieldDescriptor // most messages have no more fields set
+	order := room[:0]
 	for i := range fields.Len() {
 		if fd := fields.Get(i); m.Has(fd) {
 			order = append(order, fd)
 		}
 	}
-	sort.Slice(order, func(i, j int) bool { return order[i].Number() < order[j].Number() })
+	slices.SortFunc(order, func(a, b protoreflect.FieldDescriptor) int { return cmp.Compare(a.Number(), b.Number()) })
 	dst = binary.AppendUvarint(dst, uint64(len(order)))
 	for _, fd := range order {
 		dst = binary.AppendUvarint(dst, uint64(fd.Number()))

@@ -120,8 +120,11 @@ func EventID(key []byte, n int) []byte {
 }
 
 // Marshal writes an event in the bytes that a block keeps.
-func Marshal(e *wire.Event) ([]byte, error) {
-	b, err := proto.Marshal(e)
+func Marshal(e *wire.Event) ([]byte, error) { return Append(nil, e) }
+
+// Append is Marshal behind what stands in dst.
+func Append(dst []byte, e *wire.Event) ([]byte, error) {
+	b, err := proto.MarshalOptions{}.MarshalAppend(dst, e)
 	if err != nil {
 		return nil, fmt.Errorf("write event: %w", err)
 	}

@@ -26,6 +26,20 @@ func (s *Sum) Remove(encoding []byte) {
 	}
 }
 
+// SumOf is the hash of a set of one member.
+func SumOf(encoding []byte) Sum {
+	var s Sum
+	s.Add(encoding)
+	return s
+}
+
+// Subtract takes the members of another set, all of which it has, out of the set.
+func (s *Sum) Subtract(t Sum) {
+	for i := range s {
+		s[i] -= t[i]
+	}
+}
+
 // Merge adds the members of another set.
 func (s *Sum) Merge(t Sum) {
 	for i := range s {

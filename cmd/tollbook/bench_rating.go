@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -73,9 +72,7 @@ func benchRating(ctx context.Context, c *console, args []string) error {
 		return err
 	}
 	if *output == "json" {
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		return e.Encode(g)
+		return c.json(g)
 	}
 	g.print(c.out)
 	return nil
@@ -111,6 +108,26 @@ func (g *ratingFigures) measure(ctx context.Context, dir string) error {
 func (g *ratingFigures) load(ctx context.Context, file []byte, blobs *node.Blobs, tables *lookup.Tables) (*rating.Table, error) {
 	before := heap()
 	began := time.Now()
+	now := time.Now()
+	version, err := storeDeck(ctx, file, blobs, 1)
+	if err != nil {
+		return nil, err
+	}
+	version.EffectiveFromUs = now.UnixMicro()
+	cat := world(&wire.Deck{Id: largeDeckID, Currency: "USD", Decimals: 6}, version)
+	if err := tables.Follow(ctx, cat, now); err != nil {
+		return nil, err
+	}
+	g.ImportSeconds = time.Since(began).Seconds()
+	g.MemoryBytes = heap() - before
+	return tables.World().Deck(largeDeckID), nil
+}
+
+const largeDeckID = "large"
+
+// storeDeck reads and checks a list of prices and stores its canonical rows, for a
+// version that names them.
+func storeDeck(ctx context.Context, file []byte, blobs *node.Blobs, number uint64) (*wire.DeckVersion, error) {
 	rows, err := rating.ParseCSV(file)
 	if err != nil {
 		return nil, err
@@ -120,17 +137,9 @@ func (g *ratingFigures) load(ctx context.Context, file []byte, blobs *node.Blobs
 	if err := blobs.Put(ctx, digest, canonical); err != nil {
 		return nil, err
 	}
-	now := time.Now()
-	cat := world(
-		&wire.Deck{Id: "large", Currency: "USD", Decimals: 6},
-		&wire.DeckVersion{Id: "large/1", Deck: "large", Number: 1, Digest: digest[:], Rows: uint32(len(rows)), EffectiveFromUs: now.UnixMicro()},
-	)
-	if err := tables.Follow(ctx, cat, now); err != nil {
-		return nil, err
-	}
-	g.ImportSeconds = time.Since(began).Seconds()
-	g.MemoryBytes = heap() - before
-	return tables.World().Deck("large"), nil
+	return &wire.DeckVersion{
+		Id: catalog.VersionID(largeDeckID, number), Deck: largeDeckID, Number: number, Digest: digest[:], Rows: uint32(len(rows)),
+	}, nil
 }
 
 // heap is what is in use after a collection.

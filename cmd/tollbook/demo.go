@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -164,9 +163,7 @@ func (o demoOptions) conclude(c *console, s node.Summary) error {
 	}
 	s.Overspent, s.Legs = report.Overspent, report.Legs
 	if o.output == "json" {
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		if err := e.Encode(s); err != nil {
+		if err := c.json(s); err != nil {
 			return err
 		}
 	} else {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -39,6 +40,13 @@ func commands() []command {
 
 // console is where a command writes: results to out, words for people to err.
 type console struct{ out, err io.Writer }
+
+// json writes one object for programs.
+func (c *console) json(v any) error {
+	e := json.NewEncoder(c.out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
 
 // usageError is a mistake in the command line: it ends with code 2 and a hint.
 type usageError struct{ error }

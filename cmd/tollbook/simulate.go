@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -98,9 +97,7 @@ func simulate(ctx context.Context, c *console, args []string) error {
 		return err
 	}
 	if *output == "json" {
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		return e.Encode(answer.RouteSimulate)
+		return c.json(answer.RouteSimulate)
 	}
 	return answer.RouteSimulate.print(c)
 }

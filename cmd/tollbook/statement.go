@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,9 +30,7 @@ func statement(ctx context.Context, c *console, args []string) error {
 	}
 	switch *output {
 	case "json":
-		e := json.NewEncoder(c.out)
-		e.SetIndent("", "  ")
-		return e.Encode(s)
+		return c.json(s)
 	case "csv":
 		return s.csv(c)
 	default:

@@ -60,8 +60,6 @@ func (b *Book) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, err
 	if cmd.Node == "" {
 		cmd.Node = b.node
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
 	var reply *wire.Reply
 	var err error
 	if b.keeper != nil {
@@ -76,6 +74,8 @@ func (b *Book) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, err
 }
 
 func (b *Book) ask(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	data, err := proto.Marshal(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("write command: %w", err)
@@ -96,8 +96,6 @@ func (b *Book) answer(ctx context.Context, data []byte) ([]byte, error) {
 	if err := proto.Unmarshal(data, cmd); err != nil {
 		return nil, fmt.Errorf("read command: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
 	reply, err := b.keeper.Execute(ctx, cmd)
 	if err != nil {
 		reply = &wire.Reply{Error: events.Refusal(err)}

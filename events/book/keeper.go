@@ -45,6 +45,7 @@ type Keeper struct {
 
 	queue chan request
 	carry []request     // did not fit into the last block
+	room  []byte        // the events of the block that is being made
 	done  chan struct{} // closed when the term is over
 	once  sync.Once
 	err   error // why it is over
@@ -151,13 +152,18 @@ func (k *Keeper) end(err error) {
 	})
 }
 
-// Execute brings a command into the next block and waits for the answer.
+// Execute brings a command into the next block and waits for the answer, for five
+// seconds at most.
 func (k *Keeper) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
 	r := request{cmd: cmd, reply: make(chan *wire.Reply, 1)}
+	late := time.NewTimer(answerWithin)
+	defer late.Stop()
 	select {
 	case k.queue <- r:
 	case <-k.done:
 		return nil, unavailable(k.err)
+	case <-late.C:
+		return nil, unavailable(context.DeadlineExceeded)
 	case <-ctx.Done():
 		return nil, unavailable(ctx.Err())
 	}
@@ -166,6 +172,8 @@ func (k *Keeper) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, e
 		return reply, nil
 	case <-k.done:
 		return nil, unavailable(k.err)
+	case <-late.C:
+		return nil, unavailable(context.DeadlineExceeded)
 	case <-ctx.Done():
 		return nil, unavailable(ctx.Err())
 	}
@@ -180,7 +188,7 @@ func (k *Keeper) now() time.Time {
 // round decides what waits, commits it as one block and sends the answers.
 func (k *Keeper) round(ctx context.Context, waiting []request) error {
 	now := k.now()
-	b := block{timeUS: now.UnixMicro()}
+	b := block{timeUS: now.UnixMicro(), room: k.room[:0]}
 	for i := 0; ; i++ {
 		if i == len(waiting) {
 			r, more := k.poll()
@@ -204,6 +212,7 @@ func (k *Keeper) round(ctx context.Context, waiting []request) error {
 			break
 		}
 	}
+	k.room = b.room
 	_, err := k.writer.Append(ctx, now, k.epoch, b.events)
 	if errors.Is(err, journal.ErrInDoubt) {
 		_, err = k.writer.Settle(ctx) // decide nothing more before this is known
@@ -233,7 +242,8 @@ func (k *Keeper) poll() (request, bool) {
 // block is what one round gathers.
 type block struct {
 	timeUS  int64
-	events  [][]byte
+	room    []byte
+	events  [][]byte // parts of room, or of what it was before it grew
 	bytes   int
 	asked   []request
 	replies []*wire.Reply
@@ -248,7 +258,7 @@ func (b *block) full() bool {
 // others: that one is decided anew for the next block.
 func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
 	evs, reply := k.state.Decide(b.timeUS, k.rates, r.cmd)
-	encoded, size, err := encode(evs)
+	encoded, size, err := b.encode(evs)
 	if err != nil {
 		// Such a command is its sender's fault, and must not end the term.
 		evs, encoded, size = nil, nil, 0
@@ -270,13 +280,21 @@ func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
 	return true, nil
 }
 
-// encode writes events; text that is not UTF-8 cannot be written.
-func encode(evs []*wire.Event) (encoded [][]byte, size int, err error) {
+// encode writes events into the block's room; text that is not UTF-8 cannot be
+// written, nor what is longer than a journal takes.
+func (b *block) encode(evs []*wire.Event) (encoded [][]byte, size int, err error) {
+	encoded = make([][]byte, 0, len(evs))
 	for _, e := range evs {
-		data, err := events.Marshal(e)
+		from := len(b.room)
+		room, err := events.Append(b.room, e)
 		if err != nil {
 			return nil, 0, err
 		}
+		data := room[from:len(room):len(room)]
+		if len(data) > journal.MaxEvent {
+			return nil, 0, fmt.Errorf("its event has %d bytes, at most %d are allowed", len(data), journal.MaxEvent)
+		}
+		b.room = room
 		encoded = append(encoded, data)
 		size += len(data)
 	}

@@ -18,8 +18,8 @@ type alertKey struct {
 	kind    wire.AlertKind
 }
 
-func (k alertKey) encoding() []byte {
-	return *begin('l').text(k.account).number(int64(k.kind))
+func (k alertKey) encoding(in *scratch) []byte {
+	return in.begin('l').text(k.account).number(int64(k.kind))
 }
 
 // Alerts are the alerts that are raised and not cleared, by account and kind.
@@ -34,42 +34,60 @@ func (s *State) Alerts() []*wire.AlertRaised {
 // is raised once, and again only when the balance had come back by the account's
 // distance. A threshold that is set, moved or taken away is judged at once.
 func (s *State) Alerting(c *catalog.State, evs []*wire.Event) []*wire.Event {
-	moved := map[string]money.Amount{}
-	edited := map[string]*wire.Account{}
+	m := moves{catalog: c}
 	for _, e := range evs {
 		switch b := e.Body.(type) {
 		case *wire.Event_MoneyPosted:
-			addPostings(moved, b.MoneyPosted.Postings)
+			m.post(b.MoneyPosted.Postings)
 		case *wire.Event_CallCharged:
-			addPostings(moved, b.CallCharged.Postings)
+			m.post(b.CallCharged.Postings)
 		case *wire.Event_OfflineWrittenUp:
-			addPostings(moved, b.OfflineWrittenUp.Postings)
+			m.post(b.OfflineWrittenUp.Postings)
 		case *wire.Event_ChangeSetAccepted:
 			for _, change := range b.ChangeSetAccepted.Changes {
-				if a := change.Entity.GetAccount(); a != nil && !change.Remove {
-					edited[a.Id] = a
-					moved[a.Id] += 0
+				a := change.Entity.GetAccount()
+				if a != nil && !change.Remove && (a.Alerts != nil || c.Account(a.Id).GetAlerts() != nil) {
+					m.of(a).account = a
 				}
 			}
 		}
 	}
+	slices.SortFunc(m.list, func(a, b move) int { return cmp.Compare(a.account.Id, b.account.Id) })
 	var out []*wire.Event
-	for _, id := range slices.Sorted(maps.Keys(moved)) {
-		a := edited[id]
-		if a == nil {
-			a = c.Account(id)
-		}
-		if a != nil {
-			out = append(out, s.alerting(a, s.Balance(id).Posted+moved[id])...)
-		}
+	for _, v := range m.list {
+		out = append(out, s.alerting(v.account, s.Balance(v.account.Id).Posted+v.by)...)
 	}
 	return out
 }
 
-func addPostings(to map[string]money.Amount, postings []*wire.Posting) {
+// moves are the accounts with thresholds, now or until now, that a command's events
+// move or edit. Most calls have none.
+type moves struct {
+	catalog *catalog.State
+	list    []move
+}
+
+type move struct {
+	account *wire.Account
+	by      money.Amount
+}
+
+func (m *moves) of(a *wire.Account) *move {
+	i := slices.IndexFunc(m.list, func(v move) bool { return v.account.Id == a.Id })
+	if i < 0 {
+		i, m.list = len(m.list), append(m.list, move{account: a})
+	}
+	return &m.list[i]
+}
+
+func (m *moves) post(postings []*wire.Posting) {
 	for _, p := range postings {
-		if !IsOwn(p.Account) {
-			to[p.Account] += money.Amount(p.AmountMicro)
+		if IsOwn(p.Account) {
+			continue
+		}
+		// Nothing is raised for an account without thresholds: taking them away clears it.
+		if a := m.catalog.Account(p.Account); a.GetAlerts() != nil {
+			m.of(a).by += money.Amount(p.AmountMicro)
 		}
 	}
 }
@@ -108,7 +126,7 @@ func (s *State) evolveRaised(pos events.Position, a *wire.AlertRaised) error {
 		return fmt.Errorf("the alert at %d was raised already for account %s", pos, a.Account)
 	}
 	s.raised[key] = a
-	s.sum.Add(key.encoding())
+	s.sum.Add(key.encoding(&s.scratch))
 	return nil
 }
 
@@ -118,6 +136,6 @@ func (s *State) evolveCleared(pos events.Position, a *wire.AlertCleared) error {
 		return fmt.Errorf("the alert that is cleared at %d is not raised for account %s", pos, a.Account)
 	}
 	delete(s.raised, key)
-	s.sum.Remove(key.encoding())
+	s.sum.Remove(key.encoding(&s.scratch))
 	return nil
 }

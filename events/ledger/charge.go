@@ -75,6 +75,8 @@ func price(c *wire.CallCharged, h *Hold) error {
 	if int(c.Attempts) > len(h.Route) {
 		return events.Invalid("the hold has no %d candidates", c.Attempts)
 	}
+	c.Lines = make([]*wire.PriceLine, 0, len(h.Lines)+max(1, int(c.Attempts)))
+	c.Postings = make([]*wire.Posting, 0, 8)
 	for _, l := range h.Lines {
 		if l.Payer == "" {
 			continue
@@ -91,10 +93,10 @@ func price(c *wire.CallCharged, h *Hold) error {
 		over := p.Gross - paid
 		c.OverrunMicro += int64(over)
 		cur := rating.Currency(l.Sell)
-		c.Postings = append(c.Postings, posting(l.Payer, cur, -paid)...)
-		c.Postings = append(c.Postings, posting(Own(Overrun, cur), cur, -over)...)
-		c.Postings = append(c.Postings, posting(Own(Revenue, cur), cur, p.Net)...)
-		c.Postings = append(c.Postings, posting(Own(Tax, cur), cur, p.Tax)...)
+		c.Postings = addPosting(c.Postings, l.Payer, cur, -paid)
+		c.Postings = addPosting(c.Postings, Own(Overrun, cur), cur, -over)
+		c.Postings = addPosting(c.Postings, Own(Revenue, cur), cur, p.Net)
+		c.Postings = addPosting(c.Postings, Own(Tax, cur), cur, p.Tax)
 	}
 	for i := range int(c.Attempts) {
 		if c.Unanswered || i != int(c.Candidate) {
@@ -123,9 +125,9 @@ func pay(c *wire.CallCharged, v *wire.Candidate, leg uint32, unanswered bool) er
 	}
 	c.Lines = append(c.Lines, priceLine(c, wire.Side_SIDE_BUY, leg, v.VendorAccount, v.Buy, unanswered, p))
 	cur := rating.Currency(v.Buy)
-	c.Postings = append(c.Postings, posting(v.VendorAccount, cur, p.Gross)...)
-	c.Postings = append(c.Postings, posting(Own(Cost, cur), cur, -p.Net)...)
-	c.Postings = append(c.Postings, posting(Own(Tax, cur), cur, -p.Tax)...)
+	c.Postings = addPosting(c.Postings, v.VendorAccount, cur, p.Gross)
+	c.Postings = addPosting(c.Postings, Own(Cost, cur), cur, -p.Net)
+	c.Postings = addPosting(c.Postings, Own(Tax, cur), cur, -p.Tax)
 	return nil
 }
 
@@ -149,12 +151,12 @@ func priceLine(c *wire.CallCharged, side wire.Side, leg uint32, account string, 
 	return l
 }
 
-// posting is a posting of an amount, or none of zero.
-func posting(account, currency string, amount money.Amount) []*wire.Posting {
+// addPosting appends a posting of an amount, none of zero.
+func addPosting(to []*wire.Posting, account, currency string, amount money.Amount) []*wire.Posting {
 	if amount == 0 {
-		return nil
+		return to
 	}
-	return []*wire.Posting{{Account: account, Currency: currency, AmountMicro: int64(amount)}}
+	return append(to, &wire.Posting{Account: account, Currency: currency, AmountMicro: int64(amount)})
 }
 
 // Reprice computes a charge anew from the hold it closed; verification compares

@@ -54,7 +54,7 @@ func (s *State) forget(timeUS int64) {
 		if c.AtUS+ClosedFor > timeUS {
 			break
 		}
-		s.sum.Remove(c.encoding(id))
+		s.sum.Remove(c.encoding(&s.scratch, id))
 		delete(s.closed, id)
 		n++
 	}
@@ -70,10 +70,10 @@ func (s *State) remember(key []byte, k *Known) {
 	id := events.Key(key)
 	k.Key = id
 	if old, ok := s.keys[id]; ok {
-		s.sum.Remove(old.encoding(id))
+		s.sum.Remove(old.encoding(&s.scratch, id))
 	}
 	s.keys[id] = k
-	s.sum.Add(k.encoding(id))
+	s.sum.Add(k.encoding(&s.scratch, id))
 }
 
 func (s *State) evolvePosted(pos events.Position, m *wire.MoneyPosted) error {
@@ -100,9 +100,9 @@ func (s *State) evolveReversal(pos events.Position, m *wire.MoneyPosted) error {
 	if !opposite(old.Postings, m.Postings) {
 		return fmt.Errorf("the reversal at %d is not the opposite of position %d", pos, m.Reverses)
 	}
-	s.sum.Remove(old.encoding(old.Key))
+	s.sum.Remove(old.encoding(&s.scratch, old.Key))
 	old.Reversed = true
-	s.sum.Add(old.encoding(old.Key))
+	s.sum.Add(old.encoding(&s.scratch, old.Key))
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 	}
 	h := &Hold{HoldPlaced: p, Position: pos, PlacedAtUS: timeUS}
 	s.holds[id] = h
-	s.sum.Add(h.encoding(id))
+	s.sum.Add(h.encoding(&s.scratch, id))
 	for _, l := range p.Lines {
 		if l.Payer != "" {
 			amount := money.Amount(l.AmountMicro)
@@ -156,7 +156,7 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 	if len(x.AmountsMicro) != len(h.Lines) {
 		return fmt.Errorf("the extension of call %s has %d amounts for %d lines", id, len(x.AmountsMicro), len(h.Lines))
 	}
-	s.sum.Remove(h.encoding(id))
+	s.sum.Remove(h.encoding(&s.scratch, id))
 	next := *h
 	next.HoldPlaced = copyPlaced(h.HoldPlaced)
 	for i, l := range next.Lines {
@@ -168,7 +168,7 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 	}
 	next.PaidMs, next.ExpiresAtUs = x.PaidMs, x.ExpiresAtUs
 	s.holds[id] = &next
-	s.sum.Add(next.encoding(id))
+	s.sum.Add(next.encoding(&s.scratch, id))
 	return nil
 }
 
@@ -188,7 +188,7 @@ func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 }
 
 func (s *State) close(id events.CallID, h *Hold, c *Closed) {
-	s.sum.Remove(h.encoding(id))
+	s.sum.Remove(h.encoding(&s.scratch, id))
 	delete(s.holds, id)
 	for _, l := range h.Lines {
 		if l.Payer != "" {
@@ -207,7 +207,7 @@ func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 func (s *State) keepClosed(id events.CallID, c *Closed) {
 	s.closed[id] = c
 	s.queue = append(s.queue, id)
-	s.sum.Add(c.encoding(id))
+	s.sum.Add(c.encoding(&s.scratch, id))
 }
 
 func (s *State) evolveCharged(pos events.Position, timeUS int64, c *wire.CallCharged) error {
@@ -253,9 +253,9 @@ func (s *State) evolveContested(c *wire.ChargeContested) error {
 		return err
 	}
 	if closed, ok := s.closed[id]; ok {
-		s.sum.Remove(closed.encoding(id))
+		s.sum.Remove(closed.encoding(&s.scratch, id))
 		closed.Contested = string(c.Figures)
-		s.sum.Add(closed.encoding(id))
+		s.sum.Add(closed.encoding(&s.scratch, id))
 	}
 	return nil
 }
@@ -265,11 +265,11 @@ func (s *State) evolveClaimed(c *wire.HoldClaimed) error {
 	if err != nil {
 		return err
 	}
-	s.sum.Remove(h.encoding(id))
+	s.sum.Remove(h.encoding(&s.scratch, id))
 	next := *h
 	next.HoldPlaced = copyPlaced(h.HoldPlaced)
 	next.Node = c.ToNode
 	s.holds[id] = &next
-	s.sum.Add(next.encoding(id))
+	s.sum.Add(next.encoding(&s.scratch, id))
 	return nil
 }

@@ -6,6 +6,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tollbook/tollbook/events"
@@ -25,6 +26,11 @@ type Account struct {
 	Posted, Held money.Amount
 	// Calls counts its open holds.
 	Calls int
+
+	// member is what the account adds to the ledger's hash as it was when it was
+	// last counted; stale says that it has changed since.
+	member events.Sum
+	stale  bool
 }
 
 // Hold is one call that was let through and is not closed.
@@ -65,6 +71,8 @@ type State struct {
 	peerCalls map[string]int                // open holds by originator, and by originator and limited prefix
 	sums      map[money.Currency]money.Amount
 	sum       events.Sum
+	stale     []*Account // changed since the hash was last asked for
+	scratch   scratch
 }
 
 // New is the ledger before the first event.
@@ -148,8 +156,17 @@ func (s *State) Sums() map[money.Currency]money.Amount {
 	return out
 }
 
-// Sum is the hash of the ledger.
-func (s *State) Sum() events.Sum { return s.sum }
+// Sum is the hash of the ledger. Accounts change with every call, several of them
+// with all calls, so they are hashed when the hash is asked for.
+func (s *State) Sum() events.Sum {
+	for _, a := range s.stale {
+		s.sum.Subtract(a.member)
+		a.member, a.stale = events.SumOf(a.encoding(&s.scratch)), false
+		s.sum.Merge(a.member)
+	}
+	s.stale = s.stale[:0]
+	return s.sum
+}
 
 // Own names one of our own accounts: "own/revenue/USD".
 func Own(name string, currency string) string { return "own/" + name + "/" + currency }
@@ -174,7 +191,7 @@ func (s *State) account(id, currency string) *Account {
 	if !ok {
 		a = &Account{ID: id, Currency: money.Currency(currency)}
 		s.accounts[id] = a
-		s.sum.Add(a.encoding())
+		s.changed(a)
 	}
 	return a
 }
@@ -182,9 +199,15 @@ func (s *State) account(id, currency string) *Account {
 // touch changes an account and keeps the hash right.
 func (s *State) touch(id, currency string, change func(*Account)) {
 	a := s.account(id, currency)
-	s.sum.Remove(a.encoding())
 	change(a)
-	s.sum.Add(a.encoding())
+	s.changed(a)
+}
+
+func (s *State) changed(a *Account) {
+	if !a.stale {
+		a.stale = true
+		s.stale = append(s.stale, a)
+	}
 }
 
 func (s *State) post(postings []*wire.Posting) {
@@ -198,13 +221,18 @@ func (s *State) post(postings []*wire.Posting) {
 // CheckBalanced refuses a set of postings that does not sum to zero in every
 // currency. It is checked when deciding and again when folding.
 func CheckBalanced(postings []*wire.Posting) error {
-	sums := map[string]int64{}
-	for _, p := range postings {
-		sums[p.Currency] += p.AmountMicro
-	}
-	for c, n := range sums {
-		if n != 0 {
-			return fmt.Errorf("the postings sum to %s %s, not to zero", money.Amount(n), c)
+	for i, p := range postings {
+		if slices.ContainsFunc(postings[:i], func(q *wire.Posting) bool { return q.Currency == p.Currency }) {
+			continue // summed already
+		}
+		sum := int64(0)
+		for _, q := range postings[i:] {
+			if q.Currency == p.Currency {
+				sum += q.AmountMicro
+			}
+		}
+		if sum != 0 {
+			return fmt.Errorf("the postings sum to %s %s, not to zero", money.Amount(sum), p.Currency)
 		}
 	}
 	return nil

@@ -10,22 +10,22 @@ import (
 // longest is how long the payers' money lasts, up to capMS, with each line's
 // gross price for that time, and at least for an attempt without an answer. The lines' own present amounts count as available.
 func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.Start, capMS int64) (int64, []money.Amount, error) {
-	spendable := map[string]money.Amount{}
+	spendable := make(purses, 0, maxLines)
 	for _, l := range lines {
 		if l.Payer == "" {
 			continue
 		}
-		if _, ok := spendable[l.Payer]; !ok {
-			spendable[l.Payer] = s.spendable(c, l.Payer)
+		if spendable.of(l.Payer) == nil {
+			spendable = append(spendable, purse{l.Payer, s.spendable(c, l.Payer)})
 		}
-		spendable[l.Payer] += money.Amount(l.AmountMicro)
+		spendable.of(l.Payer).money += money.Amount(l.AmountMicro)
 	}
 	paid := capMS
 	for _, l := range lines {
 		if l.Payer == "" {
 			continue
 		}
-		t, err := rating.LongestFrom(l.Sell, start, spendable[l.Payer], paid)
+		t, err := rating.LongestFrom(l.Sell, start, spendable.of(l.Payer).money, paid)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -44,10 +44,27 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.S
 	return paid, amounts, err
 }
 
+// purses are what each payer of a hold can spend; there are few.
+type purses []purse
+
+type purse struct {
+	payer string
+	money money.Amount
+}
+
+func (p purses) of(payer string) *purse {
+	for i := range p {
+		if p[i].payer == payer {
+			return &p[i]
+		}
+	}
+	return nil
+}
+
 // together prices all lines for a time, and tells whether each payer's money
 // covers the sum of his lines.
-func together(lines []*wire.HoldLine, spendable map[string]money.Amount, start rating.Start, ms int64) ([]money.Amount, bool, error) {
-	amounts, sums := make([]money.Amount, len(lines)), map[string]money.Amount{}
+func together(lines []*wire.HoldLine, spendable purses, start rating.Start, ms int64) ([]money.Amount, bool, error) {
+	amounts, left := make([]money.Amount, len(lines)), append(make(purses, 0, maxLines), spendable...)
 	covered := true
 	for i, l := range lines {
 		if l.Payer == "" {
@@ -58,15 +75,16 @@ func together(lines []*wire.HoldLine, spendable map[string]money.Amount, start r
 			return nil, false, err
 		}
 		amounts[i] = amount
-		sums[l.Payer] += amount
-		covered = covered && sums[l.Payer] <= spendable[l.Payer]
+		p := left.of(l.Payer)
+		p.money -= amount
+		covered = covered && p.money >= 0
 	}
 	return amounts, covered, nil
 }
 
 // shorter finds the longest time below tooLong that payers of several lines can
 // pay for. Prices change at whole seconds, so the search counts those.
-func shorter(lines []*wire.HoldLine, spendable map[string]money.Amount, start rating.Start, tooLong int64) (int64, []money.Amount, error) {
+func shorter(lines []*wire.HoldLine, spendable purses, start rating.Start, tooLong int64) (int64, []money.Amount, error) {
 	least := int64(0)
 	for _, l := range lines {
 		if l.Payer != "" {

@@ -44,11 +44,11 @@ func (s *State) mutuallyCovered(c *catalog.State, lines []*wire.HoldLine, amount
 	if len(lines) < 2 || len(amounts) < len(lines) {
 		return true
 	}
-	type purse struct{ company, currency string }
-	more := map[purse]money.Amount{}
+	type fund struct{ company, currency string }
+	more := map[fund]money.Amount{}
 	for i, l := range lines {
 		if l.Payer != "" {
-			p := purse{c.Account(l.Payer).GetCompany(), rating.Currency(l.Sell)}
+			p := fund{c.Account(l.Payer).GetCompany(), rating.Currency(l.Sell)}
 			more[p] += amounts[i] - money.Amount(l.AmountMicro)
 		}
 	}
@@ -57,7 +57,7 @@ func (s *State) mutuallyCovered(c *catalog.State, lines []*wire.HoldLine, amount
 			continue
 		}
 		left, limited := s.Mutual(c, l.Payer)
-		if limited && left < more[purse{c.Account(l.Payer).GetCompany(), rating.Currency(l.Sell)}] {
+		if limited && left < more[fund{c.Account(l.Payer).GetCompany(), rating.Currency(l.Sell)}] {
 			return false
 		}
 	}

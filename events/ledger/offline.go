@@ -267,16 +267,16 @@ func (s *State) evolveWrittenUp(pos events.Position, timeUS int64, u *wire.Offli
 	return nil
 }
 
-func offlineEncoding(node string, last uint64) []byte {
-	return *begin('o').text(node).number(int64(last))
+func offlineEncoding(in *scratch, node string, last uint64) []byte {
+	return in.begin('o').text(node).number(int64(last))
 }
 
 func (s *State) markOffline(node string, last uint64) {
 	if old, ok := s.offline[node]; ok {
-		s.sum.Remove(offlineEncoding(node, old))
+		s.sum.Remove(offlineEncoding(&s.scratch, node, old))
 	}
 	s.offline[node] = last
-	s.sum.Add(offlineEncoding(node, last))
+	s.sum.Add(offlineEncoding(&s.scratch, node, last))
 }
 
 // OfflineStart is when an offline call is answered, as far as it was known when it

@@ -9,8 +9,8 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-func periodEncoding(p *wire.PeriodClosed) []byte {
-	return *begin('p').text(p.Account).number(p.FromUs).number(p.ToUs).number(p.BalanceMicro)
+func periodEncoding(in *scratch, p *wire.PeriodClosed) []byte {
+	return in.begin('p').text(p.Account).number(p.FromUs).number(p.ToUs).number(p.BalanceMicro)
 }
 
 // Period is the last closed period of an account, nil before the first.
@@ -77,10 +77,10 @@ func (s *State) evolvePeriod(pos events.Position, p *wire.PeriodClosed) error {
 
 func (s *State) keepPeriod(p *wire.PeriodClosed) {
 	if last := s.periods[p.Account]; last != nil {
-		s.sum.Remove(periodEncoding(last))
+		s.sum.Remove(periodEncoding(&s.scratch, last))
 	}
 	s.periods[p.Account] = p
-	s.sum.Add(periodEncoding(p))
+	s.sum.Add(periodEncoding(&s.scratch, p))
 }
 
 // closedPeriods are the accounts' last closed periods, by account.

@@ -38,7 +38,7 @@ func (s *State) PostMoney(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, err
 		return nil, err
 	}
 	m := moved(d, p)
-	m.Postings = append(posting(a.Id, a.Currency, amount), posting(other, a.Currency, -amount)...)
+	m.Postings = addPosting(addPosting(nil, a.Id, a.Currency, amount), other, a.Currency, -amount)
 	if p.EffectiveAtUs != 0 {
 		s.flagLate(m.Postings, p.EffectiveAtUs)
 	}
@@ -143,7 +143,7 @@ func (s *State) reverse(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, error
 	}
 	m := moved(d, p)
 	for _, q := range old.Postings {
-		m.Postings = append(m.Postings, posting(q.Account, q.Currency, -money.Amount(q.AmountMicro))...)
+		m.Postings = addPosting(m.Postings, q.Account, q.Currency, -money.Amount(q.AmountMicro))
 	}
 	return m, s.fits(m.Postings)
 }

@@ -64,7 +64,7 @@ func Load(from *wire.BookSnapshot) (*State, error) {
 		}
 		s.closed[id] = closed
 		s.queue = append(s.queue, id)
-		s.sum.Add(closed.encoding(id))
+		s.sum.Add(closed.encoding(&s.scratch, id))
 	}
 	for _, k := range from.Keys {
 		known := &Known{InputsHash: string(k.InputsHash), Position: events.Position(k.Position), Postings: k.Postings, Reversed: k.Reversed}

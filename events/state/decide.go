@@ -14,15 +14,15 @@ const (
 	maxSetBytes = 400 << 10
 	// partBytes bounds one event of a change set.
 	partBytes = 48 << 10
-	// maxEvent is the longest event that a journal takes.
-	maxEvent = 64 << 10
-	maxNote  = 500
-	schema   = 1
+	maxNote   = 500
+	maxActor  = 500
+	schema    = 1
 )
 
 // Decide answers a command at a block time, in microseconds. It gives the events
 // to record, none for a refusal or a repeat, and the reply; the reply's position
-// is filled in by who records the events. Decide changes nothing.
+// is filled in by who records the events, and who refuses those that are longer
+// than a journal takes. Decide changes nothing.
 func (s *State) Decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Event, *wire.Reply) {
 	evs, reply, err := s.decide(nowUS, rates, cmd)
 	if err != nil {
@@ -35,9 +35,6 @@ func (s *State) Decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 		e.Schema, e.Actor, e.Causation = schema, cmd.Actor, cmd.Key
 		if e.EffectiveAtUs == 0 {
 			e.EffectiveAtUs = nowUS
-		}
-		if n := proto.Size(e); n > maxEvent {
-			return nil, s.refused(nowUS, events.Invalid("the command's event has %d bytes; at most %d are allowed", n, maxEvent))
 		}
 	}
 	if cmd.DryRun {
@@ -54,8 +51,8 @@ func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 	if len(cmd.Key) != len(events.Key{}) {
 		return nil, nil, events.Invalid("a command's key has 16 bytes, not %d", len(cmd.Key))
 	}
-	if cmd.Actor == "" {
-		return nil, nil, events.Invalid("a command needs an actor")
+	if cmd.Actor == "" || len(cmd.Actor) > maxActor {
+		return nil, nil, events.Invalid("a command needs an actor of at most %d bytes", maxActor)
 	}
 	if cmd.DeadlineUs != 0 && nowUS > cmd.DeadlineUs {
 		return nil, nil, events.Refuse(events.CodeExpired, "the command's deadline has passed")

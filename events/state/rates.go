@@ -32,13 +32,13 @@ func (r *Rates) take(d ledger.Deciding, p *wire.PlaceHold) error {
 		return nil
 	}
 	for _, l := range p.Lines {
-		if o := d.Catalog.Originator(l.Originator); o != nil && !r.allow("originator "+o.Id, o.CallsPerSecond, d.NowUS) {
+		if o := d.Catalog.Originator(l.Originator); o.GetCallsPerSecond() > 0 && !r.allow("originator "+o.Id, o.CallsPerSecond, d.NowUS) {
 			return events.Refuse(events.CodeLimit, "originator %s sends more than its %d calls a second", o.Id, o.CallsPerSecond)
 		}
 		if err := r.takePrefixes(d, l); err != nil {
 			return err
 		}
-		if a := d.Catalog.Account(l.Payer); a != nil && !r.allow("account "+a.Id, a.CallsPerSecond, d.NowUS) {
+		if a := d.Catalog.Account(l.Payer); a.GetCallsPerSecond() > 0 && !r.allow("account "+a.Id, a.CallsPerSecond, d.NowUS) {
 			return events.Refuse(events.CodeLimit, "account %s has more than its %d calls a second", a.Id, a.CallsPerSecond)
 		}
 	}
@@ -49,7 +49,7 @@ func (r *Rates) take(d ledger.Deciding, p *wire.PlaceHold) error {
 func (r *Rates) takePrefixes(d ledger.Deciding, l *wire.HoldLine) error {
 	for _, p := range l.LimitPrefixes {
 		limit := catalog.PrefixLimit(d.Catalog.Originator(l.Originator), p)
-		if limit != nil && !r.allow("originator "+l.Originator+" to "+p, limit.CallsPerSecond, d.NowUS) {
+		if limit.GetCallsPerSecond() > 0 && !r.allow("originator "+l.Originator+" to "+p, limit.CallsPerSecond, d.NowUS) {
 			return events.Refuse(events.CodeLimit,
 				"originator %s sends more than its %d calls a second to prefix %s", l.Originator, limit.CallsPerSecond, p)
 		}
@@ -58,9 +58,6 @@ func (r *Rates) takePrefixes(d ledger.Deciding, l *wire.HoldLine) error {
 }
 
 func (r *Rates) allow(name string, perSecond uint32, nowUS int64) bool {
-	if perSecond == 0 {
-		return true
-	}
 	const one = 1_000_000
 	full := int64(perSecond) * one
 	b, ok := r.buckets[name]
