@@ -35,6 +35,9 @@ const (
 	KindOriginSet    Kind = "origin set"
 	KindExchangeRate Kind = "exchange rate"
 	KindDeckMapping  Kind = "deck mapping"
+
+	KindSubscriber Kind = "subscriber"
+	KindDid        Kind = "did"
 )
 
 // Kinds lists all kinds in their order.
@@ -42,7 +45,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
-		KindRoutePlan, KindRoute, KindOriginator, KindUser, KindToken,
+		KindRoutePlan, KindRoute, KindOriginator, KindSubscriber, KindDid, KindUser, KindToken,
 	}
 }
 
@@ -130,13 +133,21 @@ func (s *State) SumAccounts(company, currency string, of func(id string) int64) 
 	return sum
 }
 
-// Originator finds an originator by its id.
+// Originator finds an originator by its id, or the one that a subscriber is when
+// he calls.
 func (s *State) Originator(id string) *wire.Originator {
+	if sub := s.subscriberOf(id, DevicePeer); sub != nil {
+		return callingAs(sub)
+	}
 	return s.items[KindOriginator][id].Entity.GetOriginator()
 }
 
-// Terminator finds a terminator by its id.
+// Terminator finds a terminator by its id, or the one that a subscriber is when he
+// is called, or forwards a call.
 func (s *State) Terminator(id string) *wire.Terminator {
+	if sub := s.subscriberOf(id, DevicePeer, ForwardPeer); sub != nil {
+		return &wire.Terminator{Id: id, Company: sub.Company, Channels: sub.Channels}
+	}
 	return s.items[KindTerminator][id].Entity.GetTerminator()
 }
 

@@ -142,12 +142,19 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 	switch of := c.Entity.Of.(type) {
 	case *wire.Entity_Originator:
 		o := of.Originator
+		if err := s.checkAuthUser(ref, o); err != nil {
+			return err
+		}
 		return s.checkPeer(ref, o.Company, o.Account, o.SellDeck, wire.AccountKind_ACCOUNT_KIND_CUSTOMER)
 	case *wire.Entity_Terminator:
 		t := of.Terminator
 		return s.checkPeer(ref, t.Company, t.Account, t.BuyDeck, wire.AccountKind_ACCOUNT_KIND_VENDOR)
 	case *wire.Entity_DeckVersion:
 		return s.checkVersion(of.DeckVersion)
+	case *wire.Entity_Subscriber:
+		return s.checkSubscriber(ref, of.Subscriber)
+	case *wire.Entity_Did:
+		return s.checkDid(ref, of.Did)
 	}
 	return nil
 }

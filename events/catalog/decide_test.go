@@ -46,6 +46,8 @@ func small() []any {
 		&wire.RoutePlan{Id: "p"},
 		&wire.Route{Id: "p/49/t", Plan: "p", Prefix: "49", Terminator: "t"},
 		&wire.Originator{Id: "o", Company: "co", Account: "cust", SellDeck: "d", RoutePlan: "p", Networks: []string{"192.0.2.0/24"}},
+		&wire.Subscriber{Id: "s", Company: "co", Account: "cust", SellDeck: "d"},
+		&wire.Did{Number: "15550100", Company: "co", Subscriber: "s", Account: "cust", SellDeck: "d"},
 		&wire.User{Id: "u", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$"},
 		&wire.Token{Id: "k", Role: wire.Role_ROLE_PARTNER, Company: "co", Hash: make([]byte, 32)},
 	}

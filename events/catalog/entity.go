@@ -39,6 +39,10 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindExchangeRate, of.ExchangeRate.GetId()}
 	case *wire.Entity_DeckMapping:
 		return Ref{KindDeckMapping, of.DeckMapping.GetId()}
+	case *wire.Entity_Subscriber:
+		return Ref{KindSubscriber, of.Subscriber.GetId()}
+	case *wire.Entity_Did:
+		return Ref{KindDid, of.Did.GetNumber()}
 	default:
 		return Ref{}
 	}
@@ -80,6 +84,22 @@ func References(e *wire.Entity) []Ref {
 	case *wire.Entity_Route:
 		need(KindRoutePlan, of.Route.Plan)
 		need(KindTerminator, of.Route.Terminator)
+	case *wire.Entity_Subscriber:
+		sub := of.Subscriber
+		need(KindCompany, sub.Company)
+		need(KindAccount, sub.Account)
+		need(KindDeck, sub.SellDeck)
+		need(KindRoutePlan, sub.RoutePlan)
+		for _, id := range forwards(sub) {
+			need(KindSubscriber, id)
+		}
+	case *wire.Entity_Did:
+		d := of.Did
+		need(KindCompany, d.Company)
+		need(KindSubscriber, d.Subscriber)
+		need(KindTerminator, d.Terminator)
+		need(KindAccount, d.Account)
+		need(KindDeck, d.SellDeck)
 	case *wire.Entity_User:
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
@@ -131,6 +151,10 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_DeckMapping{DeckMapping: m}}
 	case *wire.NumberList:
 		return &wire.Entity{Of: &wire.Entity_NumberList{NumberList: m}}
+	case *wire.Subscriber:
+		return &wire.Entity{Of: &wire.Entity_Subscriber{Subscriber: m}}
+	case *wire.Did:
+		return &wire.Entity{Of: &wire.Entity_Did{Did: m}}
 	default:
 		panic("catalog: not an entity")
 	}

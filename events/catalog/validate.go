@@ -61,7 +61,7 @@ func validateID(e *wire.Entity, ref Ref) error {
 		if ref.ID != "settings" {
 			return events.Invalid("the settings' id is \"settings\"")
 		}
-	case *wire.Entity_ExchangeRate: // its id is checked with its fields
+	case *wire.Entity_ExchangeRate, *wire.Entity_Did: // their ids are checked with their fields
 	case *wire.Entity_DeckVersion:
 		if want := VersionID(of.DeckVersion.Deck, of.DeckVersion.Number); ref.ID != want {
 			return events.Invalid("the id must be %q", want)
@@ -114,6 +114,10 @@ func validateFields(e *wire.Entity) error {
 		return validateMapping(of.DeckMapping)
 	case *wire.Entity_NumberList:
 		return validateList(of.NumberList)
+	case *wire.Entity_Subscriber:
+		return validateSubscriber(of.Subscriber)
+	case *wire.Entity_Did:
+		return validateDid(of.Did)
 	}
 	return nil
 }
@@ -205,6 +209,9 @@ func validateOriginator(o *wire.Originator) error {
 		}
 	}
 	if err := checkTechPrefix(o.TechPrefix); err != nil {
+		return err
+	}
+	if err := checkDigest(o.AuthUser, o.AuthSecret); err != nil {
 		return err
 	}
 	if o.MinimumMarginPpm > ppm {

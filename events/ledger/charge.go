@@ -88,7 +88,11 @@ func price(c *wire.CallCharged, h *Hold) error {
 		if c.Unanswered && p.Gross == 0 {
 			continue
 		}
-		c.Lines = append(c.Lines, priceLine(c, wire.Side_SIDE_SELL, l.Leg, l.Payer, l.Sell, c.Unanswered, p))
+		leg := l.Leg
+		if leg > 0 && c.EgressLeg > 0 {
+			leg = c.EgressLeg // who pays for being called pays for the leg that answered
+		}
+		c.Lines = append(c.Lines, priceLine(c, wire.Side_SIDE_SELL, leg, l.Payer, l.Sell, c.Unanswered, p))
 		paid := min(p.Gross, money.Amount(l.AmountMicro))
 		over := p.Gross - paid
 		c.OverrunMicro += int64(over)

@@ -53,7 +53,7 @@ func (s *State) PlaceHold(d Deciding, p *wire.PlaceHold) (*wire.HoldPlaced, erro
 	capMS := int64(PeriodMS)
 	for _, l := range p.Lines {
 		placed.Lines = append(placed.Lines, &wire.HoldLine{
-			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, LimitPrefixes: l.LimitPrefixes,
+			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, LimitPrefixes: l.LimitPrefixes, Did: l.Did,
 		})
 		if l.Payer != "" {
 			capMS = max(capMS, rating.ShortestMS(l.Sell))

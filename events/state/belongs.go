@@ -10,6 +10,12 @@ import (
 // another tax or rounding than the deck's. A node that routes right sends none.
 func (s *State) checkBelongs(p *wire.PlaceHold) error {
 	for _, l := range p.Lines {
+		if l.Did != "" {
+			if err := s.checkOwner(l); err != nil {
+				return err
+			}
+			continue
+		}
 		o := s.Catalog.Originator(l.Originator)
 		if o == nil || l.Payer == "" {
 			continue
@@ -34,6 +40,15 @@ func (s *State) checkBelongs(p *wire.PlaceHold) error {
 		}
 	}
 	return nil
+}
+
+// checkOwner refuses the line of a number's owner that is not his.
+func (s *State) checkOwner(l *wire.HoldLine) error {
+	d := s.Catalog.Did(l.Did)
+	if d == nil || l.Originator != "" || l.Payer != d.Account {
+		return events.Invalid("the owner of number %s does not pay with account %s", l.Did, l.Payer)
+	}
+	return s.checkDeck("number "+l.Did, d.SellDeck, l.Sell)
 }
 
 func (s *State) checkDeck(peer, deck string, t *wire.Terms) error {

@@ -15,7 +15,7 @@ func (s *State) checkFresh(d ledger.Deciding, p *wire.PlaceHold) error {
 		if id == "" {
 			return nil
 		}
-		it, ok := s.Catalog.Get(catalog.Ref{Kind: k, ID: id})
+		it, ok := s.Catalog.Get(catalog.PeerRef(k, id))
 		if !ok || it.Version > made {
 			return stale(s, k, id)
 		}
@@ -37,7 +37,7 @@ func (s *State) checkFresh(d ledger.Deciding, p *wire.PlaceHold) error {
 		return s.checkExchange(d.NowUS, t)
 	}
 	for _, l := range p.Lines {
-		if err := first(check(catalog.KindOriginator, l.Originator), deck(l.Sell)); err != nil {
+		if err := first(check(catalog.KindOriginator, l.Originator), check(catalog.KindDid, l.Did), deck(l.Sell)); err != nil {
 			return err
 		}
 	}

@@ -222,6 +222,137 @@ func (x *SourceRejected) GetLastAtUs() int64 {
 	return 0
 }
 
+// SourceBanned is an address that tried too many passwords.
+type SourceBanned struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Node    string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Address string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Reason  string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// failures are the wrong answers that it gave.
+	Failures      uint32 `protobuf:"varint,4,opt,name=failures,proto3" json:"failures,omitempty"`
+	UntilUs       int64  `protobuf:"varint,5,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceBanned) Reset() {
+	*x = SourceBanned{}
+	mi := &file_tollbook_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceBanned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceBanned) ProtoMessage() {}
+
+func (x *SourceBanned) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceBanned.ProtoReflect.Descriptor instead.
+func (*SourceBanned) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SourceBanned) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SourceBanned) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *SourceBanned) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SourceBanned) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *SourceBanned) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+// BanLifted is the end of a ban before its time, by somebody's will.
+type BanLifted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BanLifted) Reset() {
+	*x = BanLifted{}
+	mi := &file_tollbook_v1_audit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BanLifted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BanLifted) ProtoMessage() {}
+
+func (x *BanLifted) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_audit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BanLifted.ProtoReflect.Descriptor instead.
+func (*BanLifted) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BanLifted) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *BanLifted) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 var File_tollbook_v1_audit_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_audit_proto_rawDesc = "" +
@@ -241,7 +372,16 @@ const file_tollbook_v1_audit_proto_rawDesc = "" +
 	"\x05count\x18\x04 \x01(\rR\x05count\x12\x1e\n" +
 	"\vfirst_at_us\x18\x05 \x01(\x03R\tfirstAtUs\x12\x1c\n" +
 	"\n" +
-	"last_at_us\x18\x06 \x01(\x03R\blastAtUsB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"last_at_us\x18\x06 \x01(\x03R\blastAtUs\"\x8b\x01\n" +
+	"\fSourceBanned\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bfailures\x18\x04 \x01(\rR\bfailures\x12\x19\n" +
+	"\buntil_us\x18\x05 \x01(\x03R\auntilUs\"9\n" +
+	"\tBanLifted\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddressB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_audit_proto_rawDescOnce sync.Once
@@ -255,11 +395,13 @@ func file_tollbook_v1_audit_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_audit_proto_rawDescData
 }
 
-var file_tollbook_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tollbook_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_tollbook_v1_audit_proto_goTypes = []any{
 	(*SignedIn)(nil),       // 0: tollbook.v1.SignedIn
 	(*SignInFailed)(nil),   // 1: tollbook.v1.SignInFailed
 	(*SourceRejected)(nil), // 2: tollbook.v1.SourceRejected
+	(*SourceBanned)(nil),   // 3: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),      // 4: tollbook.v1.BanLifted
 }
 var file_tollbook_v1_audit_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -280,7 +422,7 @@ func file_tollbook_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_audit_proto_rawDesc), len(file_tollbook_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1014,9 +1014,14 @@ type Originator struct {
 	// minimum_margin_ppm is what a minute must earn at least, of its sell price.
 	MinimumMarginPpm uint32 `protobuf:"varint,15,opt,name=minimum_margin_ppm,json=minimumMarginPpm,proto3" json:"minimum_margin_ppm,omitempty"`
 	// rewrites apply to what comes in, before the call is routed.
-	Rewrites      []*RewriteRule `protobuf:"bytes,16,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
-	Lists         []*ListUse     `protobuf:"bytes,17,rep,name=lists,proto3" json:"lists,omitempty"`
-	PrefixLimits  []*PrefixLimit `protobuf:"bytes,18,rep,name=prefix_limits,json=prefixLimits,proto3" json:"prefix_limits,omitempty"`
+	Rewrites     []*RewriteRule `protobuf:"bytes,16,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Lists        []*ListUse     `protobuf:"bytes,17,rep,name=lists,proto3" json:"lists,omitempty"`
+	PrefixLimits []*PrefixLimit `protobuf:"bytes,18,rep,name=prefix_limits,json=prefixLimits,proto3" json:"prefix_limits,omitempty"`
+	// auth_user is the user name that identifies it by digest, from any address.
+	AuthUser string `protobuf:"bytes,70,opt,name=auth_user,json=authUser,proto3" json:"auth_user,omitempty"`
+	// auth_secret is the HA1 by MD5 and by SHA-256, wrapped by the cluster key
+	// under "originator <id>".
+	AuthSecret    []byte `protobuf:"bytes,71,opt,name=auth_secret,json=authSecret,proto3" json:"auth_secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1173,6 +1178,20 @@ func (x *Originator) GetLists() []*ListUse {
 func (x *Originator) GetPrefixLimits() []*PrefixLimit {
 	if x != nil {
 		return x.PrefixLimits
+	}
+	return nil
+}
+
+func (x *Originator) GetAuthUser() string {
+	if x != nil {
+		return x.AuthUser
+	}
+	return ""
+}
+
+func (x *Originator) GetAuthSecret() []byte {
+	if x != nil {
+		return x.AuthSecret
 	}
 	return nil
 }
@@ -2585,6 +2604,8 @@ type Entity struct {
 	//	*Entity_OriginSet
 	//	*Entity_ExchangeRate
 	//	*Entity_DeckMapping
+	//	*Entity_Subscriber
+	//	*Entity_Did
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2762,6 +2783,24 @@ func (x *Entity) GetDeckMapping() *DeckMapping {
 	return nil
 }
 
+func (x *Entity) GetSubscriber() *Subscriber {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_Subscriber); ok {
+			return x.Subscriber
+		}
+	}
+	return nil
+}
+
+func (x *Entity) GetDid() *Did {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_Did); ok {
+			return x.Did
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -2826,6 +2865,14 @@ type Entity_DeckMapping struct {
 	DeckMapping *DeckMapping `protobuf:"bytes,22,opt,name=deck_mapping,json=deckMapping,proto3,oneof"`
 }
 
+type Entity_Subscriber struct {
+	Subscriber *Subscriber `protobuf:"bytes,70,opt,name=subscriber,proto3,oneof"`
+}
+
+type Entity_Did struct {
+	Did *Did `protobuf:"bytes,71,opt,name=did,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -2855,6 +2902,10 @@ func (*Entity_OriginSet) isEntity_Of() {}
 func (*Entity_ExchangeRate) isEntity_Of() {}
 
 func (*Entity_DeckMapping) isEntity_Of() {}
+
+func (*Entity_Subscriber) isEntity_Of() {}
+
+func (*Entity_Did) isEntity_Of() {}
 
 // Change puts an entity, or removes the one with its id.
 type Change struct {
@@ -2983,7 +3034,7 @@ var File_tollbook_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x18tollbook/v1/ledger.proto\"\xa5\x01\n" +
+	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x18tollbook/v1/ledger.proto\x1a\x1ctollbook/v1/subscriber.proto\"\xa5\x01\n" +
 	"\aCompany\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -3037,7 +3088,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vPrefixLimit\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bchannels\x18\x02 \x01(\rR\bchannels\x12(\n" +
-	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\x9e\x05\n" +
+	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\xdc\x05\n" +
 	"\n" +
 	"Originator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3061,7 +3112,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x12minimum_margin_ppm\x18\x0f \x01(\rR\x10minimumMarginPpm\x124\n" +
 	"\brewrites\x18\x10 \x03(\v2\x18.tollbook.v1.RewriteRuleR\brewrites\x12*\n" +
 	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12=\n" +
-	"\rprefix_limits\x18\x12 \x03(\v2\x18.tollbook.v1.PrefixLimitR\fprefixLimits\"\xa2\x04\n" +
+	"\rprefix_limits\x18\x12 \x03(\v2\x18.tollbook.v1.PrefixLimitR\fprefixLimits\x12\x1b\n" +
+	"\tauth_user\x18F \x01(\tR\bauthUser\x12\x1f\n" +
+	"\vauth_secret\x18G \x01(\fR\n" +
+	"authSecret\"\xa2\x04\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3194,7 +3248,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xb5\x06\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x96\a\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -3218,7 +3272,11 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"origin_set\x18\x14 \x01(\v2\x16.tollbook.v1.OriginSetH\x00R\toriginSet\x12@\n" +
 	"\rexchange_rate\x18\x15 \x01(\v2\x19.tollbook.v1.ExchangeRateH\x00R\fexchangeRate\x12=\n" +
-	"\fdeck_mapping\x18\x16 \x01(\v2\x18.tollbook.v1.DeckMappingH\x00R\vdeckMappingB\x04\n" +
+	"\fdeck_mapping\x18\x16 \x01(\v2\x18.tollbook.v1.DeckMappingH\x00R\vdeckMapping\x129\n" +
+	"\n" +
+	"subscriber\x18F \x01(\v2\x17.tollbook.v1.SubscriberH\x00R\n" +
+	"subscriber\x12$\n" +
+	"\x03did\x18G \x01(\v2\x10.tollbook.v1.DidH\x00R\x03didB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -3315,6 +3373,8 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	nil,                       // 33: tollbook.v1.DeckMapping.ColumnsEntry
 	nil,                       // 34: tollbook.v1.Settings.SecretsEntry
 	(RoundingMode)(0),         // 35: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 36: tollbook.v1.Subscriber
+	(*Did)(nil),               // 37: tollbook.v1.Did
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	7,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -3355,13 +3415,15 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	18, // 35: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
 	19, // 36: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
 	20, // 37: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	30, // 38: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	31, // 39: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	36, // 38: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	37, // 39: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	30, // 40: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	31, // 41: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -3370,6 +3432,7 @@ func file_tollbook_v1_catalog_proto_init() {
 		return
 	}
 	file_tollbook_v1_ledger_proto_init()
+	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tollbook_v1_catalog_proto_msgTypes[24].OneofWrappers = []any{
 		(*Entity_Company)(nil),
@@ -3387,6 +3450,8 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_OriginSet)(nil),
 		(*Entity_ExchangeRate)(nil),
 		(*Entity_DeckMapping)(nil),
+		(*Entity_Subscriber)(nil),
+		(*Entity_Did)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

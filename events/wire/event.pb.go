@@ -66,6 +66,8 @@ type Event struct {
 	//	*Event_SignInFailed
 	//	*Event_SourceRejected
 	//	*Event_BalanceForecast
+	//	*Event_SourceBanned
+	//	*Event_BanLifted
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -366,6 +368,24 @@ func (x *Event) GetBalanceForecast() *BalanceForecast {
 	return nil
 }
 
+func (x *Event) GetSourceBanned() *SourceBanned {
+	if x != nil {
+		if x, ok := x.Body.(*Event_SourceBanned); ok {
+			return x.SourceBanned
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetBanLifted() *BanLifted {
+	if x != nil {
+		if x, ok := x.Body.(*Event_BanLifted); ok {
+			return x.BanLifted
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -470,6 +490,14 @@ type Event_BalanceForecast struct {
 	BalanceForecast *BalanceForecast `protobuf:"bytes,73,opt,name=balance_forecast,json=balanceForecast,proto3,oneof"`
 }
 
+type Event_SourceBanned struct {
+	SourceBanned *SourceBanned `protobuf:"bytes,74,opt,name=source_banned,json=sourceBanned,proto3,oneof"`
+}
+
+type Event_BanLifted struct {
+	BanLifted *BanLifted `protobuf:"bytes,75,opt,name=ban_lifted,json=banLifted,proto3,oneof"`
+}
+
 func (*Event_KeeperOpened) isEvent_Body() {}
 
 func (*Event_MoneyPosted) isEvent_Body() {}
@@ -518,11 +546,15 @@ func (*Event_SourceRejected) isEvent_Body() {}
 
 func (*Event_BalanceForecast) isEvent_Body() {}
 
+func (*Event_SourceBanned) isEvent_Body() {}
+
+func (*Event_BanLifted) isEvent_Body() {}
+
 var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xe3\r\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xde\x0e\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -558,7 +590,10 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\tsigned_in\x18F \x01(\v2\x15.tollbook.v1.SignedInH\x00R\bsignedIn\x12A\n" +
 	"\x0esign_in_failed\x18G \x01(\v2\x19.tollbook.v1.SignInFailedH\x00R\fsignInFailed\x12F\n" +
 	"\x0fsource_rejected\x18H \x01(\v2\x1b.tollbook.v1.SourceRejectedH\x00R\x0esourceRejected\x12I\n" +
-	"\x10balance_forecast\x18I \x01(\v2\x1c.tollbook.v1.BalanceForecastH\x00R\x0fbalanceForecastB\x06\n" +
+	"\x10balance_forecast\x18I \x01(\v2\x1c.tollbook.v1.BalanceForecastH\x00R\x0fbalanceForecast\x12@\n" +
+	"\rsource_banned\x18J \x01(\v2\x19.tollbook.v1.SourceBannedH\x00R\fsourceBanned\x127\n" +
+	"\n" +
+	"ban_lifted\x18K \x01(\v2\x16.tollbook.v1.BanLiftedH\x00R\tbanLiftedB\x06\n" +
 	"\x04bodyB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
@@ -600,6 +635,8 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*SignInFailed)(nil),      // 22: tollbook.v1.SignInFailed
 	(*SourceRejected)(nil),    // 23: tollbook.v1.SourceRejected
 	(*BalanceForecast)(nil),   // 24: tollbook.v1.BalanceForecast
+	(*SourceBanned)(nil),      // 25: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),         // 26: tollbook.v1.BanLifted
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -626,11 +663,13 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	22, // 21: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
 	23, // 22: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
 	24, // 23: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	25, // 24: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
+	26, // 25: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -668,6 +707,8 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_SignInFailed)(nil),
 		(*Event_SourceRejected)(nil),
 		(*Event_BalanceForecast)(nil),
+		(*Event_SourceBanned)(nil),
+		(*Event_BanLifted)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

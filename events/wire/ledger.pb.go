@@ -840,6 +840,8 @@ type HoldLine struct {
 	AmountMicro int64 `protobuf:"varint,5,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
 	// limit_prefixes are those of the originator's prefix limits that the call counts for.
 	LimitPrefixes []string `protobuf:"bytes,6,rep,name=limit_prefixes,json=limitPrefixes,proto3" json:"limit_prefixes,omitempty"`
+	// did is the number whose owner pays this line, if one does.
+	Did           string `protobuf:"bytes,70,opt,name=did,proto3" json:"did,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -914,6 +916,13 @@ func (x *HoldLine) GetLimitPrefixes() []string {
 		return x.LimitPrefixes
 	}
 	return nil
+}
+
+func (x *HoldLine) GetDid() string {
+	if x != nil {
+		return x.Did
+	}
+	return ""
 }
 
 // Candidate is one vendor in the order in which the call will try them.
@@ -1836,7 +1845,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\x04band\x18\x02 \x01(\tR\x04band\x12(\n" +
 	"\x10price_first_nano\x18\x03 \x01(\x03R\x0epriceFirstNano\x12&\n" +
 	"\x0fprice_next_nano\x18\x04 \x01(\x03R\rpriceNextNano\x12\x10\n" +
-	"\x03row\x18\x05 \x01(\rR\x03row\"\xc4\x01\n" +
+	"\x03row\x18\x05 \x01(\rR\x03row\"\xd6\x01\n" +
 	"\bHoldLine\x12\x10\n" +
 	"\x03leg\x18\x01 \x01(\rR\x03leg\x12\x14\n" +
 	"\x05payer\x18\x02 \x01(\tR\x05payer\x12\x1e\n" +
@@ -1845,7 +1854,8 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"originator\x12&\n" +
 	"\x04sell\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x04sell\x12!\n" +
 	"\famount_micro\x18\x05 \x01(\x03R\vamountMicro\x12%\n" +
-	"\x0elimit_prefixes\x18\x06 \x03(\tR\rlimitPrefixes\"\x8e\x01\n" +
+	"\x0elimit_prefixes\x18\x06 \x03(\tR\rlimitPrefixes\x12\x10\n" +
+	"\x03did\x18F \x01(\tR\x03did\"\x8e\x01\n" +
 	"\tCandidate\x12\x1e\n" +
 	"\n" +
 	"terminator\x18\x01 \x01(\tR\n" +

@@ -29,6 +29,8 @@ func (e *edit) all(doc *document) error {
 		each("terminators", func(d *document) []terminator { return d.Terminators }, func(t terminator) string { return t.ID }, e.terminator),
 		each("route_plans", func(d *document) []routePlan { return d.RoutePlans }, func(p routePlan) string { return p.ID }, e.routePlan),
 		each("originators", func(d *document) []originator { return d.Originators }, func(o originator) string { return o.ID }, e.originator),
+		each("subscribers", func(d *document) []subscriber { return d.Subscribers }, func(s subscriber) string { return s.ID }, e.subscriber),
+		each("dids", func(d *document) []did { return d.Dids }, func(n did) string { return n.Number }, e.did),
 		each("users", func(d *document) []user { return d.Users }, func(u user) string { return u.ID }, e.user),
 		each("remove", func(d *document) []removal { return d.Remove }, func(r removal) string { return r.ID }, e.removal),
 	}
@@ -204,7 +206,12 @@ func (e *edit) originator(o originator) error {
 	if err != nil {
 		return err
 	}
+	secret, err := e.originatorSecret(o)
+	if err != nil {
+		return fmt.Errorf("auth_password: %w", err)
+	}
 	e.put(&wire.Originator{
+		AuthUser: o.AuthUser, AuthSecret: secret,
 		Id: o.ID, Company: o.Company, Account: o.Account, SellDeck: o.SellDeck, RoutePlan: o.RoutePlan,
 		Networks: o.Networks, Port: o.Port, TechPrefix: o.TechPrefix, Channels: o.Channels,
 		CallsPerSecond: o.CallsPerSecond, ProfitMode: profit, MinimumMarginNano: int64(margin),
@@ -244,7 +251,7 @@ func (e *edit) removal(r removal) error {
 			return e.remove(k, r.ID)
 		}
 	}
-	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, user or token", r.Kind)
+	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, subscriber, did, user or token", r.Kind)
 }
 
 func choice[T any](key, value string, of map[string]T) (T, error) {

@@ -14,6 +14,8 @@ type document struct {
 	Terminators   []terminator   `yaml:"terminators"`
 	RoutePlans    []routePlan    `yaml:"route_plans"`
 	Originators   []originator   `yaml:"originators"`
+	Subscribers   []subscriber   `yaml:"subscribers"`
+	Dids          []did          `yaml:"dids"`
 	Users         []user         `yaml:"users"`
 	Remove        []removal      `yaml:"remove"`
 }
@@ -123,9 +125,12 @@ type originator struct {
 	MaxDuration    string   `yaml:"max_duration"`
 	Disabled       bool     `yaml:"disabled"`
 	// MinimumMarginPercent is of the sell price.
-	MinimumMarginPercent string        `yaml:"minimum_margin_percent"`
-	PrefixLimits         []prefixLimit `yaml:"prefix_limits"`
-	Sieve                sieve         `yaml:",inline"`
+	MinimumMarginPercent string `yaml:"minimum_margin_percent"`
+	// AuthUser and AuthPassword identify it by digest, from any address.
+	AuthUser     string        `yaml:"auth_user"`
+	AuthPassword string        `yaml:"auth_password"`
+	PrefixLimits []prefixLimit `yaml:"prefix_limits"`
+	Sieve        sieve         `yaml:",inline"`
 }
 
 type user struct {

@@ -1,0 +1,109 @@
+package world
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/tollbook/tollbook/events/digest"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// subscriber is a line that registers. Its password is kept as hashes only.
+type subscriber struct {
+	ID             string   `yaml:"id"`
+	Name           string   `yaml:"name"`
+	Company        string   `yaml:"company"`
+	Account        string   `yaml:"account"`
+	SellDeck       string   `yaml:"sell_deck"`
+	RoutePlan      string   `yaml:"route_plan"`
+	Password       string   `yaml:"password"`
+	CallerNumber   string   `yaml:"caller_number"`
+	Channels       uint32   `yaml:"channels"`
+	CallsPerSecond uint32   `yaml:"calls_per_second"`
+	MaxContacts    uint32   `yaml:"max_contacts"`
+	MaxDuration    string   `yaml:"max_duration"`
+	Codecs         []string `yaml:"codecs"`
+	Forward        forward  `yaml:"forward"`
+	// TrustRegistration lets calls from a registered address in unchallenged.
+	TrustRegistration bool `yaml:"trust_registration"`
+	Disabled          bool `yaml:"disabled"`
+}
+
+// forward names numbers or other subscribers.
+type forward struct {
+	Always   string `yaml:"always"`
+	Busy     string `yaml:"busy"`
+	NoAnswer string `yaml:"no_answer"`
+	// After is how long the devices ring.
+	After string `yaml:"after"`
+}
+
+// did is a number that leads to a subscriber or a terminator.
+type did struct {
+	Number     string `yaml:"number"`
+	Company    string `yaml:"company"`
+	Subscriber string `yaml:"subscriber"`
+	Terminator string `yaml:"terminator"`
+	Account    string `yaml:"account"`
+	SellDeck   string `yaml:"sell_deck"`
+	Disabled   bool   `yaml:"disabled"`
+}
+
+func (e *edit) subscriber(s subscriber) error {
+	longest, err := seconds("max_duration", s.MaxDuration)
+	if err != nil {
+		return err
+	}
+	rings, err := seconds("forward.after", s.Forward.After)
+	if err != nil {
+		return err
+	}
+	secret, err := e.ha1("subscriber "+s.ID, s.ID, s.Password, e.cat.Subscriber(s.ID).GetSecret(), true)
+	if err != nil {
+		return fmt.Errorf("password: %w", err)
+	}
+	e.put(&wire.Subscriber{
+		Id: s.ID, Name: s.Name, Company: s.Company, Account: s.Account, SellDeck: s.SellDeck, RoutePlan: s.RoutePlan,
+		Secret: secret, CallerNumber: s.CallerNumber, Channels: s.Channels, CallsPerSecond: s.CallsPerSecond,
+		MaxContacts: s.MaxContacts, Codecs: s.Codecs, MaxDurationS: longest, NoAnswerS: rings,
+		ForwardAlways: s.Forward.Always, ForwardBusy: s.Forward.Busy, ForwardNoAnswer: s.Forward.NoAnswer,
+		TrustRegistration: s.TrustRegistration, Disabled: s.Disabled,
+	})
+	return nil
+}
+
+func (e *edit) did(d did) error {
+	e.put(&wire.Did{
+		Number: d.Number, Company: d.Company, Subscriber: d.Subscriber, Terminator: d.Terminator,
+		Account: d.Account, SellDeck: d.SellDeck, Disabled: d.Disabled,
+	})
+	return nil
+}
+
+func (e *edit) originatorSecret(o originator) ([]byte, error) {
+	if o.AuthUser == "" {
+		return nil, nil
+	}
+	old := e.cat.Originator(o.ID)
+	return e.ha1("originator "+o.ID, o.AuthUser, o.AuthPassword, old.GetAuthSecret(), old.GetAuthUser() == o.AuthUser)
+}
+
+// ha1 is the wrapped secret that a peer has or shall have, nil without a password.
+// One that has not changed stays as it is wrapped, so that applying twice changes
+// nothing; without a password in the document the old one is kept for the same user.
+func (e *edit) ha1(name, user, password string, old []byte, sameUser bool) ([]byte, error) {
+	if password == "" {
+		if sameUser {
+			return old, nil
+		}
+		return nil, nil
+	}
+	secret, err := digest.SecretOf(user, password)
+	if err != nil {
+		return nil, err
+	}
+	if plain, err := e.sec.Unwrap(name, old); err == nil && bytes.Equal(plain, secret.Bytes()) {
+		return old, nil
+	}
+	return e.sec.Wrap(name, secret.Bytes())
+}
