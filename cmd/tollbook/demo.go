@@ -51,7 +51,7 @@ func demo(ctx context.Context, c *console, args []string) error {
 
 func (o demoOptions) run(ctx context.Context, c *console) error {
 	cfg := node.Default()
-	cfg.Data, cfg.HTTP, cfg.SIP = o.data, o.http, o.sip
+	cfg.Data, cfg.HTTP, cfg.SIP = o.data, o.http, node.ListenOn(o.sip)
 	cfg.Media.Ports = "20000-29999"
 	n, err := node.Start(ctx, cfg, demoLogger(c))
 	if err != nil {

@@ -36,8 +36,9 @@ const (
 	KindExchangeRate Kind = "exchange rate"
 	KindDeckMapping  Kind = "deck mapping"
 
-	KindSubscriber Kind = "subscriber"
-	KindDid        Kind = "did"
+	KindSubscriber   Kind = "subscriber"
+	KindDid          Kind = "did"
+	KindRegistration Kind = "registration"
 )
 
 // Kinds lists all kinds in their order.
@@ -45,7 +46,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
-		KindRoutePlan, KindRoute, KindOriginator, KindSubscriber, KindDid, KindUser, KindToken,
+		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindUser, KindToken,
 	}
 }
 

@@ -76,7 +76,7 @@ func TestRemovalOfAWholeTree(t *testing.T) {
 	s := world(t, small()...)
 	s = apply(t, s, 2,
 		remove(&wire.Terminator{Id: "t"}), remove(&wire.RoutePlan{Id: "p"}), // before what uses them
-		remove(&wire.Route{Id: "p/49/t"}), remove(&wire.Originator{Id: "o"}), remove(&wire.User{Id: "u"}))
+		remove(&wire.Route{Id: "p/49/t"}), remove(&wire.Originator{Id: "o"}), remove(&wire.Registration{Id: "reg"}), remove(&wire.User{Id: "u"}))
 	for _, k := range []catalog.Kind{catalog.KindTerminator, catalog.KindRoutePlan, catalog.KindRoute, catalog.KindOriginator, catalog.KindUser} {
 		if s.Len(k) != 0 {
 			t.Errorf("%d left of kind %s", s.Len(k), k)

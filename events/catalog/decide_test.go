@@ -48,6 +48,7 @@ func small() []any {
 		&wire.Originator{Id: "o", Company: "co", Account: "cust", SellDeck: "d", RoutePlan: "p", Networks: []string{"192.0.2.0/24"}},
 		&wire.Subscriber{Id: "s", Company: "co", Account: "cust", SellDeck: "d"},
 		&wire.Did{Number: "15550100", Company: "co", Subscriber: "s", Account: "cust", SellDeck: "d"},
+		&wire.Registration{Id: "reg", Originator: "o", Registrar: "sip.example.net", User: "10", ExpiryS: 60},
 		&wire.User{Id: "u", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$"},
 		&wire.Token{Id: "k", Role: wire.Role_ROLE_PARTNER, Company: "co", Hash: make([]byte, 32)},
 	}
@@ -91,6 +92,11 @@ func TestDecideRefuses(t *testing.T) {
 		o := proto.CloneOf(w().Originator("o"))
 		spoil(o)
 		return o
+	}
+	registration := func(spoil func(*wire.Registration)) any {
+		r := proto.CloneOf(w().Registration("reg"))
+		spoil(r)
+		return r
 	}
 	terminator := func(spoil func(*wire.Terminator)) any {
 		o := proto.CloneOf(w().Terminator("t"))
@@ -164,7 +170,18 @@ func TestDecideRefuses(t *testing.T) {
 		{"unknown plan", changes([]any{originator(func(o *wire.Originator) { o.RoutePlan = "who" })}), events.CodeNotFound, "route plan who"},
 		{"host", changes([]any{terminator(func(o *wire.Terminator) { o.Host = "a b" })}), events.CodeInvalid, "the host"},
 		{"no host", changes([]any{terminator(func(o *wire.Terminator) { o.Host = "" })}), events.CodeInvalid, "the host"},
-		{"transport", changes([]any{terminator(func(o *wire.Terminator) { o.Transport = "tls" })}), events.CodeInvalid, "transport"},
+		{"transport", changes([]any{terminator(func(o *wire.Terminator) { o.Transport = "ws" })}), events.CodeInvalid, "udp, tcp or tls"},
+		{"listener", changes([]any{terminator(func(o *wire.Terminator) { o.Listener = "A b" })}), events.CodeInvalid, "listener: id"},
+		{"a ping without pause", changes([]any{terminator(func(o *wire.Terminator) { o.Ping = &wire.Ping{} })}), events.CodeInvalid, "interval"},
+		{"a ping's code", changes([]any{terminator(func(o *wire.Terminator) { o.Ping = &wire.Ping{IntervalS: 1, UpCodes: []uint32{200, 100}} })}), events.CodeInvalid, "up_codes.1"},
+		{"an impatient ping", changes([]any{terminator(func(o *wire.Terminator) { o.Ping = &wire.Ping{IntervalS: 1, TimeoutMs: 32_001} })}), events.CodeInvalid, "32 s"},
+		{"certificate", changes([]any{originator(func(o *wire.Originator) { o.Certificate = "a b" })}), events.CodeInvalid, "certificate"},
+		{"registrar", changes([]any{registration(func(r *wire.Registration) { r.Registrar = "" })}), events.CodeInvalid, "registrar"},
+		{"registration's proxy", changes([]any{registration(func(r *wire.Registration) { r.Proxy = "a:b" })}), events.CodeInvalid, "proxy"},
+		{"registration's user", changes([]any{registration(func(r *wire.Registration) { r.User = "a@b" })}), events.CodeInvalid, "before the @"},
+		{"registration's expiry", changes([]any{registration(func(r *wire.Registration) { r.ExpiryS = 59 })}), events.CodeInvalid, "60 to 86400"},
+		{"registration's transport", changes([]any{registration(func(r *wire.Registration) { r.Transport = "ws" })}), events.CodeInvalid, "transport"},
+		{"registration of nobody", changes([]any{registration(func(r *wire.Registration) { r.Originator = "who" })}), events.CodeNotFound, "originator who"},
 		{"patience", changes([]any{terminator(func(o *wire.Terminator) { o.RingTimeoutMs = 600_001 })}), events.CodeInvalid, "timeout"},
 		{"customer's account", changes([]any{terminator(func(o *wire.Terminator) { o.Account = "cust" })}), events.CodeInvalid, "other kind"},
 		{"no role", changes([]any{&wire.User{Id: "x", Password: "$argon2id$"}}), events.CodeInvalid, "role"},

@@ -43,6 +43,8 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindSubscriber, of.Subscriber.GetId()}
 	case *wire.Entity_Did:
 		return Ref{KindDid, of.Did.GetNumber()}
+	case *wire.Entity_Registration:
+		return Ref{KindRegistration, of.Registration.GetId()}
 	default:
 		return Ref{}
 	}
@@ -100,6 +102,8 @@ func References(e *wire.Entity) []Ref {
 		need(KindTerminator, d.Terminator)
 		need(KindAccount, d.Account)
 		need(KindDeck, d.SellDeck)
+	case *wire.Entity_Registration:
+		need(KindOriginator, of.Registration.Originator)
 	case *wire.Entity_User:
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
@@ -155,6 +159,8 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_Subscriber{Subscriber: m}}
 	case *wire.Did:
 		return &wire.Entity{Of: &wire.Entity_Did{Did: m}}
+	case *wire.Registration:
+		return &wire.Entity{Of: &wire.Entity_Registration{Registration: m}}
 	default:
 		panic("catalog: not an entity")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/tollbook/tollbook/events"
@@ -118,6 +119,8 @@ func validateFields(e *wire.Entity) error {
 		return validateSubscriber(of.Subscriber)
 	case *wire.Entity_Did:
 		return validateDid(of.Did)
+	case *wire.Entity_Registration:
+		return validateRegistration(of.Registration)
 	}
 	return nil
 }
@@ -220,6 +223,9 @@ func validateOriginator(o *wire.Originator) error {
 	if err := validateSieve(o.Rewrites, o.Lists); err != nil {
 		return err
 	}
+	if err := validateDoor(o); err != nil {
+		return err
+	}
 	if err := validatePrefixLimits(o.PrefixLimits); err != nil {
 		return err
 	}
@@ -241,8 +247,8 @@ func validateTerminator(t *wire.Terminator) error {
 		return events.Invalid("the host %q is neither an IP address nor a domain name", t.Host)
 	case t.Port > 65535:
 		return events.Invalid("port %d is above 65535", t.Port)
-	case t.Transport != "" && t.Transport != "udp" && t.Transport != "tcp":
-		return events.Invalid("transport %q is neither udp nor tcp", t.Transport)
+	case t.Transport != "" && !slices.Contains(transports, t.Transport):
+		return events.Invalid("transport %q is not udp, tcp or tls", t.Transport)
 	case len(t.AuthUser) > maxName || len(t.AuthSecret) > 512:
 		return events.Invalid("the digest credentials are too long")
 	case (t.AuthUser == "") != (len(t.AuthSecret) == 0):
@@ -251,6 +257,12 @@ func validateTerminator(t *wire.Terminator) error {
 		return events.Invalid("a PDD timeout may have 180 s, a ring timeout 600 s at most")
 	}
 	if err := validateSieve(t.Rewrites, t.Lists); err != nil {
+		return err
+	}
+	if err := checkListener(t.Listener); err != nil {
+		return err
+	}
+	if err := validatePing(t.Ping); err != nil {
 		return err
 	}
 	return checkTechPrefix(t.TechPrefix)

@@ -66,12 +66,16 @@ func (s *sources) walk(addr netip.Addr, visit func(o *wire.Originator, bits int)
 
 // Identify finds the originator of a call by its source and the number it dialled:
 // of those whose network, port and tech prefix fit, the one with the narrowest
-// network, then with the longest tech prefix, then with a port. It also gives the
-// number without the tech prefix.
-func (w *World) Identify(source netip.AddrPort, dialled string) (*wire.Originator, string) {
+// network, then with the longest tech prefix, then with a port. Where the listener
+// that the call came by is known, it must be the originator's, if that names one.
+// It also gives the number without the tech prefix.
+func (w *World) Identify(source netip.AddrPort, listener, dialled string) (*wire.Originator, string) {
 	var best *wire.Originator
 	bestBits := -1
 	w.sources.walk(source.Addr(), func(o *wire.Originator, bits int) bool {
+		if o.Listener != "" && listener != "" && o.Listener != listener {
+			return true
+		}
 		if o.Port != 0 && o.Port != uint32(source.Port()) || !strings.HasPrefix(dialled, o.TechPrefix) {
 			return true
 		}

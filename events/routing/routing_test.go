@@ -268,7 +268,7 @@ func TestIdentify(t *testing.T) {
 		{"203.0.113.1:5060", "99949", "all", "49"},
 		{"192.0.2.1:5060", "", "wide", ""},
 	} {
-		got, rest := w.Identify(netip.MustParseAddrPort(c.source), c.dialled)
+		got, rest := w.Identify(netip.MustParseAddrPort(c.source), "", c.dialled)
 		if got.GetId() != c.want || rest != c.rest {
 			t.Errorf("%s dials %q: %q %q, want %q %q", c.source, c.dialled, got.GetId(), rest, c.want, c.rest)
 		}
@@ -276,7 +276,7 @@ func TestIdentify(t *testing.T) {
 	if w.Knows(netip.MustParseAddr("2001:db9::1")) || !w.Knows(netip.MustParseAddr("192.0.2.7")) || w.Knows(netip.Addr{}) {
 		t.Error("Knows knows otherwise")
 	}
-	if got, _ := w.Identify(netip.AddrPort{}, "49"); got != nil {
+	if got, _ := w.Identify(netip.AddrPort{}, "", "49"); got != nil {
 		t.Errorf("nobody is %s", got.Id)
 	}
 }

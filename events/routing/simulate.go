@@ -45,7 +45,7 @@ func (w *World) Simulate(q Question) Answer {
 	dialled := strings.TrimPrefix(q.Numbers.Called, "+")
 	o := w.Catalog.Originator(q.Originator)
 	if q.Originator == "" {
-		o, dialled = w.Identify(q.Source, dialled)
+		o, dialled = w.Identify(q.Source, "", dialled)
 	} else if o != nil {
 		dialled = strings.TrimPrefix(dialled, o.TechPrefix)
 	}

@@ -353,6 +353,164 @@ func (x *BanLifted) GetAddress() string {
 	return ""
 }
 
+// TerminatorStateChanged is a terminator that pings took out of routing, or brought
+// back.
+type TerminatorStateChanged struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Node       string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Terminator string                 `protobuf:"bytes,2,opt,name=terminator,proto3" json:"terminator,omitempty"`
+	Up         bool                   `protobuf:"varint,3,opt,name=up,proto3" json:"up,omitempty"`
+	// reason is what the last ping came to: "200 OK", "no answer", …
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// address is where the last ping went to.
+	Address       string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TerminatorStateChanged) Reset() {
+	*x = TerminatorStateChanged{}
+	mi := &file_tollbook_v1_audit_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TerminatorStateChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TerminatorStateChanged) ProtoMessage() {}
+
+func (x *TerminatorStateChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_audit_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TerminatorStateChanged.ProtoReflect.Descriptor instead.
+func (*TerminatorStateChanged) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TerminatorStateChanged) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *TerminatorStateChanged) GetTerminator() string {
+	if x != nil {
+		return x.Terminator
+	}
+	return ""
+}
+
+func (x *TerminatorStateChanged) GetUp() bool {
+	if x != nil {
+		return x.Up
+	}
+	return false
+}
+
+func (x *TerminatorStateChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *TerminatorStateChanged) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// RegistrationStateChanged is a registration of ours that a registrar took, refused
+// or let expire.
+type RegistrationStateChanged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Registration  string                 `protobuf:"bytes,2,opt,name=registration,proto3" json:"registration,omitempty"`
+	Registered    bool                   `protobuf:"varint,3,opt,name=registered,proto3" json:"registered,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Address       string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistrationStateChanged) Reset() {
+	*x = RegistrationStateChanged{}
+	mi := &file_tollbook_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistrationStateChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistrationStateChanged) ProtoMessage() {}
+
+func (x *RegistrationStateChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistrationStateChanged.ProtoReflect.Descriptor instead.
+func (*RegistrationStateChanged) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RegistrationStateChanged) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RegistrationStateChanged) GetRegistration() string {
+	if x != nil {
+		return x.Registration
+	}
+	return ""
+}
+
+func (x *RegistrationStateChanged) GetRegistered() bool {
+	if x != nil {
+		return x.Registered
+	}
+	return false
+}
+
+func (x *RegistrationStateChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RegistrationStateChanged) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 var File_tollbook_v1_audit_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_audit_proto_rawDesc = "" +
@@ -381,7 +539,23 @@ const file_tollbook_v1_audit_proto_rawDesc = "" +
 	"\buntil_us\x18\x05 \x01(\x03R\auntilUs\"9\n" +
 	"\tBanLifted\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddressB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x8e\x01\n" +
+	"\x16TerminatorStateChanged\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1e\n" +
+	"\n" +
+	"terminator\x18\x02 \x01(\tR\n" +
+	"terminator\x12\x0e\n" +
+	"\x02up\x18\x03 \x01(\bR\x02up\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress\"\xa4\x01\n" +
+	"\x18RegistrationStateChanged\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\"\n" +
+	"\fregistration\x18\x02 \x01(\tR\fregistration\x12\x1e\n" +
+	"\n" +
+	"registered\x18\x03 \x01(\bR\n" +
+	"registered\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddressB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_audit_proto_rawDescOnce sync.Once
@@ -395,13 +569,15 @@ func file_tollbook_v1_audit_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_audit_proto_rawDescData
 }
 
-var file_tollbook_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_tollbook_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_tollbook_v1_audit_proto_goTypes = []any{
-	(*SignedIn)(nil),       // 0: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),   // 1: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil), // 2: tollbook.v1.SourceRejected
-	(*SourceBanned)(nil),   // 3: tollbook.v1.SourceBanned
-	(*BanLifted)(nil),      // 4: tollbook.v1.BanLifted
+	(*SignedIn)(nil),                 // 0: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),             // 1: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),           // 2: tollbook.v1.SourceRejected
+	(*SourceBanned)(nil),             // 3: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),                // 4: tollbook.v1.BanLifted
+	(*TerminatorStateChanged)(nil),   // 5: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 6: tollbook.v1.RegistrationStateChanged
 }
 var file_tollbook_v1_audit_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -422,7 +598,7 @@ func file_tollbook_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_audit_proto_rawDesc), len(file_tollbook_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -952,7 +952,9 @@ type LegEnded struct {
 	// charge is there too. Otherwise this event alone completes it.
 	Priced bool `protobuf:"varint,11,opt,name=priced,proto3" json:"priced,omitempty"`
 	// last says that this attempt decided the call's outcome.
-	Last          bool `protobuf:"varint,12,opt,name=last,proto3" json:"last,omitempty"`
+	Last bool `protobuf:"varint,12,opt,name=last,proto3" json:"last,omitempty"`
+	// tried are the addresses that the attempt's INVITE was sent to, in their order.
+	Tried         []*AddressTried `protobuf:"bytes,80,rep,name=tried,proto3" json:"tried,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1071,6 +1073,68 @@ func (x *LegEnded) GetLast() bool {
 	return false
 }
 
+func (x *LegEnded) GetTried() []*AddressTried {
+	if x != nil {
+		return x.Tried
+	}
+	return nil
+}
+
+// AddressTried is one address of a vendor that an attempt's INVITE was sent to.
+type AddressTried struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// address is "udp 192.0.2.1:5060".
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// outcome is what came of it: "180", "no answer", "503 Service Unavailable", …
+	Outcome       string `protobuf:"bytes,2,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddressTried) Reset() {
+	*x = AddressTried{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddressTried) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddressTried) ProtoMessage() {}
+
+func (x *AddressTried) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddressTried.ProtoReflect.Descriptor instead.
+func (*AddressTried) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AddressTried) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AddressTried) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
 // SignOfLife says that a node lives and serves its calls, but for those listed.
 type SignOfLife struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1083,7 +1147,7 @@ type SignOfLife struct {
 
 func (x *SignOfLife) Reset() {
 	*x = SignOfLife{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1159,7 @@ func (x *SignOfLife) String() string {
 func (*SignOfLife) ProtoMessage() {}
 
 func (x *SignOfLife) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1172,7 @@ func (x *SignOfLife) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOfLife.ProtoReflect.Descriptor instead.
 func (*SignOfLife) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SignOfLife) GetNode() string {
@@ -1242,7 +1306,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\treordered\x18\x05 \x01(\x04R\treordered\x12\x1b\n" +
 	"\tjitter_us\x18\x06 \x01(\rR\bjitterUs\x12\x1b\n" +
 	"\tmos_centi\x18\a \x01(\rR\bmosCenti\x12\x1a\n" +
-	"\brejected\x18\b \x01(\x04R\brejected\"\xc7\x02\n" +
+	"\brejected\x18\b \x01(\x04R\brejected\"\xf8\x02\n" +
 	"\bLegEnded\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x13\n" +
@@ -1256,7 +1320,11 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\x05media\x18\n" +
 	" \x01(\v2\x19.tollbook.v1.MediaQualityR\x05media\x12\x16\n" +
 	"\x06priced\x18\v \x01(\bR\x06priced\x12\x12\n" +
-	"\x04last\x18\f \x01(\bR\x04last\"Y\n" +
+	"\x04last\x18\f \x01(\bR\x04last\x12/\n" +
+	"\x05tried\x18P \x03(\v2\x19.tollbook.v1.AddressTriedR\x05tried\"B\n" +
+	"\fAddressTried\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x18\n" +
+	"\aoutcome\x18\x02 \x01(\tR\aoutcome\"Y\n" +
 	"\n" +
 	"SignOfLife\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12!\n" +
@@ -1275,7 +1343,7 @@ func file_tollbook_v1_calls_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_calls_proto_rawDescData
 }
 
-var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*CallReceived)(nil),   // 0: tollbook.v1.CallReceived
 	(*RouteChoice)(nil),    // 1: tollbook.v1.RouteChoice
@@ -1286,21 +1354,23 @@ var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*LegAnswered)(nil),    // 6: tollbook.v1.LegAnswered
 	(*MediaQuality)(nil),   // 7: tollbook.v1.MediaQuality
 	(*LegEnded)(nil),       // 8: tollbook.v1.LegEnded
-	(*SignOfLife)(nil),     // 9: tollbook.v1.SignOfLife
-	(QualityFigure)(0),     // 10: tollbook.v1.QualityFigure
-	(EndedBy)(0),           // 11: tollbook.v1.EndedBy
+	(*AddressTried)(nil),   // 9: tollbook.v1.AddressTried
+	(*SignOfLife)(nil),     // 10: tollbook.v1.SignOfLife
+	(QualityFigure)(0),     // 11: tollbook.v1.QualityFigure
+	(EndedBy)(0),           // 12: tollbook.v1.EndedBy
 }
 var file_tollbook_v1_calls_proto_depIdxs = []int32{
 	2,  // 0: tollbook.v1.RouteChoice.quality:type_name -> tollbook.v1.QualityUsed
-	10, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
+	11, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
 	1,  // 2: tollbook.v1.CallRouted.choices:type_name -> tollbook.v1.RouteChoice
-	11, // 3: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
+	12, // 3: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
 	7,  // 4: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
-	5,  // [5:5] is the sub-list for method output_type
-	5,  // [5:5] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	9,  // 5: tollbook.v1.LegEnded.tried:type_name -> tollbook.v1.AddressTried
+	6,  // [6:6] is the sub-list for method output_type
+	6,  // [6:6] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_calls_proto_init() }
@@ -1316,7 +1386,7 @@ func file_tollbook_v1_calls_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_calls_proto_rawDesc), len(file_tollbook_v1_calls_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

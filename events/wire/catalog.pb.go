@@ -1021,7 +1021,11 @@ type Originator struct {
 	AuthUser string `protobuf:"bytes,70,opt,name=auth_user,json=authUser,proto3" json:"auth_user,omitempty"`
 	// auth_secret is the HA1 by MD5 and by SHA-256, wrapped by the cluster key
 	// under "originator <id>".
-	AuthSecret    []byte `protobuf:"bytes,71,opt,name=auth_secret,json=authSecret,proto3" json:"auth_secret,omitempty"`
+	AuthSecret []byte `protobuf:"bytes,71,opt,name=auth_secret,json=authSecret,proto3" json:"auth_secret,omitempty"`
+	// listener names the local address that its calls must come to; empty is any.
+	Listener string `protobuf:"bytes,80,opt,name=listener,proto3" json:"listener,omitempty"`
+	// certificate is a name that its TLS certificate must be for; empty asks for none.
+	Certificate   string `protobuf:"bytes,81,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1196,6 +1200,20 @@ func (x *Originator) GetAuthSecret() []byte {
 	return nil
 }
 
+func (x *Originator) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *Originator) GetCertificate() string {
+	if x != nil {
+		return x.Certificate
+	}
+	return ""
+}
+
 // Terminator takes calls from us.
 type Terminator struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1221,8 +1239,13 @@ type Terminator struct {
 	// calls_per_second bounds the attempts that are sent to it; 0 is no limit.
 	CallsPerSecond uint32 `protobuf:"varint,15,opt,name=calls_per_second,json=callsPerSecond,proto3" json:"calls_per_second,omitempty"`
 	// rewrites apply to what goes out, before the tech prefix is put on.
-	Rewrites      []*RewriteRule `protobuf:"bytes,16,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
-	Lists         []*ListUse     `protobuf:"bytes,17,rep,name=lists,proto3" json:"lists,omitempty"`
+	Rewrites []*RewriteRule `protobuf:"bytes,16,rep,name=rewrites,proto3" json:"rewrites,omitempty"`
+	Lists    []*ListUse     `protobuf:"bytes,17,rep,name=lists,proto3" json:"lists,omitempty"`
+	// listener names the local address that it is called from; empty, or a name that
+	// a node does not have, is the node's first.
+	Listener string `protobuf:"bytes,80,opt,name=listener,proto3" json:"listener,omitempty"`
+	// ping asks it whether it is there; without one it is always taken to be.
+	Ping          *Ping `protobuf:"bytes,81,opt,name=ping,proto3" json:"ping,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1376,6 +1399,247 @@ func (x *Terminator) GetLists() []*ListUse {
 	return nil
 }
 
+func (x *Terminator) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *Terminator) GetPing() *Ping {
+	if x != nil {
+		return x.Ping
+	}
+	return nil
+}
+
+// Ping asks a terminator by OPTIONS whether it is there. While it is down no call
+// is routed to it.
+type Ping struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// interval_s is the time between two pings that are answered, 1 to 3600.
+	IntervalS uint32 `protobuf:"varint,1,opt,name=interval_s,json=intervalS,proto3" json:"interval_s,omitempty"`
+	// timeout_ms is how long an answer may take; 0 is 4000.
+	TimeoutMs uint32 `protobuf:"varint,2,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	// up_codes are the answers that count as being there; empty is any but 408, 480,
+	// 503 and 504.
+	UpCodes []uint32 `protobuf:"varint,3,rep,packed,name=up_codes,json=upCodes,proto3" json:"up_codes,omitempty"`
+	// down_after pings in a row must fail before it is down, up_after must be
+	// answered before it is up again; 0 is 3 and 1.
+	DownAfter     uint32 `protobuf:"varint,4,opt,name=down_after,json=downAfter,proto3" json:"down_after,omitempty"`
+	UpAfter       uint32 `protobuf:"varint,5,opt,name=up_after,json=upAfter,proto3" json:"up_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ping) Reset() {
+	*x = Ping{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ping) ProtoMessage() {}
+
+func (x *Ping) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ping.ProtoReflect.Descriptor instead.
+func (*Ping) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Ping) GetIntervalS() uint32 {
+	if x != nil {
+		return x.IntervalS
+	}
+	return 0
+}
+
+func (x *Ping) GetTimeoutMs() uint32 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+func (x *Ping) GetUpCodes() []uint32 {
+	if x != nil {
+		return x.UpCodes
+	}
+	return nil
+}
+
+func (x *Ping) GetDownAfter() uint32 {
+	if x != nil {
+		return x.DownAfter
+	}
+	return 0
+}
+
+func (x *Ping) GetUpAfter() uint32 {
+	if x != nil {
+		return x.UpAfter
+	}
+	return 0
+}
+
+// Registration keeps us registered at somebody else's registrar.
+type Registration struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// originator is whose calls those are that come to the registered contact.
+	Originator string `protobuf:"bytes,2,opt,name=originator,proto3" json:"originator,omitempty"`
+	// registrar is the domain that we register in, as sip.example.net.
+	Registrar string `protobuf:"bytes,3,opt,name=registrar,proto3" json:"registrar,omitempty"`
+	// proxy is where the requests are sent, a host with or without a port; empty is
+	// the registrar.
+	Proxy string `protobuf:"bytes,4,opt,name=proxy,proto3" json:"proxy,omitempty"`
+	// transport is udp, tcp or tls; empty is udp, or what the proxy's records prefer.
+	Transport string `protobuf:"bytes,5,opt,name=transport,proto3" json:"transport,omitempty"`
+	User      string `protobuf:"bytes,6,opt,name=user,proto3" json:"user,omitempty"`
+	// auth_user answers the challenge; empty is user.
+	AuthUser string `protobuf:"bytes,7,opt,name=auth_user,json=authUser,proto3" json:"auth_user,omitempty"`
+	// secret is the password, wrapped by the cluster key.
+	Secret []byte `protobuf:"bytes,8,opt,name=secret,proto3" json:"secret,omitempty"`
+	// expiry_s is the time that is asked for; 0 is 3600.
+	ExpiryS  uint32 `protobuf:"varint,9,opt,name=expiry_s,json=expiryS,proto3" json:"expiry_s,omitempty"`
+	Listener string `protobuf:"bytes,10,opt,name=listener,proto3" json:"listener,omitempty"`
+	// node names the only node that registers; empty lets each node register its own
+	// contact.
+	Node          string `protobuf:"bytes,11,opt,name=node,proto3" json:"node,omitempty"`
+	Disabled      bool   `protobuf:"varint,12,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Registration) Reset() {
+	*x = Registration{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Registration) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Registration) ProtoMessage() {}
+
+func (x *Registration) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Registration.ProtoReflect.Descriptor instead.
+func (*Registration) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Registration) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Registration) GetOriginator() string {
+	if x != nil {
+		return x.Originator
+	}
+	return ""
+}
+
+func (x *Registration) GetRegistrar() string {
+	if x != nil {
+		return x.Registrar
+	}
+	return ""
+}
+
+func (x *Registration) GetProxy() string {
+	if x != nil {
+		return x.Proxy
+	}
+	return ""
+}
+
+func (x *Registration) GetTransport() string {
+	if x != nil {
+		return x.Transport
+	}
+	return ""
+}
+
+func (x *Registration) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Registration) GetAuthUser() string {
+	if x != nil {
+		return x.AuthUser
+	}
+	return ""
+}
+
+func (x *Registration) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Registration) GetExpiryS() uint32 {
+	if x != nil {
+		return x.ExpiryS
+	}
+	return 0
+}
+
+func (x *Registration) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *Registration) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Registration) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
 // Deck is a price list; its prices live in versions.
 type Deck struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -1404,7 +1668,7 @@ type Deck struct {
 
 func (x *Deck) Reset() {
 	*x = Deck{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1680,7 @@ func (x *Deck) String() string {
 func (*Deck) ProtoMessage() {}
 
 func (x *Deck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1693,7 @@ func (x *Deck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deck.ProtoReflect.Descriptor instead.
 func (*Deck) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Deck) GetId() string {
@@ -1527,7 +1791,7 @@ type Band struct {
 
 func (x *Band) Reset() {
 	*x = Band{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1803,7 @@ func (x *Band) String() string {
 func (*Band) ProtoMessage() {}
 
 func (x *Band) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1816,7 @@ func (x *Band) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Band.ProtoReflect.Descriptor instead.
 func (*Band) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Band) GetName() string {
@@ -1582,7 +1846,7 @@ type OriginSet struct {
 
 func (x *OriginSet) Reset() {
 	*x = OriginSet{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1858,7 @@ func (x *OriginSet) String() string {
 func (*OriginSet) ProtoMessage() {}
 
 func (x *OriginSet) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1871,7 @@ func (x *OriginSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginSet.ProtoReflect.Descriptor instead.
 func (*OriginSet) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OriginSet) GetId() string {
@@ -1647,7 +1911,7 @@ type ExchangeRate struct {
 
 func (x *ExchangeRate) Reset() {
 	*x = ExchangeRate{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1923,7 @@ func (x *ExchangeRate) String() string {
 func (*ExchangeRate) ProtoMessage() {}
 
 func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1936,7 @@ func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeRate.ProtoReflect.Descriptor instead.
 func (*ExchangeRate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExchangeRate) GetId() string {
@@ -1729,7 +1993,7 @@ type DeckMapping struct {
 
 func (x *DeckMapping) Reset() {
 	*x = DeckMapping{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1741,7 +2005,7 @@ func (x *DeckMapping) String() string {
 func (*DeckMapping) ProtoMessage() {}
 
 func (x *DeckMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1754,7 +2018,7 @@ func (x *DeckMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckMapping.ProtoReflect.Descriptor instead.
 func (*DeckMapping) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeckMapping) GetId() string {
@@ -1821,7 +2085,7 @@ type DeckVersion struct {
 
 func (x *DeckVersion) Reset() {
 	*x = DeckVersion{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +2097,7 @@ func (x *DeckVersion) String() string {
 func (*DeckVersion) ProtoMessage() {}
 
 func (x *DeckVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +2110,7 @@ func (x *DeckVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckVersion.ProtoReflect.Descriptor instead.
 func (*DeckVersion) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeckVersion) GetId() string {
@@ -1932,7 +2196,7 @@ type OrderBy struct {
 
 func (x *OrderBy) Reset() {
 	*x = OrderBy{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +2208,7 @@ func (x *OrderBy) String() string {
 func (*OrderBy) ProtoMessage() {}
 
 func (x *OrderBy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2221,7 @@ func (x *OrderBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderBy.ProtoReflect.Descriptor instead.
 func (*OrderBy) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OrderBy) GetCriterion() Criterion {
@@ -2009,7 +2273,7 @@ type HuntRule struct {
 
 func (x *HuntRule) Reset() {
 	*x = HuntRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2285,7 @@ func (x *HuntRule) String() string {
 func (*HuntRule) ProtoMessage() {}
 
 func (x *HuntRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2298,7 @@ func (x *HuntRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HuntRule.ProtoReflect.Descriptor instead.
 func (*HuntRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HuntRule) GetSipCode() uint32 {
@@ -2072,7 +2336,7 @@ type RoutePlan struct {
 
 func (x *RoutePlan) Reset() {
 	*x = RoutePlan{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2084,7 +2348,7 @@ func (x *RoutePlan) String() string {
 func (*RoutePlan) ProtoMessage() {}
 
 func (x *RoutePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2097,7 +2361,7 @@ func (x *RoutePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlan.ProtoReflect.Descriptor instead.
 func (*RoutePlan) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RoutePlan) GetId() string {
@@ -2140,7 +2404,7 @@ type Hours struct {
 
 func (x *Hours) Reset() {
 	*x = Hours{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2152,7 +2416,7 @@ func (x *Hours) String() string {
 func (*Hours) ProtoMessage() {}
 
 func (x *Hours) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2165,7 +2429,7 @@ func (x *Hours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hours.ProtoReflect.Descriptor instead.
 func (*Hours) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Hours) GetFromMinute() uint32 {
@@ -2209,7 +2473,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2485,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2498,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Route) GetId() string {
@@ -2338,7 +2602,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2614,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2627,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *User) GetId() string {
@@ -2426,7 +2690,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2702,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2715,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Token) GetId() string {
@@ -2521,7 +2785,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2533,7 +2797,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2546,7 +2810,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Settings) GetId() string {
@@ -2606,6 +2870,7 @@ type Entity struct {
 	//	*Entity_DeckMapping
 	//	*Entity_Subscriber
 	//	*Entity_Did
+	//	*Entity_Registration
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2613,7 +2878,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2625,7 +2890,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2638,7 +2903,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -2801,6 +3066,15 @@ func (x *Entity) GetDid() *Did {
 	return nil
 }
 
+func (x *Entity) GetRegistration() *Registration {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_Registration); ok {
+			return x.Registration
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -2873,6 +3147,10 @@ type Entity_Did struct {
 	Did *Did `protobuf:"bytes,71,opt,name=did,proto3,oneof"`
 }
 
+type Entity_Registration struct {
+	Registration *Registration `protobuf:"bytes,80,opt,name=registration,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -2907,6 +3185,8 @@ func (*Entity_Subscriber) isEntity_Of() {}
 
 func (*Entity_Did) isEntity_Of() {}
 
+func (*Entity_Registration) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2918,7 +3198,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3210,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3223,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{25}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -2974,7 +3254,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2986,7 +3266,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2999,7 +3279,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -3088,7 +3368,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vPrefixLimit\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bchannels\x18\x02 \x01(\rR\bchannels\x12(\n" +
-	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\xdc\x05\n" +
+	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\x9a\x06\n" +
 	"\n" +
 	"Originator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3115,7 +3395,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\rprefix_limits\x18\x12 \x03(\v2\x18.tollbook.v1.PrefixLimitR\fprefixLimits\x12\x1b\n" +
 	"\tauth_user\x18F \x01(\tR\bauthUser\x12\x1f\n" +
 	"\vauth_secret\x18G \x01(\fR\n" +
-	"authSecret\"\xa2\x04\n" +
+	"authSecret\x12\x1a\n" +
+	"\blistener\x18P \x01(\tR\blistener\x12 \n" +
+	"\vcertificate\x18Q \x01(\tR\vcertificate\"\xe5\x04\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3137,7 +3419,34 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"authSecret\x12(\n" +
 	"\x10calls_per_second\x18\x0f \x01(\rR\x0ecallsPerSecond\x124\n" +
 	"\brewrites\x18\x10 \x03(\v2\x18.tollbook.v1.RewriteRuleR\brewrites\x12*\n" +
-	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\"\xf9\x02\n" +
+	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12\x1a\n" +
+	"\blistener\x18P \x01(\tR\blistener\x12%\n" +
+	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\"\x99\x01\n" +
+	"\x04Ping\x12\x1d\n" +
+	"\n" +
+	"interval_s\x18\x01 \x01(\rR\tintervalS\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x02 \x01(\rR\ttimeoutMs\x12\x19\n" +
+	"\bup_codes\x18\x03 \x03(\rR\aupCodes\x12\x1d\n" +
+	"\n" +
+	"down_after\x18\x04 \x01(\rR\tdownAfter\x12\x19\n" +
+	"\bup_after\x18\x05 \x01(\rR\aupAfter\"\xc0\x02\n" +
+	"\fRegistration\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
+	"\n" +
+	"originator\x18\x02 \x01(\tR\n" +
+	"originator\x12\x1c\n" +
+	"\tregistrar\x18\x03 \x01(\tR\tregistrar\x12\x14\n" +
+	"\x05proxy\x18\x04 \x01(\tR\x05proxy\x12\x1c\n" +
+	"\ttransport\x18\x05 \x01(\tR\ttransport\x12\x12\n" +
+	"\x04user\x18\x06 \x01(\tR\x04user\x12\x1b\n" +
+	"\tauth_user\x18\a \x01(\tR\bauthUser\x12\x16\n" +
+	"\x06secret\x18\b \x01(\fR\x06secret\x12\x19\n" +
+	"\bexpiry_s\x18\t \x01(\rR\aexpiryS\x12\x1a\n" +
+	"\blistener\x18\n" +
+	" \x01(\tR\blistener\x12\x12\n" +
+	"\x04node\x18\v \x01(\tR\x04node\x12\x1a\n" +
+	"\bdisabled\x18\f \x01(\bR\bdisabled\"\xf9\x02\n" +
 	"\x04Deck\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -3248,7 +3557,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x96\a\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xd7\a\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -3276,7 +3585,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"subscriber\x18F \x01(\v2\x17.tollbook.v1.SubscriberH\x00R\n" +
 	"subscriber\x12$\n" +
-	"\x03did\x18G \x01(\v2\x10.tollbook.v1.DidH\x00R\x03didB\x04\n" +
+	"\x03did\x18G \x01(\v2\x10.tollbook.v1.DidH\x00R\x03did\x12?\n" +
+	"\fregistration\x18P \x01(\v2\x19.tollbook.v1.RegistrationH\x00R\fregistrationB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -3335,7 +3645,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -3353,28 +3663,30 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*PrefixLimit)(nil),       // 13: tollbook.v1.PrefixLimit
 	(*Originator)(nil),        // 14: tollbook.v1.Originator
 	(*Terminator)(nil),        // 15: tollbook.v1.Terminator
-	(*Deck)(nil),              // 16: tollbook.v1.Deck
-	(*Band)(nil),              // 17: tollbook.v1.Band
-	(*OriginSet)(nil),         // 18: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 19: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 20: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 21: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 22: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 23: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 24: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 25: tollbook.v1.Hours
-	(*Route)(nil),             // 26: tollbook.v1.Route
-	(*User)(nil),              // 27: tollbook.v1.User
-	(*Token)(nil),             // 28: tollbook.v1.Token
-	(*Settings)(nil),          // 29: tollbook.v1.Settings
-	(*Entity)(nil),            // 30: tollbook.v1.Entity
-	(*Change)(nil),            // 31: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 32: tollbook.v1.ChangeSetAccepted
-	nil,                       // 33: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 34: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 35: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 36: tollbook.v1.Subscriber
-	(*Did)(nil),               // 37: tollbook.v1.Did
+	(*Ping)(nil),              // 16: tollbook.v1.Ping
+	(*Registration)(nil),      // 17: tollbook.v1.Registration
+	(*Deck)(nil),              // 18: tollbook.v1.Deck
+	(*Band)(nil),              // 19: tollbook.v1.Band
+	(*OriginSet)(nil),         // 20: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 21: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 22: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 23: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 24: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 25: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 26: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 27: tollbook.v1.Hours
+	(*Route)(nil),             // 28: tollbook.v1.Route
+	(*User)(nil),              // 29: tollbook.v1.User
+	(*Token)(nil),             // 30: tollbook.v1.Token
+	(*Settings)(nil),          // 31: tollbook.v1.Settings
+	(*Entity)(nil),            // 32: tollbook.v1.Entity
+	(*Change)(nil),            // 33: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 34: tollbook.v1.ChangeSetAccepted
+	nil,                       // 35: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 36: tollbook.v1.Settings.SecretsEntry
+	(RoundingMode)(0),         // 37: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 38: tollbook.v1.Subscriber
+	(*Did)(nil),               // 39: tollbook.v1.Did
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	7,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -3388,42 +3700,44 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	13, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
 	10, // 9: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
 	12, // 10: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	35, // 11: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	17, // 12: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	25, // 13: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	33, // 14: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
-	3,  // 15: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
-	4,  // 16: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	22, // 17: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	23, // 18: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	25, // 19: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
-	5,  // 20: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	5,  // 21: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	34, // 22: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	6,  // 23: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	9,  // 24: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	14, // 25: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	15, // 26: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	16, // 27: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	21, // 28: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	24, // 29: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	26, // 30: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	27, // 31: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	28, // 32: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	29, // 33: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	11, // 34: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	18, // 35: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	19, // 36: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	20, // 37: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	36, // 38: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	37, // 39: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	30, // 40: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	31, // 41: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	16, // 11: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
+	37, // 12: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	19, // 13: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	27, // 14: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	35, // 15: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	3,  // 16: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
+	4,  // 17: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
+	24, // 18: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	25, // 19: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	27, // 20: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	5,  // 21: tollbook.v1.User.role:type_name -> tollbook.v1.Role
+	5,  // 22: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	36, // 23: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	6,  // 24: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	9,  // 25: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	14, // 26: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	15, // 27: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	18, // 28: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	23, // 29: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	26, // 30: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	28, // 31: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	29, // 32: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	30, // 33: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	31, // 34: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	11, // 35: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	20, // 36: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	21, // 37: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	22, // 38: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	38, // 39: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	39, // 40: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	17, // 41: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	32, // 42: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	33, // 43: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -3434,7 +3748,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[24].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[26].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -3452,6 +3766,7 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_DeckMapping)(nil),
 		(*Entity_Subscriber)(nil),
 		(*Entity_Did)(nil),
+		(*Entity_Registration)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3459,7 +3774,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

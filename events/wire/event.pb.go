@@ -68,6 +68,8 @@ type Event struct {
 	//	*Event_BalanceForecast
 	//	*Event_SourceBanned
 	//	*Event_BanLifted
+	//	*Event_TerminatorStateChanged
+	//	*Event_RegistrationStateChanged
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -386,6 +388,24 @@ func (x *Event) GetBanLifted() *BanLifted {
 	return nil
 }
 
+func (x *Event) GetTerminatorStateChanged() *TerminatorStateChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_TerminatorStateChanged); ok {
+			return x.TerminatorStateChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRegistrationStateChanged() *RegistrationStateChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RegistrationStateChanged); ok {
+			return x.RegistrationStateChanged
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -498,6 +518,14 @@ type Event_BanLifted struct {
 	BanLifted *BanLifted `protobuf:"bytes,75,opt,name=ban_lifted,json=banLifted,proto3,oneof"`
 }
 
+type Event_TerminatorStateChanged struct {
+	TerminatorStateChanged *TerminatorStateChanged `protobuf:"bytes,80,opt,name=terminator_state_changed,json=terminatorStateChanged,proto3,oneof"`
+}
+
+type Event_RegistrationStateChanged struct {
+	RegistrationStateChanged *RegistrationStateChanged `protobuf:"bytes,81,opt,name=registration_state_changed,json=registrationStateChanged,proto3,oneof"`
+}
+
 func (*Event_KeeperOpened) isEvent_Body() {}
 
 func (*Event_MoneyPosted) isEvent_Body() {}
@@ -550,11 +578,15 @@ func (*Event_SourceBanned) isEvent_Body() {}
 
 func (*Event_BanLifted) isEvent_Body() {}
 
+func (*Event_TerminatorStateChanged) isEvent_Body() {}
+
+func (*Event_RegistrationStateChanged) isEvent_Body() {}
+
 var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xde\x0e\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xa6\x10\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -593,7 +625,9 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\x10balance_forecast\x18I \x01(\v2\x1c.tollbook.v1.BalanceForecastH\x00R\x0fbalanceForecast\x12@\n" +
 	"\rsource_banned\x18J \x01(\v2\x19.tollbook.v1.SourceBannedH\x00R\fsourceBanned\x127\n" +
 	"\n" +
-	"ban_lifted\x18K \x01(\v2\x16.tollbook.v1.BanLiftedH\x00R\tbanLiftedB\x06\n" +
+	"ban_lifted\x18K \x01(\v2\x16.tollbook.v1.BanLiftedH\x00R\tbanLifted\x12_\n" +
+	"\x18terminator_state_changed\x18P \x01(\v2#.tollbook.v1.TerminatorStateChangedH\x00R\x16terminatorStateChanged\x12e\n" +
+	"\x1aregistration_state_changed\x18Q \x01(\v2%.tollbook.v1.RegistrationStateChangedH\x00R\x18registrationStateChangedB\x06\n" +
 	"\x04bodyB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
@@ -610,33 +644,35 @@ func file_tollbook_v1_event_proto_rawDescGZIP() []byte {
 
 var file_tollbook_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
 var file_tollbook_v1_event_proto_goTypes = []any{
-	(*Event)(nil),             // 0: tollbook.v1.Event
-	(*KeeperOpened)(nil),      // 1: tollbook.v1.KeeperOpened
-	(*MoneyPosted)(nil),       // 2: tollbook.v1.MoneyPosted
-	(*HoldPlaced)(nil),        // 3: tollbook.v1.HoldPlaced
-	(*HoldExtended)(nil),      // 4: tollbook.v1.HoldExtended
-	(*CallCharged)(nil),       // 5: tollbook.v1.CallCharged
-	(*HoldReleased)(nil),      // 6: tollbook.v1.HoldReleased
-	(*ChargeContested)(nil),   // 7: tollbook.v1.ChargeContested
-	(*HoldClaimed)(nil),       // 8: tollbook.v1.HoldClaimed
-	(*AlertRaised)(nil),       // 9: tollbook.v1.AlertRaised
-	(*AlertCleared)(nil),      // 10: tollbook.v1.AlertCleared
-	(*PeriodClosed)(nil),      // 11: tollbook.v1.PeriodClosed
-	(*OfflineWrittenUp)(nil),  // 12: tollbook.v1.OfflineWrittenUp
-	(*ChangeSetAccepted)(nil), // 13: tollbook.v1.ChangeSetAccepted
-	(*CallReceived)(nil),      // 14: tollbook.v1.CallReceived
-	(*AttemptStarted)(nil),    // 15: tollbook.v1.AttemptStarted
-	(*LegRinging)(nil),        // 16: tollbook.v1.LegRinging
-	(*LegAnswered)(nil),       // 17: tollbook.v1.LegAnswered
-	(*LegEnded)(nil),          // 18: tollbook.v1.LegEnded
-	(*SignOfLife)(nil),        // 19: tollbook.v1.SignOfLife
-	(*CallRouted)(nil),        // 20: tollbook.v1.CallRouted
-	(*SignedIn)(nil),          // 21: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),      // 22: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),    // 23: tollbook.v1.SourceRejected
-	(*BalanceForecast)(nil),   // 24: tollbook.v1.BalanceForecast
-	(*SourceBanned)(nil),      // 25: tollbook.v1.SourceBanned
-	(*BanLifted)(nil),         // 26: tollbook.v1.BanLifted
+	(*Event)(nil),                    // 0: tollbook.v1.Event
+	(*KeeperOpened)(nil),             // 1: tollbook.v1.KeeperOpened
+	(*MoneyPosted)(nil),              // 2: tollbook.v1.MoneyPosted
+	(*HoldPlaced)(nil),               // 3: tollbook.v1.HoldPlaced
+	(*HoldExtended)(nil),             // 4: tollbook.v1.HoldExtended
+	(*CallCharged)(nil),              // 5: tollbook.v1.CallCharged
+	(*HoldReleased)(nil),             // 6: tollbook.v1.HoldReleased
+	(*ChargeContested)(nil),          // 7: tollbook.v1.ChargeContested
+	(*HoldClaimed)(nil),              // 8: tollbook.v1.HoldClaimed
+	(*AlertRaised)(nil),              // 9: tollbook.v1.AlertRaised
+	(*AlertCleared)(nil),             // 10: tollbook.v1.AlertCleared
+	(*PeriodClosed)(nil),             // 11: tollbook.v1.PeriodClosed
+	(*OfflineWrittenUp)(nil),         // 12: tollbook.v1.OfflineWrittenUp
+	(*ChangeSetAccepted)(nil),        // 13: tollbook.v1.ChangeSetAccepted
+	(*CallReceived)(nil),             // 14: tollbook.v1.CallReceived
+	(*AttemptStarted)(nil),           // 15: tollbook.v1.AttemptStarted
+	(*LegRinging)(nil),               // 16: tollbook.v1.LegRinging
+	(*LegAnswered)(nil),              // 17: tollbook.v1.LegAnswered
+	(*LegEnded)(nil),                 // 18: tollbook.v1.LegEnded
+	(*SignOfLife)(nil),               // 19: tollbook.v1.SignOfLife
+	(*CallRouted)(nil),               // 20: tollbook.v1.CallRouted
+	(*SignedIn)(nil),                 // 21: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),             // 22: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),           // 23: tollbook.v1.SourceRejected
+	(*BalanceForecast)(nil),          // 24: tollbook.v1.BalanceForecast
+	(*SourceBanned)(nil),             // 25: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),                // 26: tollbook.v1.BanLifted
+	(*TerminatorStateChanged)(nil),   // 27: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 28: tollbook.v1.RegistrationStateChanged
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -665,11 +701,13 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	24, // 23: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
 	25, // 24: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
 	26, // 25: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	27, // 26: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
+	28, // 27: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -709,6 +747,8 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_BalanceForecast)(nil),
 		(*Event_SourceBanned)(nil),
 		(*Event_BanLifted)(nil),
+		(*Event_TerminatorStateChanged)(nil),
+		(*Event_RegistrationStateChanged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -31,6 +31,7 @@ func (e *edit) all(doc *document) error {
 		each("originators", func(d *document) []originator { return d.Originators }, func(o originator) string { return o.ID }, e.originator),
 		each("subscribers", func(d *document) []subscriber { return d.Subscribers }, func(s subscriber) string { return s.ID }, e.subscriber),
 		each("dids", func(d *document) []did { return d.Dids }, func(n did) string { return n.Number }, e.did),
+		each("registrations", func(d *document) []registration { return d.Registrations }, func(r registration) string { return r.ID }, e.registration),
 		each("users", func(d *document) []user { return d.Users }, func(u user) string { return u.ID }, e.user),
 		each("remove", func(d *document) []removal { return d.Remove }, func(r removal) string { return r.ID }, e.removal),
 	}
@@ -152,32 +153,35 @@ func (e *edit) terminator(t terminator) error {
 	if err != nil {
 		return err
 	}
-	secret, err := e.secret(t)
+	ping, err := t.Ping.convert()
 	if err != nil {
-		return fmt.Errorf("auth_password: %w", err)
+		return fmt.Errorf("ping: %w", err)
+	}
+	var secret []byte
+	if t.AuthUser != "" {
+		if secret, err = e.secret("terminator "+t.ID, e.cat.Terminator(t.ID).GetAuthSecret(), t.AuthPassword); err != nil {
+			return fmt.Errorf("auth_password: %w", err)
+		}
 	}
 	e.put(&wire.Terminator{
 		Id: t.ID, Company: t.Company, Account: t.Account, BuyDeck: t.BuyDeck, Host: t.Host, Port: t.Port,
 		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
 		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
 		AuthUser: t.AuthUser, AuthSecret: secret, CallsPerSecond: t.CallsPerSecond, Rewrites: rewrites, Lists: lists,
+		Listener: t.Listener, Ping: ping,
 	})
 	return nil
 }
 
-// secret is a terminator's wrapped password. One that has not changed stays as it
-// is wrapped, so that applying twice changes nothing.
-func (e *edit) secret(t terminator) ([]byte, error) {
-	if t.AuthUser == "" {
-		return nil, nil
-	}
-	name := "terminator " + t.ID
-	if old := e.cat.Terminator(t.ID); old != nil && len(old.AuthSecret) > 0 {
-		if plain, err := e.sec.Unwrap(name, old.AuthSecret); err == nil && (t.AuthPassword == "" || string(plain) == t.AuthPassword) {
-			return old.AuthSecret, nil
+// secret wraps an entity's password. One that has not changed, or that the document
+// leaves out, stays as it is wrapped, so that applying twice changes nothing.
+func (e *edit) secret(name string, old []byte, password string) ([]byte, error) {
+	if len(old) > 0 {
+		if plain, err := e.sec.Unwrap(name, old); err == nil && (password == "" || string(plain) == password) {
+			return old, nil
 		}
 	}
-	return e.sec.Wrap(name, []byte(t.AuthPassword))
+	return e.sec.Wrap(name, []byte(password))
 }
 
 func (e *edit) originator(o originator) error {
@@ -217,6 +221,7 @@ func (e *edit) originator(o originator) error {
 		CallsPerSecond: o.CallsPerSecond, ProfitMode: profit, MinimumMarginNano: int64(margin),
 		MaxDurationS: max, Disabled: o.Disabled, MinimumMarginPpm: share,
 		Rewrites: rewrites, Lists: lists, PrefixLimits: limits(o.PrefixLimits),
+		Listener: o.Listener, Certificate: o.Certificate,
 	})
 	return nil
 }
@@ -251,7 +256,7 @@ func (e *edit) removal(r removal) error {
 			return e.remove(k, r.ID)
 		}
 	}
-	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, subscriber, did, user or token", r.Kind)
+	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, registration, subscriber, did, user or token", r.Kind)
 }
 
 func choice[T any](key, value string, of map[string]T) (T, error) {

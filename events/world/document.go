@@ -16,6 +16,7 @@ type document struct {
 	Originators   []originator   `yaml:"originators"`
 	Subscribers   []subscriber   `yaml:"subscribers"`
 	Dids          []did          `yaml:"dids"`
+	Registrations []registration `yaml:"registrations"`
 	Users         []user         `yaml:"users"`
 	Remove        []removal      `yaml:"remove"`
 }
@@ -84,6 +85,9 @@ type terminator struct {
 	AuthUser     string `yaml:"auth_user"`
 	AuthPassword string `yaml:"auth_password"`
 	Disabled     bool   `yaml:"disabled"`
+	// Listener is the local address that it is called from.
+	Listener string `yaml:"listener"`
+	Ping     *ping  `yaml:"ping"`
 }
 
 type routePlan struct {
@@ -127,10 +131,14 @@ type originator struct {
 	// MinimumMarginPercent is of the sell price.
 	MinimumMarginPercent string `yaml:"minimum_margin_percent"`
 	// AuthUser and AuthPassword identify it by digest, from any address.
-	AuthUser     string        `yaml:"auth_user"`
-	AuthPassword string        `yaml:"auth_password"`
-	PrefixLimits []prefixLimit `yaml:"prefix_limits"`
-	Sieve        sieve         `yaml:",inline"`
+	AuthUser             string        `yaml:"auth_user"`
+	AuthPassword         string        `yaml:"auth_password"`
+	PrefixLimits         []prefixLimit `yaml:"prefix_limits"`
+	// Listener is the local address that its calls come to, Certificate the name
+	// that its TLS certificate must be for.
+	Listener    string `yaml:"listener"`
+	Certificate string `yaml:"certificate"`
+	Sieve       sieve  `yaml:",inline"`
 }
 
 type user struct {

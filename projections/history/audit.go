@@ -19,6 +19,12 @@ const (
 	AuditSignIn   = "sign_in"
 	AuditSignFail = "sign_in_failed"
 	AuditRejected = "source_rejected"
+
+	// What pings found out of terminators, registrars said to our registrations.
+	AuditTerminatorUp     = "terminator_up"
+	AuditTerminatorDown   = "terminator_down"
+	AuditRegistered       = "registered"
+	AuditRegistrationLost = "registration_lost"
 )
 
 // applyAudit writes the audit row of an event, if it has one.
@@ -45,6 +51,14 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 		if e.GetNode() != "" {
 			row.Node = e.GetNode()
 		}
+	case *wire.Event_TerminatorStateChanged:
+		e := body.TerminatorStateChanged
+		row.Kind = pick(e.Up, AuditTerminatorUp, AuditTerminatorDown)
+		row.Actor, row.Node, row.Address, row.Note = "terminator:"+e.Terminator, e.Node, e.Address, e.Reason
+	case *wire.Event_RegistrationStateChanged:
+		e := body.RegistrationStateChanged
+		row.Kind = pick(e.Registered, AuditRegistered, AuditRegistrationLost)
+		row.Actor, row.Node, row.Address, row.Note = "registration:"+e.Registration, e.Node, e.Address, e.Reason
 	default:
 		return nil
 	}
@@ -52,6 +66,13 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
  (time_us, serial, journal, position, kind, actor, node, address, note, count)
  VALUES (?,?,?,?,?,?,?,?,?,?)`, row.TimeUS, serial(r.Journal, r.Position), row.Journal,
 		row.Position, row.Kind, row.Actor, row.Node, row.Address, row.Note, row.Count)
+}
+
+func pick(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
 }
 
 // serial is a number for a place in a journal: cursors need one that does not
@@ -105,6 +126,10 @@ func describe(entity *wire.Entity) (kind, id, text string, err error) {
 		e.Password = hide(e.GetPassword())
 	case *wire.Token:
 		e.Hash = nil
+	case *wire.Terminator:
+		e.AuthSecret = hideBytes(e.GetAuthSecret())
+	case *wire.Registration:
+		e.Secret = hideBytes(e.GetSecret())
 	case *wire.Settings:
 		for name := range e.GetSecrets() {
 			e.Secrets[name] = []byte(hidden)
@@ -122,6 +147,13 @@ func hide(secret string) string {
 		return ""
 	}
 	return hidden
+}
+
+func hideBytes(secret []byte) []byte {
+	if len(secret) == 0 {
+		return nil
+	}
+	return []byte(hidden)
 }
 
 // stableJSON writes a message the same way in every build: protojson by itself

@@ -2,7 +2,6 @@ package b2bua
 
 import (
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 
@@ -27,7 +26,7 @@ type dialog struct {
 	remote    sip.Uri
 	target    sip.Uri   // the far end's Contact
 	routes    []sip.Uri // in the order in which requests take them
-	transport string
+	way       way
 	sequence  uint32
 	entered   bool
 }
@@ -71,22 +70,12 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 	req.AppendHeader(&callID)
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: d.sequence, MethodName: method})
 	req.AppendHeader(&maxForwards)
-	req.SetTransport(strings.ToUpper(d.transport))
-	req.SetDestination(d.nextHop())
-	return req
-}
-
-// nextHop is where the dialog's requests are sent: the first route, or the target.
-func (d *dialog) nextHop() string {
 	hop := d.target
 	if len(d.routes) > 0 {
-		hop = d.routes[0]
+		hop = d.routes[0] // a loose router; a strict one is not to be met any more
 	}
-	port := hop.Port
-	if port == 0 {
-		port = 5060
-	}
-	return net.JoinHostPort(hop.Host, strconv.Itoa(port))
+	d.way.address(req, hop)
+	return req
 }
 
 // routeSet reads Record-Route headers; reversed for the side that sent the

@@ -1,13 +1,13 @@
 package b2bua
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -16,6 +16,7 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/media/sdp"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // resolveWithin bounds the look-up of a vendor's name.
@@ -90,8 +91,9 @@ func portOf(t *wire.Terminator) string {
 // caller's network.
 func (l *egress) build(t *wire.Terminator) {
 	c, in := l.call, l.call.in
-	contact := c.sw.contact()
-	port := int(t.Port)
+	way := way{listener: c.sw.config.Gate.Listener(t.Listener), transport: cmp.Or(t.Transport, "udp")}
+	contact := way.contact()
+	host, port := gate.URIHost(t.Host), int(t.Port)
 	out := in.numbers
 	out.Called = in.called
 	out = c.sw.config.World().RewriteOut(t.Id, out)
@@ -102,12 +104,11 @@ func (l *egress) build(t *wire.Terminator) {
 	l.dialog = dialog{
 		key:    dialogKey{fmt.Sprintf("%s-%d", c.id, l.leg), sip.GenerateTagN(16)},
 		local:  sip.Uri{Scheme: "sip", User: out.Caller, Host: contact.Host, Port: contact.Port},
-		remote: sip.Uri{Scheme: "sip", User: called, Host: t.Host, Port: port},
-		target: sip.Uri{Scheme: "sip", User: called, Host: t.Host, Port: port}, transport: "udp",
+		remote: sip.Uri{Scheme: "sip", User: called, Host: host, Port: port},
+		target: sip.Uri{Scheme: "sip", User: called, Host: host, Port: port}, way: way,
 	}
-	if t.Transport == "tcp" {
-		l.dialog.transport = "tcp"
-		l.dialog.target.UriParams.Add("transport", "tcp")
+	if way.transport != "udp" {
+		l.dialog.target.UriParams.Add("transport", way.transport)
 	}
 	l.dialog.sequence = 0
 	req := l.dialog.request(sip.INVITE)
@@ -330,7 +331,7 @@ func (l *egress) sendCancel() {
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: l.invite.CSeq().SeqNo, MethodName: sip.CANCEL})
 	maxForwards := sip.MaxForwardsHeader(70)
 	req.AppendHeader(&maxForwards)
-	req.SetTransport(strings.ToUpper(l.dialog.transport))
+	req.SetTransport(l.invite.Transport())
 	req.SetDestination(l.invite.Destination())
 	req.Laddr = l.invite.Laddr // from the socket that sent the INVITE
 	tx := l.tx

@@ -43,7 +43,7 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 	in := &ingress{call: c, req: req, tx: tx, mergeKey: merge}
 	in.dialog = dialog{
 		key: dialogKey{req.CallID().Value(), tag}, remoteTag: remoteTag,
-		local: req.To().Address, remote: from.Address, routes: routeSet(req, false), transport: req.Transport(),
+		local: req.To().Address, remote: from.Address, routes: routeSet(req, false), way: c.sw.wayOf(req, tx),
 	}
 	if contact := req.Contact(); contact != nil {
 		in.dialog.target = contact.Address
@@ -100,7 +100,7 @@ func clip(s string) string {
 
 func (in *ingress) send(code int, reason string, body []byte, more ...sip.Header) *sip.Response {
 	res := sip.NewResponseFromRequest(in.req, code, reason, body)
-	res.AppendHeader(&sip.ContactHeader{Address: in.call.sw.contact()})
+	res.AppendHeader(&sip.ContactHeader{Address: in.dialog.way.contact()})
 	if len(body) > 0 {
 		contentType := sip.ContentTypeHeader("application/sdp")
 		res.AppendHeader(&contentType)

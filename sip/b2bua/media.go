@@ -11,12 +11,6 @@ import (
 	"github.com/tollbook/tollbook/media/sdp"
 )
 
-// contact is where the far ends of our dialogs reach us.
-func (s *Switch) contact() sip.Uri {
-	addr := s.config.Gate.Addr()
-	return sip.Uri{Scheme: "sip", User: "tollbook", Host: addr.Addr().String(), Port: int(addr.Port())}
-}
-
 // keepAsItIs sends a request without any header that is not in it, from the
 // gate's own address.
 func keepAsItIs(c *sipgo.Client, req *sip.Request) error {

@@ -38,8 +38,9 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
 	dialled := strings.TrimPrefix(req.Recipient.User, "+")
-	origin, called := world.Identify(source, dialled)
-	if origin == nil {
+	by := s.config.Gate.ListenerOf(tx)
+	origin, called := world.Identify(source, by.Name(), dialled)
+	if origin == nil || origin.Certificate != "" && !by.CertifiedAs(req.Source(), origin.Certificate) {
 		s.respond(req, tx, 403, "Forbidden")
 		return
 	}

@@ -9,36 +9,35 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// tcpIdle ends a connection that is silent for so long.
-const tcpIdle = 10 * time.Minute
-
 // guardedConn gives the SIP stack only the datagrams of known addresses. The
 // stack remembers every address it has heard of, so it must not hear of others.
 type guardedConn struct {
-	*net.UDPConn
-	gate *Gate
+	net.PacketConn
+	listener *Listener
 }
 
 // ReadFrom reads the next datagram of a known address.
 func (c *guardedConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	g := c.listener.gate
 	for {
-		n, from, err := c.UDPConn.ReadFromUDPAddrPort(b)
+		n, at, err := c.PacketConn.ReadFrom(b)
 		if err != nil {
 			return 0, nil, err
 		}
-		if c.gate.deaf.Load() {
+		if g.deaf.Load() {
 			continue
 		}
-		if c.gate.known(from.Addr().Unmap()) {
-			return n, net.UDPAddrFromAddrPort(from), nil
+		from := at.(*net.UDPAddr).AddrPort()
+		if g.known(from.Addr().Unmap()) {
+			return n, at, nil
 		}
-		c.gate.stranger(from, b[:n])
+		g.stranger(c.PacketConn, from, b[:n])
 	}
 }
 
 // stranger answers an unknown source, at most a few times a minute and never
 // more than it sent: a bare refusal, or nothing to what is not a request.
-func (g *Gate) stranger(from netip.AddrPort, data []byte) {
+func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) {
 	if !g.sources.reject(from.Addr().Unmap(), "unknown source", time.Now()) {
 		return
 	}
@@ -46,7 +45,7 @@ func (g *Gate) stranger(from netip.AddrPort, data []byte) {
 	if answer == nil || len(answer) > 2*len(data)+200 {
 		return
 	}
-	if _, err := g.udp.WriteToUDPAddrPort(answer, from); err != nil {
+	if _, err := by.WriteTo(answer, net.UDPAddrFromAddrPort(from)); err != nil {
 		g.config.Log.Debug("a stranger's refusal could not be sent", "err", err, "source", from.String())
 	}
 }
@@ -69,45 +68,10 @@ func answerStranger(from netip.AddrPort, data []byte) (answer []byte) {
 	if !ok || req.IsAck() || req.Via() == nil {
 		return nil
 	}
-	req.SetSource(from.String())
+	req.SetSource(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String())
 	code, reason := 403, "Forbidden"
 	if v := check(req); v != nil {
 		code, reason = v.code, v.reason
 	}
 	return []byte(sip.NewResponseFromRequest(req, code, reason, nil).String())
-}
-
-// guardedListener takes connections of known addresses only.
-type guardedListener struct {
-	*net.TCPListener
-	gate *Gate
-}
-
-// Accept waits for the next connection of a known address.
-func (l *guardedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.TCPListener.AcceptTCP()
-		if err != nil {
-			return nil, err
-		}
-		from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if l.gate.known(from) {
-			return &idleConn{TCPConn: c}, nil
-		}
-		l.gate.sources.reject(from, "unknown source over TCP", time.Now())
-		if err := c.Close(); err != nil {
-			l.gate.config.Log.Debug("a stranger's connection could not be closed", "err", err)
-		}
-	}
-}
-
-// idleConn ends when nothing is read for tcpIdle.
-type idleConn struct{ *net.TCPConn }
-
-// Read reads within the idle time.
-func (c *idleConn) Read(b []byte) (int, error) {
-	if err := c.TCPConn.SetReadDeadline(time.Now().Add(tcpIdle)); err != nil {
-		return 0, err
-	}
-	return c.TCPConn.Read(b)
 }

@@ -2,16 +2,20 @@
 // known addresses near the SIP stack, and checks every request before a handler
 // sees it. What a stranger sends is answered at most a few times, without state,
 // and summed up; a panic behind the door ends one request, not the process.
+//
+// A gate has one or more listeners, each a local address with a port for every
+// transport that it serves. What comes by a listener is answered by it, and a peer
+// that is bound to one is called from there.
 package gate
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,97 +35,92 @@ const linger = 50 * time.Millisecond
 // said before the first message.
 var allowLong = sync.OnceFunc(func() { sip.UDPMTUSize = MaxDatagram })
 
-// Config says where the gate stands. Addr must be a concrete address.
+// Config says where the gate stands.
 type Config struct {
-	Addr netip.AddrPort
+	// Listeners are the local addresses; the first one is for peers that name none.
+	Listeners []ListenerConfig
 	// UserAgent is the name given in Server and User-Agent headers.
 	UserAgent string
 	// Known tells whether an address may send us signalling.
 	Known func(netip.Addr) bool
 	// Rejected is told of strangers, summed up by minute.
 	Rejected func(Summary)
-	Log      *slog.Logger
+	// Resolve finds the address of a host to which a request within a dialog goes.
+	// Nil asks the system.
+	Resolve func(ctx context.Context, host string, port int, transport string) (netip.AddrPort, error)
+	Log     *slog.Logger
 }
 
 // Gate is an open door. Register handlers with On, then Serve.
 type Gate struct {
-	config  Config
-	ua      *sipgo.UserAgent
-	server  *sipgo.Server
-	client  *sipgo.Client
-	udp     *net.UDPConn
-	tcp     *net.TCPListener
-	sources *sources
-	deaf    atomic.Bool // nothing is read any more
-	closing sync.Once
-	serving sync.WaitGroup
+	config    Config
+	listeners []*Listener
+	byName    map[string]*Listener
+	sources   *sources
+	deaf      atomic.Bool // nothing is read any more
+	closing   sync.Once
 }
 
-// Open binds the address over UDP and TCP. Nothing is read before Serve.
+// Open binds the addresses. Nothing is read before Serve.
 func Open(c Config) (*Gate, error) {
 	allowLong()
-	g := &Gate{config: c, sources: newSources(c.Rejected)}
-	var err error
-	g.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(c.Addr))
-	if err != nil {
-		return nil, fmt.Errorf("open SIP on udp %s: %w", c.Addr, err)
+	g := &Gate{config: c, sources: newSources(c.Rejected), byName: map[string]*Listener{}}
+	if len(c.Listeners) == 0 {
+		return nil, errors.New("open SIP: no address to listen on")
 	}
-	if g.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(c.Addr)); err != nil {
-		return nil, errors.Join(fmt.Errorf("open SIP on tcp %s: %w", c.Addr, err), g.udp.Close())
-	}
-	if err := g.stack(); err != nil {
-		return nil, errors.Join(err, g.udp.Close(), g.tcp.Close())
+	for _, lc := range c.Listeners {
+		l, err := g.listen(lc)
+		if err != nil {
+			for _, open := range g.listeners {
+				err = errors.Join(err, open.close())
+			}
+			return nil, err
+		}
+		g.listeners = append(g.listeners, l)
+		g.byName[lc.Name] = l
 	}
 	return g, nil
 }
 
-func (g *Gate) stack() error {
-	log := slog.New(&limited{next: g.config.Log.Handler()})
-	var err error
-	g.ua, err = sipgo.NewUA(
-		sipgo.WithUserAgent(g.config.UserAgent),
-		sipgo.WithUserAgentHostname(g.config.Addr.Addr().String()),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log)),
-		sipgo.WithUserAgentTransactionLayerOptions(
-			sip.WithTransactionLayerLogger(log),
-			// A repeated answer to a request that is long over: the stack would log
-			// each one, past our logger.
-			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
-		),
-	)
-	if err != nil {
-		return fmt.Errorf("make the SIP stack: %w", err)
+// Listener finds a listener by its name; the default one if there is none such.
+func (g *Gate) Listener(name string) *Listener {
+	if l := g.byName[name]; l != nil {
+		return l
 	}
-	if g.server, err = sipgo.NewServer(g.ua, sipgo.WithServerLogger(log)); err != nil {
-		return fmt.Errorf("make the SIP server: %w", err)
-	}
-	g.client, err = sipgo.NewClient(g.ua, sipgo.WithClientLogger(log),
-		sipgo.WithClientHostname(g.config.Addr.Addr().String()),
-		sipgo.WithClientPort(int(g.config.Addr.Port())),
-		sipgo.WithClientConnectionAddr(g.config.Addr.String()))
-	if err != nil {
-		return fmt.Errorf("make the SIP client: %w", err)
-	}
-	return nil
+	return g.listeners[0]
 }
 
-// Addr is where the gate stands.
-func (g *Gate) Addr() netip.AddrPort { return g.config.Addr }
-
-// Client sends requests from the gate's address.
-func (g *Gate) Client() *sipgo.Client { return g.client }
+// Listeners are all of them, the default one first.
+func (g *Gate) Listeners() []*Listener { return g.listeners }
 
 // Handler handles a request that has passed the gate.
 type Handler func(req *sip.Request, tx sip.ServerTransaction)
 
+// arrival is a request's transaction, with the listener that it came by.
+type arrival struct {
+	sip.ServerTransaction
+	listener *Listener
+}
+
+// ListenerOf is what a request came by.
+func (g *Gate) ListenerOf(tx sip.ServerTransaction) *Listener {
+	if a, ok := tx.(*arrival); ok {
+		return a.listener
+	}
+	return g.listeners[0]
+}
+
 // On registers the handler of a method.
 func (g *Gate) On(method sip.RequestMethod, h Handler) {
-	g.server.OnRequest(method, g.guarded(h))
+	for _, l := range g.listeners {
+		l.server.OnRequest(method, l.guarded(h))
+	}
 }
 
 // guarded puts the gate's checks before a handler and catches its panics.
-func (g *Gate) guarded(h Handler) sipgo.RequestHandler {
+func (l *Listener) guarded(h Handler) sipgo.RequestHandler {
 	return func(req *sip.Request, tx sip.ServerTransaction) {
+		g := l.gate
 		defer func() {
 			if r := recover(); r != nil {
 				g.config.Log.Error("a SIP request made its handler panic",
@@ -133,8 +132,34 @@ func (g *Gate) guarded(h Handler) sipgo.RequestHandler {
 			g.refuse(req, tx, v.code, v.reason)
 			return
 		}
-		h(req, tx)
+		received(req)
+		h(req, &arrival{tx, l})
 	}
+}
+
+// received notes in the topmost Via where a request really came from, for the
+// answers that copy it (RFC 3261, section 18.2.1; RFC 3581, section 4).
+func received(req *sip.Request) {
+	via := req.Via()
+	host, port, err := net.SplitHostPort(req.Source())
+	if err != nil {
+		return
+	}
+	_, asked := via.Params.Get("rport")
+	if asked {
+		via.Params.Add("rport", port)
+	}
+	if asked || bare(via.Host) != host {
+		via.Params.Add("received", host)
+	}
+}
+
+// bare is a host without the brackets of an IPv6 address.
+func bare(host string) string {
+	if len(host) > 2 && host[0] == '[' && host[len(host)-1] == ']' {
+		return host[1 : len(host)-1]
+	}
+	return host
 }
 
 func (g *Gate) refuse(req *sip.Request, tx sip.ServerTransaction, code int, reason string) {
@@ -152,45 +177,20 @@ func (g *Gate) refuse(req *sip.Request, tx sip.ServerTransaction, code int, reas
 	}
 }
 
-// Serve reads until the gate is closed, and returns when requests can be sent, too:
-// before its reader runs, the stack does not know of the socket. Methods without a
-// handler get 405.
+// Serve reads until the gate is closed, and returns when requests can be sent, too.
+// Methods without a handler get 405.
 func (g *Gate) Serve() {
-	g.server.OnNoRoute(g.guarded(func(req *sip.Request, tx sip.ServerTransaction) {
-		g.refuse(req, tx, 405, "Method Not Allowed")
-	}))
-	g.serving.Add(2)
-	go func() {
-		defer g.serving.Done()
-		err := g.server.ServeUDP(&guardedConn{UDPConn: g.udp, gate: g})
-		g.ended("udp", err)
-	}()
-	go func() {
-		defer g.serving.Done()
-		err := g.server.ServeTCP(&guardedListener{TCPListener: g.tcp, gate: g})
-		g.ended("tcp", err)
-	}()
-	for !g.deaf.Load() {
-		if c, err := g.ua.TransportLayer().GetConnection("udp", g.config.Addr.String()); err == nil && c != nil {
-			if _, err := c.TryClose(); err != nil { // gives back the reference only
-				g.config.Log.Debug("the SIP socket's reference", "err", err)
-			}
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func (g *Gate) ended(network string, err error) {
-	g.deaf.Store(true)
-	if err != nil && !errors.Is(err, net.ErrClosed) {
-		g.config.Log.Error("SIP has stopped", "network", network, "addr", g.config.Addr.String(), "err", err)
+	for _, l := range g.listeners {
+		l.server.OnNoRoute(l.guarded(func(req *sip.Request, tx sip.ServerTransaction) {
+			g.refuse(req, tx, 405, "Method Not Allowed")
+		}))
+		l.serve()
 	}
 }
 
 // Admit lets an address in that a request was sent to, such as a vendor known by
 // name, for the next ten minutes.
-func (g *Gate) Admit(addr netip.Addr) { g.sources.admit(addr) }
+func (g *Gate) Admit(addr netip.Addr) { g.sources.admit(addr.Unmap()) }
 
 func (g *Gate) known(addr netip.Addr) bool {
 	return g.config.Known(addr) || g.sources.admitted(addr)
@@ -199,15 +199,20 @@ func (g *Gate) known(addr netip.Addr) bool {
 // Flush hands out the summaries of minutes that are over.
 func (g *Gate) Flush() { g.sources.flush() }
 
-// Close closes the sockets and the stack.
+// Close closes the sockets and the stacks.
 func (g *Gate) Close(context.Context) error {
 	var err error
 	g.closing.Do(func() {
 		g.deaf.Store(true)
 		time.Sleep(linger)
-		err = errors.Join(g.udp.Close(), g.tcp.Close(), g.ua.Close())
-		g.serving.Wait()
+		for _, l := range g.listeners {
+			err = errors.Join(err, l.close())
+		}
 		g.sources.flushAll()
 	})
 	return err
 }
+
+// HostPort writes a host, which may be an IPv6 address with or without brackets,
+// with a port.
+func HostPort(host string, port int) string { return net.JoinHostPort(bare(host), strconv.Itoa(port)) }

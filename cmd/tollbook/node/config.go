@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // Config is a node's own file: what cannot be an event because it is needed to
@@ -24,8 +26,9 @@ type Config struct {
 	Data string `yaml:"data"`
 	// HTTP is where the console and the API listen.
 	HTTP string `yaml:"http"`
-	// SIP is the address and port of the signalling.
-	SIP string `yaml:"sip"`
+	// SIP says where signalling is taken: an address and port for UDP and TCP, or a
+	// list of listeners.
+	SIP Listeners `yaml:"sip"`
 	// Media says where RTP is relayed.
 	Media Media `yaml:"media"`
 	// MaxCalls bounds the calls in progress.
@@ -45,7 +48,7 @@ type Media struct {
 // Default is a node that needs no file.
 func Default() Config {
 	return Config{
-		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: "127.0.0.1:5060", MaxCalls: 5000,
+		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
 		Media: Media{Ports: "20000-39999", Timeout: "0s"},
 	}
 }
@@ -75,7 +78,7 @@ func ReadConfig(path string) (Config, error) {
 // settings are a Config's values, parsed.
 type settings struct {
 	Config
-	sip              netip.AddrPort
+	sip              []gate.ListenerConfig
 	media            netip.Addr
 	portMin, portMax uint16
 	timeout          time.Duration
@@ -90,10 +93,10 @@ func (c Config) parse() (settings, error) {
 		return bad("node", c.Node, "a name of small letters, digits and dashes")
 	}
 	var err error
-	if s.sip, err = netip.ParseAddrPort(c.SIP); err != nil || s.sip.Port() == 0 || s.sip.Addr().IsUnspecified() {
-		return bad("sip", c.SIP, "an address of this machine with a port, such as 192.0.2.1:5060")
+	if s.sip, err = c.SIP.parse(); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
 	}
-	s.media = s.sip.Addr()
+	s.media = s.sip[0].Addr
 	if c.Media.Address != "" {
 		if s.media, err = netip.ParseAddr(c.Media.Address); err != nil {
 			return bad("media.address", c.Media.Address, "an IP address")

@@ -141,9 +141,12 @@ func (n *Node) bindHTTP(context.Context) error {
 }
 
 func (n *Node) bindSIP(context.Context) error {
+	if err := n.identify(); err != nil {
+		return err
+	}
 	var err error
 	n.gate, err = gate.Open(gate.Config{
-		Addr: n.settings.sip, UserAgent: "Tollbook/" + Version, Known: n.known, Rejected: n.rejected, Log: n.log,
+		Listeners: n.settings.sip, UserAgent: "Tollbook/" + Version, Known: n.known, Rejected: n.rejected, Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -153,6 +156,23 @@ func (n *Node) bindSIP(context.Context) error {
 		defer cancel()
 		return n.gate.Close(ctx)
 	})
+	return nil
+}
+
+// identify reads the certificates of those listeners that have one.
+func (n *Node) identify() error {
+	for i, one := range n.settings.SIP {
+		if one.Certificate == "" {
+			continue
+		}
+		id, err := gate.LoadIdentity(one.Certificate, one.Key, one.Authorities, func(err error) {
+			n.log.Error("a renewed certificate cannot be used; the old one stays", "listener", one.Name, "err", err)
+		})
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", one.Name, err)
+		}
+		n.settings.sip[i].Identity = id
+	}
 	return nil
 }
 

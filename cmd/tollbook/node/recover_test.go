@@ -40,7 +40,7 @@ func start(t *testing.T, dir string) *Node {
 		t.Fatal(err)
 	}
 	c := Default()
-	c.Data, c.HTTP, c.SIP = dir, "127.0.0.1:0", free.LocalAddr().String()
+	c.Data, c.HTTP, c.SIP = dir, "127.0.0.1:0", ListenOn(free.LocalAddr().String())
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
