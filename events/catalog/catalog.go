@@ -71,6 +71,7 @@ type State struct {
 	refCount map[Ref]int
 	versions map[string][]*wire.DeckVersion // by deck, rising number
 	rates    map[pair][]*wire.ExchangeRate  // by currencies, rising time
+	purses   map[purse]*member              // accounts by company and currency
 	position events.Position
 	sum      events.Sum
 }
@@ -82,6 +83,7 @@ func New() *State {
 		refCount: map[Ref]int{},
 		versions: map[string][]*wire.DeckVersion{},
 		rates:    map[pair][]*wire.ExchangeRate{},
+		purses:   map[purse]*member{},
 	}
 }
 
@@ -123,13 +125,20 @@ func (s *State) Account(id string) *wire.Account {
 	return s.items[KindAccount][id].Entity.GetAccount()
 }
 
-// SumAccounts adds up something of a company's accounts in one currency. It looks
-// at all accounts there are.
+// purse are a company's accounts in one currency.
+type purse struct{ company, currency string }
+
+// member is an account in a purse's list. A later state's list ends in an older one's,
+// so that they share it.
+type member struct {
+	account string
+	next    *member
+}
+
+// SumAccounts adds up something of a company's accounts in one currency.
 func (s *State) SumAccounts(company, currency string, of func(id string) int64) (sum int64) {
-	for id, it := range s.items[KindAccount] {
-		if a := it.Entity.GetAccount(); a.Company == company && a.Currency == currency {
-			sum += of(id)
-		}
+	for m := s.purses[purse{company, currency}]; m != nil; m = m.next {
+		sum += of(m.account)
 	}
 	return sum
 }
@@ -211,7 +220,7 @@ func (s *State) Evolve(pos events.Position, e *wire.Event) *State {
 	}
 	next := &State{
 		items: maps.Clone(s.items), refCount: maps.Clone(s.refCount),
-		versions: maps.Clone(s.versions), rates: maps.Clone(s.rates), position: pos, sum: s.sum,
+		versions: maps.Clone(s.versions), rates: maps.Clone(s.rates), purses: maps.Clone(s.purses), position: pos, sum: s.sum,
 	}
 	fresh := map[Kind]bool{}
 	for _, c := range set.Changes {
@@ -233,7 +242,8 @@ func cloneOrNew(m map[string]Item) map[string]Item {
 }
 
 func (s *State) change(pos events.Position, ref Ref, c *wire.Change) {
-	if old, ok := s.items[ref.Kind][ref.ID]; ok {
+	old, ok := s.items[ref.Kind][ref.ID]
+	if ok {
 		s.sum.Remove(encoding(ref, old))
 		for _, r := range References(old.Entity) {
 			if s.refCount[r]--; s.refCount[r] == 0 {
@@ -251,6 +261,11 @@ func (s *State) change(pos events.Position, ref Ref, c *wire.Change) {
 		}
 	}
 	switch ref.Kind {
+	case KindAccount:
+		if a := c.Entity.GetAccount(); !ok { // its company and currency never change, and it is never removed
+			p := purse{a.Company, a.Currency}
+			s.purses[p] = &member{a.Id, s.purses[p]}
+		}
 	case KindDeckVersion:
 		s.indexVersions(c.Entity.GetDeckVersion().Deck)
 	case KindExchangeRate:

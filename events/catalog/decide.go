@@ -140,6 +140,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 		}
 	}
 	switch of := c.Entity.Of.(type) {
+	case *wire.Entity_Account:
+		return s.checkPackageLink(ref, of.Account)
 	case *wire.Entity_Originator:
 		o := of.Originator
 		if err := s.checkAuthUser(ref, o); err != nil {
@@ -164,6 +166,8 @@ func (s *State) checkPeer(ref Ref, company, account, deck string, kind wire.Acco
 	switch {
 	case a.Company != company:
 		return events.Invalid("%s is of company %s, its account %s of company %s", ref, company, account, a.Company)
+	case IsPackage(a):
+		return events.Invalid("%s: account %s is a package of seconds; name one in money that has it as its package", ref, account)
 	case a.Kind != kind:
 		return events.Invalid("%s needs an account of the other kind than %s: customers' accounts pay for calls, vendors' are paid", ref, account)
 	}

@@ -61,6 +61,7 @@ func References(e *wire.Entity) []Ref {
 	switch of := e.GetOf().(type) {
 	case *wire.Entity_Account:
 		need(KindCompany, of.Account.Company)
+		need(KindAccount, of.Account.Package)
 	case *wire.Entity_Originator:
 		o := of.Originator
 		need(KindCompany, o.Company)

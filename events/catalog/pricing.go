@@ -127,7 +127,7 @@ func validateOrigins(o *wire.OriginSet) error {
 
 func validateExchange(r *wire.ExchangeRate) error {
 	for _, c := range []string{r.Base, r.Quote} {
-		if _, err := money.ParseCurrency(c); err != nil {
+		if err := checkMoney(c); err != nil {
 			return err
 		}
 	}

@@ -141,9 +141,15 @@ func checkSeconds(field string, s uint32) error {
 
 func validateSettings(s *wire.Settings) error {
 	if s.BaseCurrency != "" {
-		if _, err := money.ParseCurrency(s.BaseCurrency); err != nil {
+		if err := checkMoney(s.BaseCurrency); err != nil {
 			return err
 		}
+	}
+	if err := checkPrefixes("emergency_numbers", s.EmergencyNumbers, maxEmergency); err != nil {
+		return err
+	}
+	if err := checkPrefixes("emergency_prefixes", s.EmergencyPrefixes, maxEmergency); err != nil {
+		return err
 	}
 	for _, c := range s.HuntStopCodes {
 		if c < 300 || c > 699 {
@@ -156,7 +162,7 @@ func validateSettings(s *wire.Settings) error {
 func validateCompany(c *wire.Company) error {
 	seen := map[string]bool{}
 	for _, l := range c.MutualLimits {
-		if _, err := money.ParseCurrency(l.Currency); err != nil {
+		if err := checkMoney(l.Currency); err != nil {
 			return err
 		}
 		if seen[l.Currency] || l.LimitMicro < 0 || l.LimitMicro > int64(money.MaxAmount)/2 {
@@ -188,6 +194,9 @@ func validateAccount(a *wire.Account) error {
 		return events.Invalid("the offline allowance is negative")
 	case a.CutOff && a.Kind != wire.AccountKind_ACCOUNT_KIND_VENDOR:
 		return events.Invalid("only a vendor's account has a cut-off of its own")
+	}
+	if err := validatePackage(a); err != nil {
+		return err
 	}
 	return checkName(a.Name)
 }
@@ -269,7 +278,7 @@ func validateTerminator(t *wire.Terminator) error {
 }
 
 func validateDeck(d *wire.Deck) error {
-	if _, err := money.ParseCurrency(d.Currency); err != nil {
+	if err := checkMoney(d.Currency); err != nil {
 		return err
 	}
 	if d.Decimals > 6 {

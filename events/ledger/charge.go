@@ -81,7 +81,7 @@ func price(c *wire.CallCharged, h *Hold) error {
 		if l.Payer == "" {
 			continue
 		}
-		p, err := cost(c, l.Sell, c.Unanswered)
+		p, err := cost(c, l.Sell, c.Unanswered, l.PackageMicro/second)
 		if err != nil {
 			return err
 		}
@@ -92,7 +92,8 @@ func price(c *wire.CallCharged, h *Hold) error {
 		if leg > 0 && c.EgressLeg > 0 {
 			leg = c.EgressLeg // who pays for being called pays for the leg that answered
 		}
-		c.Lines = append(c.Lines, priceLine(c, wire.Side_SIDE_SELL, leg, l.Payer, l.Sell, c.Unanswered, p))
+		line := priceLine(c, wire.Side_SIDE_SELL, leg, l.Payer, l.Sell, c.Unanswered, p)
+		c.Lines = append(c.Lines, line)
 		paid := min(p.Gross, money.Amount(l.AmountMicro))
 		over := p.Gross - paid
 		c.OverrunMicro += int64(over)
@@ -101,6 +102,10 @@ func price(c *wire.CallCharged, h *Hold) error {
 		c.Postings = addPosting(c.Postings, Own(Overrun, cur), cur, -over)
 		c.Postings = addPosting(c.Postings, Own(Revenue, cur), cur, p.Net)
 		c.Postings = addPosting(c.Postings, Own(Tax, cur), cur, p.Tax)
+		if p.Package > 0 {
+			line.Package, line.PackageS = l.Package, p.Package
+			c.Postings = used(c.Postings, l.Package, p.Package)
+		}
 	}
 	for i := range int(c.Attempts) {
 		if c.Unanswered || i != int(c.Candidate) {
@@ -123,7 +128,7 @@ func pay(c *wire.CallCharged, v *wire.Candidate, leg uint32, unanswered bool) er
 	if v.VendorAccount == "" {
 		return nil
 	}
-	p, err := cost(c, v.Buy, unanswered)
+	p, err := cost(c, v.Buy, unanswered, 0)
 	if err != nil || unanswered && p.Gross == 0 {
 		return err
 	}
@@ -135,11 +140,11 @@ func pay(c *wire.CallCharged, v *wire.Candidate, leg uint32, unanswered bool) er
 	return nil
 }
 
-func cost(c *wire.CallCharged, t *wire.Terms, unanswered bool) (rating.Price, error) {
+func cost(c *wire.CallCharged, t *wire.Terms, unanswered bool, packageS int64) (rating.Price, error) {
 	if unanswered {
 		return rating.Attempt(t)
 	}
-	return rating.CallAt(t, c.AnsweredAtUs, c.RawMs)
+	return rating.CallBeyond(t, c.AnsweredAtUs, c.RawMs, packageS)
 }
 
 func priceLine(c *wire.CallCharged, side wire.Side, leg uint32, account string, t *wire.Terms, unanswered bool, p rating.Price) *wire.PriceLine {

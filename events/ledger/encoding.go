@@ -39,6 +39,9 @@ func (h *Hold) encoding(in *scratch, id events.CallID) []byte {
 		number(int64(h.Position)).number(h.PaidMs).number(h.ExpiresAtUs)
 	for _, l := range h.Lines {
 		e = e.text(l.Payer).number(l.AmountMicro)
+		if l.Package != "" {
+			e = e.text(l.Package).number(l.PackageMicro)
+		}
 	}
 	return e
 }

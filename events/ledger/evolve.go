@@ -127,10 +127,9 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 	s.holds[id] = h
 	s.sum.Add(h.encoding(&s.scratch, id))
 	for _, l := range p.Lines {
-		if l.Payer != "" {
-			amount := money.Amount(l.AmountMicro)
-			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held += amount; a.Calls++ })
-		}
+		reserves(l, func(account, currency string, amount money.Amount) {
+			s.touch(account, currency, func(a *Account) { a.Held += amount; a.Calls++ })
+		})
 		counted(l, func(key string) { s.peerCalls[key]++ })
 	}
 	return nil
@@ -156,6 +155,9 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 	if len(x.AmountsMicro) != len(h.Lines) {
 		return fmt.Errorf("the extension of call %s has %d amounts for %d lines", id, len(x.AmountsMicro), len(h.Lines))
 	}
+	if len(x.PackageMicro) != 0 && len(x.PackageMicro) != len(h.Lines) {
+		return fmt.Errorf("the extension of call %s has seconds of %d packages for %d lines", id, len(x.PackageMicro), len(h.Lines))
+	}
 	s.sum.Remove(h.encoding(&s.scratch, id))
 	next := *h
 	next.HoldPlaced = copyPlaced(h.HoldPlaced)
@@ -165,6 +167,11 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held += more })
 		}
 		l.AmountMicro = x.AmountsMicro[i]
+		if l.Package != "" && len(x.PackageMicro) > 0 {
+			seconds := money.Amount(x.PackageMicro[i] - l.PackageMicro)
+			s.touch(l.Package, string(money.Seconds), func(a *Account) { a.Held += seconds })
+			l.PackageMicro = x.PackageMicro[i]
+		}
 	}
 	next.PaidMs, next.ExpiresAtUs = x.PaidMs, x.ExpiresAtUs
 	s.holds[id] = &next
@@ -176,12 +183,12 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 	c := &wire.HoldPlaced{
 		Call: p.Call, Node: p.Node, Route: p.Route, PaidMs: p.PaidMs,
-		ExpiresAtUs: p.ExpiresAtUs, SetupMs: p.SetupMs, MaxMs: p.MaxMs,
+		ExpiresAtUs: p.ExpiresAtUs, SetupMs: p.SetupMs, MaxMs: p.MaxMs, Emergency: p.Emergency,
 	}
 	for _, l := range p.Lines {
 		c.Lines = append(c.Lines, &wire.HoldLine{
 			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, AmountMicro: l.AmountMicro,
-			LimitPrefixes: l.LimitPrefixes,
+			LimitPrefixes: l.LimitPrefixes, Package: l.Package, PackageMicro: l.PackageMicro,
 		})
 	}
 	return c
@@ -191,10 +198,9 @@ func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 	s.sum.Remove(h.encoding(&s.scratch, id))
 	delete(s.holds, id)
 	for _, l := range h.Lines {
-		if l.Payer != "" {
-			amount := money.Amount(l.AmountMicro)
-			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held -= amount; a.Calls-- })
-		}
+		reserves(l, func(account, currency string, amount money.Amount) {
+			s.touch(account, currency, func(a *Account) { a.Held -= amount; a.Calls-- })
+		})
 		counted(l, func(key string) {
 			if s.peerCalls[key]--; s.peerCalls[key] == 0 {
 				delete(s.peerCalls, key)

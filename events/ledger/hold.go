@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
@@ -48,26 +49,27 @@ func (s *State) PlaceHold(d Deciding, p *wire.PlaceHold) (*wire.HoldPlaced, erro
 		return nil, err
 	}
 	placed := &wire.HoldPlaced{
-		Call: p.Call, Node: d.Command.Node, Route: p.Route, SetupMs: p.SetupMs, MaxMs: p.MaxMs,
+		Call: p.Call, Node: d.Command.Node, Route: p.Route, SetupMs: p.SetupMs, MaxMs: p.MaxMs, Emergency: p.Emergency,
 	}
 	capMS := int64(PeriodMS)
 	for _, l := range p.Lines {
 		placed.Lines = append(placed.Lines, &wire.HoldLine{
 			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, LimitPrefixes: l.LimitPrefixes, Did: l.Did,
+			Package: l.Package,
 		})
 		if l.Payer != "" {
 			capMS = max(capMS, rating.ShortestMS(l.Sell))
 		}
 	}
-	paid, amounts, err := s.longest(d.Catalog, placed.Lines, setupOf(d.NowUS, p.SetupMs), min(capMS, p.MaxMs))
+	paid, shares, err := s.allowed(d.Catalog, placed, setupOf(d.NowUS, p.SetupMs), min(capMS, p.MaxMs))
 	if err != nil {
 		return nil, err
 	}
 	if paid == 0 {
 		return nil, insufficient(placed.Lines)
 	}
-	for i, a := range amounts {
-		placed.Lines[i].AmountMicro = int64(a)
+	for i, sh := range shares {
+		placed.Lines[i].AmountMicro, placed.Lines[i].PackageMicro = int64(sh.amount), sh.seconds*second
 	}
 	placed.PaidMs = paid
 	placed.ExpiresAtUs = d.NowUS + (p.SetupMs+paid)*1000 + graceUS
@@ -97,7 +99,7 @@ func (s *State) checkHold(d Deciding, p *wire.PlaceHold) error {
 		return events.Invalid("the longest set-up time of %d ms is not between 1 ms and 10 minutes", p.SetupMs)
 	}
 	for i, l := range p.Lines {
-		if err := s.checkLine(d, l); err != nil {
+		if err := s.checkLine(d, l, p.Emergency != ""); err != nil {
 			return fmt.Errorf("line %d: %w", i+1, err)
 		}
 	}
@@ -109,12 +111,17 @@ func (s *State) checkHold(d Deciding, p *wire.PlaceHold) error {
 	return nil
 }
 
-func (s *State) checkLine(d Deciding, l *wire.HoldLine) error {
-	if err := s.checkChannels(d.Catalog.Originator(l.Originator), l.LimitPrefixes); err != nil {
+// checkLine checks who pays for a leg of a call. An emergency call is not refused
+// for limits, nor because its payer is shut off.
+func (s *State) checkLine(d Deciding, l *wire.HoldLine, emergency bool) error {
+	if err := s.checkChannels(d.Catalog.Originator(l.Originator), l.LimitPrefixes); err != nil && !emergency {
 		return err
 	}
 	if l.Payer == "" {
 		return nil
+	}
+	if emergency && l.Package != "" {
+		return events.Invalid("an emergency call takes no seconds of a package")
 	}
 	if err := rating.CheckTerms(l.Sell); err != nil {
 		return err
@@ -123,16 +130,16 @@ func (s *State) checkLine(d Deciding, l *wire.HoldLine) error {
 	switch {
 	case a == nil:
 		return events.NotFound("there is no account %s", l.Payer)
-	case a.Disabled:
+	case a.Disabled && !emergency:
 		return events.Refuse(events.CodeForbidden, "account %s is disabled", l.Payer)
-	case d.Catalog.Company(a.Company).GetDisabled():
+	case d.Catalog.Company(a.Company).GetDisabled() && !emergency:
 		return events.Refuse(events.CodeForbidden, "company %s is disabled", a.Company)
 	case a.Currency != rating.Currency(l.Sell):
 		return events.Invalid("account %s is in %s, the price in %s", l.Payer, a.Currency, rating.Currency(l.Sell))
-	case a.Channels > 0 && s.Balance(l.Payer).Calls >= int(a.Channels):
+	case a.Channels > 0 && !emergency && s.Balance(l.Payer).Calls >= int(a.Channels):
 		return events.Refuse(events.CodeLimit, "account %s has its %d channels in use", l.Payer, a.Channels)
 	}
-	return nil
+	return checkPackage(d, a, l)
 }
 
 // checkChannels counts the open holds of an originator, in all and by the prefixes
@@ -204,7 +211,7 @@ func (s *State) ExtendHold(d Deciding, x *wire.ExtendHold) (*wire.HoldExtended, 
 		}
 	}
 	answered := min(max(x.AnsweredAtUs, h.PlacedAtUS), d.NowUS)
-	paid, amounts, err := s.longest(d.Catalog, h.Lines, answeredAt(answered), min(h.PaidMs+period, h.MaxMs))
+	paid, shares, err := s.allowed(d.Catalog, h.HoldPlaced, answeredAt(answered), min(h.PaidMs+period, h.MaxMs))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -212,8 +219,12 @@ func (s *State) ExtendHold(d Deciding, x *wire.ExtendHold) (*wire.HoldExtended, 
 		return nil, nil, insufficient(h.Lines)
 	}
 	ext := &wire.HoldExtended{Call: x.Call, PaidMs: paid}
-	for _, a := range amounts {
-		ext.AmountsMicro = append(ext.AmountsMicro, int64(a))
+	packaged := slices.ContainsFunc(h.Lines, func(l *wire.HoldLine) bool { return l.Package != "" })
+	for _, sh := range shares {
+		ext.AmountsMicro = append(ext.AmountsMicro, int64(sh.amount))
+		if packaged {
+			ext.PackageMicro = append(ext.PackageMicro, sh.seconds*second)
+		}
 	}
 	ext.ExpiresAtUs = answered + paid*1000 + graceUS
 	return ext, h, nil

@@ -7,9 +7,10 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-// longest is how long the payers' money lasts, up to capMS, with each line's
-// gross price for that time, and at least for an attempt without an answer. The lines' own present amounts count as available.
-func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.Start, capMS int64) (int64, []money.Amount, error) {
+// longest is how long the payers' money and packages last, up to capMS, with what
+// each line reserves for that time, and at least for an attempt without an answer.
+// What the lines reserve already counts as available.
+func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.Start, capMS int64) (int64, []share, error) {
 	spendable := make(purses, 0, maxLines)
 	for _, l := range lines {
 		if l.Payer == "" {
@@ -25,7 +26,7 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.S
 		if l.Payer == "" {
 			continue
 		}
-		t, err := rating.LongestFrom(l.Sell, start, spendable.of(l.Payer).money, paid)
+		t, err := rating.LongestBeyond(l.Sell, start, spendable.of(l.Payer).money, new(packages).left(s, c, l), paid)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -34,14 +35,14 @@ func (s *State) longest(c *catalog.State, lines []*wire.HoldLine, start rating.S
 	if paid == 0 {
 		return 0, nil, nil
 	}
-	amounts, covered, err := together(lines, spendable, start, paid)
+	shares, covered, err := s.together(c, lines, spendable, start, paid)
 	if err == nil && !covered {
-		paid, amounts, err = shorter(lines, spendable, start, paid)
+		paid, shares, err = s.shorter(c, lines, spendable, start, paid)
 	}
-	if err == nil && !s.mutuallyCovered(c, lines, amounts) {
+	if err == nil && !s.mutuallyCovered(c, lines, shares) {
 		return 0, nil, nil
 	}
-	return paid, amounts, err
+	return paid, shares, err
 }
 
 // purses are what each payer of a hold can spend; there are few.
@@ -63,44 +64,45 @@ func (p purses) of(payer string) *purse {
 
 // together prices all lines for a time, and tells whether each payer's money
 // covers the sum of his lines.
-func together(lines []*wire.HoldLine, spendable purses, start rating.Start, ms int64) ([]money.Amount, bool, error) {
-	amounts, left := make([]money.Amount, len(lines)), append(make(purses, 0, maxLines), spendable...)
-	covered := true
+func (s *State) together(c *catalog.State, lines []*wire.HoldLine, spendable purses, start rating.Start, ms int64) ([]share, bool, error) {
+	shares, left := make([]share, len(lines)), append(make(purses, 0, maxLines), spendable...)
+	covered, handed := true, packages{}
 	for i, l := range lines {
 		if l.Payer == "" {
 			continue
 		}
-		amount, err := rating.Reserve(l.Sell, start, ms)
+		amount, seconds, err := rating.ReserveBeyond(l.Sell, start, ms, handed.left(s, c, l))
 		if err != nil {
 			return nil, false, err
 		}
-		amounts[i] = amount
+		shares[i] = share{amount, seconds}
+		handed.take(l, seconds)
 		p := left.of(l.Payer)
 		p.money -= amount
 		covered = covered && p.money >= 0
 	}
-	return amounts, covered, nil
+	return shares, covered, nil
 }
 
 // shorter finds the longest time below tooLong that payers of several lines can
 // pay for. Prices change at whole seconds, so the search counts those.
-func shorter(lines []*wire.HoldLine, spendable purses, start rating.Start, tooLong int64) (int64, []money.Amount, error) {
+func (s *State) shorter(c *catalog.State, lines []*wire.HoldLine, spendable purses, start rating.Start, tooLong int64) (int64, []share, error) {
 	least := int64(0)
 	for _, l := range lines {
 		if l.Payer != "" {
 			least = max(least, rating.ShortestMS(l.Sell))
 		}
 	}
-	var best []money.Amount
+	var best []share
 	low, high := int64(0), (tooLong+999)/1000 // low is covered, high is not
 	for high-low > 1 {
 		mid := (low + high) / 2
-		amounts, covered, err := together(lines, spendable, start, mid*1000)
+		shares, covered, err := s.together(c, lines, spendable, start, mid*1000)
 		switch {
 		case err != nil:
 			return 0, nil, err
 		case covered:
-			low, best = mid, amounts
+			low, best = mid, shares
 		default:
 			high = mid
 		}

@@ -40,8 +40,8 @@ func (s *State) spendable(c *catalog.State, account string) money.Amount {
 // mutuallyCovered checks a hold of several payers: those of one company and
 // currency must fit its mutual limit together. The lines' present amounts are
 // among what is held already.
-func (s *State) mutuallyCovered(c *catalog.State, lines []*wire.HoldLine, amounts []money.Amount) bool {
-	if len(lines) < 2 || len(amounts) < len(lines) {
+func (s *State) mutuallyCovered(c *catalog.State, lines []*wire.HoldLine, shares []share) bool {
+	if len(lines) < 2 || len(shares) < len(lines) {
 		return true
 	}
 	type fund struct{ company, currency string }
@@ -49,7 +49,7 @@ func (s *State) mutuallyCovered(c *catalog.State, lines []*wire.HoldLine, amount
 	for i, l := range lines {
 		if l.Payer != "" {
 			p := fund{c.Account(l.Payer).GetCompany(), rating.Currency(l.Sell)}
-			more[p] += amounts[i] - money.Amount(l.AmountMicro)
+			more[p] += shares[i].amount - money.Amount(l.AmountMicro)
 		}
 	}
 	for _, l := range lines {

@@ -34,19 +34,20 @@ func (s *State) Paces(c *catalog.State) []Pace {
 	found := map[string]*Pace{}
 	for _, h := range s.holds {
 		for _, l := range h.Lines {
-			a := c.Account(l.Payer)
-			threshold := a.GetAlerts().GetForecastMinutes()
-			if threshold == 0 || h.PaidMs <= 0 {
-				continue
-			}
-			p := found[l.Payer]
-			if p == nil {
-				b := s.Balance(l.Payer)
-				p = &Pace{Account: l.Payer, Currency: a.Currency, Left: s.Available(c, l.Payer) + b.Held, Threshold: threshold}
-				found[l.Payer] = p
-			}
-			p.Calls++
-			p.Burn = min(p.Burn+perMinute(l.AmountMicro, h.PaidMs), money.MaxAmount/2)
+			reserves(l, func(account, currency string, amount money.Amount) {
+				threshold := c.Account(account).GetAlerts().GetForecastMinutes()
+				if threshold == 0 || h.PaidMs <= 0 {
+					return
+				}
+				p := found[account]
+				if p == nil {
+					b := s.Balance(account)
+					p = &Pace{Account: account, Currency: currency, Left: s.Available(c, account) + b.Held, Threshold: threshold}
+					found[account] = p
+				}
+				p.Calls++
+				p.Burn = min(p.Burn+perMinute(int64(amount), h.PaidMs), money.MaxAmount/2)
+			})
 		}
 	}
 	out := make([]Pace, 0, len(found))

@@ -49,7 +49,7 @@ func (s *State) ClosePeriod(d Deciding, c *wire.ClosePeriod) (*wire.PeriodClosed
 
 // moves tells whether the charge of a hold may move an account's money.
 func (h *Hold) moves(account string) bool {
-	return slices.ContainsFunc(h.Lines, func(l *wire.HoldLine) bool { return l.Payer == account }) ||
+	return slices.ContainsFunc(h.Lines, func(l *wire.HoldLine) bool { return l.Payer == account || l.Package == account }) ||
 		slices.ContainsFunc(h.Route, func(c *wire.Candidate) bool { return c.VendorAccount == account })
 }
 

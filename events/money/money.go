@@ -19,6 +19,10 @@ type Rate int64
 // Currency is an ISO 4217 code: three capital letters.
 type Currency string
 
+// Seconds is the currency of packages: talk time, kept in micro-seconds as money is
+// in micro-units. ISO 4217 has no such code, and nothing exchanges it into money.
+const Seconds Currency = "SEC"
+
 // Units of amounts and rates.
 const (
 	MicroPerUnit = 1_000_000

@@ -26,7 +26,13 @@ func Explain(l *wire.PriceLine) []string {
 		out = append(out, fmt.Sprintf("not answered: the attempt fee of %s %s", money.Amount(t.AttemptFeeMicro), t.Currency))
 	} else {
 		out = append(out, explainTime(l, t)...)
-		if l.BilledS > 0 {
+		if l.PackageS > 0 {
+			out = append(out, fmt.Sprintf("package %s pays the first %d s of them", l.Package, l.PackageS))
+		}
+		switch {
+		case l.PackageS > 0 && l.PackageS == l.BilledS:
+			out = append(out, "nothing is left to pay")
+		case l.BilledS > 0:
 			out = append(out, explainPrice(l, t)...)
 		}
 	}
@@ -67,8 +73,8 @@ func explainPrice(l *wire.PriceLine, t *wire.Terms) []string {
 		}
 	}
 	if len(l.Segments) == 0 {
-		part(l.FirstS, t.PriceFirstNano, "")
-		part(l.BilledS-l.FirstS, t.PriceNextNano, "")
+		part(max(0, l.FirstS-l.PackageS), t.PriceFirstNano, "")
+		part(l.BilledS-max(l.FirstS, l.PackageS), t.PriceNextNano, "")
 	}
 	for _, s := range l.Segments {
 		band := s.Band

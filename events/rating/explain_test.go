@@ -16,11 +16,17 @@ var update = flag.Bool("update", false, "rewrite testdata with what the code say
 
 func lineOf(t *testing.T, terms *wire.Terms, start, ms int64) *wire.PriceLine {
 	t.Helper()
-	p, err := rating.CallAt(terms, start, ms)
+	return coveredLine(t, terms, start, ms, 0)
+}
+
+func coveredLine(t *testing.T, terms *wire.Terms, start, ms, packageS int64) *wire.PriceLine {
+	t.Helper()
+	p, err := rating.CallBeyond(terms, start, ms, packageS)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &wire.PriceLine{
+		Package: "bundle", PackageS: p.Package,
 		Terms: terms, RawMs: ms, BilledS: p.Billed, FirstS: p.First, Exact: p.Exact(), ExactConverted: p.ExactConverted(terms), Segments: p.Segments,
 		NetMicro: int64(p.Net), TaxMicro: int64(p.Tax), GrossMicro: int64(p.Gross),
 		DeckNetMicro: int64(p.DeckNet), DeckTaxMicro: int64(p.DeckTax), DeckGrossMicro: int64(p.DeckGross),
@@ -55,6 +61,9 @@ func TestExplain(t *testing.T) {
 		{"free", lineOf(t, free, 0, 59_999)},
 		{"split by bands", lineOf(t, split, start, 60_000)},
 		{"exchanged", lineOf(t, exchanged, 0, 60_000)},
+		{"a package pays a part", coveredLine(t, plain, 0, 61_500, 32)},
+		{"a package pays a part, split by bands", coveredLine(t, split, start, 60_000, 32)},
+		{"a package pays all", coveredLine(t, plain, 0, 61_500, 100)},
 		{"an attempt", &wire.PriceLine{Terms: attempt, Unanswered: true, Exact: fee.Exact(), NetMicro: int64(fee.Net), GrossMicro: int64(fee.Gross)}},
 	} {
 		got.WriteString(c.name + "\n")

@@ -12,12 +12,19 @@ type Start struct{ FromUS, ToUS int64 }
 // Reserve is what a hold of ms milliseconds must cover: the most that the call can
 // cost whenever it starts, and the attempt's fee, should nobody answer.
 func Reserve(t *wire.Terms, s Start, ms int64) (money.Amount, error) {
-	p, err := worst(t, s, ms)
+	amount, _, err := ReserveBeyond(t, s, ms, 0)
+	return amount, err
+}
+
+// ReserveBeyond is Reserve for a call that a package may pay up to packageS seconds
+// of, and how many of them it pays.
+func ReserveBeyond(t *wire.Terms, s Start, ms, packageS int64) (amount money.Amount, seconds int64, err error) {
+	p, err := worst(t, s, ms, packageS)
 	if err != nil || t.AttemptFeeMicro == 0 {
-		return p.Gross, err
+		return p.Gross, p.Package, err
 	}
 	fee, err := Attempt(t)
-	return max(p.Gross, fee.Gross), err
+	return max(p.Gross, fee.Gross), p.Package, err
 }
 
 // Longest is the longest talk time of at most capMS milliseconds whose gross
@@ -30,7 +37,13 @@ func Longest(t *wire.Terms, available money.Amount, capMS int64) (int64, error) 
 
 // LongestFrom is Longest for a call that is answered within a span of time.
 func LongestFrom(t *wire.Terms, s Start, available money.Amount, capMS int64) (int64, error) {
-	whole, err := Reserve(t, s, capMS)
+	return LongestBeyond(t, s, available, 0, capMS)
+}
+
+// LongestBeyond is LongestFrom for a call that a package may pay up to packageS
+// seconds of.
+func LongestBeyond(t *wire.Terms, s Start, available money.Amount, packageS, capMS int64) (int64, error) {
+	whole, _, err := ReserveBeyond(t, s, capMS, packageS)
 	if err != nil {
 		return 0, err
 	}
@@ -45,7 +58,7 @@ func LongestFrom(t *wire.Terms, s Start, available money.Amount, capMS int64) (i
 	low, high := int64(-1), (capMS-shortest)/step+1 // low is affordable, high is not
 	for high-low > 1 {
 		mid := (low + high) / 2
-		cost, err := Reserve(t, s, min(shortest+mid*step, MaxSeconds*1000))
+		cost, _, err := ReserveBeyond(t, s, min(shortest+mid*step, MaxSeconds*1000), packageS)
 		if err != nil {
 			return 0, err
 		}

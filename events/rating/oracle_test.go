@@ -17,6 +17,7 @@ import (
 
 type oracle struct {
 	billed, first   int64
+	covered         int64 // seconds that the package paid
 	net, tax, gross *big.Rat
 	exact           *big.Rat
 	// converted is the exact price in the account's currency; deckNet and deckGross
@@ -26,7 +27,7 @@ type oracle struct {
 
 func frac(n, d int64) *big.Rat { return big.NewRat(n, d) }
 
-func ask(t *wire.Terms, startUS, ms int64) oracle {
+func ask(t *wire.Terms, startUS, ms, packageS int64) oracle {
 	seconds := ms / 1000
 	if ms%1000 != 0 {
 		seconds++
@@ -40,15 +41,25 @@ func ask(t *wire.Terms, startUS, ms int64) oracle {
 		return zero
 	}
 	o := oracle{first: int64(t.IntervalFirstS)}
-	// spent are the seconds at each price.
+	// spent are the seconds at each price, without those that the package pays.
 	spent := map[int64]int64{}
+	spend := func(price, s int64) {
+		for ; s > 0 && o.covered < packageS; s-- {
+			o.covered++
+		}
+		spent[price] += s
+	}
 	begin := startUS + int64(t.FreeS)*1e6
 	first, _ := priceAt(t, begin)
-	spent[first] += o.first
+	spend(first, o.first)
 	for o.billed = o.first; o.billed < seconds-int64(t.FreeS); {
 		_, next := priceAt(t, begin+o.billed*1e6)
-		spent[next] += int64(t.IntervalNextS)
+		spend(next, int64(t.IntervalNextS))
 		o.billed += int64(t.IntervalNextS)
+	}
+	if o.covered == o.billed {
+		zero.billed, zero.first, zero.covered = o.billed, o.first, o.covered
+		return zero
 	}
 	p := new(big.Rat)
 	for price, s := range spent {
@@ -155,13 +166,13 @@ func micro(a int64) *big.Rat { return frac(a, 1e6) }
 // most is what no amount may reach.
 var most = frac(int64(money.MaxAmount), 1e6)
 
-func judge(t *testing.T, terms *wire.Terms, start, ms int64) {
+func judge(t *testing.T, terms *wire.Terms, start, ms, packageS int64) {
 	t.Helper()
 	if err := rating.CheckTerms(terms); err != nil {
 		t.Fatalf("%v: %v", terms, err)
 	}
-	got, err := rating.CallAt(terms, start, ms)
-	want := ask(terms, start, ms)
+	got, err := rating.CallBeyond(terms, start, ms, packageS)
+	want := ask(terms, start, ms, packageS)
 	if want.gross.Cmp(most) >= 0 || want.deckGross.Cmp(most) >= 0 {
 		if err == nil {
 			t.Fatalf("%v over %d ms costs %s, which fits no account", terms, ms, got.Gross)
@@ -177,8 +188,9 @@ func judge(t *testing.T, terms *wire.Terms, start, ms int64) {
 		segments += s.BilledS
 	}
 	switch {
-	case got.Billed != want.billed || got.First != want.first:
-		t.Fatalf("%v over %d ms: %d s billed, %d of them first; want %d and %d", terms, ms, got.Billed, got.First, want.billed, want.first)
+	case got.Billed != want.billed || got.First != want.first || got.Package != want.covered:
+		t.Fatalf("%v over %d ms: %d s billed, %d of them first, %d by a package of %d; want %d, %d and %d", terms, ms,
+			got.Billed, got.First, got.Package, packageS, want.billed, want.first, want.covered)
 	case micro(int64(got.Net)).Cmp(want.net) != 0 || micro(int64(got.Gross)).Cmp(want.gross) != 0 || micro(int64(got.Tax)).Cmp(want.tax) != 0:
 		t.Fatalf("%v at %d over %d ms: net %s tax %s gross %s; want %s, %s and %s", terms, start, ms, got.Net, got.Tax, got.Gross,
 			want.net.FloatString(9), want.tax.FloatString(9), want.gross.FloatString(9))
@@ -186,30 +198,34 @@ func judge(t *testing.T, terms *wire.Terms, start, ms int64) {
 		t.Fatalf("%v over %d ms: exactly %s; want %s", terms, ms, got.Exact(), want.exact.RatString())
 	case got.Tax < 0 || got.Net+got.Tax != got.Gross:
 		t.Fatalf("%v over %d ms: %+v does not add up", terms, ms, got)
-	case len(terms.Switches) > 0 && segments != got.Billed:
-		t.Fatalf("%v over %d ms: the segments have %d s of %d", terms, ms, segments, got.Billed)
+	case len(terms.Switches) > 0 && segments != got.Billed-got.Package:
+		t.Fatalf("%v over %d ms: the segments have %d s of %d, %d by a package", terms, ms, segments, got.Billed, got.Package)
 	}
-	if terms.AccountCurrency != "" && got.Billed > 0 {
+	if terms.AccountCurrency != "" && got.Billed > got.Package {
 		converted, ok := new(big.Rat).SetString(got.ExactConverted(terms))
 		if !ok || converted.Cmp(want.converted) != 0 || micro(int64(got.DeckNet)).Cmp(want.deckNet) != 0 || micro(int64(got.DeckGross)).Cmp(want.deckGross) != 0 {
 			t.Fatalf("%v over %d ms: converted %s, in the deck's currency %s; want %s and %s", terms, ms,
 				got.ExactConverted(terms), got.DeckGross, want.converted.RatString(), want.deckGross.FloatString(9))
 		}
 	}
-	reserved(t, terms, start, ms, got.Gross)
+	reserved(t, terms, start, ms, packageS, got)
 }
 
 // reserved checks that a hold placed before a call that starts within its span
 // covers the call and an attempt.
-func reserved(t *testing.T, terms *wire.Terms, start, ms int64, gross money.Amount) {
+func reserved(t *testing.T, terms *wire.Terms, start, ms, packageS int64, p rating.Price) {
 	t.Helper()
-	hold, err := rating.Reserve(terms, rating.Start{FromUS: start - 7_000_000, ToUS: start + 60_000_000}, ms)
+	gross := p.Gross
+	hold, seconds, err := rating.ReserveBeyond(terms, rating.Start{FromUS: start - 7_000_000, ToUS: start + 60_000_000}, ms, packageS)
 	fee, errFee := rating.Attempt(terms)
 	if err != nil || errFee != nil {
 		if len(terms.Switches) > 0 || terms.AccountCurrency != "" {
 			return // the dearest band may cost more than an account can hold
 		}
 		t.Fatal(err, errFee)
+	}
+	if seconds != p.Package {
+		t.Fatalf("%v over %d ms: the hold takes %d s of the package, the call %d s", terms, ms, seconds, p.Package)
 	}
 	if hold < gross || hold < fee.Gross || len(terms.Switches) == 0 && hold != max(gross, fee.Gross) {
 		t.Fatalf("%v at %d over %d ms: the hold is %s, the call costs %s, an attempt %s", terms, start, ms, hold, gross, fee.Gross)
@@ -228,6 +244,16 @@ func randomSwitches(r *rand.Rand, t *wire.Terms, start, ms int64) {
 	}
 }
 
+// randomPackage draws the seconds that a package may pay: mostly none, else around
+// the first interval, the whole talk time, or anywhere.
+func randomPackage(r *rand.Rand, t *wire.Terms, ms int64) int64 {
+	if r.IntN(3) > 0 {
+		return 0
+	}
+	first, whole := int64(t.IntervalFirstS), ms/1000
+	return max(0, pick(r, 1, first, whole, whole+int64(t.IntervalNextS), r.Int64N(whole+first+1))+pick[int64](r, -1, 0, 1))
+}
+
 func TestOracle(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 18))
 	for range cases(t) {
@@ -244,7 +270,7 @@ func TestOracle(t *testing.T) {
 			terms.Currency, terms.AccountCurrency = "EUR", "USD"
 			terms.ExchangeE12 = pick(r, 1, 1_083_700_000_000, 25_000*rating.RateOne, rating.RateOne, 1+r.Int64N(1<<62))
 		}
-		judge(t, terms, start, ms)
+		judge(t, terms, start, ms, randomPackage(r, terms, ms))
 	}
 }
 
@@ -258,7 +284,7 @@ func TestOracleOnEdges(t *testing.T) {
 						judge(t, &wire.Terms{
 							PriceFirstNano: 123_456_789, PriceNextNano: 25_000_000, IntervalFirstS: 30, IntervalNextS: 6, FreeS: free,
 							ConnectFeeMicro: 1500, MinimumMicro: 80_000, Rounding: mode, Decimals: decimals, TaxPpm: 190_000, TaxInclusive: inclusive,
-						}, 0, ms)
+						}, 0, ms, 0)
 					}
 				}
 			}
@@ -278,7 +304,7 @@ func TestAttemptAgainstOracle(t *testing.T) {
 		want := ask(&wire.Terms{
 			IntervalFirstS: 1, IntervalNextS: 1, ConnectFeeMicro: terms.AttemptFeeMicro, Rounding: terms.Rounding,
 			Decimals: terms.Decimals, TaxPpm: terms.TaxPpm, TaxInclusive: terms.TaxInclusive,
-		}, 0, 1)
+		}, 0, 1, 0)
 		if micro(int64(got.Gross)).Cmp(want.gross) != 0 || micro(int64(got.Net)).Cmp(want.net) != 0 {
 			t.Fatalf("%v: %+v, want %s", terms, got, want.gross)
 		}

@@ -25,6 +25,8 @@ type Price struct {
 	// Billed are the seconds after free seconds, minimum and increments, First
 	// those of them that the first price applies to.
 	Billed, First int64
+	// Package are those of the billed seconds, from the first, that a package paid.
+	Package int64
 	// Net and Tax add up to Gross, which is what an account is charged. They are
 	// in the account's currency.
 	Net, Tax, Gross money.Amount
@@ -34,7 +36,8 @@ type Price struct {
 	// Segments are the parts of a call that bands may split; none where they do not.
 	Segments []*wire.PriceSegment
 
-	exact money.Wide
+	exact   money.Wide
+	prepaid int64 // package seconds that no segment has had yet
 }
 
 // Exact is the price before tax and rounding, in units of the deck's currency: a
@@ -51,17 +54,38 @@ func Call(t *wire.Terms, rawMS int64) (Price, error) { return CallAt(t, 0, rawMS
 // off, and what remains is raised to the minimum and to whole increments. Where
 // bands split calls each increment costs what is in force when it begins.
 func CallAt(t *wire.Terms, startUS, rawMS int64) (Price, error) {
+	return CallBeyond(t, startUS, rawMS, 0)
+}
+
+// CallBeyond is CallAt for a call that a package pays up to packageS seconds of.
+// They come off the billed seconds, from the first on, and cost nothing. A call
+// that the package covers wholly costs no money at all; another one costs its
+// remaining seconds, each at the price it would have had, the connect fee, and in
+// all no less than the minimum.
+func CallBeyond(t *wire.Terms, startUS, rawMS, packageS int64) (Price, error) {
 	p, err := measure(t, rawMS)
-	if err != nil || p.Billed == 0 {
+	if err != nil || p.cover(packageS) {
 		return p, err
 	}
 	if len(t.Switches) > 0 {
 		p.split(t, startUS)
 	} else {
-		p.exact = money.WideOf(uint64(t.PriceFirstNano), uint64(p.First)).
-			Plus(money.WideOf(uint64(t.PriceNextNano), uint64(p.Billed-p.First)))
+		p.exact = p.at(t.PriceFirstNano, t.PriceNextNano)
 	}
 	return p.finish(t)
+}
+
+// cover has a package pay as many seconds as it may, and tells whether that leaves
+// none to pay.
+func (p *Price) cover(packageS int64) bool {
+	p.Package = min(max(0, packageS), p.Billed)
+	return p.Package == p.Billed
+}
+
+// at is what the seconds that no package pays cost at two prices.
+func (p *Price) at(first, next int64) money.Wide {
+	return money.WideOf(uint64(first), uint64(max(0, p.First-p.Package))).
+		Plus(money.WideOf(uint64(next), uint64(p.Billed-max(p.First, p.Package))))
 }
 
 // measure turns a talk time into billed seconds; none for a call that is free.

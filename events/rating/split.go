@@ -12,6 +12,7 @@ const MaxSwitches = 64
 // split prices each increment by what is in force when it begins: the first
 // interval after the free seconds, then one increment after the other.
 func (p *Price) split(t *wire.Terms, startUS int64) {
+	p.prepaid = p.Package
 	from := startUS + int64(t.FreeS)*1_000_000
 	at := inForce(t, from)
 	band, price := first(t, at)
@@ -35,7 +36,14 @@ func (p *Price) split(t *wire.Terms, startUS int64) {
 	}
 }
 
+// segment adds a part of the call that has one price, less what a package pays of it.
 func (p *Price) segment(band string, price, seconds, startUS int64, first bool) {
+	paid := min(p.prepaid, seconds)
+	p.prepaid -= paid
+	if seconds -= paid; seconds == 0 {
+		return
+	}
+	startUS += paid * 1_000_000
 	p.exact = p.exact.Plus(money.WideOf(uint64(price), uint64(seconds)))
 	p.Segments = append(p.Segments, &wire.PriceSegment{
 		Band: band, PriceNano: price, BilledS: seconds, First: first, StartsAtUs: startUS,
@@ -68,12 +76,12 @@ func next(t *wire.Terms, switches int) (string, int64) {
 
 // worst is the most that a call of ms milliseconds can cost if it is answered
 // within a span: each price is the highest that may be in force meanwhile.
-func worst(t *wire.Terms, s Start, ms int64) (Price, error) {
+func worst(t *wire.Terms, s Start, ms, packageS int64) (Price, error) {
 	if len(t.Switches) == 0 || s.FromUS == s.ToUS {
-		return CallAt(t, s.FromUS, ms)
+		return CallBeyond(t, s.FromUS, ms, packageS)
 	}
 	p, err := measure(t, ms)
-	if err != nil || p.Billed == 0 {
+	if err != nil || p.cover(packageS) {
 		return p, err
 	}
 	// The last increment begins before the billed time is over.
@@ -85,8 +93,7 @@ func worst(t *wire.Terms, s Start, ms int64) (Price, error) {
 		_, n := next(t, at)
 		dearFirst, dearNext = max(dearFirst, f), max(dearNext, n)
 	}
-	p.exact = money.WideOf(uint64(dearFirst), uint64(p.First)).
-		Plus(money.WideOf(uint64(dearNext), uint64(p.Billed-p.First)))
+	p.exact = p.at(dearFirst, dearNext)
 	return p.finish(t)
 }
 

@@ -21,7 +21,7 @@ func (w *World) consider(d *Decision, p *plan, r Request) bool {
 			c := Candidate{Route: e.route, Terminator: e.vendor.Terminator}
 			if c.Rejected = notOpen(e.route, r); c.Rejected == "" {
 				taken[word] |= bit
-				w.judge(&c, d.Sell, e, r)
+				w.judge(&c, d, e, r)
 			}
 			if c.Rejected != "" {
 				d.Rejected = append(d.Rejected, c)
@@ -57,21 +57,28 @@ func hasPrefix(s string, prefixes []string) bool {
 	return false
 }
 
-// judge prices a vendor and says why the call must not try him, if so.
-func (w *World) judge(c *Candidate, sell *wire.Terms, e entry, r Request) {
-	v := e.vendor
+// judge prices a vendor and says why the call must not try him, if so. Of an
+// emergency call only those are left out who are switched off, and the caller's own
+// company, to whom it would go back.
+func (w *World) judge(c *Candidate, d *Decision, e entry, r Request) {
+	v, emergency := e.vendor, d.Emergency != ""
 	switch {
 	case e.route.Disabled || v.off:
 		c.Rejected = Disabled
 	case v.Company == r.Originator.Company:
 		c.Rejected = SameCompany
-	case v.refuses(r.Called, r.Caller):
+	case !emergency && v.refuses(r.Called, r.Caller):
 		c.Rejected = NumberBlocked
 	}
 	if c.Rejected != "" {
 		return
 	}
 	buy, ok := w.terms(v.buy, v.Account, r)
+	if emergency {
+		c.Buy = buy
+		w.earns(c, d.Sell, r)
+		return
+	}
 	if !ok {
 		c.Rejected = NoBuyPrice
 		if v.buy != nil && !v.buy.Charges(w.Catalog.Account(v.Account).GetCurrency()) {
@@ -80,20 +87,34 @@ func (w *World) judge(c *Candidate, sell *wire.Terms, e entry, r Request) {
 		return
 	}
 	c.Buy = buy
-	first, next, ok := w.cost(sell, buy, r)
+	first, next, ok := w.earns(c, d.Sell, r)
 	if !ok {
 		c.Rejected = NoExchangeRate
 		return
+	}
+	if !profitable(r.Originator, d.Sell, first, next) {
+		c.Rejected = Unprofitable
+		return
+	}
+	c.Rejected = crowded(v.Terminator, r)
+}
+
+// earns fills in what a minute costs and earns, and gives what a first and a
+// following one earn. It is false where a price is missing, or the exchange rate
+// between the two.
+func (w *World) earns(c *Candidate, sell *wire.Terms, r Request) (first, next int64, ok bool) {
+	if sell == nil || c.Buy == nil {
+		return 0, 0, false
+	}
+	first, next, ok = w.cost(sell, c.Buy, r)
+	if !ok {
+		return 0, 0, false
 	}
 	c.costNano = next
 	sellFirst, sellNext, _ := rating.PerMinute(sell)
 	first, next = sellFirst-first, sellNext-next
 	c.MarginNano = min(first, next)
-	if !profitable(r.Originator, sell, first, next) {
-		c.Rejected = Unprofitable
-		return
-	}
-	c.Rejected = crowded(v.Terminator, r)
+	return first, next, true
 }
 
 func crowded(t *wire.Terminator, r Request) Reason {

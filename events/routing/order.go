@@ -68,7 +68,7 @@ func (o *ordering) quality(by *wire.OrderBy, keys []int64, r Request) {
 		c := &o.list[i]
 		var q Quality
 		if r.Quality != nil {
-			q = r.Quality(c.Terminator.Id, c.Buy.Prefix, by.WindowS)
+			q = r.Quality(c.Terminator.Id, c.Buy.GetPrefix(), by.WindowS)
 		}
 		used := q.Used(by)
 		c.Quality = append(c.Quality, used)

@@ -179,20 +179,29 @@ type Decision struct {
 	Refused Reason
 	// LimitPrefixes are those of the originator's prefix limits that the call counts for.
 	LimitPrefixes []string
+	// Emergency is the settings' number or prefix that makes the number an emergency
+	// one; empty for all others. Such a call is not refused for limits, number lists or
+	// profit, and costs nothing where a deck has no price for it.
+	Emergency string
+	// Package is the account in seconds that covers the call, if any does.
+	Package string
 }
 
 // Route decides. Of the routes that match a number and are open each vendor is
 // considered once, by his longest prefix; the plan says how they are ordered.
 func (w *World) Route(r Request) Decision {
-	var d Decision
-	if w.origins[r.Originator.Id].refuses(r.Called, r.Caller) {
+	d := Decision{Emergency: catalog.Emergency(w.Catalog.Settings(), r.Called)}
+	if d.Emergency == "" && w.origins[r.Originator.Id].refuses(r.Called, r.Caller) {
 		d.Refused = NumberBlocked
 		return d
 	}
 	sell, ok := w.terms(w.decks[r.Originator.SellDeck], r.Originator.Account, r)
-	if !ok {
+	if !ok && d.Emergency == "" {
 		d.Refused = NoPrice
 		return d
+	}
+	if d.Emergency == "" {
+		d.Package = w.Catalog.PackageFor(r.Originator.Account, r.Called)
 	}
 	d.Sell, d.LimitPrefixes = sell, limitPrefixes(r.Originator, r.Called)
 	p := w.plans[r.Originator.RoutePlan]

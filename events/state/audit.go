@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
@@ -21,6 +22,9 @@ type Auditor struct {
 	Charges, Holds, Postings, Offline, Periods int
 	// Overspent counts accounts that a hold or debit left with less than nothing.
 	Overspent int
+	// reserved is what each line of the hold that the present event extends had of
+	// its package.
+	reserved []int64
 }
 
 // NewAuditor begins with an empty book.
@@ -50,6 +54,13 @@ func (a *Auditor) before(timeUS int64, e *wire.Event) error {
 	}
 	if u := e.GetOfflineWrittenUp(); u != nil {
 		return a.writtenUp(timeUS, u)
+	}
+	a.reserved = nil
+	if mark := e.GetHoldPlaced().GetEmergency(); mark != "" && !catalog.IsEmergency(a.State.Catalog.Settings(), mark) {
+		return fmt.Errorf("the hold is of an emergency call to %s, which the settings do not name", mark)
+	}
+	if x := e.GetHoldExtended(); len(x.GetPackageMicro()) > 0 {
+		return a.extending(x)
 	}
 	c := e.GetCallCharged()
 	if c == nil {
@@ -89,6 +100,20 @@ func (a *Auditor) writtenUp(timeUS int64, u *wire.OfflineWrittenUp) error {
 	return nil
 }
 
+// extending remembers what a hold has of packages before its extension.
+func (a *Auditor) extending(x *wire.HoldExtended) error {
+	id, err := events.CallIDFrom(x.Call)
+	if err != nil {
+		return err
+	}
+	if h, ok := a.State.Ledger.Hold(id); ok {
+		for _, l := range h.Lines {
+			a.reserved = append(a.reserved, l.PackageMicro)
+		}
+	}
+	return nil
+}
+
 func brief(c *wire.CallCharged) string {
 	var b bytes.Buffer
 	for _, l := range c.Lines {
@@ -123,18 +148,24 @@ func (a *Auditor) covered(call []byte, extended bool) error {
 		return err
 	}
 	h, _ := a.State.Ledger.Hold(id)
-	for _, l := range h.Lines {
+	for i, l := range h.Lines {
 		if l.Payer == "" {
 			continue
 		}
-		cost, err := rating.Reserve(l.Sell, ledger.Reserved(h, extended), h.PaidMs)
+		cost, seconds, err := rating.ReserveBeyond(l.Sell, ledger.Reserved(h, extended), h.PaidMs, l.PackageMicro/money.MicroPerUnit)
 		if err != nil {
 			return fmt.Errorf("price the hold of call %s again: %w", id, err)
+		}
+		if seconds*money.MicroPerUnit != l.PackageMicro {
+			return fmt.Errorf("the hold of call %s reserves %s s of package %q, of which it needs %d", id, money.Amount(l.PackageMicro), l.Package, seconds)
+		}
+		if err := a.packaged(id, i, l); err != nil {
+			return err
 		}
 		if cost != money.Amount(l.AmountMicro) {
 			return fmt.Errorf("the hold of call %s reserves %s for %d ms, which cost %s", id, money.Amount(l.AmountMicro), h.PaidMs, cost)
 		}
-		if l.AmountMicro == 0 {
+		if l.AmountMicro == 0 || h.Emergency != "" {
 			continue
 		}
 		if left := a.State.Ledger.Available(a.State.Catalog, l.Payer); left < 0 {
@@ -145,6 +176,22 @@ func (a *Auditor) covered(call []byte, extended bool) error {
 			a.Overspent++
 			return fmt.Errorf("the hold of call %s leaves the company of account %s with %s available in all", id, l.Payer, left)
 		}
+	}
+	return nil
+}
+
+// packaged checks that a package which gave seconds to a hold had them.
+func (a *Auditor) packaged(id events.CallID, line int, l *wire.HoldLine) error {
+	had := int64(0)
+	if line < len(a.reserved) {
+		had = a.reserved[line]
+	}
+	if l.PackageMicro <= had {
+		return nil
+	}
+	if left := a.State.Ledger.Available(a.State.Catalog, l.Package); left < 0 {
+		a.Overspent++
+		return fmt.Errorf("the hold of call %s leaves package %s with %s s available", id, l.Package, left)
 	}
 	return nil
 }

@@ -36,10 +36,20 @@ func (s *State) checkFresh(d ledger.Deciding, p *wire.PlaceHold) error {
 		}
 		return s.checkExchange(d.NowUS, t)
 	}
+	// Packages are edited seldom: only accounts that have one are looked at.
+	packaged := func(l *wire.HoldLine) error {
+		if l.Package == "" && s.Catalog.Account(l.Payer).GetPackage() == "" {
+			return nil
+		}
+		return first(check(catalog.KindAccount, l.Payer), check(catalog.KindAccount, l.Package))
+	}
 	for _, l := range p.Lines {
-		if err := first(check(catalog.KindOriginator, l.Originator), check(catalog.KindDid, l.Did), deck(l.Sell)); err != nil {
+		if err := first(check(catalog.KindOriginator, l.Originator), check(catalog.KindDid, l.Did), deck(l.Sell), packaged(l)); err != nil {
 			return err
 		}
+	}
+	if p.Emergency != "" && !catalog.IsEmergency(s.Catalog.Settings(), p.Emergency) {
+		return stale(s, catalog.KindSettings, "settings")
 	}
 	for _, c := range p.Route {
 		if err := first(check(catalog.KindTerminator, c.Terminator), check(catalog.KindRoute, c.Route), deck(c.Buy)); err != nil {

@@ -414,8 +414,12 @@ type CallRouted struct {
 	SellDeck        string `protobuf:"bytes,9,opt,name=sell_deck,json=sellDeck,proto3" json:"sell_deck,omitempty"`
 	SellDeckVersion uint64 `protobuf:"varint,10,opt,name=sell_deck_version,json=sellDeckVersion,proto3" json:"sell_deck_version,omitempty"`
 	SellPrefix      string `protobuf:"bytes,11,opt,name=sell_prefix,json=sellPrefix,proto3" json:"sell_prefix,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// emergency is the settings' number or prefix that made it an emergency call,
+	// package the account in seconds that covers the destination.
+	Emergency     string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	Package       string `protobuf:"bytes,31,opt,name=package,proto3" json:"package,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallRouted) Reset() {
@@ -521,6 +525,20 @@ func (x *CallRouted) GetSellDeckVersion() uint64 {
 func (x *CallRouted) GetSellPrefix() string {
 	if x != nil {
 		return x.SellPrefix
+	}
+	return ""
+}
+
+func (x *CallRouted) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
+}
+
+func (x *CallRouted) GetPackage() string {
+	if x != nil {
+		return x.Package
 	}
 	return ""
 }
@@ -1245,7 +1263,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\bwindow_s\x18\x02 \x01(\rR\awindowS\x12\x1a\n" +
 	"\battempts\x18\x03 \x01(\x04R\battempts\x12\x14\n" +
 	"\x05value\x18\x04 \x01(\x04R\x05value\x12\x14\n" +
-	"\x05known\x18\x05 \x01(\bR\x05known\"\xf0\x02\n" +
+	"\x05known\x18\x05 \x01(\bR\x05known\"\xa8\x03\n" +
 	"\n" +
 	"CallRouted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x13\n" +
@@ -1260,7 +1278,9 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\x11sell_deck_version\x18\n" +
 	" \x01(\x04R\x0fsellDeckVersion\x12\x1f\n" +
 	"\vsell_prefix\x18\v \x01(\tR\n" +
-	"sellPrefix\"\xf5\x02\n" +
+	"sellPrefix\x12\x1c\n" +
+	"\temergency\x18\x1e \x01(\tR\temergency\x12\x18\n" +
+	"\apackage\x18\x1f \x01(\tR\apackage\"\xf5\x02\n" +
 	"\x0eAttemptStarted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x1e\n" +

@@ -587,13 +587,17 @@ type Account struct {
 	// while the book is silent, in calls and in money; 0 is nothing.
 	OfflineCalls uint32 `protobuf:"varint,21,opt,name=offline_calls,json=offlineCalls,proto3" json:"offline_calls,omitempty"`
 	OfflineMicro int64  `protobuf:"varint,22,opt,name=offline_micro,json=offlineMicro,proto3" json:"offline_micro,omitempty"`
-	// package is an account in seconds ("SEC") that pays for calls' time first.
+	// package is an account in seconds ("SEC") of the same company that pays for
+	// calls' time first, as far as it reaches.
 	Package string `protobuf:"bytes,23,opt,name=package,proto3" json:"package,omitempty"`
 	// cut_off is for a vendor's account: no call is routed to him while we owe him
 	// the credit limit or more. It is soft, since the vendor enforces his own.
-	CutOff        bool `protobuf:"varint,24,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	CutOff bool `protobuf:"varint,24,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`
+	// package_prefixes are the destinations that a package in seconds covers; none
+	// is all. Other accounts have none.
+	PackagePrefixes []string `protobuf:"bytes,30,rep,name=package_prefixes,json=packagePrefixes,proto3" json:"package_prefixes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -722,6 +726,13 @@ func (x *Account) GetCutOff() bool {
 		return x.CutOff
 	}
 	return false
+}
+
+func (x *Account) GetPackagePrefixes() []string {
+	if x != nil {
+		return x.PackagePrefixes
+	}
+	return nil
 }
 
 // RewriteRule changes a number that its pattern matches. Rules apply in order,
@@ -2778,9 +2789,13 @@ type Settings struct {
 	// hunt_stop_codes are the SIP codes that end hunting; empty means the usual ones.
 	HuntStopCodes []uint32 `protobuf:"varint,4,rep,packed,name=hunt_stop_codes,json=huntStopCodes,proto3" json:"hunt_stop_codes,omitempty"`
 	// secrets are values wrapped by the cluster key, by name.
-	Secrets       map[string][]byte `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Secrets map[string][]byte `protobuf:"bytes,5,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// emergency_numbers are called numbers, emergency_prefixes beginnings of them, that
+	// are never refused for money, limits or number lists.
+	EmergencyNumbers  []string `protobuf:"bytes,30,rep,name=emergency_numbers,json=emergencyNumbers,proto3" json:"emergency_numbers,omitempty"`
+	EmergencyPrefixes []string `protobuf:"bytes,31,rep,name=emergency_prefixes,json=emergencyPrefixes,proto3" json:"emergency_prefixes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
@@ -2844,6 +2859,20 @@ func (x *Settings) GetHuntStopCodes() []uint32 {
 func (x *Settings) GetSecrets() map[string][]byte {
 	if x != nil {
 		return x.Secrets
+	}
+	return nil
+}
+
+func (x *Settings) GetEmergencyNumbers() []string {
+	if x != nil {
+		return x.EmergencyNumbers
+	}
+	return nil
+}
+
+func (x *Settings) GetEmergencyPrefixes() []string {
+	if x != nil {
+		return x.EmergencyPrefixes
 	}
 	return nil
 }
@@ -3334,7 +3363,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x10forecast_minutes\x18\x04 \x01(\rR\x0fforecastMinutesB\f\n" +
 	"\n" +
 	"_low_microB\r\n" +
-	"\v_high_micro\"\xd2\x03\n" +
+	"\v_high_micro\"\xfd\x03\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x12\n" +
@@ -3349,7 +3378,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\roffline_calls\x18\x15 \x01(\rR\fofflineCalls\x12#\n" +
 	"\roffline_micro\x18\x16 \x01(\x03R\fofflineMicro\x12\x18\n" +
 	"\apackage\x18\x17 \x01(\tR\apackage\x12\x17\n" +
-	"\acut_off\x18\x18 \x01(\bR\x06cutOff\"\x8d\x01\n" +
+	"\acut_off\x18\x18 \x01(\bR\x06cutOff\x12)\n" +
+	"\x10package_prefixes\x18\x1e \x03(\tR\x0fpackagePrefixes\"\x8d\x01\n" +
 	"\vRewriteRule\x12.\n" +
 	"\x05field\x18\x01 \x01(\x0e2\x18.tollbook.v1.NumberFieldR\x05field\x12\x18\n" +
 	"\apattern\x18\x02 \x01(\tR\apattern\x12 \n" +
@@ -3548,13 +3578,15 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x11.tollbook.v1.RoleR\x04role\x12\x18\n" +
 	"\acompany\x18\x05 \x01(\tR\acompany\x12\"\n" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x18\n" +
-	"\arevoked\x18\a \x01(\bR\arevoked\"\x87\x02\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\"\xe3\x02\n" +
 	"\bSettings\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rbase_currency\x18\x02 \x01(\tR\fbaseCurrency\x12$\n" +
 	"\x0emax_duration_s\x18\x03 \x01(\rR\fmaxDurationS\x12&\n" +
 	"\x0fhunt_stop_codes\x18\x04 \x03(\rR\rhuntStopCodes\x12<\n" +
-	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x1a:\n" +
+	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x12+\n" +
+	"\x11emergency_numbers\x18\x1e \x03(\tR\x10emergencyNumbers\x12-\n" +
+	"\x12emergency_prefixes\x18\x1f \x03(\tR\x11emergencyPrefixes\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xd7\a\n" +

@@ -271,8 +271,10 @@ type PlaceHold struct {
 	CatalogPosition uint64 `protobuf:"varint,4,opt,name=catalog_position,json=catalogPosition,proto3" json:"catalog_position,omitempty"`
 	SetupMs         int64  `protobuf:"varint,5,opt,name=setup_ms,json=setupMs,proto3" json:"setup_ms,omitempty"`
 	MaxMs           int64  `protobuf:"varint,6,opt,name=max_ms,json=maxMs,proto3" json:"max_ms,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// emergency is the settings' number or prefix that the called number is or has.
+	Emergency     string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlaceHold) Reset() {
@@ -345,6 +347,13 @@ func (x *PlaceHold) GetMaxMs() int64 {
 		return x.MaxMs
 	}
 	return 0
+}
+
+func (x *PlaceHold) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
 }
 
 // ExtendHold asks for more paid time for a running call.
@@ -1411,14 +1420,15 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\x0echange_catalog\x18\x10 \x01(\v2\x1a.tollbook.v1.ChangeCatalogH\x00R\rchangeCatalog\x12=\n" +
 	"\fclose_period\x18\x14 \x01(\v2\x18.tollbook.v1.ClosePeriodH\x00R\vclosePeriod\x12G\n" +
 	"\x10write_up_offline\x18\x15 \x01(\v2\x1b.tollbook.v1.WriteUpOfflineH\x00R\x0ewriteUpOfflineB\x06\n" +
-	"\x04body\"\xd7\x01\n" +
+	"\x04body\"\xf5\x01\n" +
 	"\tPlaceHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12+\n" +
 	"\x05lines\x18\x02 \x03(\v2\x15.tollbook.v1.HoldLineR\x05lines\x12,\n" +
 	"\x05route\x18\x03 \x03(\v2\x16.tollbook.v1.CandidateR\x05route\x12)\n" +
 	"\x10catalog_position\x18\x04 \x01(\x04R\x0fcatalogPosition\x12\x19\n" +
 	"\bsetup_ms\x18\x05 \x01(\x03R\asetupMs\x12\x15\n" +
-	"\x06max_ms\x18\x06 \x01(\x03R\x05maxMs\"_\n" +
+	"\x06max_ms\x18\x06 \x01(\x03R\x05maxMs\x12\x1c\n" +
+	"\temergency\x18\x1e \x01(\tR\temergency\"_\n" +
 	"\n" +
 	"ExtendHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12$\n" +

@@ -841,7 +841,11 @@ type HoldLine struct {
 	// limit_prefixes are those of the originator's prefix limits that the call counts for.
 	LimitPrefixes []string `protobuf:"bytes,6,rep,name=limit_prefixes,json=limitPrefixes,proto3" json:"limit_prefixes,omitempty"`
 	// did is the number whose owner pays this line, if one does.
-	Did           string `protobuf:"bytes,70,opt,name=did,proto3" json:"did,omitempty"`
+	Did string `protobuf:"bytes,70,opt,name=did,proto3" json:"did,omitempty"`
+	// package is the account in seconds that covers the call's destination; empty
+	// where none does. package_micro is what the hold reserves of it, in micro-seconds.
+	Package       string `protobuf:"bytes,30,opt,name=package,proto3" json:"package,omitempty"`
+	PackageMicro  int64  `protobuf:"varint,31,opt,name=package_micro,json=packageMicro,proto3" json:"package_micro,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -923,6 +927,20 @@ func (x *HoldLine) GetDid() string {
 		return x.Did
 	}
 	return ""
+}
+
+func (x *HoldLine) GetPackage() string {
+	if x != nil {
+		return x.Package
+	}
+	return ""
+}
+
+func (x *HoldLine) GetPackageMicro() int64 {
+	if x != nil {
+		return x.PackageMicro
+	}
+	return 0
 }
 
 // Candidate is one vendor in the order in which the call will try them.
@@ -1008,7 +1026,10 @@ type HoldPlaced struct {
 	// setup_ms is the longest time the call may take until its answer.
 	SetupMs int64 `protobuf:"varint,7,opt,name=setup_ms,json=setupMs,proto3" json:"setup_ms,omitempty"`
 	// max_ms is the longest talk time that the call may have in all.
-	MaxMs         int64 `protobuf:"varint,8,opt,name=max_ms,json=maxMs,proto3" json:"max_ms,omitempty"`
+	MaxMs int64 `protobuf:"varint,8,opt,name=max_ms,json=maxMs,proto3" json:"max_ms,omitempty"`
+	// emergency is the settings' number or prefix that makes this an emergency call,
+	// which no limit and no lack of money stops; empty for all others.
+	Emergency     string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1099,13 +1120,23 @@ func (x *HoldPlaced) GetMaxMs() int64 {
 	return 0
 }
 
+func (x *HoldPlaced) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
+}
+
 // HoldExtended raises a running call's paid time. Times and amounts are totals.
 type HoldExtended struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
-	PaidMs        int64                  `protobuf:"varint,2,opt,name=paid_ms,json=paidMs,proto3" json:"paid_ms,omitempty"`
-	AmountsMicro  []int64                `protobuf:"varint,3,rep,packed,name=amounts_micro,json=amountsMicro,proto3" json:"amounts_micro,omitempty"`
-	ExpiresAtUs   int64                  `protobuf:"varint,4,opt,name=expires_at_us,json=expiresAtUs,proto3" json:"expires_at_us,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Call         []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	PaidMs       int64                  `protobuf:"varint,2,opt,name=paid_ms,json=paidMs,proto3" json:"paid_ms,omitempty"`
+	AmountsMicro []int64                `protobuf:"varint,3,rep,packed,name=amounts_micro,json=amountsMicro,proto3" json:"amounts_micro,omitempty"`
+	ExpiresAtUs  int64                  `protobuf:"varint,4,opt,name=expires_at_us,json=expiresAtUs,proto3" json:"expires_at_us,omitempty"`
+	// package_micro is what each line reserves of its package, in micro-seconds; none
+	// where no line has one.
+	PackageMicro  []int64 `protobuf:"varint,30,rep,packed,name=package_micro,json=packageMicro,proto3" json:"package_micro,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1168,6 +1199,13 @@ func (x *HoldExtended) GetExpiresAtUs() int64 {
 	return 0
 }
 
+func (x *HoldExtended) GetPackageMicro() []int64 {
+	if x != nil {
+		return x.PackageMicro
+	}
+	return nil
+}
+
 // PriceLine is the priced result of one side of one leg, with all it was made of.
 type PriceLine struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1195,8 +1233,12 @@ type PriceLine struct {
 	DeckNetMicro   int64  `protobuf:"varint,15,opt,name=deck_net_micro,json=deckNetMicro,proto3" json:"deck_net_micro,omitempty"`
 	DeckTaxMicro   int64  `protobuf:"varint,16,opt,name=deck_tax_micro,json=deckTaxMicro,proto3" json:"deck_tax_micro,omitempty"`
 	DeckGrossMicro int64  `protobuf:"varint,17,opt,name=deck_gross_micro,json=deckGrossMicro,proto3" json:"deck_gross_micro,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// package is the account in seconds that paid the first package_s of the billed
+	// seconds; the amounts are the price of the others.
+	Package       string `protobuf:"bytes,30,opt,name=package,proto3" json:"package,omitempty"`
+	PackageS      int64  `protobuf:"varint,31,opt,name=package_s,json=packageS,proto3" json:"package_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PriceLine) Reset() {
@@ -1344,6 +1386,20 @@ func (x *PriceLine) GetDeckTaxMicro() int64 {
 func (x *PriceLine) GetDeckGrossMicro() int64 {
 	if x != nil {
 		return x.DeckGrossMicro
+	}
+	return 0
+}
+
+func (x *PriceLine) GetPackage() string {
+	if x != nil {
+		return x.Package
+	}
+	return ""
+}
+
+func (x *PriceLine) GetPackageS() int64 {
+	if x != nil {
+		return x.PackageS
 	}
 	return 0
 }
@@ -1845,7 +1901,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\x04band\x18\x02 \x01(\tR\x04band\x12(\n" +
 	"\x10price_first_nano\x18\x03 \x01(\x03R\x0epriceFirstNano\x12&\n" +
 	"\x0fprice_next_nano\x18\x04 \x01(\x03R\rpriceNextNano\x12\x10\n" +
-	"\x03row\x18\x05 \x01(\rR\x03row\"\xd6\x01\n" +
+	"\x03row\x18\x05 \x01(\rR\x03row\"\x95\x02\n" +
 	"\bHoldLine\x12\x10\n" +
 	"\x03leg\x18\x01 \x01(\rR\x03leg\x12\x14\n" +
 	"\x05payer\x18\x02 \x01(\tR\x05payer\x12\x1e\n" +
@@ -1855,14 +1911,16 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\x04sell\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x04sell\x12!\n" +
 	"\famount_micro\x18\x05 \x01(\x03R\vamountMicro\x12%\n" +
 	"\x0elimit_prefixes\x18\x06 \x03(\tR\rlimitPrefixes\x12\x10\n" +
-	"\x03did\x18F \x01(\tR\x03did\"\x8e\x01\n" +
+	"\x03did\x18F \x01(\tR\x03did\x12\x18\n" +
+	"\apackage\x18\x1e \x01(\tR\apackage\x12#\n" +
+	"\rpackage_micro\x18\x1f \x01(\x03R\fpackageMicro\"\x8e\x01\n" +
 	"\tCandidate\x12\x1e\n" +
 	"\n" +
 	"terminator\x18\x01 \x01(\tR\n" +
 	"terminator\x12%\n" +
 	"\x0evendor_account\x18\x02 \x01(\tR\rvendorAccount\x12\x14\n" +
 	"\x05route\x18\x03 \x01(\tR\x05route\x12$\n" +
-	"\x03buy\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x03buy\"\xfe\x01\n" +
+	"\x03buy\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x03buy\"\x9c\x02\n" +
 	"\n" +
 	"HoldPlaced\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x12\n" +
@@ -1872,12 +1930,14 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\apaid_ms\x18\x05 \x01(\x03R\x06paidMs\x12\"\n" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x19\n" +
 	"\bsetup_ms\x18\a \x01(\x03R\asetupMs\x12\x15\n" +
-	"\x06max_ms\x18\b \x01(\x03R\x05maxMs\"\x84\x01\n" +
+	"\x06max_ms\x18\b \x01(\x03R\x05maxMs\x12\x1c\n" +
+	"\temergency\x18\x1e \x01(\tR\temergency\"\xa9\x01\n" +
 	"\fHoldExtended\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x17\n" +
 	"\apaid_ms\x18\x02 \x01(\x03R\x06paidMs\x12#\n" +
 	"\ramounts_micro\x18\x03 \x03(\x03R\famountsMicro\x12\"\n" +
-	"\rexpires_at_us\x18\x04 \x01(\x03R\vexpiresAtUs\"\xba\x04\n" +
+	"\rexpires_at_us\x18\x04 \x01(\x03R\vexpiresAtUs\x12#\n" +
+	"\rpackage_micro\x18\x1e \x03(\x03R\fpackageMicro\"\xf1\x04\n" +
 	"\tPriceLine\x12%\n" +
 	"\x04side\x18\x01 \x01(\x0e2\x11.tollbook.v1.SideR\x04side\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x18\n" +
@@ -1899,7 +1959,9 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\x0fexact_converted\x18\x0e \x01(\tR\x0eexactConverted\x12$\n" +
 	"\x0edeck_net_micro\x18\x0f \x01(\x03R\fdeckNetMicro\x12$\n" +
 	"\x0edeck_tax_micro\x18\x10 \x01(\x03R\fdeckTaxMicro\x12(\n" +
-	"\x10deck_gross_micro\x18\x11 \x01(\x03R\x0edeckGrossMicro\"\x94\x01\n" +
+	"\x10deck_gross_micro\x18\x11 \x01(\x03R\x0edeckGrossMicro\x12\x18\n" +
+	"\apackage\x18\x1e \x01(\tR\apackage\x12\x1b\n" +
+	"\tpackage_s\x18\x1f \x01(\x03R\bpackageS\"\x94\x01\n" +
 	"\fPriceSegment\x12\x12\n" +
 	"\x04band\x18\x01 \x01(\tR\x04band\x12\x1d\n" +
 	"\n" +

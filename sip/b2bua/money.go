@@ -34,8 +34,13 @@ func (c *session) hold(world *routing.World, setup time.Duration) *refused {
 	place := &wire.PlaceHold{
 		Call: c.id[:], CatalogPosition: uint64(world.Position),
 		SetupMs: setup.Milliseconds(), MaxMs: c.longest(world).Milliseconds(),
-		Lines: []*wire.HoldLine{{Leg: 0, Payer: c.origin.Account, Originator: c.origin.Id, Sell: c.decision.Sell, LimitPrefixes: c.decision.LimitPrefixes}},
+		Emergency: c.decision.Emergency,
 	}
+	line := &wire.HoldLine{Leg: 0, Originator: c.origin.Id, LimitPrefixes: c.decision.LimitPrefixes}
+	if c.decision.Sell != nil { // an emergency call may have no price
+		line.Payer, line.Sell, line.Package = c.origin.Account, c.decision.Sell, c.decision.Package
+	}
+	place.Lines = []*wire.HoldLine{line}
 	for _, p := range c.plans {
 		place.Route = append(place.Route, p.Candidate)
 	}
@@ -65,7 +70,9 @@ func (c *session) noHold(err error) *refused {
 	case events.CodeForbidden:
 		return &refused{403, "Forbidden", "forbidden"}
 	case events.CodeUnavailable, events.CodeExpired:
-		// It may have been let through all the same: take it back.
+		// It may have been let through all the same: take it back. This is also where an
+		// emergency call would go on without the book, once calls can be written up
+		// afterwards.
 		c.settle("release after silence", c.releaseCommand("no answer"))
 		return &refused{503, "Service Unavailable", "book_unavailable"}
 	default:

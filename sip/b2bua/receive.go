@@ -9,6 +9,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/sdp"
@@ -175,9 +176,10 @@ func (c *session) request(digits string) routing.Request {
 func planOf(c routing.Candidate) call.Plan {
 	p := call.Plan{
 		Company: c.Terminator.Company, PDD: call.DefaultPDD, Ring: call.DefaultRing,
-		Candidate: &wire.Candidate{
-			Terminator: c.Terminator.Id, VendorAccount: c.Terminator.Account, Route: c.Route.Id, Buy: c.Buy,
-		},
+		Candidate: &wire.Candidate{Terminator: c.Terminator.Id, Route: c.Route.Id},
+	}
+	if c.Buy != nil { // an emergency call may have no price
+		p.Candidate.VendorAccount, p.Candidate.Buy = c.Terminator.Account, c.Buy
 	}
 	pdd, ring := c.TimeoutsMS()
 	if pdd > 0 {
@@ -189,8 +191,12 @@ func planOf(c routing.Candidate) call.Plan {
 	return p
 }
 
-// longest is the talk time that the call may have in all.
+// longest is the talk time that the call may have in all. An emergency call is not
+// cut for being long.
 func (c *session) longest(world *routing.World) time.Duration {
+	if c.decision.Emergency != "" {
+		return rating.MaxSeconds * time.Second
+	}
 	longest := defaultMax
 	if s := world.Catalog.Settings().MaxDurationS; s > 0 {
 		longest = time.Duration(s) * time.Second
