@@ -27,7 +27,43 @@ type Table struct {
 // first asked for: a memory, which changes no answer.
 type prices struct {
 	exchange *wire.ExchangeRate // nil in the deck's own currency
-	terms    []atomic.Pointer[wire.Terms]
+	rows     []priced
+}
+
+// priced are the terms of a row, and what vendors are compared by beside them: a
+// route looks at many prices and takes few.
+type priced struct {
+	terms       atomic.Pointer[wire.Terms]
+	first, next atomic.Int64 // PerMinute's; negative where there is none
+}
+
+// newPrices has room for the terms of so many rows.
+func newPrices(exchange *wire.ExchangeRate, rows int) *prices {
+	return &prices{exchange: exchange, rows: make([]priced, rows)}
+}
+
+func (p *priced) keep(t *wire.Terms) {
+	first, next, ok := PerMinute(t)
+	if !ok {
+		first, next = -1, -1
+	}
+	p.first.Store(first)
+	p.next.Store(next)
+	p.terms.Store(t) // last: who sees the terms sees the rest
+}
+
+// Quote is a price as routing compares it.
+type Quote struct {
+	*wire.Terms
+	// First and Next are PerMinute's figures; Compared is false where it has none.
+	First, Next int64
+	Compared    bool
+}
+
+// QuoteOf is a quote of terms that belong to no table.
+func QuoteOf(t *wire.Terms) Quote {
+	first, next, ok := PerMinute(t)
+	return Quote{t, first, next, ok}
 }
 
 // Shift is an instant from which another band is in force; "" is none.
@@ -60,7 +96,7 @@ type Query struct {
 // NewTable compiles rows that are sorted as ParseCSV sorts them.
 func NewTable(d *wire.Deck, v *wire.DeckVersion, rows []Row) *Table {
 	t := &Table{deck: d, version: v, rows: rows, prefixes: newPrefixes(rows)}
-	t.prices = &prices{terms: make([]atomic.Pointer[wire.Terms], len(rows))}
+	t.prices = newPrices(nil, len(rows))
 	return t
 }
 
@@ -78,7 +114,7 @@ func (t *Table) With(m Moment) *Table {
 			next.changed[currency] = old
 			continue
 		}
-		next.changed[currency] = &prices{exchange: rate, terms: make([]atomic.Pointer[wire.Terms], len(t.rows))}
+		next.changed[currency] = newPrices(rate, len(t.rows))
 	}
 	return next
 }
@@ -103,20 +139,26 @@ func (t *Table) Lookup(digits string) (row *Row, number int, ok bool) {
 // before those without a set; of these one for the band in force before one for
 // any time.
 func (t *Table) Find(q Query) (row *Row, number int, ok bool) {
+	n := t.find(q)
+	if n == 0 {
+		return nil, 0, false
+	}
+	return &t.rows[n-1], n, true
+}
+
+// find is the number of the row that Find finds, from 1; 0 is none.
+func (t *Table) find(q Query) int {
 	at := t.longest(q.Called)
 	if !t.variants {
-		if at == 0 {
-			return nil, 0, false
-		}
-		return &t.rows[at-1], int(at), true
+		return int(at)
 	}
 	band := t.bandAt(q.AtUS)
 	for ; at != 0; at = t.parent[at-1] {
 		if n := t.best(at, q, band); n != 0 {
-			return &t.rows[n-1], n, true
+			return n
 		}
 	}
-	return nil, 0, false
+	return 0
 }
 
 // best is the best row of one prefix, counted from 1; 0 if none fits.
@@ -172,26 +214,38 @@ func (t *Table) Terms(digits string) (*wire.Terms, bool) { return t.Price(Query{
 // Price are the terms of a call, if the deck has a price for it in the account's
 // currency. They are shared and must not be changed.
 func (t *Table) Price(q Query) (*wire.Terms, bool) {
+	quote, ok := t.Quote(q)
+	return quote.Terms, ok
+}
+
+// Quote is Price with what vendors are compared by.
+func (t *Table) Quote(q Query) (Quote, bool) {
 	in := t.in(q.Currency)
 	if in == nil {
-		return nil, false
+		return Quote{}, false
 	}
-	row, n, ok := t.Find(q)
-	if !ok {
-		return nil, false
+	n := t.find(q)
+	if n == 0 {
+		return Quote{}, false
 	}
 	if t.deck.BandsSplit && len(t.shifts) > 1 {
-		return t.splitting(q, in, row, n)
+		terms, ok := t.splitting(q, in, &t.rows[n-1], n)
+		if !ok {
+			return Quote{}, false
+		}
+		return QuoteOf(terms), true
 	}
-	if terms := in.terms[n-1].Load(); terms != nil {
-		return terms, true
+	p := &in.rows[n-1]
+	terms := p.terms.Load()
+	if terms == nil {
+		if t.rows[n-1].Blocked {
+			return Quote{}, false
+		}
+		terms = t.make(in, &t.rows[n-1], n)
+		p.keep(terms)
 	}
-	if row.Blocked {
-		return nil, false
-	}
-	terms := t.make(in, row, n)
-	in.terms[n-1].Store(terms)
-	return terms, true
+	first, next := p.first.Load(), p.next.Load()
+	return Quote{terms, first, next, first >= 0}, true
 }
 
 func (t *Table) make(in *prices, row *Row, n int) *wire.Terms {

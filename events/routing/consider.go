@@ -8,9 +8,16 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
+// sale is the price that the call is sold for, in the payer's currency.
+type sale struct {
+	rating.Quote
+	currency  string
+	emergency bool
+}
+
 // consider sorts the vendors of the routes that match into candidates and
 // rejected ones. It is false if no route matches.
-func (w *World) consider(d *Decision, p *plan, r Request) bool {
+func (w *World) consider(d *Decision, p *plan, sell sale, r *Request) bool {
 	taken := make([]uint64, (len(w.vendors)+63)/64)
 	for n := min(p.longest, len(r.Called)); n > 0; n-- {
 		for _, e := range p.byPrefix[r.Called[:n]] {
@@ -21,7 +28,7 @@ func (w *World) consider(d *Decision, p *plan, r Request) bool {
 			c := Candidate{Route: e.route, Terminator: e.vendor.Terminator}
 			if c.Rejected = notOpen(e.route, r); c.Rejected == "" {
 				taken[word] |= bit
-				w.judge(&c, d, e, r)
+				w.judge(&c, sell, e, r)
 			}
 			if c.Rejected != "" {
 				d.Rejected = append(d.Rejected, c)
@@ -38,7 +45,7 @@ func (w *World) consider(d *Decision, p *plan, r Request) bool {
 
 // notOpen says why a route is not for this caller or this hour: then the vendor's
 // next shorter prefix counts.
-func notOpen(route *wire.Route, r Request) Reason {
+func notOpen(route *wire.Route, r *Request) Reason {
 	if len(route.CallerPrefixes) > 0 && !hasPrefix(r.Caller, route.CallerPrefixes) {
 		return WrongOrigin
 	}
@@ -60,8 +67,8 @@ func hasPrefix(s string, prefixes []string) bool {
 // judge prices a vendor and says why the call must not try him, if so. Of an
 // emergency call only those are left out who are switched off, and the caller's own
 // company, to whom it would go back.
-func (w *World) judge(c *Candidate, d *Decision, e entry, r Request) {
-	v, emergency := e.vendor, d.Emergency != ""
+func (w *World) judge(c *Candidate, sell sale, e entry, r *Request) {
+	v, emergency := e.vendor, sell.emergency
 	switch {
 	case e.route.Disabled || v.off:
 		c.Rejected = Disabled
@@ -73,26 +80,25 @@ func (w *World) judge(c *Candidate, d *Decision, e entry, r Request) {
 	if c.Rejected != "" {
 		return
 	}
-	buy, ok := w.terms(v.buy, v.Account, r)
+	buy, ok := quote(v.buy, v.currency, r)
+	c.Buy = buy.Terms
 	if emergency {
-		c.Buy = buy
-		w.earns(c, d.Sell, r)
+		w.earns(c, sell, v.currency, buy, r)
 		return
 	}
 	if !ok {
 		c.Rejected = NoBuyPrice
-		if v.buy != nil && !v.buy.Charges(w.Catalog.Account(v.Account).GetCurrency()) {
+		if v.buy != nil && !v.buy.Charges(v.currency) {
 			c.Rejected = NoExchangeRate
 		}
 		return
 	}
-	c.Buy = buy
-	first, next, ok := w.earns(c, d.Sell, r)
+	first, next, ok := w.earns(c, sell, v.currency, buy, r)
 	if !ok {
 		c.Rejected = NoExchangeRate
 		return
 	}
-	if !profitable(r.Originator, d.Sell, first, next) {
+	if !profitable(r.Originator, sell, first, next) {
 		c.Rejected = Unprofitable
 		return
 	}
@@ -102,22 +108,21 @@ func (w *World) judge(c *Candidate, d *Decision, e entry, r Request) {
 // earns fills in what a minute costs and earns, and gives what a first and a
 // following one earn. It is false where a price is missing, or the exchange rate
 // between the two.
-func (w *World) earns(c *Candidate, sell *wire.Terms, r Request) (first, next int64, ok bool) {
-	if sell == nil || c.Buy == nil {
+func (w *World) earns(c *Candidate, sell sale, currency string, buy rating.Quote, r *Request) (first, next int64, ok bool) {
+	if sell.Terms == nil || buy.Terms == nil {
 		return 0, 0, false
 	}
-	first, next, ok = w.cost(sell, c.Buy, r)
+	first, next, ok = w.cost(currency, sell.currency, buy, r)
 	if !ok {
 		return 0, 0, false
 	}
 	c.costNano = next
-	sellFirst, sellNext, _ := rating.PerMinute(sell)
-	first, next = sellFirst-first, sellNext-next
+	first, next = sell.First-first, sell.Next-next
 	c.MarginNano = min(first, next)
 	return first, next, true
 }
 
-func crowded(t *wire.Terminator, r Request) Reason {
+func crowded(t *wire.Terminator, r *Request) Reason {
 	if r.VendorOut != nil && r.VendorOut(t.Account) {
 		return VendorOut
 	}
@@ -130,21 +135,19 @@ func crowded(t *wire.Terminator, r Request) Reason {
 	return ""
 }
 
-// cost is what a first and a following minute of a vendor cost in the payer's
-// currency, before taxes: a tax within a price is not ours to keep. It is false
+// cost is what a first and a following minute of a vendor, priced in one currency,
+// cost in the payer's, before taxes: a tax within a price is not ours to keep. It is false
 // where no exchange rate leads there.
-func (w *World) cost(sell, buy *wire.Terms, r Request) (first, next int64, ok bool) {
-	first, next, ok = rating.PerMinute(buy)
-	from, to := rating.Currency(buy), rating.Currency(sell)
-	if from == to || !ok {
-		return first, next, ok
+func (w *World) cost(from, to string, buy rating.Quote, r *Request) (first, next int64, ok bool) {
+	if from == to || !buy.Compared {
+		return buy.First, buy.Next, buy.Compared
 	}
 	rate := w.Catalog.Exchange(from, to, r.AtUS)
 	if rate == nil {
 		return 0, 0, false
 	}
-	first, ok = rating.Convert(first, rate.RateE12)
-	next, also := rating.Convert(next, rate.RateE12)
+	first, ok = rating.Convert(buy.First, rate.RateE12)
+	next, also := rating.Convert(buy.Next, rate.RateE12)
 	return first, next, ok && also
 }
 
@@ -152,7 +155,7 @@ const ppm = 1_000_000
 
 // profitable judges the smaller margin by the originator's profit control, and
 // each by its share of the price that it is earned on.
-func profitable(o *wire.Originator, sell *wire.Terms, first, next int64) bool {
+func profitable(o *wire.Originator, sell sale, first, next int64) bool {
 	if o.ProfitMode == wire.ProfitMode_PROFIT_MODE_ALLOW_LOSSES {
 		return true
 	}
@@ -160,9 +163,8 @@ func profitable(o *wire.Originator, sell *wire.Terms, first, next int64) bool {
 	if o.ProfitMode != wire.ProfitMode_PROFIT_MODE_NO_LOSSES && least <= 0 {
 		return false
 	}
-	sellFirst, sellNext, _ := rating.PerMinute(sell)
 	return least >= max(0, o.MinimumMarginNano) &&
-		share(first, sellFirst, o.MinimumMarginPpm) && share(next, sellNext, o.MinimumMarginPpm)
+		share(first, sell.First, o.MinimumMarginPpm) && share(next, sell.Next, o.MinimumMarginPpm)
 }
 
 // share tells whether a margin that is not negative is at least so many millionths

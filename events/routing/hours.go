@@ -10,7 +10,7 @@ const (
 
 // open tells whether a route's hours include the request's instant. In a time zone
 // that nobody knows a route is never open.
-func open(route *wire.Route, r Request) bool {
+func open(route *wire.Route, r *Request) bool {
 	offset := 0
 	if route.TimeZone != "" && route.TimeZone != "UTC" {
 		known := false

@@ -35,11 +35,23 @@ func (p *plan) order(list []Candidate, r Request) {
 		o.figure(level, r)
 	}
 	o.sort(o.at, 0)
-	sorted := make([]Candidate, len(list))
-	for i, from := range o.at {
-		sorted[i] = list[from]
+	o.settle()
+}
+
+// settle moves the candidates to their places, one ring of moves after the other.
+func (o *ordering) settle() {
+	for start := range o.at {
+		if o.at[start] == start {
+			continue
+		}
+		first, to := o.list[start], start
+		for o.at[to] != start {
+			from := o.at[to]
+			o.list[to], o.at[to] = o.list[from], to
+			to = from
+		}
+		o.list[to], o.at[to] = first, to
 	}
-	copy(list, sorted)
 }
 
 // figure fills in the keys of one criterion.

@@ -37,6 +37,8 @@ type vendor struct {
 	index int  // among all vendors, from 0
 	off   bool // switched off, or its account or company is
 	buy   *rating.Table
+	// currency is its account's, or the deck's where it has none.
+	currency string
 }
 
 // Compile makes a World of a catalog and the tables of its decks' versions in
@@ -72,10 +74,15 @@ func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
 }
 
 func (w *World) addVendor(t *wire.Terminator) {
-	w.vendors[t.Id] = &vendor{
+	v := &vendor{
 		Terminator: t, sieve: *w.sieve(t.Rewrites, t.Lists), index: len(w.vendors), buy: w.decks[t.BuyDeck],
 		off: t.Disabled || w.Catalog.Company(t.Company).GetDisabled() || w.Catalog.Account(t.Account).GetDisabled(),
 	}
+	v.currency = w.Catalog.Account(t.Account).GetCurrency()
+	if v.currency == "" && v.buy != nil {
+		v.currency = v.buy.Deck().Currency
+	}
+	w.vendors[t.Id] = v
 	if addr, err := netip.ParseAddr(t.Host); err == nil {
 		w.hosts[addr.Unmap()] = true
 	}
@@ -195,7 +202,7 @@ func (w *World) Route(r Request) Decision {
 		d.Refused = NumberBlocked
 		return d
 	}
-	sell, ok := w.terms(w.decks[r.Originator.SellDeck], r.Originator.Account, r)
+	sell, ok := quote(w.decks[r.Originator.SellDeck], w.Catalog.Account(r.Originator.Account).GetCurrency(), &r)
 	if !ok && d.Emergency == "" {
 		d.Refused = NoPrice
 		return d
@@ -203,19 +210,20 @@ func (w *World) Route(r Request) Decision {
 	if d.Emergency == "" {
 		d.Package = w.Catalog.PackageFor(r.Originator.Account, r.Called)
 	}
-	d.Sell, d.LimitPrefixes = sell, limitPrefixes(r.Originator, r.Called)
+	d.Sell, d.LimitPrefixes = sell.Terms, limitPrefixes(r.Originator, r.Called)
 	p := w.plans[r.Originator.RoutePlan]
-	if p == nil || !w.consider(&d, p, r) {
+	if p == nil || !w.consider(&d, p, sale{sell, currencyOf(sell), d.Emergency != ""}, &r) {
 		d.Refused = NoRoute
 		return d
 	}
 	p.order(d.Candidates, r)
 	if len(d.Candidates) > MaxCandidates {
-		for _, c := range d.Candidates[MaxCandidates:] {
-			c.Rejected = TooMany
-			d.Rejected = append(d.Rejected, c)
+		behind := d.Candidates[MaxCandidates:]
+		for i := range behind {
+			behind[i].Rejected = TooMany
 		}
-		d.Candidates = d.Candidates[:MaxCandidates]
+		d.Candidates = d.Candidates[:MaxCandidates:MaxCandidates]
+		d.Rejected = append(behind, d.Rejected...)
 	}
 	if len(d.Candidates) == 0 {
 		d.Refused = NoCandidate
@@ -223,12 +231,17 @@ func (w *World) Route(r Request) Decision {
 	return d
 }
 
-// terms are a deck's for a call that an account is charged or paid for.
-func (w *World) terms(t *rating.Table, account string, r Request) (*wire.Terms, bool) {
-	if t == nil {
-		return nil, false
+func currencyOf(q rating.Quote) string {
+	if q.Terms == nil {
+		return ""
 	}
-	return t.Price(rating.Query{
-		Called: r.Called, Caller: r.Caller, AtUS: r.AtUS, Currency: w.Catalog.Account(account).GetCurrency(),
-	})
+	return rating.Currency(q.Terms)
+}
+
+// quote is a deck's price of a call for an account in a currency.
+func quote(t *rating.Table, currency string, r *Request) (rating.Quote, bool) {
+	if t == nil {
+		return rating.Quote{}, false
+	}
+	return t.Quote(rating.Query{Called: r.Called, Caller: r.Caller, AtUS: r.AtUS, Currency: currency})
 }
