@@ -111,6 +111,15 @@ func (m *Machine) Over() bool { return m.phase == over }
 // Talking tells whether the call has been answered and not ended.
 func (m *Machine) Talking() bool { return m.phase == talking }
 
+// Egress is the number of the attempt in progress, or of the one that was answered;
+// 0 before the first.
+func (m *Machine) Egress() uint32 {
+	if m.current == nil {
+		return 0
+	}
+	return m.current.number
+}
+
 // Paid is the talk time that is paid for.
 func (m *Machine) Paid() time.Duration { return m.paid }
 

@@ -16,7 +16,10 @@ type (
 		Index int
 	}
 	// SendCancel gives up an attempt that has no final answer.
-	SendCancel struct{ Leg uint32 }
+	SendCancel struct {
+		Leg  uint32
+		Q850 uint32
+	}
 	// SendBye ends an answered leg; leg 0 is the caller's.
 	SendBye struct {
 		Leg    uint32

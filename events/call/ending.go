@@ -21,7 +21,25 @@ const (
 	CauseDrained   = "shutdown"
 	CauseLost      = "node_lost"
 	CauseInternal  = "internal"
+	CauseExpired   = "session_expired" // nobody refreshed the session in time (RFC 4028)
+	CauseGone      = "far_end_gone"    // a side no longer knows of the call, or says nothing
+	CauseBadAnswer = "bad_answer"      // a side's session description cannot be used
 )
+
+// q850 is the cause of Q.850 that the far ends are told when the switch ends an
+// answered call, or gives an attempt up.
+func q850(cause string) uint32 {
+	switch cause {
+	case CauseExpired, CauseGone, CauseNoAck, CauseTimeout:
+		return 102 // recovery on timer expiry
+	case CauseInternal, CauseNoMedia, CauseLost:
+		return 41 // temporary failure
+	case CauseBadAnswer:
+		return 88 // incompatible destination
+	default:
+		return 16 // normal call clearing
+	}
+}
 
 // CauseOf names the cause behind a vendor's final answer.
 func CauseOf(code uint32) string {
@@ -86,7 +104,7 @@ func (m *Machine) abandon(now Now, code uint32, text string, q850 uint32, cause 
 	effects := []Effect{Clear{TimerPDD}, Clear{TimerRing}}
 	if l := m.current; l != nil && !l.ended {
 		l.cancelled = true
-		effects = append(effects, SendCancel{l.number},
+		effects = append(effects, SendCancel{l.number, q850},
 			m.end(now, ending{leg: l.number, code: 487, text: "Request Terminated", q850: q850, cause: cause, by: by, last: true}))
 	}
 	return append(effects, m.refuse(now, code, text, q850, cause, by)...)
@@ -94,23 +112,23 @@ func (m *Machine) abandon(now Now, code uint32, text string, q850 uint32, cause 
 
 // hangUp ends an answered call. from is the leg that sent its BYE; when it was
 // the switch that ended the call (or a CANCEL crossed), both legs get one.
-func (m *Machine) hangUp(now Now, cause string, by wire.EndedBy, from uint32) []Effect {
+func (m *Machine) hangUp(now Now, cause string, by wire.EndedBy, from, q850 uint32) []Effect {
 	m.phase = over
 	effects := []Effect{Clear{TimerExtend}, Clear{TimerCut}}
 	egress := m.current.number
 	if by != wire.EndedBy_ENDED_BY_CALLER {
-		effects = append(effects, SendBye{Leg: 0, Reason: cause, Q850: 16})
+		effects = append(effects, SendBye{Leg: 0, Reason: cause, Q850: q850})
 	}
 	if from != egress {
-		effects = append(effects, SendBye{Leg: egress, Reason: cause, Q850: 16})
+		effects = append(effects, SendBye{Leg: egress, Reason: cause, Q850: q850})
 	}
 	raw := (now.Mono - m.answered.Mono).Milliseconds()
 	m.current.ended = true
 	charge := &wire.ChargeCall{
 		Call: m.id[:], Candidate: uint32(m.current.candidate), EgressLeg: egress,
-		AnsweredAtUs: m.answered.US, EndedAtUs: now.US, RawMs: raw, SipCode: 200, Q850: 16, EndedBy: by,
+		AnsweredAtUs: m.answered.US, EndedAtUs: now.US, RawMs: raw, SipCode: 200, Q850: q850, EndedBy: by,
 	}
-	e := ending{code: 200, text: "OK", q850: 16, cause: cause, by: by, rawMS: raw, priced: true, last: true}
+	e := ending{code: 200, text: "OK", q850: q850, cause: cause, by: by, rawMS: raw, priced: true, last: true}
 	first, second := e, e
 	first.leg, second.leg = egress, 0
 	return append(effects, Charge{charge}, m.end(now, first), m.end(now, second))

@@ -57,7 +57,7 @@ func (m *Machine) Answer(now Now, legNumber uint32) []Effect {
 	if !m.trying(legNumber) {
 		// A 200 that crossed our CANCEL: the vendor must hear a BYE, the caller
 		// pays nothing.
-		return []Effect{SendBye{Leg: legNumber, Reason: "answered too late"}}
+		return []Effect{SendBye{Leg: legNumber, Reason: "answered too late", Q850: q850("")}}
 	}
 	m.phase, m.answered = talking, now
 	effects := []Effect{
@@ -115,7 +115,7 @@ func (m *Machine) Expired(now Now, t Timer) []Effect {
 		late := m.current
 		late.cancelled = true
 		// Failed makes the next attempt the current one: the CANCEL is the old one's.
-		return append([]Effect{SendCancel{late.number}},
+		return append([]Effect{SendCancel{late.number, q850(CauseTimeout)}},
 			m.Failed(now, late.number, 408, "Request Timeout", 102)...)
 	case TimerExtend:
 		if m.phase == talking {
@@ -128,7 +128,7 @@ func (m *Machine) Expired(now Now, t Timer) []Effect {
 		if talked := now.Mono - m.answered.Mono; talked < m.paid-Guard {
 			return m.arm(now) // the timer was on its way when more was paid
 		}
-		return m.hangUp(now, CauseNoMoney, wire.EndedBy_ENDED_BY_SWITCH, 0)
+		return m.hangUp(now, CauseNoMoney, wire.EndedBy_ENDED_BY_SWITCH, 0, q850(CauseNoMoney))
 	}
 	return nil
 }
@@ -156,21 +156,29 @@ func (m *Machine) NotExtended(now Now) []Effect {
 }
 
 // Cancel tells that the caller's INVITE ended in a 487: he gave up before the
-// answer, or so close to it that our 200 never reached him.
-func (m *Machine) Cancel(now Now) []Effect {
+// answer, or so close to it that our 200 never reached him. The cause of Q.850 is
+// the one he gave, 0 for none.
+func (m *Machine) Cancel(now Now, cause uint32) []Effect {
+	if cause == 0 {
+		cause = q850(CauseCancelled)
+	}
 	switch m.phase {
 	case hunting:
-		return m.abandon(now, 487, "Request Terminated", 16, CauseCancelled, wire.EndedBy_ENDED_BY_CALLER)
+		return m.abandon(now, 487, "Request Terminated", cause, CauseCancelled, wire.EndedBy_ENDED_BY_CALLER)
 	case talking:
 		return m.crossed(now)
 	}
 	return nil
 }
 
-// Bye tells that a side hung up: leg 0 is the caller's.
-func (m *Machine) Bye(now Now, legNumber uint32) []Effect {
+// Bye tells that a side hung up, leg 0 being the caller's, and with which cause of
+// Q.850, 0 for none: the other side is told the same.
+func (m *Machine) Bye(now Now, legNumber, cause uint32) []Effect {
 	if m.phase == hunting && legNumber == 0 {
-		return m.Cancel(now)
+		return m.Cancel(now, cause)
+	}
+	if cause == 0 {
+		cause = q850(CauseAnswered)
 	}
 	if m.phase != talking || legNumber != 0 && legNumber != m.current.number {
 		return nil
@@ -179,7 +187,7 @@ func (m *Machine) Bye(now Now, legNumber uint32) []Effect {
 	if legNumber != 0 {
 		by = wire.EndedBy_ENDED_BY_CALLEE
 	}
-	return m.hangUp(now, CauseAnswered, by, legNumber)
+	return m.hangUp(now, CauseAnswered, by, legNumber, cause)
 }
 
 // HangUp ends the call by our own will, for a cause.
@@ -188,7 +196,7 @@ func (m *Machine) HangUp(now Now, cause string) []Effect {
 	case hunting:
 		return m.abandon(now, 503, "Service Unavailable", 41, cause, wire.EndedBy_ENDED_BY_SWITCH)
 	case talking:
-		return m.hangUp(now, cause, wire.EndedBy_ENDED_BY_SWITCH, 0)
+		return m.hangUp(now, cause, wire.EndedBy_ENDED_BY_SWITCH, 0, q850(cause))
 	}
 	return nil
 }

@@ -108,12 +108,12 @@ func TestLives(t *testing.T) {
 		steps []step
 	}{
 		{"the caller hangs up", 1, []step{begin, ring, answer,
-			{func(m *call.Machine) []call.Effect { return m.Bye(at(12.5), 0) },
+			{func(m *call.Machine) []call.Effect { return m.Bye(at(12.5), 0, 0) },
 				"clear extend; clear cut; bye 1; charge candidate 0 for 10500 ms; record end 1 200 answered 10500 ms last; record end 0 200 answered 10500 ms last"},
-			{func(m *call.Machine) []call.Effect { return m.Bye(at(12.5), 1) }, ""},
+			{func(m *call.Machine) []call.Effect { return m.Bye(at(12.5), 1, 0) }, ""},
 		}},
 		{"the callee hangs up", 1, []step{begin, answer,
-			{func(m *call.Machine) []call.Effect { return m.Bye(at(3), 1) },
+			{func(m *call.Machine) []call.Effect { return m.Bye(at(3), 1, 0) },
 				"clear extend; clear cut; bye 0; charge candidate 0 for 1000 ms; record end 1 200 answered 1000 ms last; record end 0 200 answered 1000 ms last"},
 		}},
 		{"an operator hangs up", 1, []step{begin, answer,
@@ -126,7 +126,7 @@ func TestLives(t *testing.T) {
 			{func(m *call.Machine) []call.Effect { return m.Ringing(at(3), 2, 180, false) }, "clear pdd; pass 180"},
 			{func(m *call.Machine) []call.Effect { return m.Answer(at(4), 2) },
 				"clear pdd; clear ring; answer with 2; record answered 2; record answered 0; set cut 59.7s; set extend 40s"},
-			{func(m *call.Machine) []call.Effect { return m.Bye(at(5), 0) },
+			{func(m *call.Machine) []call.Effect { return m.Bye(at(5), 0, 0) },
 				"clear extend; clear cut; bye 2; charge candidate 1 for 1000 ms; record end 2 200 answered 1000 ms last; record end 0 200 answered 1000 ms last"},
 		}},
 		{"the first trunk is busy", 2, []step{begin, {fail(1, 1, 486), fmt.Sprintf(second, 486, "busy")}}},
@@ -141,7 +141,7 @@ func TestLives(t *testing.T) {
 			{func(m *call.Machine) []call.Effect { return m.Expired(at(8), call.TimerPDD) },
 				"cancel 1; clear pdd; clear ring; record end 1 408 timeout last; reject 480; release no_vendor_took_it; record end 0 480 no_vendor_took_it last"},
 			{func(m *call.Machine) []call.Effect { return m.Answer(at(8), 1) }, "bye 1"},
-			{func(m *call.Machine) []call.Effect { return m.Cancel(at(9)) }, ""},
+			{func(m *call.Machine) []call.Effect { return m.Cancel(at(9), 0) }, ""},
 			{func(m *call.Machine) []call.Effect { return m.HangUp(at(9), call.CauseOperator) }, ""},
 		}},
 		{"the late answer of the first vendor", 2, []step{begin,
@@ -152,18 +152,18 @@ func TestLives(t *testing.T) {
 			{fail(9, 1, 487), ""},
 		}},
 		{"the caller gives up", 2, []step{begin, ring,
-			{func(m *call.Machine) []call.Effect { return m.Cancel(at(3)) },
+			{func(m *call.Machine) []call.Effect { return m.Cancel(at(3), 0) },
 				"clear pdd; clear ring; cancel 1; record end 1 487 cancelled last; reject 487; release cancelled; record end 0 487 cancelled last"},
 			{fail(4, 1, 487), ""},
 			{func(m *call.Machine) []call.Effect { return m.Answer(at(4), 1) }, "bye 1"},
 		}},
 		{"the caller's BYE comes before the answer", 1, []step{begin,
-			{func(m *call.Machine) []call.Effect { return m.Bye(at(3), 1) }, ""},
-			{func(m *call.Machine) []call.Effect { return m.Bye(at(3), 0) },
+			{func(m *call.Machine) []call.Effect { return m.Bye(at(3), 1, 0) }, ""},
+			{func(m *call.Machine) []call.Effect { return m.Bye(at(3), 0, 0) },
 				"clear pdd; clear ring; cancel 1; record end 1 487 cancelled last; reject 487; release cancelled; record end 0 487 cancelled last"},
 		}},
 		{"answer and CANCEL cross", 1, []step{begin, answer,
-			{func(m *call.Machine) []call.Effect { return m.Cancel(at(2)) },
+			{func(m *call.Machine) []call.Effect { return m.Cancel(at(2), 0) },
 				"clear extend; clear cut; bye 1; release cancelled; record end 1 200 cancelled last; record end 0 487 cancelled last"},
 		}},
 		{"the node is shut down while hunting", 1, []step{begin,
@@ -191,16 +191,16 @@ func TestLives(t *testing.T) {
 		}},
 		{"no candidates", 0, []step{
 			{func(m *call.Machine) []call.Effect { return m.Start(at(0)) }, "reject 480; release no_vendor_took_it; record end 0 480 no_vendor_took_it last"},
-			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0)) }, ""},
+			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0), 0) }, ""},
 		}},
 		{"refused before any vendor", 1, []step{
 			{func(m *call.Machine) []call.Effect { return m.Refuse(at(0), 402, "Payment Required", "no_money") }, "reject 402; record end 0 402 no_money last"},
-			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0)) }, ""},
+			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0), 0) }, ""},
 		}},
 		{"given up before the first INVITE", 1, []step{
 			{func(m *call.Machine) []call.Effect { return m.Ringing(at(0), 1, 180, false) }, ""},
 			{func(m *call.Machine) []call.Effect { return m.Expired(at(0), call.TimerPDD) }, ""},
-			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0)) },
+			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0), 0) },
 				"clear pdd; clear ring; reject 487; release cancelled; record end 0 487 cancelled last"},
 		}},
 	} {
@@ -222,7 +222,7 @@ func TestChargeCarriesTheFigures(t *testing.T) {
 	if a, ok := m.Answered(); !ok || a != at(2) || !m.Talking() || m.Over() || m.Paid() != time.Minute {
 		t.Error("the machine forgets")
 	}
-	for _, e := range m.Bye(at(3.5), 1) {
+	for _, e := range m.Bye(at(3.5), 1, 0) {
 		switch e := e.(type) {
 		case call.Charge:
 			c := e.Call

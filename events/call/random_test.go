@@ -113,9 +113,9 @@ func (d *driver) input() {
 		d.do(d.m.Failed(d.now, vendor, code, "Reason", 0))
 	case "cancel":
 		d.crossed = d.crossed || d.m.Talking()
-		d.do(d.m.Cancel(d.now))
+		d.do(d.m.Cancel(d.now, 0))
 	case "bye":
-		d.do(d.m.Bye(d.now, leg))
+		d.do(d.m.Bye(d.now, leg, 0))
 	case "hang up":
 		if rapid.IntRange(0, 9).Draw(d.t, "mood") == 0 {
 			d.do(d.m.HangUp(d.now, call.CauseOperator))

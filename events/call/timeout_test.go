@@ -19,7 +19,7 @@ func TestTimeoutCancelsTheLateAttempt(t *testing.T) {
 		m.Start(call.Now{US: 1})
 		got := m.Expired(call.Now{US: 2, Mono: time.Second}, timer)
 		want := []call.Effect{
-			call.SendCancel{Leg: 1},
+			call.SendCancel{Leg: 1, Q850: 102},
 			call.Clear{Timer: call.TimerPDD}, call.Clear{Timer: call.TimerRing},
 			call.SendInvite{Leg: 2, Index: 1},
 			call.Set{Timer: call.TimerPDD, After: 2 * time.Second}, call.Set{Timer: call.TimerRing, After: time.Minute},

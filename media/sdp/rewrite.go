@@ -3,52 +3,101 @@ package sdp
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
+// Outgoing says how a description leaves the switch.
+type Outgoing struct {
+	// Addr takes the place of every address of the far end's.
+	Addr netip.Addr
+	// ID and Version are those of the o= line (RFC 8866, section 5.2). The version
+	// rises by one with every change (RFC 3264, section 8).
+	ID, Version uint64
+	// Port is the port of the m= line with an index, 0 to reject the stream. Streams
+	// that the far end rejected stay so and are not asked for.
+	Port func(media int) int
+	// Formats are the tokens of the m= line with an index, in order, out of those
+	// that it has; nil keeps them as they are.
+	Formats func(media int) []string
+}
+
 // Rewrite returns the description with the switch in the place of the far end:
-// every o= and c= line names addr, and the port of the m= line with index i is
-// ports(i). A rejected stream keeps port 0 and is not asked for; ports may
-// return 0 to reject one. A null c= address stays null, since it means hold.
-// Lines that would lead media around the switch are dropped: rtcp, rtcp-mux,
-// ICE and source filters. All else stays byte for byte and in order.
-func (s *Session) Rewrite(addr netip.Addr, ports func(media int) int) []byte {
-	addr = addr.Unmap().WithZone("")
-	var out bytes.Buffer
-	out.Grow(len(s.text) + 64)
+// the o=, s= and c= lines and the ports are the switch's own. A null c= address
+// stays null, since it means hold. Lines that would lead media around the switch
+// are dropped (rtcp, rtcp-mux, ICE and source filters), and so are those that tell
+// of the far end: i=, u=, e=, p= and attributes with one of its addresses. All else
+// stays byte for byte and in order.
+func (s *Session) Rewrite(out Outgoing) []byte {
+	out.Addr = out.Addr.Unmap().WithZone("")
+	var text bytes.Buffer
+	text.Grow(len(s.text) + 64)
+	inner := s.addresses()
 	for _, l := range s.lines {
 		value := l.value
 		switch l.kind {
 		case 'o':
-			value = rewriteTail(value, family(addr)+" "+addr.String())
+			value = "- " + strconv.FormatUint(out.ID, 10) + " " + strconv.FormatUint(out.Version, 10) + " IN " + family(out.Addr) + " " + out.Addr.String()
+		case 's':
+			value = "-"
+		case 'i', 'u', 'e', 'p':
+			continue
 		case 'c':
-			value = rewriteConnection(value, addr)
+			value = rewriteConnection(value, out.Addr)
 		case 'm':
-			value = s.rewriteMedia(l, ports)
+			value = s.rewriteMedia(l, out)
 		case 'a':
-			if names(value) {
+			if names(value) || tells(value, inner) || s.unused(l, out) {
 				continue
 			}
 		}
 		if l.kind != 0 {
-			out.WriteByte(l.kind)
-			out.WriteByte('=')
+			text.WriteByte(l.kind)
+			text.WriteByte('=')
 		}
-		out.WriteString(value)
-		out.WriteString(l.eol)
+		text.WriteString(value)
+		text.WriteString(l.eol)
 	}
-	return out.Bytes()
+	return text.Bytes()
 }
 
-// rewriteTail replaces the last two fields.
-func rewriteTail(value, tail string) string {
-	for range 2 {
-		value = strings.TrimRightFunc(value, unicode.IsSpace)
-		value = value[:strings.LastIndexFunc(value, unicode.IsSpace)+1]
+// addresses are those that the far end's o= and c= lines name.
+func (s *Session) addresses() []string {
+	var all []string
+	for _, l := range s.lines {
+		f := strings.Fields(l.value)
+		if l.kind != 'o' && l.kind != 'c' || len(f) == 0 {
+			continue
+		}
+		host, _, _ := strings.Cut(f[len(f)-1], "/")
+		addr, err := netip.ParseAddr(host)
+		if err == nil && !addr.IsUnspecified() && !slices.Contains(all, host) {
+			all = append(all, host)
+		}
 	}
-	return strings.TrimRightFunc(value, unicode.IsSpace) + " " + tail
+	return all
+}
+
+// tells reports whether an attribute has one of the far end's addresses in it.
+func tells(attribute string, inner []string) bool {
+	return slices.ContainsFunc(inner, func(addr string) bool { return strings.Contains(attribute, addr) })
+}
+
+// unused reports whether an attribute describes a format that does not go out.
+func (s *Session) unused(l line, out Outgoing) bool {
+	if out.Formats == nil || l.media < 0 {
+		return false
+	}
+	name, value, _ := strings.Cut(l.value, ":")
+	switch strings.TrimSpace(name) {
+	case "rtpmap", "fmtp", "rtcp-fb":
+	default:
+		return false
+	}
+	kept := out.Formats(l.media)
+	token, _, _ := strings.Cut(strings.TrimSpace(value), " ")
+	return kept != nil && token != "*" && !slices.Contains(kept, token)
 }
 
 func rewriteConnection(value string, addr netip.Addr) string {
@@ -59,13 +108,18 @@ func rewriteConnection(value string, addr netip.Addr) string {
 	return "IN " + family(addr) + " " + addr.String()
 }
 
-// rewriteMedia replaces the port field, and a port count with it.
-func (s *Session) rewriteMedia(l line, ports func(int) int) string {
+// rewriteMedia replaces the port field, a port count with it, and the formats.
+func (s *Session) rewriteMedia(l line, out Outgoing) string {
 	if s.Media[l.media].Port == 0 {
 		return l.value
 	}
 	f := strings.Fields(l.value)
-	f[1] = strconv.Itoa(ports(l.media))
+	f[1] = strconv.Itoa(out.Port(l.media))
+	if out.Formats != nil {
+		if kept := out.Formats(l.media); kept != nil {
+			f = append(f[:3], kept...)
+		}
+	}
 	return strings.Join(f, " ")
 }
 

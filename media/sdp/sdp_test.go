@@ -66,7 +66,7 @@ func TestRewriteHidesTheFarEndAndKeepsTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := s.Rewrite(netip.MustParseAddr("192.0.2.1"), func(i int) int { return 30000 + 2*i })
+	got := s.Rewrite(Outgoing{Addr: netip.MustParseAddr("192.0.2.1"), ID: 7, Version: 8, Port: func(i int) int { return 30000 + 2*i }})
 	if diff := cmp.Diff(string(read(t, "offer.rewritten.sdp")), string(got)); diff != "" {
 		t.Error(diff)
 	}
@@ -84,7 +84,7 @@ func TestNullAddressMeansHoldAndStays(t *testing.T) {
 	if m, _, _ := s.Audio(); !m.OnHold() || m.Direction != SendRecv {
 		t.Errorf("hold %v, direction %v", m.OnHold(), m.Direction)
 	}
-	got := string(s.Rewrite(netip.MustParseAddr("2001:db8::1"), func(int) int { return 9 }))
+	got := string(s.Rewrite(Outgoing{Addr: netip.MustParseAddr("2001:db8::1"), ID: 1, Version: 1, Port: func(int) int { return 9 }}))
 	want := "v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP4 0.0.0.0\nt=0 0\nm=audio 9 RTP/AVP 0"
 	if got != want {
 		t.Errorf("got %q", got)
@@ -148,7 +148,8 @@ func FuzzParse(f *testing.F) {
 		if string(s.Bytes()) != string(text) {
 			t.Fatal("Bytes is not what was parsed")
 		}
-		out := s.Rewrite(ours, func(i int) int { return 10000 + 2*i })
+		going := Outgoing{Addr: ours, ID: 1, Version: 1, Port: func(i int) int { return 10000 + 2*i }}
+		out := s.Rewrite(going)
 		if len(out) > MaxBytes {
 			return
 		}
@@ -164,7 +165,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("media %d leads to %v", i, m.Address)
 			}
 		}
-		if twice := again.Rewrite(ours, func(i int) int { return 10000 + 2*i }); string(twice) != string(out) {
+		if twice := again.Rewrite(going); string(twice) != string(out) {
 			t.Fatalf("rewriting twice differs:\n%q\n%q", out, twice)
 		}
 	})

@@ -1,34 +1,68 @@
 package b2bua
 
 import (
+	"errors"
+
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-// authorise answers a vendor's digest challenge to our INVITE, once (RFC 3261,
-// section 22). It gives the INVITE that carries the answer and its transaction, or
-// nil when the response is no challenge or there is no password for it.
-func (l *egress) authorise(t *wire.Terminator, invite *sip.Request, res *sip.Response) (*sip.Request, sip.ClientTransaction) {
-	challenge := res.StatusCode == 401 || res.StatusCode == 407
-	if !challenge || t.AuthUser == "" || l.authorised {
+// again is what an attempt has tried after a refusal. It belongs to the attempt's
+// own goroutine.
+type again struct {
+	authorised bool
+	raised     bool
+	redirects  int
+}
+
+// retry answers a refusal that another INVITE may mend: a challenge, or a session
+// interval that is too short. It gives the INVITE and its transaction, or nil.
+func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Response) (*sip.Request, sip.ClientTransaction) {
+	var tx sip.ClientTransaction
+	var err error
+	next := invite.Clone()
+	next.Laddr = invite.Laddr
+	next.SetDestination(invite.Destination())
+	switch code := res.StatusCode; {
+	case (code == 401 || code == 407) && t.AuthUser != "" && !l.again.authorised:
+		l.again.authorised = true
+		tx, err = l.authorise(t, next, res)
+	case code == 422 && !l.again.raised:
+		l.again.raised = true
+		tx, err = l.lengthen(next, res)
+	default:
 		return nil, nil
 	}
-	l.authorised = true
+	if err != nil {
+		l.call.log.Warn("a vendor's refusal could not be answered", "terminator", t.Id, "code", res.StatusCode, "err", err)
+		return nil, nil
+	}
+	return next, tx
+}
+
+// authorise answers a vendor's digest challenge (RFC 3261, section 22).
+func (l *egress) authorise(t *wire.Terminator, next *sip.Request, res *sip.Response) (sip.ClientTransaction, error) {
 	password, err := l.call.sw.config.Secrets.Unwrap("terminator "+t.Id, t.AuthSecret)
 	if err != nil {
-		l.call.log.Error("a vendor's challenge cannot be answered", "terminator", t.Id, "err", err)
-		return nil, nil
+		return nil, err
 	}
-	client := l.call.sw.config.Gate.Client()
-	again := invite.Clone()
-	again.Laddr = invite.Laddr
-	again.SetDestination(invite.Destination())
-	tx, err := client.TransactionDigestAuth(l.call.sw.ctx, again, res, sipgo.DigestAuth{Username: t.AuthUser, Password: string(password)})
-	if err != nil {
-		l.call.log.Warn("a vendor's challenge could not be answered", "terminator", t.Id, "err", err)
-		return nil, nil
+	return l.call.sw.config.Gate.Client().TransactionDigestAuth(l.call.sw.ctx, next, res,
+		sipgo.DigestAuth{Username: t.AuthUser, Password: string(password)})
+}
+
+// lengthen asks for the session interval that the vendor takes at least (RFC 4028,
+// section 7.3).
+func (l *egress) lengthen(next *sip.Request, res *sip.Response) (sip.ClientTransaction, error) {
+	least := minSE(res)
+	if least <= defaultSession || least > mostSession {
+		return nil, errors.New("its session interval is out of bounds")
 	}
-	return again, tx
+	for _, name := range []string{"Session-Expires", "Min-SE"} {
+		next.ReplaceHeader(sip.NewHeader(name, inSeconds(least)))
+	}
+	next.CSeq().SeqNo++
+	next.RemoveHeader("Via")
+	return l.call.sw.config.Gate.Client().TransactionRequest(l.call.sw.ctx, next)
 }

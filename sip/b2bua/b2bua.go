@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -74,15 +75,18 @@ type Switch struct {
 	work   sync.WaitGroup // calls that are not over, and what is owed to the book
 	ends   sync.WaitGroup // calls whose last transactions go on
 
-	zones lookup.Zones
+	zones     lookup.Zones
+	reinvited gate.Handler
+	malformed atomic.Uint64 // session descriptions that could not be used
 
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
 	dialogs  map[dialogKey]*dialogEntry
-	invites  map[string]struct{}   // ingress INVITEs in progress, to know merged ones
-	inUse    map[string]int        // attempts in progress by terminator
-	started  map[string]startsIn   // attempts of the present second by terminator
-	owed     map[events.CallID]int // commands that the book has not answered yet
+	invites  map[string]struct{}     // ingress INVITEs in progress, to know merged ones
+	inUse    map[string]int          // attempts in progress by terminator
+	started  map[string]startsIn     // attempts of the present second by terminator
+	owed     map[events.CallID]int   // commands that the book has not answered yet
+	refusals map[string]*sip.Request // the ACKs of refused INVITEs, by branch, while they may be repeated
 	draining bool
 }
 
@@ -93,13 +97,19 @@ func New(c Config) *Switch {
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{},
 		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
+		refusals: map[string]*sip.Request{},
 	}
+	s.reinvited = s.within(s.onChange)
 	c.Gate.On(sip.INVITE, s.onInvite)
 	c.Gate.On(sip.ACK, s.onAck)
-	c.Gate.On(sip.BYE, s.onBye)
+	c.Gate.On(sip.BYE, s.within(s.hungUp))
+	c.Gate.On(sip.UPDATE, s.within(s.onChange))
+	c.Gate.On(sip.PRACK, s.within(s.onPrack))
+	c.Gate.On(sip.INFO, s.within(s.onInfo))
+	c.Gate.OnStray(s.onStray)
 	c.Gate.On(sip.CANCEL, s.onStrayCancel)
 	c.Gate.On(sip.OPTIONS, s.onOptions)
-	for _, m := range []sip.RequestMethod{sip.UPDATE, sip.INFO, sip.REFER, sip.NOTIFY, sip.MESSAGE, sip.PRACK, sip.SUBSCRIBE} {
+	for _, m := range []sip.RequestMethod{sip.REFER, sip.NOTIFY, sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH} {
 		c.Gate.On(m, s.onOther)
 	}
 	return s

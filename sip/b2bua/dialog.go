@@ -1,10 +1,6 @@
 package b2bua
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
-
 	"github.com/emiago/sipgo/sip"
 )
 
@@ -28,6 +24,8 @@ type dialog struct {
 	routes    []sip.Uri // in the order in which requests take them
 	way       way
 	sequence  uint32
+	heardSeq  uint32 // the far end's last CSeq, where heardAny
+	heardAny  bool
 	entered   bool
 }
 
@@ -50,9 +48,32 @@ func (d *dialog) forget(s *Switch) {
 
 // request makes the dialog's next request.
 func (d *dialog) request(method sip.RequestMethod) *sip.Request {
-	if method != sip.ACK {
-		d.sequence++
+	d.sequence++
+	return d.numbered(method, d.sequence)
+}
+
+// ack acknowledges the 2xx of the INVITE with a CSeq, which need not be the last one
+// (RFC 3261, section 13.2.2.4), with a description or none.
+func (d *dialog) ack(sequence uint32, body []byte) *sip.Request {
+	req := d.numbered(sip.ACK, sequence)
+	describe(req, body)
+	return req
+}
+
+// describe puts a session description into a message.
+func describe(msg interface {
+	AppendHeader(sip.Header)
+	SetBody([]byte)
+}, body []byte,
+) {
+	if len(body) > 0 {
+		contentType := sip.ContentTypeHeader("application/sdp")
+		msg.AppendHeader(&contentType)
 	}
+	msg.SetBody(body)
+}
+
+func (d *dialog) numbered(method sip.RequestMethod, sequence uint32) *sip.Request {
 	req := sip.NewRequest(method, d.target)
 	for i := range d.routes {
 		req.AppendHeader(&sip.RouteHeader{Address: d.routes[i]})
@@ -68,7 +89,7 @@ func (d *dialog) request(method sip.RequestMethod) *sip.Request {
 	req.AppendHeader(from)
 	req.AppendHeader(to)
 	req.AppendHeader(&callID)
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: d.sequence, MethodName: method})
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: sequence, MethodName: method})
 	req.AppendHeader(&maxForwards)
 	hop := d.target
 	if len(d.routes) > 0 {
@@ -94,46 +115,4 @@ func routeSet(msg interface{ GetHeaders(string) []sip.Header }, reversed bool) [
 		}
 	}
 	return out
-}
-
-// reasonHeader tells why a request ends a call (RFC 3326).
-func reasonHeader(q850 uint32, text string) sip.Header {
-	return sip.NewHeader("Reason", fmt.Sprintf("Q.850;cause=%d;text=%q", q850, text))
-}
-
-// q850Of reads the Q.850 cause out of a message's Reason headers, or derives it
-// from a status code (RFC 3398, section 8.2.6.1).
-func q850Of(msg interface{ GetHeaders(string) []sip.Header }, code int) uint32 {
-	for _, h := range msg.GetHeaders("Reason") {
-		v := strings.ToLower(h.Value())
-		if !strings.HasPrefix(v, "q.850") {
-			continue
-		}
-		if _, rest, ok := strings.Cut(v, "cause="); ok {
-			digits, _, _ := strings.Cut(rest, ";")
-			if n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 8); err == nil {
-				return uint32(n)
-			}
-		}
-	}
-	switch code {
-	case 200:
-		return 16
-	case 404, 484, 604:
-		return 1
-	case 408, 504:
-		return 102
-	case 480:
-		return 18
-	case 486, 600:
-		return 17
-	case 403, 603:
-		return 21
-	case 487:
-		return 16
-	case 488, 606:
-		return 65
-	default:
-		return 41
-	}
 }

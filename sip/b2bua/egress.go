@@ -15,7 +15,6 @@ import (
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
-	"github.com/tollbook/tollbook/media/sdp"
 	"github.com/tollbook/tollbook/sip/gate"
 )
 
@@ -27,22 +26,23 @@ var passed = [...]string{"P-Asserted-Identity", "P-Preferred-Identity", "Privacy
 
 // egress is one attempt at a vendor.
 type egress struct {
-	call   *session
-	leg    uint32
+	end
 	plan   call.Plan
-	dialog dialog
-	base   dialog // as it was built: never changes, any goroutine may copy it
 	invite *sip.Request
 	tx     sip.ClientTransaction
-	// authorised is the attempt's own goroutine's.
-	authorised bool
+	acks   acks
+	forks  map[string]*early // by the tag of who answers
+	// unacked is the CSeq of a 2xx whose ACK waits for the caller's.
+	unacked uint32
+	// again is the attempt's own goroutine's.
+	again again
 
 	counted bool // its place at the terminator is free again
 
 	heard      bool // a provisional answer has come
 	final      bool
 	cancelling bool
-	answer     *sdp.Session
+	reason     uint32 // the cause of Q.850 for the CANCEL
 	codec      string
 	mediaAddr  string
 	agent      string
@@ -57,7 +57,7 @@ func (c *session) invite(e call.SendInvite) {
 			old.stats, old.closed = c.media.Load().Reset(relay.B), true
 		}
 	}
-	l := &egress{call: c, leg: e.Leg, plan: c.plans[e.Index]}
+	l := &egress{end: end{call: c, leg: e.Leg, side: relay.B}, plan: c.plans[e.Index], forks: map[string]*early{}}
 	c.legs[e.Leg] = l
 	c.in.body = nil
 	c.sw.mu.Lock()
@@ -69,7 +69,7 @@ func (c *session) invite(e call.SendInvite) {
 		t = &wire.Terminator{Id: l.plan.Candidate.Terminator} // removed since: fails below
 	}
 	now := c.sw.now()
-	l.build(t)
+	fits := l.build(t)
 	c.record(call.Observed(c.id, now, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
 		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: net.JoinHostPort(t.Host, portOf(t)),
@@ -77,6 +77,13 @@ func (c *session) invite(e call.SendInvite) {
 		CallerNameOut: clip(l.invite.From().DisplayName), Prefix: l.plan.Candidate.GetBuy().GetPrefix(),
 	}}}))
 	c.begin()
+	if !fits {
+		go func() {
+			defer c.end()
+			l.lost(488, "No Codec In Common", 65)
+		}()
+		return
+	}
 	go l.run(t)
 }
 
@@ -88,8 +95,8 @@ func portOf(t *wire.Terminator) string {
 }
 
 // build makes the INVITE: a dialog of its own, with nothing in it that shows the
-// caller's network.
-func (l *egress) build(t *wire.Terminator) {
+// caller's network. False says that the peers have no codec in common.
+func (l *egress) build(t *wire.Terminator) bool {
 	c, in := l.call, l.call.in
 	way := way{listener: c.sw.config.Gate.Listener(t.Listener), transport: cmp.Or(t.Transport, "udp")}
 	contact := way.contact()
@@ -118,16 +125,27 @@ func (l *egress) build(t *wire.Terminator) {
 	}
 	req.AppendHeader(&sip.ContactHeader{Address: contact})
 	req.AppendHeader(sip.NewHeader("Allow", allowed))
+	for _, h := range l.asking("") {
+		req.AppendHeader(h)
+	}
 	for _, name := range passed {
 		for _, h := range in.req.GetHeaders(name) {
 			req.AppendHeader(sip.HeaderClone(h))
 		}
 	}
-	contentType := sip.ContentTypeHeader("application/sdp")
-	req.AppendHeader(&contentType)
-	req.SetBody(c.offerToVendor())
-	l.invite, l.base = req, l.dialog
+	offer, fits := []byte(nil), true
+	offered := extensions
+	if !in.asks {
+		// Without an offer in the INVITE a reliable provisional answer would bear one,
+		// which only the caller can answer.
+		offered += ", 100rel"
+		offer, fits = l.say(&in.end, in.theirs, false)
+	}
+	req.AppendHeader(sip.NewHeader("Supported", offered))
+	describe(req, offer)
+	l.invite = req
 	l.dialog.enter(c.sw, c, l.leg)
+	return fits
 }
 
 // run is the attempt's own goroutine: it owns the INVITE transaction until the
@@ -184,32 +202,31 @@ func (l *egress) resolve(ctx context.Context, t *wire.Terminator) (netip.AddrPor
 // serve reads the transaction's responses until the final one. It never waits for
 // the transaction's own lock, which is held while a response is passed here.
 func (l *egress) serve(t *wire.Terminator, invite *sip.Request, tx sip.ClientTransaction) {
-	tx.OnRetransmission(func(res *sip.Response) { l.repeated(res) })
+	tx.OnRetransmission(l.repeated)
 	l.call.post(func(call.Now) {
 		l.invite, l.tx = invite, tx
-		l.dialog.sequence = invite.CSeq().SeqNo
+		l.dialog.sequence = max(l.dialog.sequence, invite.CSeq().SeqNo)
 	})
 	for {
 		select {
 		case res := <-tx.Responses():
-			if res.To() == nil || res.From() == nil || res.CSeq() == nil {
+			switch {
+			case !whole(res):
 				if res.IsProvisional() {
 					continue
 				}
 				tx.Terminate()
 				l.lost(502, "Bad Response", 41)
 				return
-			}
-			if res.IsProvisional() {
+			case res.IsProvisional():
 				l.call.post(func(now call.Now) { l.provisional(now, res) })
 				continue
-			}
-			if res.IsSuccess() {
-				l.acknowledge(res)
+			case res.IsSuccess():
 				l.call.post(func(now call.Now) { l.answered(now, res) })
 				return
 			}
-			if again, next := l.authorise(t, invite, res); next != nil {
+			l.call.sw.concluded(invite, res, tx)
+			if again, next := l.retry(t, invite, res); next != nil {
 				l.serve(t, again, next)
 				return
 			}
@@ -228,27 +245,58 @@ func (l *egress) provisional(now call.Now, res *sip.Response) {
 		l.sendCancel()
 		return
 	}
-	if res.StatusCode == 100 {
+	if res.StatusCode == 100 || !l.acknowledgeEarly(res) {
 		return
 	}
-	media := l.media(res)
+	media := !l.call.in.asks && l.media(res, true)
 	l.call.do(l.call.machine.Ringing(now, l.leg, uint32(res.StatusCode), media))
 }
 
 func (l *egress) answered(now call.Now, res *sip.Response) {
 	l.final = true
-	l.follow(res)
-	if ua := res.GetHeader("User-Agent"); ua != nil {
-		l.agent = clip(ua.Value())
-	} else if ua := res.GetHeader("Server"); ua != nil {
-		l.agent = clip(ua.Value())
+	l.dialog.follow(res)
+	l.learn(res)
+	if ua := first(res, "User-Agent", "Server"); ua != "" {
+		l.agent = clip(ua)
 	}
-	if !l.cancelling {
-		l.media(res)
+	tag := l.dialog.remoteTag
+	ack := func() { l.acks.send(l.call, tag, l.dialog.ack(res.CSeq().SeqNo, nil)) }
+	if l.cancelling || l.call.machine.Over() {
+		ack()
+		l.call.do(l.call.machine.Answer(now, l.leg))
+		return
 	}
+	usable := l.media(res, false)
+	if l.call.in.asks && usable {
+		l.unacked = res.CSeq().SeqNo // its ACK bears the answer of the caller's
+	} else {
+		ack()
+	}
+	l.asClient(res)
 	l.call.do(l.call.machine.Answer(now, l.leg))
-	if l.call.machine.Talking() && l.answer == nil {
+	if l.call.machine.Talking() && !usable {
 		l.call.do(l.call.machine.HangUp(now, call.CauseNoMedia))
+	}
+}
+
+// acknowledgedBy takes the caller's ACK, which has the answer to the vendor's offer
+// in it: an INVITE without an offer (RFC 3261, section 13.2.1).
+func (l *egress) acknowledgedBy(now call.Now, ack *sip.Request) {
+	c := l.call
+	if c.machine.Over() || l.unacked == 0 {
+		return
+	}
+	offer := &heard{session: l.theirs, source: l.source}
+	if !c.delayed(&c.in.end, &l.end, offer, ack, false, l.owed) {
+		c.do(c.machine.HangUp(now, call.CauseBadAnswer))
+	}
+}
+
+// owed sends the ACK that waited, if one did.
+func (l *egress) owed(body []byte) {
+	if l.unacked != 0 {
+		l.acks.send(l.call, l.dialog.remoteTag, l.dialog.ack(l.unacked, body))
+		l.unacked = 0
 	}
 }
 
@@ -257,60 +305,34 @@ func (l *egress) failed(now call.Now, res *sip.Response) {
 	l.call.do(l.call.machine.Failed(now, l.leg, uint32(res.StatusCode), clip(res.Reason), q850Of(res, res.StatusCode)))
 }
 
-// follow completes the dialog from a 2xx.
-func (l *egress) follow(res *sip.Response) {
-	if tag, ok := res.To().Params.Get("tag"); ok {
-		l.dialog.remoteTag = tag
-	}
-	if contact := res.Contact(); contact != nil {
-		l.dialog.target = contact.Address
-	}
-	l.dialog.routes = routeSet(res, true)
-}
-
-// acknowledge sends the ACK of a 2xx, which is no part of the transaction.
-func (l *egress) acknowledge(res *sip.Response) {
-	d := l.base
-	d.sequence = res.CSeq().SeqNo
-	d.remoteTag, _ = res.To().Params.Get("tag")
-	if contact := res.Contact(); contact != nil {
-		d.target = contact.Address
-	}
-	d.routes = routeSet(res, true)
-	if err := l.call.sw.config.Gate.Client().WriteRequest(d.request(sip.ACK)); err != nil {
-		l.call.log.Warn("an ACK could not be sent", "leg", l.leg, "err", err)
-	}
-}
-
 // repeated acknowledges a 2xx that came again. One with another tag is a second
 // fork's: it is acknowledged, too, and ended.
 func (l *egress) repeated(res *sip.Response) {
-	if !res.IsSuccess() || res.To() == nil || res.CSeq() == nil {
+	if !res.IsSuccess() || !whole(res) {
 		return
 	}
-	l.acknowledge(res)
 	tag, _ := res.To().Params.Get("tag")
+	if l.acks.repeat(l.call, tag) {
+		return
+	}
 	l.call.postAsync(func(call.Now) {
-		if tag == l.dialog.remoteTag {
+		if !l.final || tag == l.dialog.remoteTag || l.acks.repeat(l.call, tag) {
 			return
 		}
 		fork := l.dialog
-		fork.remoteTag = tag
-		if contact := res.Contact(); contact != nil {
-			fork.target = contact.Address
-		}
-		fork.routes = routeSet(res, true)
+		fork.follow(res)
+		l.acks.send(l.call, tag, fork.ack(res.CSeq().SeqNo, nil))
 		fork.sendBye(l.call, call.SendBye{Leg: l.leg, Reason: "another fork has answered", Q850: 26})
 	})
 }
 
 // cancel gives the attempt up, at once or with its first provisional answer
 // (RFC 3261, section 9.1).
-func (l *egress) cancel() {
+func (l *egress) cancel(q850 uint32) {
 	if l.final || l.cancelling {
 		return
 	}
-	l.cancelling = true
+	l.cancelling, l.reason = true, q850
 	if l.heard {
 		l.sendCancel()
 	}
@@ -320,40 +342,37 @@ func (l *egress) sendCancel() {
 	if l.final || l.tx == nil {
 		return
 	}
-	req := sip.NewRequest(sip.CANCEL, l.invite.Recipient)
-	req.AppendHeader(sip.HeaderClone(l.invite.Via()))
-	for _, h := range l.invite.GetHeaders("Route") {
+	l.call.cancel(l.invite, l.tx, l.reason)
+}
+
+// cancel takes an INVITE back that has had a provisional answer and no final one.
+func (c *session) cancel(invite *sip.Request, tx sip.ClientTransaction, q850 uint32) {
+	req := sip.NewRequest(sip.CANCEL, invite.Recipient)
+	req.AppendHeader(sip.HeaderClone(invite.Via()))
+	for _, h := range invite.GetHeaders("Route") {
 		req.AppendHeader(sip.HeaderClone(h))
 	}
 	for _, name := range []string{"From", "To", "Call-ID"} {
-		req.AppendHeader(sip.HeaderClone(l.invite.GetHeader(name)))
+		req.AppendHeader(sip.HeaderClone(invite.GetHeader(name)))
 	}
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: l.invite.CSeq().SeqNo, MethodName: sip.CANCEL})
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo, MethodName: sip.CANCEL})
 	maxForwards := sip.MaxForwardsHeader(70)
 	req.AppendHeader(&maxForwards)
-	req.SetTransport(l.invite.Transport())
-	req.SetDestination(l.invite.Destination())
-	req.Laddr = l.invite.Laddr // from the socket that sent the INVITE
-	tx := l.tx
-	l.call.begin()
-	go func() {
-		defer l.call.end()
-		l.awaitCancel(req)
-		time.AfterFunc(64*sip.T1, tx.Terminate) // should no final answer follow
-	}()
-}
-
-func (l *egress) awaitCancel(req *sip.Request) {
-	client := l.call.sw.config.Gate.Client()
-	tx, err := client.TransactionRequest(l.call.sw.ctx, req, keepAsItIs)
-	if err != nil {
-		l.call.log.Warn("a CANCEL could not be sent", "leg", l.leg, "err", err)
-		return
+	if q850 != 0 {
+		req.AppendHeader(reasonHeader(q850, "cancelled"))
 	}
-	awaitFinal(tx)
+	req.SetTransport(invite.Transport())
+	req.SetDestination(invite.Destination())
+	req.Laddr = invite.Laddr // from the socket that sent the INVITE
+	c.transact(req, nil, func(_ call.Now, res *sip.Response) {
+		if res == nil || !res.IsProvisional() {
+			time.AfterFunc(patience(), tx.Terminate) // should no final answer follow
+		}
+	}, keepAsItIs)
 }
 
 // bye ends the leg, if it was answered.
 func (l *egress) bye(e call.SendBye) {
+	l.owed(nil)
 	l.dialog.sendBye(l.call, e)
 }

@@ -1,10 +1,21 @@
 package b2bua
 
 import (
+	"strconv"
+	"strings"
+	"sync/atomic"
+
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/sip/gate"
 )
+
+// allowed are the methods that we take.
+const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+
+// extensions are those that we know (RFC 4028; RFC 3262 is offered where it fits).
+const extensions = "timer"
 
 // find leads a request within a dialog to its call. The far end's tag must be
 // the one that the dialog was made with: whoever knows only half of the dialog
@@ -24,79 +35,122 @@ func (s *Switch) find(req *sip.Request) (*dialogEntry, bool) {
 // of the dialog.
 func (e *dialogEntry) party(req *sip.Request) bool {
 	tag, _ := req.From().Params.Get("tag")
-	return tag == e.dialog().remoteTag
+	return tag == e.end().dialog.remoteTag
 }
 
-func (e *dialogEntry) dialog() *dialog {
+func (e *dialogEntry) end() *end {
 	if e.leg == 0 {
-		return &e.call.in.dialog
+		return &e.call.in.end
 	}
-	return &e.call.legs[e.leg].dialog
+	return &e.call.legs[e.leg].end
 }
 
-func (s *Switch) respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string) {
+func (s *Switch) respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string, more ...sip.Header) {
 	res := sip.NewResponseFromRequest(req, code, reason, nil)
 	if code == 503 {
 		res.AppendHeader(sip.NewHeader("Retry-After", retryAfter))
+	}
+	for _, h := range more {
+		res.AppendHeader(h)
 	}
 	if err := tx.Respond(res); err != nil {
 		s.config.Logger.Debug("a request could not be answered", "code", code, "err", err)
 	}
 }
 
-// ask runs fn on the call's goroutine and waits for its answer; the answer is no
-// if the call has ended.
-func (e *dialogEntry) ask(fn func(now call.Now) bool) bool {
-	answer := make(chan bool, 1)
-	e.call.post(func(now call.Now) { answer <- fn(now) })
-	select {
-	case ok := <-answer:
-		return ok
-	case <-e.call.done:
-		return false
+// asked is a far end's request within a dialog. It is answered once.
+type asked struct {
+	sw       *Switch
+	end      *end // set on the call's goroutine
+	req      *sip.Request
+	tx       sip.ServerTransaction
+	over     chan struct{}
+	answered atomic.Bool
+}
+
+// refuse answers with anything but a 2xx.
+func (a *asked) refuse(code int, reason string, more ...sip.Header) {
+	if a.answered.CompareAndSwap(false, true) {
+		a.sw.respond(a.req, a.tx, code, reason, more...)
+		close(a.over)
 	}
 }
 
-func (s *Switch) onBye(req *sip.Request, tx sip.ServerTransaction) {
-	e, ok := s.find(req)
-	if !ok {
-		s.respond(req, tx, 481, "Call/Transaction Does Not Exist")
+// agree answers with a 200, which that of an INVITE needs an ACK for.
+func (a *asked) agree(body []byte, onAck func(call.Now, *sip.Request), more ...sip.Header) {
+	if !a.answered.CompareAndSwap(false, true) {
 		return
 	}
-	known := e.ask(func(now call.Now) bool {
-		if !e.party(req) {
-			return false
-		}
-		if e.leg == 0 {
-			e.call.in.settled() // a BYE says that the 200 came, ACK or not
-		}
-		s.respond(req, tx, 200, "OK")
-		e.call.do(e.call.machine.Bye(now, e.leg))
-		return true
-	})
-	if !known {
-		s.respond(req, tx, 481, "Call/Transaction Does Not Exist")
+	defer close(a.over)
+	res := sip.NewResponseFromRequest(a.req, 200, "OK", nil)
+	res.AppendHeader(&sip.ContactHeader{Address: a.end.dialog.way.contact()})
+	res.AppendHeader(sip.NewHeader("Allow", allowed))
+	res.AppendHeader(sip.NewHeader("Supported", extensions))
+	describe(res, body)
+	for _, h := range more {
+		res.AppendHeader(h)
 	}
+	if a.req.IsInvite() {
+		a.end.accept(a.tx, res, onAck)
+		return
+	}
+	if err := a.tx.Respond(res); err != nil {
+		a.end.call.log.Debug("a request could not be answered", "method", a.req.Method, "err", err)
+	}
+}
+
+// within makes the handler of requests that only make sense within a dialog: fn
+// runs on the call's goroutine and answers, or has it answered later.
+func (s *Switch) within(fn func(now call.Now, a *asked)) gate.Handler {
+	return func(req *sip.Request, tx sip.ServerTransaction) {
+		e, ok := s.find(req)
+		if !ok {
+			s.respond(req, tx, 481, "Call/Transaction Does Not Exist")
+			return
+		}
+		a := &asked{sw: s, req: req, tx: tx, over: make(chan struct{})}
+		e.call.post(func(now call.Now) {
+			a.end = e.end()
+			switch {
+			case !e.party(req):
+				a.refuse(481, "Call/Transaction Does Not Exist")
+			case !a.end.dialog.inOrder(req) && req.Method != sip.BYE:
+				a.refuse(500, "CSeq Out Of Order")
+			default:
+				fn(now, a)
+			}
+		})
+		select {
+		case <-a.over:
+		case <-e.call.done:
+			a.refuse(481, "Call/Transaction Does Not Exist")
+		}
+	}
+}
+
+// hungUp takes a far end's BYE.
+func (s *Switch) hungUp(now call.Now, a *asked) {
+	a.end.accepted.settle() // a BYE says that the 200 came, ACK or not
+	a.agree(nil, nil)
+	c, cause := a.end.call, reasonOf(a.req)
+	if a.end.leg != 0 && c.in.reliable.postponed() {
+		c.in.reject(480, "Temporarily Unavailable", cause) // his 200 has not left: he pays nothing
+		c.do(c.machine.Cancel(now, cause))
+		return
+	}
+	c.do(c.machine.Bye(now, a.end.leg, cause))
 }
 
 func (s *Switch) onAck(req *sip.Request, _ sip.ServerTransaction) {
-	if e, ok := s.find(req); ok && e.leg == 0 {
-		e.call.post(func(call.Now) {
-			if e.party(req) {
-				e.call.in.ack()
-			}
-		})
-	}
-}
-
-// onReinvite refuses a change of the session; the call goes on as it was
-// (RFC 3261, section 14.2).
-func (s *Switch) onReinvite(req *sip.Request, tx sip.ServerTransaction) {
-	if _, ok := s.find(req); !ok {
-		s.respond(req, tx, 481, "Call/Transaction Does Not Exist")
+	e, ok := s.find(req)
+	if !ok {
 		return
 	}
-	s.respond(req, tx, 488, "Not Acceptable Here")
+	e.call.post(func(now call.Now) {
+		if end := e.end(); e.party(req) && end.accepted != nil {
+			end.accepted.acknowledged(now, req)
+		}
+	})
 }
 
 // onStrayCancel answers a CANCEL that matches no INVITE (RFC 3261, section 9.2).
@@ -113,19 +167,70 @@ func (s *Switch) onOptions(req *sip.Request, tx sip.ServerTransaction) {
 		s.respond(req, tx, 503, "Service Unavailable")
 		return
 	}
-	res := sip.NewResponseFromRequest(req, 200, "OK", nil)
-	res.AppendHeader(sip.NewHeader("Allow", allowed))
-	res.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
-	if err := tx.Respond(res); err != nil {
-		s.config.Logger.Debug("an OPTIONS could not be answered", "err", err)
-	}
+	s.respond(req, tx, 200, "OK", sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", "application/sdp"),
+		sip.NewHeader("Supported", extensions))
 }
 
-// onOther refuses methods that we know of but do not take.
+// onOther refuses methods that we know of but do not take: REFER too, since a
+// transfer would be a call that nobody has held money for.
 func (s *Switch) onOther(req *sip.Request, tx sip.ServerTransaction) {
-	res := sip.NewResponseFromRequest(req, 405, "Method Not Allowed", nil)
-	res.AppendHeader(sip.NewHeader("Allow", allowed))
-	if err := tx.Respond(res); err != nil {
-		s.config.Logger.Debug("a request could not be answered", "err", err)
-	}
+	s.respond(req, tx, 405, "Method Not Allowed", sip.NewHeader("Allow", allowed))
 }
+
+// The limits of what is passed in INFO.
+const (
+	maxInfoBytes = 1024
+	maxInfos     = 8 // on their way at once
+)
+
+// tones are the INFO bodies that are passed on: DTMF.
+var tones = []string{"application/dtmf-relay", "application/dtmf"}
+
+// onInfo passes DTMF on to the other leg, and the answer back.
+func (s *Switch) onInfo(_ call.Now, a *asked) {
+	e, c := a.end, a.end.call
+	to := c.other(e)
+	kind := ""
+	if h := a.req.ContentType(); h != nil {
+		kind, _, _ = strings.Cut(strings.ToLower(h.Value()), ";")
+		kind = strings.TrimSpace(kind)
+	}
+	body := a.req.Body()
+	switch {
+	case len(body) == 0:
+		a.agree(nil, nil) // a keep-alive of old
+		return
+	case kind != tones[0] && kind != tones[1]:
+		a.refuse(415, "Unsupported Media Type", sip.NewHeader("Accept", strings.Join(tones, ", ")))
+		return
+	case len(body) > maxInfoBytes:
+		a.refuse(413, "Request Entity Too Large")
+		return
+	case !c.machine.Talking() || to == nil || !c.current(e):
+		a.refuse(481, "Call/Transaction Does Not Exist")
+		return
+	case e.infos >= maxInfos:
+		a.refuse(500, "Too Many At Once", sip.NewHeader("Retry-After", retryAfter))
+		return
+	}
+	e.infos++
+	req := to.dialog.request(sip.INFO)
+	contentType := sip.ContentTypeHeader(kind)
+	req.AppendHeader(&contentType)
+	req.SetBody(body)
+	c.transact(req, nil, func(_ call.Now, res *sip.Response) {
+		switch {
+		case res == nil:
+			a.refuse(408, "Request Timeout")
+		case res.IsProvisional():
+			return
+		case res.IsSuccess():
+			a.agree(nil, nil)
+		default:
+			a.refuse(res.StatusCode, clip(res.Reason))
+		}
+		e.infos--
+	})
+}
+
+func seconds(n int) string { return strconv.Itoa(n) }

@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -10,29 +11,23 @@ import (
 	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
-	"github.com/tollbook/tollbook/media/sdp"
+	"github.com/tollbook/tollbook/media/relay"
 )
-
-// allowed are the methods that we take.
-const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS"
 
 // ingress is leg 0: the customer's.
 type ingress struct {
-	call     *session
+	end
 	req      *sip.Request
 	tx       sip.ServerTransaction
 	mergeKey string
-	dialog   dialog
 	numbers  number.Set // as they are routed: without tech prefix, rewritten
 	caller   string     // the caller's digits, or what else he calls himself
 	called   string     // the called digits, without tech prefix
-	offered  *sdp.Session
-	body     []byte // the session description that answers the caller's
+	asks     bool       // the INVITE has no offer: the answer's description is one
+	body     []byte     // the session description that answers the caller's
+	refusal  []sip.Header
+	reliable reliable
 	final    bool
-	acked    bool
-	pending  bool // the 200 has not been acknowledged
-	wait     time.Duration
-	waited   time.Duration
 }
 
 func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge string) *ingress {
@@ -40,10 +35,13 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 	req.To().Params.Add("tag", tag) // so that every answer carries it
 	from := req.From()
 	remoteTag, _ := from.Params.Get("tag")
-	in := &ingress{call: c, req: req, tx: tx, mergeKey: merge}
+	in := &ingress{end: end{call: c, side: relay.A}, req: req, tx: tx, mergeKey: merge}
+	in.reliable.in = in
+	in.learn(req)
 	in.dialog = dialog{
 		key: dialogKey{req.CallID().Value(), tag}, remoteTag: remoteTag,
 		local: req.To().Address, remote: from.Address, routes: routeSet(req, false), way: c.sw.wayOf(req, tx),
+		heardSeq: req.CSeq().SeqNo, heardAny: true,
 	}
 	if contact := req.Contact(); contact != nil {
 		in.dialog.target = contact.Address
@@ -51,10 +49,11 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 		in.dialog.target = from.Address
 	}
 	in.dialog.enter(c.sw, c, 0)
-	tx.OnCancel(func(*sip.Request) {
+	tx.OnCancel(func(cancel *sip.Request) {
 		c.postAsync(func(now call.Now) {
-			in.final = true // the transaction has answered 487
-			c.do(c.machine.Cancel(now))
+			in.final = true // the transaction has answered 487, and lets no 200 pass
+			in.accepted.settle()
+			c.do(c.machine.Cancel(now, reasonOf(cancel)))
 		})
 	})
 	return in
@@ -98,16 +97,18 @@ func clip(s string) string {
 	return s
 }
 
-func (in *ingress) send(code int, reason string, body []byte, more ...sip.Header) *sip.Response {
-	res := sip.NewResponseFromRequest(in.req, code, reason, body)
+func (in *ingress) response(code int, reason string, body []byte, more []sip.Header) *sip.Response {
+	res := sip.NewResponseFromRequest(in.req, code, reason, nil)
 	res.AppendHeader(&sip.ContactHeader{Address: in.dialog.way.contact()})
-	if len(body) > 0 {
-		contentType := sip.ContentTypeHeader("application/sdp")
-		res.AppendHeader(&contentType)
-	}
+	describe(res, body)
 	for _, h := range more {
 		res.AppendHeader(h)
 	}
+	return res
+}
+
+func (in *ingress) send(code int, reason string, body []byte, more ...sip.Header) *sip.Response {
+	res := in.response(code, reason, body, more)
 	if err := in.tx.Respond(res); err != nil {
 		in.call.log.Debug("an answer to the caller could not be sent", "code", code, "err", err)
 	}
@@ -116,12 +117,17 @@ func (in *ingress) send(code int, reason string, body []byte, more ...sip.Header
 
 func (in *ingress) trying() { in.send(100, "Trying", nil) }
 
-// provisional passes 18x on, with the vendor's early media if there is any.
+// provisional passes 18x on, with the vendor's early media if there is any;
+// reliably where the caller requires it.
 func (in *ingress) provisional(code int) {
 	if in.final {
 		return
 	}
 	reasons := map[int]string{180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress"}
+	if slices.Contains(list(in.req, "Require"), "100rel") {
+		in.reliable.send(code, reasons[code], in.body)
+		return
+	}
 	in.send(code, reasons[code], in.body)
 }
 
@@ -131,7 +137,7 @@ func (in *ingress) reject(code int, reason string, q850 uint32) {
 		return
 	}
 	in.final = true
-	var more []sip.Header
+	more := in.refusal
 	if q850 != 0 {
 		more = append(more, reasonHeader(q850, reason))
 	}
@@ -141,58 +147,29 @@ func (in *ingress) reject(code int, reason string, q850 uint32) {
 	in.send(code, reason, nil, more...)
 }
 
-// answer sends the 200, again and again until it is acknowledged
-// (RFC 3261, section 13.3.1.4).
-func (in *ingress) answer() {
-	if in.final {
+// answer sends the 200, again and again until it is acknowledged. It waits for the
+// PRACK of what it depends on.
+func (in *ingress) answer(by *egress) {
+	if in.final || in.reliable.blocks(func() { in.answer(by) }) {
 		return
 	}
-	in.final, in.pending = true, true
-	in.call.begin()
-	res := in.send(200, "OK", in.body, sip.NewHeader("Allow", allowed))
-	in.wait = sip.T1
-	in.again(res)
-}
-
-func (in *ingress) again(res *sip.Response) {
-	wait := in.wait
-	time.AfterFunc(wait, func() {
-		in.call.post(func(now call.Now) {
-			if !in.pending {
-				return
-			}
-			in.waited += wait
-			if in.waited >= 64*sip.T1 {
-				in.settled()
-				in.call.do(in.call.machine.HangUp(now, call.CauseNoAck))
-				return
-			}
-			if err := in.tx.Respond(res); err != nil {
-				in.call.log.Debug("a 200 could not be repeated", "err", err)
-			}
-			in.wait = min(2*in.wait, sip.T2)
-			in.again(res)
-		})
-	})
-}
-
-// settled ends the wait for the ACK.
-func (in *ingress) settled() {
-	if in.pending {
-		in.pending = false
-		in.call.end()
+	in.final = true
+	more := append(in.asServer(in.req), sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", extensions))
+	var onAck func(call.Now, *sip.Request)
+	if in.asks {
+		onAck = by.acknowledgedBy
 	}
+	in.accept(in.tx, in.response(200, "OK", in.body, more), onAck)
 }
 
-// ack tells that the caller has acknowledged the 200.
-func (in *ingress) ack() {
-	in.acked = true
-	in.settled()
-}
-
-// bye ends the answered leg.
+// bye ends the leg, if it was answered; a 200 that still waited for a PRACK becomes
+// a refusal.
 func (in *ingress) bye(e call.SendBye) {
-	in.settled()
+	in.reject(480, "Temporarily Unavailable", e.Q850)
+	if in.accepted == nil {
+		return
+	}
+	in.accepted.settle()
 	in.dialog.sendBye(in.call, e)
 }
 
@@ -200,29 +177,5 @@ func (in *ingress) bye(e call.SendBye) {
 func (d *dialog) sendBye(c *session, e call.SendBye) {
 	req := d.request(sip.BYE)
 	req.AppendHeader(reasonHeader(e.Q850, e.Reason))
-	c.begin()
-	go func() {
-		defer c.end()
-		tx, err := c.sw.config.Gate.Client().TransactionRequest(c.sw.ctx, req)
-		if err != nil {
-			c.log.Warn("a BYE could not be sent", "leg", e.Leg, "err", err)
-			return
-		}
-		awaitFinal(tx)
-	}()
-}
-
-// awaitFinal reads a transaction's responses until the final one, or its end: what
-// nobody reads would block it.
-func awaitFinal(tx sip.ClientTransaction) {
-	for {
-		select {
-		case res := <-tx.Responses():
-			if !res.IsProvisional() {
-				return
-			}
-		case <-tx.Done():
-			return
-		}
-	}
+	c.transact(req, nil, func(call.Now, *sip.Response) {})
 }

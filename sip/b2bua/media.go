@@ -1,8 +1,6 @@
 package b2bua
 
 import (
-	"net/netip"
-
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
@@ -20,81 +18,98 @@ func keepAsItIs(c *sipgo.Client, req *sip.Request) error {
 	return nil
 }
 
-// openMedia takes the call's ports and tells the relay where the caller is. An
-// address in the offer that is not the signalling's may be wrong: then the relay
-// learns the right one from the first packet.
-func (c *session) openMedia(offer *sdp.Session, source netip.Addr) *refused {
+// openMedia takes the call's ports and tells the relay where the caller is, if his
+// INVITE says so.
+func (c *session) openMedia(offer *heard) *refused {
 	m, err := c.sw.config.Media.NewCall(c.id.String())
 	if err != nil {
 		c.log.Error("no ports for a call's media", "err", err)
-		return &refused{503, "Service Unavailable", "no_media_port"}
+		return &refused{code: 503, reason: "Service Unavailable", cause: "no_media_port"}
 	}
 	c.media.Store(m)
-	audio, _, _ := offer.Audio()
-	if err := m.SetRemote(relay.A, relay.Of(audio, audio.Address.Addr() != source)); err != nil {
-		c.log.Info("the caller's media address cannot be used", "err", err)
-		return &refused{488, "Not Acceptable Here", "bad_media_address"}
+	if offer == nil {
+		return nil
 	}
-	c.in.offered = offer
+	if err := c.in.heed(offer, false); err != nil {
+		c.log.Info("the caller's media address cannot be used", "err", err)
+		return &refused{code: 488, reason: "Not Acceptable Here", cause: "bad_media_address"}
+	}
 	return nil
 }
 
-// offerToVendor is the caller's offer with our address in it.
-func (c *session) offerToVendor() []byte {
-	return rewrite(c.in.offered, c.media.Load().Local(relay.B))
-}
-
-// rewrite puts one of our addresses into a description; streams other than the
-// first audio are refused.
-func rewrite(s *sdp.Session, local netip.AddrPort) []byte {
-	_, audio, _ := s.Audio()
-	return s.Rewrite(local.Addr(), func(i int) int {
-		if i == audio {
-			return int(local.Port())
-		}
-		return 0
-	})
-}
-
 // media takes a vendor's description out of a response, and tells whether there
-// is one that can be used.
-func (l *egress) media(res *sip.Response) bool {
-	if len(res.Body()) == 0 {
+// is one that can be used: in the response, or in an earlier one of the same fork.
+func (l *egress) media(res *sip.Response, provisional bool) bool {
+	f := l.fork(res)
+	if f == nil {
+		f = &early{}
+	}
+	if len(res.Body()) > 0 {
+		h, err := l.hear(res.Body(), res.Source())
+		if err != nil {
+			l.call.sw.badDescription(l.call, l.leg, err)
+		} else {
+			f.theirs = h
+		}
+	} else if provisional {
+		return false // what was passed on before stays
+	}
+	if f.theirs == nil {
 		return false
 	}
-	answer, err := sdp.Parse(res.Body())
-	if err != nil {
-		l.call.log.Info("a vendor's session description cannot be read", "terminator", l.plan.Candidate.Terminator, "err", err)
+	if err := l.heed(f.theirs, false); err != nil {
+		l.call.sw.badDescription(l.call, l.leg, err)
 		return false
 	}
-	audio, _, ok := answer.Audio()
-	if !ok {
-		return false
+	l.source = f.theirs.source
+	m, _ := f.theirs.stream(false)
+	l.mediaAddr, l.codec = m.Address.String(), ""
+	if len(m.Formats) > 0 {
+		l.codec = m.Formats[0].Codec
 	}
-	source, _ := netip.ParseAddrPort(res.Source())
-	m := l.call.media.Load()
-	if err := m.SetRemote(relay.B, relay.Of(audio, audio.Address.Addr() != source.Addr().Unmap())); err != nil {
-		l.call.log.Info("a vendor's media address cannot be used", "terminator", l.plan.Candidate.Terminator, "err", err)
-		return false
+	body, ok := l.call.in.say(&l.end, f.theirs.session, false)
+	if ok {
+		l.call.in.body = body
 	}
-	l.answer = answer
-	l.mediaAddr = audio.Address.String()
-	if len(audio.Formats) > 0 {
-		l.codec = audio.Formats[0].Codec
+	return ok
+}
+
+// badDescription counts a session description that cannot be used, and logs the
+// first one of each call.
+func (s *Switch) badDescription(c *session, leg uint32, err error) {
+	s.malformed.Add(1)
+	if !c.complained {
+		c.complained = true
+		c.log.Info("a session description cannot be used", "leg", leg, "err", err)
 	}
-	l.call.in.body = rewrite(answer, m.Local(relay.A))
-	return true
+}
+
+// held notes whether media may rest: then its silence means nothing.
+func (c *session) held() {
+	rests := false
+	for _, e := range []*end{&c.in.end, c.other(&c.in.end)} {
+		if e == nil || e.theirs == nil {
+			continue
+		}
+		m, _, ok := e.theirs.Stream(true)
+		rests = rests || !ok || m.OnHold() || m.Direction != sdp.SendRecv || m.Type == "image"
+	}
+	if c.resting.Swap(rests) && !rests {
+		c.resumed.Store(int64(c.sw.now().Mono))
+	}
 }
 
 // describe completes the record of an answer.
 func (c *session) describe(a *wire.LegAnswered) {
 	if a.Leg == 0 {
-		if audio, _, ok := c.in.offered.Audio(); ok {
-			a.MediaAddress = audio.Address.String()
+		if c.in.theirs != nil {
+			if m, _, ok := c.in.theirs.Stream(false); ok {
+				a.MediaAddress = m.Address.String()
+			}
 		}
 		a.UserAgent = header(c.in.req, "User-Agent")
 		for _, l := range c.legs {
-			if l.answer != nil {
+			if l.theirs != nil {
 				a.Codec = l.codec
 			}
 		}

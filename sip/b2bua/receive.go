@@ -12,7 +12,6 @@ import (
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
-	"github.com/tollbook/tollbook/media/sdp"
 )
 
 const (
@@ -28,7 +27,7 @@ const (
 // long as the call does: the handler's goroutine is the call's.
 func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	if tag, ok := req.To().Params.Get("tag"); ok && tag != "" {
-		s.onReinvite(req, tx)
+		s.reinvited(req, tx)
 		return
 	}
 	world := s.config.World()
@@ -92,6 +91,11 @@ func (c *session) receive(world *routing.World, source netip.AddrPort, called st
 		CallReceived: c.in.received(c, source),
 	}}))
 	c.in.trying()
+	if least := tooShort(c.in.req); least != nil {
+		c.in.refusal = append(c.in.refusal, least)
+		c.refuse(refused{422, "Session Interval Too Small", "session_interval"})
+		return
+	}
 	offer, refusal := c.in.offer()
 	if refusal != nil {
 		c.refuse(*refusal)
@@ -111,7 +115,7 @@ func (c *session) receive(world *routing.World, source netip.AddrPort, called st
 		c.refuse(*r)
 		return
 	}
-	if r := c.openMedia(offer, source.Addr()); r != nil {
+	if r := c.openMedia(offer); r != nil {
 		c.release("no media port")
 		c.refuse(*r)
 		return
@@ -207,16 +211,19 @@ func (c *session) longest(world *routing.World) time.Duration {
 	return longest
 }
 
-// offer reads the caller's session description.
-func (in *ingress) offer() (*sdp.Session, *refused) {
+// offer reads the caller's session description; none means that he wants the other
+// side's offer.
+func (in *ingress) offer() (*heard, *refused) {
 	if len(in.req.Body()) == 0 {
-		return nil, &refused{488, "Not Acceptable Here", "no_offer"}
+		in.asks = true
+		return nil, nil
 	}
-	offer, err := sdp.Parse(in.req.Body())
+	offer, err := in.hear(in.req.Body(), in.req.Source())
 	if err != nil {
+		in.call.sw.badDescription(in.call, 0, err)
 		return nil, &refused{400, "Bad Session Description", "bad_sdp"}
 	}
-	if _, _, ok := offer.Audio(); !ok {
+	if _, ok := offer.stream(false); !ok {
 		return nil, &refused{488, "Not Acceptable Here", "no_audio"}
 	}
 	return offer, nil

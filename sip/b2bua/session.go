@@ -43,7 +43,12 @@ type session struct {
 	in       *ingress
 	legs     map[uint32]*egress
 	recorded int
-	money    bool // a hold was placed
+	money    bool         // a hold was placed
+	exchange *exchange    // the change of the session in progress, if any
+	resting  atomic.Bool  // on hold, or fax: read by signs of life
+	resumed  atomic.Int64 // monotonic time at which the call last ceased to rest
+
+	complained bool // about a session description
 }
 
 func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
@@ -125,23 +130,25 @@ func (c *session) finish() {
 	c.in.dialog.forget(s)
 	for _, l := range c.legs {
 		l.dialog.forget(s)
-		l.answer, l.plan = nil, call.Plan{}
+		l.timer.stop()
+		l.theirs, l.plan = nil, call.Plan{}
 	}
+	c.in.timer.stop()
 	close(c.done)
 	// The stack keeps the call's transactions, and so the call, for another 32
 	// seconds: what they do not need goes now.
 	c.media.Store(nil)
 	c.machine, c.plans, c.legs, c.timers, c.decision = nil, nil, nil, nil, routing.Decision{}
-	c.in.offered, c.in.body = nil, nil
+	c.in.theirs, c.in.body = nil, nil
 }
 
 // silent is how long no RTP has come from either side of an answered call.
 func (c *session) silent() time.Duration {
 	m := c.media.Load()
-	if m == nil || !c.talking.Load() {
+	if m == nil || !c.talking.Load() || c.resting.Load() {
 		return 0
 	}
-	return min(m.Silent(relay.A), m.Silent(relay.B))
+	return min(m.Silent(relay.A), m.Silent(relay.B), c.sw.now().Mono-time.Duration(c.resumed.Load()))
 }
 
 // do carries out effects in order.
@@ -151,14 +158,15 @@ func (c *session) do(effects []call.Effect) {
 		case call.SendInvite:
 			c.invite(e)
 		case call.SendCancel:
-			c.legs[e.Leg].cancel()
+			c.legs[e.Leg].cancel(e.Q850)
 		case call.SendBye:
+			c.exchange.abandon()
 			c.bye(e)
 		case call.Provisional:
 			c.in.provisional(int(e.Code))
 		case call.AnswerCaller:
 			c.talking.Store(true)
-			c.in.answer()
+			c.in.answer(c.legs[e.Leg])
 		case call.RejectCaller:
 			c.in.reject(int(e.Code), e.Reason, e.Q850)
 		case call.Set:

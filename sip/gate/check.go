@@ -1,6 +1,11 @@
 package gate
 
-import "github.com/emiago/sipgo/sip"
+import (
+	"slices"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+)
 
 // verdict is why a request does not pass.
 type verdict struct {
@@ -44,8 +49,25 @@ func check(req *sip.Request) *verdict {
 	default:
 		return &verdict{416, "Unsupported URI Scheme"}
 	}
-	if len(req.GetHeaders("Require")) > 0 && req.Method != sip.ACK && req.Method != sip.CANCEL {
+	if len(unsupported(req)) > 0 && req.Method != sip.ACK && req.Method != sip.CANCEL {
 		return &verdict{420, "Bad Extension"}
 	}
 	return nil
+}
+
+// supported are the extensions that may be required of us: reliable provisional
+// answers (RFC 3262) and session timers (RFC 4028).
+var supported = []string{"100rel", "timer"}
+
+// unsupported are the extensions that a request requires and we do not know.
+func unsupported(req *sip.Request) []string {
+	var out []string
+	for _, h := range req.GetHeaders("Require") {
+		for tag := range strings.SplitSeq(h.Value(), ",") {
+			if tag = strings.ToLower(strings.TrimSpace(tag)); tag != "" && !slices.Contains(supported, tag) {
+				out = append(out, tag)
+			}
+		}
+	}
+	return out
 }

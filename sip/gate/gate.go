@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ type Gate struct {
 	listeners []*Listener
 	byName    map[string]*Listener
 	sources   *sources
+	stray     atomic.Pointer[func(*Listener, *sip.Response)]
 	deaf      atomic.Bool // nothing is read any more
 	closing   sync.Once
 }
@@ -117,6 +119,9 @@ func (g *Gate) On(method sip.RequestMethod, h Handler) {
 	}
 }
 
+// OnStray registers what hears responses to requests that are over.
+func (g *Gate) OnStray(hear func(*Listener, *sip.Response)) { g.stray.Store(&hear) }
+
 // guarded puts the gate's checks before a handler and catches its panics.
 func (l *Listener) guarded(h Handler) sipgo.RequestHandler {
 	return func(req *sip.Request, tx sip.ServerTransaction) {
@@ -168,9 +173,7 @@ func (g *Gate) refuse(req *sip.Request, tx sip.ServerTransaction, code int, reas
 	}
 	res := sip.NewResponseFromRequest(req, code, reason, nil)
 	if code == 420 {
-		for _, h := range req.GetHeaders("Require") {
-			res.AppendHeader(sip.NewHeader("Unsupported", h.Value()))
-		}
+		res.AppendHeader(sip.NewHeader("Unsupported", strings.Join(unsupported(req), ", ")))
 	}
 	if err := tx.Respond(res); err != nil {
 		g.config.Log.Debug("a refusal could not be sent", "err", err, "source", req.Source())

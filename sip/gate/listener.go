@@ -31,6 +31,8 @@ type ListenerConfig struct {
 	Identity *Identity
 	// MaxConnections bounds the streams that are open; 0 is 2000.
 	MaxConnections int
+	// Datagrams, if given, is what stands at Addr in place of a UDP socket.
+	Datagrams net.PacketConn
 }
 
 // Listener is one local address. Each has a SIP stack of its own, so that what
@@ -71,6 +73,10 @@ func (g *Gate) listen(c ListenerConfig) (l *Listener, err error) {
 			continue
 		}
 		at := netip.AddrPortFrom(c.Addr, port)
+		if network == "udp" && c.Datagrams != nil {
+			l.udp = c.Datagrams
+			continue
+		}
 		if network == "udp" {
 			udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 			if err != nil {
@@ -100,9 +106,12 @@ func (l *Listener) stack() error {
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log)),
 		sipgo.WithUserAgentTransactionLayerOptions(
 			sip.WithTransactionLayerLogger(log),
-			// A repeated answer to a request that is long over: the stack would log
-			// each one, past our logger.
-			sip.WithTransactionLayerUnhandledResponseHandler(func(*sip.Response) {}),
+			// The stack would log each response without a request, past our logger.
+			sip.WithTransactionLayerUnhandledResponseHandler(func(res *sip.Response) {
+				if hear := l.gate.stray.Load(); hear != nil {
+					(*hear)(l, res)
+				}
+			}),
 		),
 	)
 	if err != nil {

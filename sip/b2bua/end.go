@@ -1,0 +1,183 @@
+package b2bua
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/media/sdp"
+)
+
+// end is one leg as the other leg and the rest of the call see it: its dialog, what
+// was said in it, and what the far end can. It belongs to the call's goroutine.
+type end struct {
+	call   *session
+	leg    uint32
+	side   relay.Side
+	dialog dialog
+	// theirs is the session description in force, as the far end wrote it.
+	theirs *sdp.Session
+	source netip.Addr // where theirs came from
+	// said is ours in force; version is that of the last one we made (RFC 3264,
+	// section 8), in force or not.
+	said    []byte
+	version uint64
+	// updates tells that the far end takes UPDATE (RFC 3311).
+	updates  bool
+	timer    sessionTimer
+	accepted *accepted // our last 2xx to an INVITE of the far end's
+	infos    int       // INFOs of the far end's on their way
+	codecs   []string  // those that the peer is limited to, in its order
+}
+
+// learn notes what a message of the far end's tells of its abilities.
+func (e *end) learn(msg message) {
+	if methods := list(msg, "Allow"); len(methods) > 0 {
+		e.updates = slices.Contains(methods, "update")
+	}
+}
+
+// message is a request or a response.
+type message interface {
+	GetHeaders(name string) []sip.Header
+	Contact() *sip.ContactHeader
+	Body() []byte
+	Source() string
+}
+
+// list reads a header that holds a list of words, in lower case. Names have a
+// compact form (RFC 3261, section 7.3.3).
+func list(msg interface{ GetHeaders(string) []sip.Header }, names ...string) []string {
+	var out []string
+	for _, name := range names {
+		for _, h := range msg.GetHeaders(name) {
+			for word := range strings.SplitSeq(h.Value(), ",") {
+				if word = strings.ToLower(strings.TrimSpace(word)); word != "" {
+					out = append(out, word)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// supports tells whether a message names an extension in Supported or Require.
+func supports(msg interface{ GetHeaders(string) []sip.Header }, extension string) bool {
+	return slices.Contains(list(msg, "Supported", "k", "Require"), extension)
+}
+
+// say makes our description for this end out of the other end's, and remembers it
+// as the one in force. False means that the two peers have no codec in common.
+func (e *end) say(other *end, of *sdp.Session, fax bool) ([]byte, bool) {
+	media, carried, ok := of.Stream(fax)
+	if !ok {
+		return nil, false
+	}
+	tokens, ok := media.Select(other.codecs, e.codecs)
+	if !ok {
+		return nil, false
+	}
+	local := e.call.media.Load().Local(e.side)
+	out := sdp.Outgoing{
+		Addr: local.Addr(), ID: binary.BigEndian.Uint64(e.call.id[8:]) >> 1, Version: e.version,
+		Port: func(i int) int {
+			if i == carried {
+				return int(local.Port())
+			}
+			return 0
+		},
+		Formats: func(i int) []string {
+			if i == carried {
+				return tokens
+			}
+			return nil
+		},
+	}
+	body := of.Rewrite(out)
+	if e.said == nil || !bytes.Equal(body, e.said) {
+		e.version++
+		out.Version = e.version
+		body = of.Rewrite(out)
+	}
+	e.said = body
+	return body, true
+}
+
+// hear reads a description of this end's. source is where the message came from: a
+// media address elsewhere may be wrong, and then the relay learns the right one
+// from the first packet.
+func (e *end) hear(body []byte, source string) (*heard, error) {
+	s, err := sdp.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	h := &heard{session: s}
+	from, err := netip.ParseAddrPort(source)
+	if err == nil {
+		h.source = from.Addr().Unmap()
+	}
+	return h, nil
+}
+
+// heard is a description of an end's that is not in force yet.
+type heard struct {
+	session *sdp.Session
+	source  netip.Addr
+}
+
+// stream gives the stream that the relay would carry.
+func (h *heard) stream(fax bool) (sdp.Media, bool) {
+	m, _, ok := h.session.Stream(fax)
+	return m, ok
+}
+
+// heed puts a description of this end's into force.
+func (e *end) heed(h *heard, fax bool) error {
+	m, ok := h.stream(fax)
+	if !ok {
+		return errNoStream
+	}
+	if err := e.call.media.Load().SetRemote(e.side, relay.Of(m, m.Address.Addr() != h.source)); err != nil {
+		return err
+	}
+	e.theirs, e.source = h.session, h.source
+	return nil
+}
+
+// refresh notes where the far end wants the dialog's next requests (RFC 3261,
+// section 12.2).
+func (d *dialog) refresh(msg message) {
+	if contact := msg.Contact(); contact != nil {
+		d.target = contact.Address
+	}
+}
+
+// inOrder tells whether a request of the far end's is newer than the last one
+// (RFC 3261, section 12.2.2), and remembers it.
+func (d *dialog) inOrder(req *sip.Request) bool {
+	n := req.CSeq().SeqNo
+	if d.heardAny && n <= d.heardSeq {
+		return false
+	}
+	d.heardSeq, d.heardAny = n, true
+	return true
+}
+
+// other is the end that a request of this end's goes to: nil while there is none.
+func (c *session) other(e *end) *end {
+	if e.leg != 0 {
+		return &c.in.end
+	}
+	if l := c.legs[c.machine.Egress()]; l != nil {
+		return &l.end
+	}
+	return nil
+}
+
+// current tells whether an end is one of the two that talk.
+func (c *session) current(e *end) bool { return e.leg == 0 || e.leg == c.machine.Egress() }

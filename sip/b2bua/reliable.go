@@ -1,0 +1,150 @@
+package b2bua
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/events/call"
+)
+
+// reliable is what makes provisional answers to the caller reliable (RFC 3262): one
+// is on its way at a time, repeated until its PRACK comes; what follows waits.
+type reliable struct {
+	in      *ingress
+	number  uint32 // the last RSeq
+	pending *sip.Response
+	bodied  bool // the pending one bears a description
+	wait    time.Duration
+	waited  time.Duration
+	next    func() // the latest provisional answer that waits
+	answer  func() // the 200 that waits
+}
+
+// send makes a provisional answer reliable, now or when the one before it is
+// acknowledged. Of those that wait only the latest is worth anything.
+func (r *reliable) send(code int, reason string, body []byte) {
+	if r.pending != nil {
+		r.next = func() { r.send(code, reason, body) }
+		return
+	}
+	r.number++
+	r.bodied, r.wait, r.waited = len(body) > 0, sip.T1, 0
+	r.pending = r.in.send(code, reason, body, sip.NewHeader("Require", "100rel"),
+		sip.NewHeader("RSeq", strconv.FormatUint(uint64(r.number), 10)))
+	r.again(r.number)
+}
+
+func (r *reliable) again(number uint32) {
+	c, wait := r.in.call, r.wait
+	time.AfterFunc(wait, func() {
+		c.post(func(now call.Now) {
+			if r.pending == nil || r.number != number || r.in.final {
+				return
+			}
+			if r.waited += wait; r.waited >= 64*sip.T1 {
+				r.in.reject(504, "Server Time-out", 102)
+				c.do(c.machine.Cancel(now, 102))
+				return
+			}
+			if err := r.in.tx.Respond(r.pending); err != nil {
+				c.log.Debug("a provisional answer could not be repeated", "err", err)
+			}
+			r.wait *= 2
+			r.again(number)
+		})
+	})
+}
+
+// blocks has the 200 wait while a provisional answer with a description is not
+// acknowledged (RFC 3262, section 3).
+func (r *reliable) blocks(answer func()) bool {
+	if r.pending == nil || !r.bodied {
+		return false
+	}
+	r.answer = answer
+	return true
+}
+
+// postponed tells whether the 200 waits.
+func (r *reliable) postponed() bool { return r.answer != nil }
+
+// onPrack takes the caller's acknowledgement of a provisional answer.
+func (s *Switch) onPrack(_ call.Now, a *asked) {
+	c := a.end.call
+	r := &c.in.reliable
+	want := fmt.Sprintf("%d %d INVITE", r.number, c.in.req.CSeq().SeqNo)
+	if a.end.leg != 0 || r.pending == nil || strings.Join(strings.Fields(first(a.req, "RAck")), " ") != want {
+		a.refuse(481, "Call/Transaction Does Not Exist")
+		return
+	}
+	r.pending = nil
+	if len(a.req.Body()) > 0 {
+		// An offer so early would have to go through a vendor who may not be the one
+		// that answers.
+		a.refuse(488, "Not Acceptable Here")
+	} else {
+		a.agree(nil, nil)
+	}
+	next, answer := r.next, r.answer
+	r.next, r.answer = nil, nil
+	switch {
+	case answer != nil:
+		answer()
+	case next != nil && !c.in.final:
+		next()
+	}
+}
+
+// early is a dialog of an attempt's that a provisional answer began: one for each
+// fork.
+type early struct {
+	number uint32 // the last RSeq that was acknowledged
+	theirs *heard
+}
+
+// fork is the early dialog of a response; nil when there are too many.
+func (l *egress) fork(res *sip.Response) *early {
+	tag, _ := res.To().Params.Get("tag")
+	f := l.forks[tag]
+	if f == nil && len(l.forks) < maxForks {
+		f = &early{}
+		l.forks[tag] = f
+	}
+	return f
+}
+
+// acknowledgeEarly sends a PRACK for a reliable provisional answer. False says that
+// it is one that came before, or too early.
+func (l *egress) acknowledgeEarly(res *sip.Response) bool {
+	number, err := strconv.ParseUint(strings.TrimSpace(first(res, "RSeq")), 10, 32)
+	if err != nil || !supports(res, "100rel") {
+		return true // not reliable
+	}
+	f := l.fork(res)
+	if f == nil || f.number != 0 && uint32(number) != f.number+1 {
+		return false
+	}
+	f.number = uint32(number)
+	d := l.dialog
+	d.follow(res)
+	req := d.request(sip.PRACK)
+	l.dialog.sequence = d.sequence
+	req.AppendHeader(sip.NewHeader("RAck", fmt.Sprintf("%d %d INVITE", number, res.CSeq().SeqNo)))
+	l.call.transact(req, nil, func(_ call.Now, res *sip.Response) {
+		if res != nil && !res.IsProvisional() && !res.IsSuccess() {
+			l.call.log.Info("a vendor refused a PRACK", "leg", l.leg, "code", res.StatusCode)
+		}
+	})
+	return true
+}
+
+// follow completes a dialog from a response to the INVITE that began it.
+func (d *dialog) follow(res *sip.Response) {
+	d.remoteTag, _ = res.To().Params.Get("tag")
+	d.refresh(res)
+	d.routes = routeSet(res, true)
+}
