@@ -93,7 +93,7 @@ func talk(t *testing.T, n *Node, id events.CallID, ends int) {
 	m.Start(now)
 	keep(m.Answer(now, 1), 2)
 	now.US, now.Mono = now.US+4_500_000, now.Mono+4500*time.Millisecond
-	keep(m.Bye(now, 0), ends)
+	keep(m.Bye(now, 0, 0), ends)
 	if err := n.calls.log.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
