@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/digest"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/rating"
@@ -154,6 +155,11 @@ func validateSettings(s *wire.Settings) error {
 	for _, c := range s.HuntStopCodes {
 		if c < 300 || c > 699 {
 			return events.Invalid("%d is not the code of a refused call: those are 300 to 699", c)
+		}
+	}
+	for i, a := range s.DigestAlgorithms {
+		if a != string(digest.MD5) && a != string(digest.SHA256) || slices.Contains(s.DigestAlgorithms[:i], a) {
+			return events.Invalid("digest_algorithms.%d: %.20q is not one of MD5 and SHA-256, or there twice", i, a)
 		}
 	}
 	return checkSeconds("max_duration_s", s.MaxDurationS)

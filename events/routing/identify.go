@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -95,4 +96,41 @@ func narrower(a, b *wire.Originator) bool {
 		return len(a.TechPrefix) > len(b.TechPrefix)
 	}
 	return a.Port != 0 && b.Port == 0
+}
+
+// callers finds peers by the user names of their digest credentials.
+type callers struct {
+	byUser map[string]*wire.Originator
+	any    bool // a peer has a secret
+}
+
+func (c *callers) add(o *wire.Originator) {
+	if o.AuthUser == "" || o.Disabled {
+		return
+	}
+	if c.byUser == nil {
+		c.byUser = map[string]*wire.Originator{}
+	}
+	c.byUser[o.AuthUser] = o
+	c.any = true
+}
+
+// Challenges tells whether any peer may identify itself by digest: then strangers
+// are asked who they are.
+func (w *World) Challenges() bool { return w.callers.any }
+
+// Credentials finds who answers to a user name of digest: the peer as it calls, and
+// its wrapped secret with the name that it is wrapped under. A peer that is
+// switched off has none.
+func (w *World) Credentials(user string) (peer *wire.Originator, name string, secret []byte) {
+	if s := w.Catalog.Subscriber(user); s != nil {
+		if len(s.Secret) == 0 || s.Disabled || w.Catalog.Company(s.Company).GetDisabled() {
+			return nil, "", nil
+		}
+		return w.Catalog.Originator(catalog.DevicePeer + s.Id), "subscriber " + s.Id, s.Secret
+	}
+	if o := w.callers.byUser[user]; o != nil {
+		return o, "originator " + o.Id, o.AuthSecret
+	}
+	return nil, "", nil
 }

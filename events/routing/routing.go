@@ -27,6 +27,7 @@ type World struct {
 	vendors  map[string]*vendor
 	origins  map[string]*sieve
 	sources  sources
+	callers  callers
 	hosts    map[netip.Addr]bool // terminators' hosts that are addresses
 }
 
@@ -68,7 +69,11 @@ func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
 		w.origins[o.Id] = w.sieve(o.Rewrites, o.Lists)
 		if !c.Company(o.Company).GetDisabled() {
 			w.sources.add(o)
+			w.callers.add(o)
 		}
+	}
+	for _, it := range c.List(catalog.KindSubscriber) {
+		w.callers.any = w.callers.any || len(it.Entity.GetSubscriber().Secret) > 0
 	}
 	return w
 }

@@ -62,6 +62,7 @@ func (e *edit) settings(s *settings) error {
 	}
 	e.put(&wire.Settings{
 		Id: "settings", BaseCurrency: s.BaseCurrency, MaxDurationS: max, HuntStopCodes: s.HuntStopCodes,
+		DigestAlgorithms: s.DigestAlgorithms,
 		Secrets: e.cat.Settings().Secrets,
 	})
 	return nil

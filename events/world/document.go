@@ -25,6 +25,8 @@ type settings struct {
 	BaseCurrency  string   `yaml:"base_currency"`
 	MaxDuration   string   `yaml:"max_duration"`
 	HuntStopCodes []uint32 `yaml:"hunt_stop_codes"`
+	// DigestAlgorithms are those that strangers are challenged with: MD5, SHA-256.
+	DigestAlgorithms []string `yaml:"digest_algorithms"`
 }
 
 type company struct {
