@@ -2794,8 +2794,11 @@ type Settings struct {
 	// are never refused for money, limits or number lists.
 	EmergencyNumbers  []string `protobuf:"bytes,30,rep,name=emergency_numbers,json=emergencyNumbers,proto3" json:"emergency_numbers,omitempty"`
 	EmergencyPrefixes []string `protobuf:"bytes,31,rep,name=emergency_prefixes,json=emergencyPrefixes,proto3" json:"emergency_prefixes,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// digest_algorithms are those that strangers are challenged with, "MD5" and
+	// "SHA-256", in order; none is both.
+	DigestAlgorithms []string `protobuf:"bytes,70,rep,name=digest_algorithms,json=digestAlgorithms,proto3" json:"digest_algorithms,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
@@ -2873,6 +2876,13 @@ func (x *Settings) GetEmergencyNumbers() []string {
 func (x *Settings) GetEmergencyPrefixes() []string {
 	if x != nil {
 		return x.EmergencyPrefixes
+	}
+	return nil
+}
+
+func (x *Settings) GetDigestAlgorithms() []string {
+	if x != nil {
+		return x.DigestAlgorithms
 	}
 	return nil
 }
@@ -3578,7 +3588,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x11.tollbook.v1.RoleR\x04role\x12\x18\n" +
 	"\acompany\x18\x05 \x01(\tR\acompany\x12\"\n" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x18\n" +
-	"\arevoked\x18\a \x01(\bR\arevoked\"\xe3\x02\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\"\x90\x03\n" +
 	"\bSettings\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rbase_currency\x18\x02 \x01(\tR\fbaseCurrency\x12$\n" +
@@ -3586,7 +3596,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x0fhunt_stop_codes\x18\x04 \x03(\rR\rhuntStopCodes\x12<\n" +
 	"\asecrets\x18\x05 \x03(\v2\".tollbook.v1.Settings.SecretsEntryR\asecrets\x12+\n" +
 	"\x11emergency_numbers\x18\x1e \x03(\tR\x10emergencyNumbers\x12-\n" +
-	"\x12emergency_prefixes\x18\x1f \x03(\tR\x11emergencyPrefixes\x1a:\n" +
+	"\x12emergency_prefixes\x18\x1f \x03(\tR\x11emergencyPrefixes\x12+\n" +
+	"\x11digest_algorithms\x18F \x03(\tR\x10digestAlgorithms\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xd7\a\n" +
