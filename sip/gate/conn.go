@@ -31,18 +31,51 @@ func (c *guardedConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		if g.known(from.Addr().Unmap()) {
 			return n, at, nil
 		}
-		g.stranger(c.PacketConn, from, b[:n])
+		if g.stranger(c.PacketConn, from, b[:n]) {
+			return n, at, nil
+		}
 	}
 }
 
-// stranger answers an unknown source, at most a few times a minute and never
-// more than it sent: a bare refusal, or nothing to what is not a request.
-func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) {
-	if !g.sources.reject(from.Addr().Unmap(), "unknown source", time.Now()) {
+// stranger answers an unknown source: a challenge where it may say who it is, else
+// a bare refusal at most a few times a minute; never more than it sent, and nothing
+// to what is not a request. It is true for who has said who he is.
+func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) bool {
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	judge := forbid
+	switch {
+	case introduces(data) && g.config.Welcome != nil && g.config.Welcome(from.Addr()):
+		judge = g.config.Greet
+	case g.config.Banned != nil && g.config.Banned(from.Addr()):
+		g.sources.reject(from.Addr(), "banned source", time.Now())
+		return false
+	case !g.sources.reject(from.Addr(), "unknown source", time.Now()):
+		return false
+	}
+	answer, in := greet(from, data, judge)
+	if in {
+		g.Admit(from.Addr())
+		return true
+	}
+	g.answerStranger(by, from, len(data), answer)
+	return false
+}
+
+// introduces tells whether a datagram may say who sends it.
+func introduces(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("REGISTER ")) || bytes.HasPrefix(data, []byte("INVITE "))
+}
+
+func forbid(req *sip.Request, _ netip.AddrPort) (*sip.Response, bool) {
+	return sip.NewResponseFromRequest(req, 403, "Forbidden", nil), false
+}
+
+func (g *Gate) answerStranger(by net.PacketConn, from netip.AddrPort, asked int, res *sip.Response) {
+	if res == nil {
 		return
 	}
-	answer := answerStranger(from, data)
-	if answer == nil || len(answer) > 2*len(data)+200 {
+	answer := []byte(res.String())
+	if len(answer) > 2*asked+200 {
 		return
 	}
 	if _, err := by.WriteTo(answer, net.UDPAddrFromAddrPort(from)); err != nil {
@@ -50,28 +83,29 @@ func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) {
 	}
 }
 
-// answerStranger makes a stateless answer to a datagram, nil if it deserves none.
-func answerStranger(from netip.AddrPort, data []byte) (answer []byte) {
+// greet makes a stateless answer to a datagram, nil if it deserves none, or lets its
+// sender in.
+func greet(from netip.AddrPort, data []byte, judge func(*sip.Request, netip.AddrPort) (*sip.Response, bool)) (answer *sip.Response, in bool) {
 	defer func() {
 		if recover() != nil {
-			answer = nil // the parser could not cope; so it gets nothing
+			answer, in = nil, false // the parser could not cope; so it gets nothing
 		}
 	}()
 	if bytes.HasPrefix(data, []byte("SIP/2.0")) || len(bytes.TrimSpace(data)) == 0 {
-		return nil
+		return nil, false
 	}
 	msg, err := sip.ParseMessage(bytes.Clone(data))
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	req, ok := msg.(*sip.Request)
 	if !ok || req.IsAck() || req.Via() == nil {
-		return nil
+		return nil, false
 	}
-	req.SetSource(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()).String())
-	code, reason := 403, "Forbidden"
+	req.SetSource(from.String())
 	if v := check(req); v != nil {
-		code, reason = v.code, v.reason
+		return sip.NewResponseFromRequest(req, v.code, v.reason, nil), false
 	}
-	return []byte(sip.NewResponseFromRequest(req, code, reason, nil).String())
+	received(req)
+	return judge(req, from)
 }

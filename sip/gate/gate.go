@@ -44,6 +44,13 @@ type Config struct {
 	UserAgent string
 	// Known tells whether an address may send us signalling.
 	Known func(netip.Addr) bool
+	// Welcome tells whether an unknown address may say who it is now. Nil lets none.
+	Welcome func(netip.Addr) bool
+	// Greet judges such a request before anything of it is kept: it gives the answer,
+	// nil for none, or lets the address in. It is there if Welcome is.
+	Greet func(req *sip.Request, from netip.AddrPort) (answer *sip.Response, in bool)
+	// Banned tells of addresses that are not let in though they once were. May be nil.
+	Banned func(netip.Addr) bool
 	// Rejected is told of strangers, summed up by minute.
 	Rejected func(Summary)
 	// Resolve finds the address of a host to which a request within a dialog goes.
@@ -196,7 +203,10 @@ func (g *Gate) Serve() {
 func (g *Gate) Admit(addr netip.Addr) { g.sources.admit(addr.Unmap()) }
 
 func (g *Gate) known(addr netip.Addr) bool {
-	return g.config.Known(addr) || g.sources.admitted(addr)
+	if g.config.Known(addr) {
+		return true
+	}
+	return g.sources.admitted(addr) && (g.config.Banned == nil || !g.config.Banned(addr))
 }
 
 // Flush hands out the summaries of minutes that are over.

@@ -242,15 +242,15 @@ func (d *Door) Challenge(req *sip.Request, stale bool) *sip.Response {
 	return res
 }
 
+// Welcome tells whether a stranger may say who he is now: where anybody could, and
+// he does not ask too often.
+func (d *Door) Welcome(from netip.Addr) bool {
+	return d.config.World().Challenges() && !d.Banned(from) && d.pace.allow(group(from), time.Now())
+}
+
 // Greet judges a stranger's request at the gate, before anything of it is kept: it
 // gives the answer, nil for none, or lets it in.
 func (d *Door) Greet(req *sip.Request, from netip.AddrPort) (answer *sip.Response, in bool) {
-	if !d.config.World().Challenges() || req.Method != sip.REGISTER && req.Method != sip.INVITE {
-		return sip.NewResponseFromRequest(req, 403, "Forbidden", nil), false
-	}
-	if !d.pace.allow(group(from.Addr()), time.Now()) {
-		return nil, false
-	}
 	switch v := d.Look(req, from.Addr()); v {
 	case Passed:
 		return nil, true
@@ -259,11 +259,6 @@ func (d *Door) Greet(req *sip.Request, from netip.AddrPort) (answer *sip.Respons
 	default:
 		return d.Challenge(req, v == Stale), false
 	}
-}
-
-// Welcome tells whether a stranger may connect: only where he could say who he is.
-func (d *Door) Welcome(from netip.Addr) bool {
-	return d.config.World().Challenges() && !d.Banned(from)
 }
 
 // Banned tells whether an address is banned now.
