@@ -188,7 +188,7 @@ func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 	for _, l := range p.Lines {
 		c.Lines = append(c.Lines, &wire.HoldLine{
 			Leg: l.Leg, Payer: l.Payer, Originator: l.Originator, Sell: l.Sell, AmountMicro: l.AmountMicro,
-			LimitPrefixes: l.LimitPrefixes, Package: l.Package, PackageMicro: l.PackageMicro,
+			LimitPrefixes: l.LimitPrefixes, Did: l.Did, Package: l.Package, PackageMicro: l.PackageMicro,
 		})
 	}
 	return c

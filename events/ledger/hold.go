@@ -114,7 +114,7 @@ func (s *State) checkHold(d Deciding, p *wire.PlaceHold) error {
 // checkLine checks who pays for a leg of a call. An emergency call is not refused
 // for limits, nor because its payer is shut off.
 func (s *State) checkLine(d Deciding, l *wire.HoldLine, emergency bool) error {
-	if err := s.checkChannels(d.Catalog.Originator(l.Originator), l.LimitPrefixes); err != nil && !emergency {
+	if err := s.checkChannels(d.Catalog.Originator(l.Originator), l.LimitPrefixes); err != nil && (!emergency || events.CodeOf(err) != events.CodeLimit) {
 		return err
 	}
 	if l.Payer == "" {

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,7 +15,9 @@ import (
 // TestAuditorRefuses changes one event of an honest history at a time.
 func TestAuditorRefuses(t *testing.T) {
 	honest := func(t *testing.T) *book {
-		b := start(t, account("a", 0), account("b", 0))
+		pack, packed := account("pack", 0), account("packed", 0)
+		pack.Currency, packed.Package = "SEC", "pack"
+		b := start(t, account("a", 0), account("b", 0), pack, packed)
 		b.must(crediting("a", 1_000_000))
 		b.must(b.placing(1, "a", 60_000))
 		b.must(extending(1, 60_000))
@@ -24,6 +27,13 @@ func TestAuditorRefuses(t *testing.T) {
 		b.must(b.placing(2, "a", 60_000))
 		b.must(claiming(2, "n2"))
 		b.must(releasing(2))
+		b.must(crediting("pack", 90_000_000))
+		b.must(crediting("packed", 500_000))
+		call := b.placing(3, "packed", 60_000)
+		call.GetPlaceHold().Lines[0].Package = "pack"
+		b.must(call)
+		b.must(extending(3, 60_000))
+		b.must(charging(3, 70_000))
 		return b
 	}
 	check := func(b *book, evs []*wire.Event) error {
@@ -51,6 +61,10 @@ func TestAuditorRefuses(t *testing.T) {
 	isCharge := func(e *wire.Event) bool { return e.GetCallCharged() != nil }
 	isHold := func(e *wire.Event) bool { return e.GetHoldPlaced() != nil }
 	isExtension := func(e *wire.Event) bool { return e.GetHoldExtended() != nil }
+	isExtensionOfPackage := func(e *wire.Event) bool { return len(e.GetHoldExtended().GetPackageMicro()) > 0 }
+	seconds := func(ps []*wire.Posting) bool {
+		return slices.ContainsFunc(ps, func(p *wire.Posting) bool { return p.Account == "pack" })
+	}
 	isTransfer := func(e *wire.Event) bool {
 		return e.GetMoneyPosted().GetKind() == wire.PostingKind_POSTING_KIND_TRANSFER
 	}
@@ -134,6 +148,31 @@ func TestAuditorRefuses(t *testing.T) {
 			evs[find(evs, isExtension)].GetHoldExtended().AmountsMicro = nil
 			return evs
 		}, "0 amounts for 1 lines"},
+		{"seconds that the package has not", func(evs []*wire.Event) []*wire.Event {
+			at := find(evs, func(e *wire.Event) bool { return seconds(e.GetMoneyPosted().GetPostings()) })
+			return append(evs[:at:at], evs[at+1:]...)
+		}, "leaves package pack with -60.000000 s"},
+		{"more seconds in the extension", func(evs []*wire.Event) []*wire.Event {
+			evs[find(evs, isExtensionOfPackage)].GetHoldExtended().PackageMicro[0] = 91_000_000
+			return evs
+		}, "leaves package pack with -1.000000 s"},
+		{"fewer seconds in the extension", func(evs []*wire.Event) []*wire.Event {
+			evs[find(evs, isExtensionOfPackage)].GetHoldExtended().PackageMicro[0] -= 1_000_000
+			return evs
+		}, "which cost 0.031000"},
+		{"seconds for a longer call than is held", func(evs []*wire.Event) []*wire.Event {
+			evs[find(evs, isExtensionOfPackage)].GetHoldExtended().PackageMicro[0] = 121_000_000
+			return evs
+		}, "of which it needs 120"},
+		{"the package pays less of the call", func(evs []*wire.Event) []*wire.Event {
+			c := evs[find(evs, func(e *wire.Event) bool { return seconds(e.GetCallCharged().GetPostings()) })].GetCallCharged()
+			c.Lines[0].PackageS--
+			return evs
+		}, "is not what its hold's terms give"},
+		{"an emergency that the settings do not name", func(evs []*wire.Event) []*wire.Event {
+			evs[find(evs, isHold)].GetHoldPlaced().Emergency = "112"
+			return evs
+		}, "emergency call to 112"},
 		{"call id of 3 bytes", func(evs []*wire.Event) []*wire.Event {
 			evs[find(evs, isHold)].GetHoldPlaced().Call = []byte{1, 2, 3}
 			return evs

@@ -23,10 +23,20 @@ type history struct {
 var payers = []string{"pre", "post", "poor"}
 
 func newHistory(rt *rapid.T) *history {
-	h := &history{book: start(rt, account("pre", 0), account("post", 500_000), account("poor", 0)), rt: rt, calls: 1}
+	pack := account("pack", 0)
+	pack.Currency = "SEC"
+	h := &history{book: start(rt, pack, account("pre", 0), account("post", 500_000), account("poor", 0)), rt: rt, calls: 1}
+	h.must(putting(packaged(account("pre", 0)), packaged(account("poor", 0))))
+	h.must(crediting("pack", 100_000_000))
 	h.must(crediting("pre", 1_000_000))
 	h.must(crediting("poor", 65_000))
 	return h
+}
+
+// packaged gives an account the shared package of seconds.
+func packaged(a *wire.Account) *wire.Account {
+	a.Package = "pack"
+	return a
 }
 
 func (h *history) draw(name string, from, to int64) int64 {
@@ -52,6 +62,11 @@ func (h *history) place() *wire.Command {
 	if h.draw("two payers", 0, 4) == 0 {
 		p.Lines = append(p.Lines, &wire.HoldLine{Leg: 1, Payer: h.payer(), Sell: terms("sell", 30_000)})
 	}
+	for _, l := range p.Lines {
+		if h.draw("another destination", 0, 3) > 0 {
+			l.Package = h.st.Catalog.PackageFor(l.Payer, "49")
+		}
+	}
 	if h.draw("a free line", 0, 4) == 0 {
 		p.Lines = append(p.Lines, &wire.HoldLine{Leg: 2})
 	}
@@ -67,6 +82,9 @@ func (h *history) money() *wire.Command {
 		wire.PostingKind_POSTING_KIND_TRANSFER, wire.PostingKind_POSTING_KIND_REVERSAL,
 	}).Draw(h.rt, "kind")
 	p := &wire.PostMoney{Kind: kind, Account: h.payer(), ToAccount: h.payer(), AmountMicro: h.draw("amount", 0, 300_000)}
+	if h.draw("seconds", 0, 3) == 0 {
+		p.Account, p.AmountMicro = "pack", p.AmountMicro*300
+	}
 	if kind == wire.PostingKind_POSTING_KIND_REVERSAL {
 		p.Reverses = uint64(h.draw("reverses", 1, int64(h.st.Position)))
 	}
@@ -93,7 +111,11 @@ func (h *history) next() *wire.Command {
 	case 9:
 		c = h.money()
 	default:
-		c = putting(account(h.payer(), h.draw("limit", 0, 400_000)))
+		a := account(h.payer(), h.draw("limit", 0, 400_000))
+		if h.draw("with package", 0, 1) == 0 {
+			a = packaged(a)
+		}
+		c = putting(a)
 	}
 	if h.draw("from n2", 0, 5) == 0 {
 		c.Node = "n2"
@@ -126,6 +148,9 @@ func lowered(e *wire.Event, h *ledger.Hold) []string {
 			if l.Payer != "" {
 				out = append(out, l.Payer)
 			}
+			if l.PackageMicro > 0 && e.GetHoldPlaced() != nil {
+				out = append(out, l.Package)
+			}
 		}
 	}
 	return out
@@ -144,17 +169,21 @@ func (h *history) consistent() {
 				held[l.Payer] += money.Amount(l.AmountMicro)
 				calls[l.Payer]++
 			}
+			if l.Package != "" {
+				held[l.Package] += money.Amount(l.PackageMicro)
+				calls[l.Package]++
+			}
 		}
 	})
-	sum := money.Amount(0)
+	sum := map[money.Currency]money.Amount{}
 	h.st.Ledger.Accounts(func(a ledger.Account) {
-		sum += a.Posted
+		sum[a.Currency] += a.Posted
 		if a.Held != held[a.ID] || a.Calls != calls[a.ID] || a.Held < 0 {
 			h.t.Fatalf("%+v, but the holds sum to %s in %d calls", a, held[a.ID], calls[a.ID])
 		}
 	})
-	if sum != 0 {
-		h.t.Fatalf("the ledger sums to %s", sum)
+	if sum["USD"] != 0 || sum["SEC"] != 0 {
+		h.t.Fatalf("the ledger sums to %v", sum)
 	}
 	if h.st.Hash() != h.st.Rehash() {
 		h.t.Fatalf("the hash %s is not of what is there: %s", h.st.Hash(), h.st.Rehash())

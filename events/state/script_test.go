@@ -114,6 +114,12 @@ func (s *script) run(line string) {
 		s.show(posting(&wire.PostMoney{Kind: wire.PostingKind_POSTING_KIND_REVERSAL, Reverses: pos}))
 	case "hold":
 		s.show(s.hold(arg(1), arg(2), arg(3), words[4:]))
+	case "emergency": // CALL, then as hold
+		c := s.hold(arg(1), arg(2), arg(3), words[4:])
+		c.GetPlaceHold().Emergency, c.GetPlaceHold().Lines[0].Package = "112", ""
+		s.show(c)
+	case "settings":
+		s.put(&wire.Settings{Id: "settings", EmergencyNumbers: words[1:]})
 	case "extend":
 		h, _ := s.st.Ledger.Hold([16]byte(callID(s.call(arg(1)))))
 		s.show(extending(s.call(arg(1)), h.PaidMs))
@@ -186,7 +192,7 @@ func (s *script) alert(words []string) {
 	s.show(c)
 }
 
-// account NAME CURRENCY [vendor] [limit AMOUNT] [channels N]
+// account NAME CURRENCY [vendor] [limit AMOUNT] [channels N] [package NAME] [disabled]
 func (s *script) account(words []string) {
 	a := account(words[1], 0)
 	a.Currency = words[2]
@@ -199,6 +205,10 @@ func (s *script) account(words []string) {
 		case "channels":
 			n, _ := strconv.Atoi(words[i+1])
 			a.Channels = uint32(n)
+		case "package":
+			a.Package = words[i+1]
+		case "disabled":
+			a.Disabled = true
 		}
 	}
 	s.put(a)
@@ -254,7 +264,8 @@ func (s *script) exchange(t *wire.Terms, words []string) {
 // hold CALL PAYER DECK, then VENDOR DECK for each candidate
 func (s *script) hold(call, payer, deck string, route []string) *wire.Command {
 	p := &wire.PlaceHold{
-		Call: callID(s.call(call)), Lines: []*wire.HoldLine{{Payer: payer, Sell: s.decks[deck]}},
+		Call:            callID(s.call(call)),
+		Lines:           []*wire.HoldLine{{Payer: payer, Sell: s.decks[deck], Package: s.st.Catalog.PackageFor(payer, s.decks[deck].Prefix)}},
 		CatalogPosition: uint64(s.st.Catalog.Position()), SetupMs: 120_000, MaxMs: 7_200_000,
 	}
 	for pair := range slices.Chunk(route, 2) {
@@ -293,14 +304,34 @@ func (s *script) show(c *wire.Command) {
 			s.say("armed again %s: %s has %s", strings.TrimPrefix(r.Kind.String(), "ALERT_KIND_"), r.Account, money.Amount(r.BalanceMicro))
 		case e.GetHoldClaimed() != nil:
 			s.say("from %s to %s", e.GetHoldClaimed().FromNode, e.GetHoldClaimed().ToNode)
+		case e.GetHoldPlaced() != nil:
+			s.reserved(e.GetHoldPlaced().Call)
+		case e.GetHoldExtended() != nil:
+			s.reserved(e.GetHoldExtended().Call)
 		}
 		for _, l := range e.GetCallCharged().GetLines() {
 			s.say("%s: %d s billed, exactly %s, net %s, tax %s, gross %s", l.Account, l.BilledS, l.Exact,
 				money.Amount(l.NetMicro), money.Amount(l.TaxMicro), money.Amount(l.GrossMicro))
+			if l.Package != "" {
+				s.say("%s pays the first %d s of them", l.Package, l.PackageS)
+			}
 		}
 		for _, p := range slices.Concat(e.GetCallCharged().GetPostings(), e.GetMoneyPosted().GetPostings()) {
 			s.say("%3d  %-20s %s %14s", s.st.Position, p.Account, p.Currency, money.Amount(p.AmountMicro))
 		}
+	}
+}
+
+// reserved says what a hold has that is not money, and what it is for.
+func (s *script) reserved(call []byte) {
+	h, _ := s.st.Ledger.Hold([16]byte(call))
+	for _, l := range h.Lines {
+		if l.Package != "" {
+			s.say("%s of %s held", money.Amount(l.PackageMicro), l.Package)
+		}
+	}
+	if h.Emergency != "" {
+		s.say("an emergency call to %s", h.Emergency)
 	}
 }
 
