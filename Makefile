@@ -39,5 +39,5 @@ check: lint fresh race ## all that CI could ask
 bench: ## microbenchmarks
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./events/... ./projections/... ./media/...
 
-bench-sip: build ## CPU for a billed call, with sipp
-	deploy/bench/sip.sh ./tollbook
+bench-sip: ## CPU of a billed call, with sipp, beside Kamailio
+	$(GO) run ./cmd/tollbook bench sip

@@ -1,5 +1,5 @@
-// Package deploy holds the examples that come with the program, so that the demo
-// needs nothing but the binary.
+// Package deploy holds the files that come with the program, so that it needs
+// nothing but its binary.
 package deploy
 
 import "embed"
@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed examples
 var Examples embed.FS
+
+// Bench is what "tollbook bench sip" loads a switch with: a world of one customer
+// and one vendor, and both as scenarios of sipp.
+//
+//go:embed bench
+var Bench embed.FS

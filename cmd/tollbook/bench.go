@@ -13,6 +13,7 @@ func benches() []command {
 	return []command{
 		{"ledger", "durable decisions a second, beside PostgreSQL", benchLedger},
 		{"rating", "a large deck: import, look-ups, route tables", benchRating},
+		{"sip", "billed calls with sipp, beside Kamailio as a plain proxy", benchSIP},
 	}
 }
 
