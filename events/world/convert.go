@@ -62,48 +62,10 @@ func (e *edit) settings(s *settings) error {
 	}
 	e.put(&wire.Settings{
 		Id: "settings", BaseCurrency: s.BaseCurrency, MaxDurationS: max, HuntStopCodes: s.HuntStopCodes,
-		DigestAlgorithms: s.DigestAlgorithms,
-		Secrets: e.cat.Settings().Secrets,
-	})
-	return nil
-}
-
-func (e *edit) company(c company) error {
-	if c.TimeZone != "" {
-		if _, err := time.LoadLocation(c.TimeZone); err != nil {
-			return events.Invalid("time_zone %q is not an IANA name such as Europe/Berlin", c.TimeZone)
-		}
-	}
-	e.put(&wire.Company{
-		Id: c.ID, Name: c.Name, TimeZone: c.TimeZone, Disabled: c.Disabled,
-		// Not in the document: set by finance, and kept.
-		MutualLimits: e.cat.Company(c.ID).GetMutualLimits(),
-	})
-	for i, a := range c.Accounts {
-		if err := e.account(c.ID, a); err != nil {
-			return fmt.Errorf("accounts[%d] %q: %w", i, a.ID, err)
-		}
-	}
-	return nil
-}
-
-func (e *edit) account(company string, a account) error {
-	kind, err := choice("kind", a.Kind, map[string]wire.AccountKind{
-		"customer": wire.AccountKind_ACCOUNT_KIND_CUSTOMER, "vendor": wire.AccountKind_ACCOUNT_KIND_VENDOR,
-	})
-	if err != nil {
-		return err
-	}
-	limit, err := amount("credit_limit", a.CreditLimit)
-	if err != nil {
-		return err
-	}
-	old := e.cat.Account(a.ID) // what is not in the document is finance's, and kept
-	e.put(&wire.Account{
-		Alerts: old.GetAlerts(), OfflineCalls: old.GetOfflineCalls(), OfflineMicro: old.GetOfflineMicro(),
-		Package: old.GetPackage(), CutOff: old.GetCutOff(),
-		Id: a.ID, Company: company, Name: a.Name, Currency: a.Currency, Kind: kind, CreditLimitMicro: int64(limit),
-		Channels: a.Channels, CallsPerSecond: a.CallsPerSecond, Disabled: a.Disabled,
+		DigestAlgorithms:  s.DigestAlgorithms,
+		EmergencyNumbers:  stays(s.EmergencyNumbers, e.cat.Settings().EmergencyNumbers),
+		EmergencyPrefixes: stays(s.EmergencyPrefixes, e.cat.Settings().EmergencyPrefixes),
+		Secrets:           e.cat.Settings().Secrets,
 	})
 	return nil
 }

@@ -25,6 +25,9 @@ type settings struct {
 	BaseCurrency  string   `yaml:"base_currency"`
 	MaxDuration   string   `yaml:"max_duration"`
 	HuntStopCodes []uint32 `yaml:"hunt_stop_codes"`
+	// EmergencyNumbers and EmergencyPrefixes are never refused for money or limits.
+	EmergencyNumbers  []string `yaml:"emergency_numbers"`
+	EmergencyPrefixes []string `yaml:"emergency_prefixes"`
 	// DigestAlgorithms are those that strangers are challenged with: MD5, SHA-256.
 	DigestAlgorithms []string `yaml:"digest_algorithms"`
 }
@@ -35,6 +38,8 @@ type company struct {
 	TimeZone string    `yaml:"time_zone"`
 	Disabled bool      `yaml:"disabled"`
 	Accounts []account `yaml:"accounts"`
+	// MutualLimits are amounts by currency.
+	MutualLimits map[string]string `yaml:"mutual_limits"`
 }
 
 type account struct {
@@ -46,6 +51,11 @@ type account struct {
 	Channels       uint32 `yaml:"channels"`
 	CallsPerSecond uint32 `yaml:"calls_per_second"`
 	Disabled       bool   `yaml:"disabled"`
+	CutOff         *bool  `yaml:"cut_off"`
+	// Package is the account in seconds that pays for calls first; PackagePrefixes are
+	// what such an account covers.
+	Package         *string  `yaml:"package"`
+	PackagePrefixes []string `yaml:"package_prefixes"`
 }
 
 type deck struct {
@@ -133,9 +143,9 @@ type originator struct {
 	// MinimumMarginPercent is of the sell price.
 	MinimumMarginPercent string `yaml:"minimum_margin_percent"`
 	// AuthUser and AuthPassword identify it by digest, from any address.
-	AuthUser             string        `yaml:"auth_user"`
-	AuthPassword         string        `yaml:"auth_password"`
-	PrefixLimits         []prefixLimit `yaml:"prefix_limits"`
+	AuthUser     string        `yaml:"auth_user"`
+	AuthPassword string        `yaml:"auth_password"`
+	PrefixLimits []prefixLimit `yaml:"prefix_limits"`
 	// Listener is the local address that its calls come to, Certificate the name
 	// that its TLS certificate must be for.
 	Listener    string `yaml:"listener"`

@@ -52,7 +52,7 @@ func (r *Resolver) reprice(ctx context.Context, deck *wire.Deck, changes []*wire
 			s.Unpriced++
 			return nil
 		}
-		p, err := rating.CallAt(terms, c.AnsweredUS, c.RawMS)
+		p, err := rating.CallBeyond(terms, c.AnsweredUS, c.RawMS, c.PackageS)
 		if err != nil {
 			s.Unpriced++
 			return nil //nolint:nilerr // the call is counted as one without a price

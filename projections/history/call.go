@@ -38,6 +38,8 @@ type Hold struct {
 	MaxMS  int64
 	// ExpiresAtUS is when the book closes the hold if nobody else does.
 	ExpiresAtUS int64
+	// Emergency is the settings' number or prefix that made it an emergency call.
+	Emergency string
 	// ClosedAt is the position of the charge or release, 0 while open.
 	ClosedAt int64
 	// Closed is "charged", "released" or empty; Reason is the release's.
@@ -50,6 +52,8 @@ type HoldLine struct {
 	Leg         int64
 	Originator  string
 	AmountMicro int64
+	// PackageMicro is what is reserved of the Package, in micro-seconds.
+	PackageMicro int64
 	// Price has the payer and the terms; its amounts are zero.
 	Price
 }
@@ -165,12 +169,13 @@ func newHold(r record, e *wire.HoldPlaced) *Hold {
 	hold := &Hold{
 		Position: int64(r.position), TimeUS: r.timeUS, Node: e.GetNode(),
 		PaidMS: e.GetPaidMs(), MaxMS: e.GetMaxMs(), ExpiresAtUS: e.GetExpiresAtUs(),
+		Emergency: e.GetEmergency(),
 	}
 	for _, line := range e.GetLines() {
 		price := termsPrice(line.GetSell())
-		price.Side, price.BilledAccount = "sell", line.GetPayer()
-		hold.Lines = append(hold.Lines, HoldLine{Leg: int64(line.GetLeg()),
-			Originator: line.GetOriginator(), AmountMicro: line.GetAmountMicro(), Price: price})
+		price.Side, price.BilledAccount, price.Package = "sell", line.GetPayer(), line.GetPackage()
+		hold.Lines = append(hold.Lines, HoldLine{Leg: int64(line.GetLeg()), Originator: line.GetOriginator(),
+			AmountMicro: line.GetAmountMicro(), PackageMicro: line.GetPackageMicro(), Price: price})
 	}
 	for _, candidate := range e.GetRoute() {
 		price := termsPrice(candidate.GetBuy())
@@ -181,13 +186,19 @@ func newHold(r record, e *wire.HoldPlaced) *Hold {
 	return hold
 }
 
-// extend takes the totals of an extension.
+// extend takes the totals of an extension. The longest paid time is the latest; its
+// amounts may be smaller, where a package that was topped up pays more of the call.
 func (h *Hold) extend(e *wire.HoldExtended) {
-	h.PaidMS = max(h.PaidMS, e.GetPaidMs())
-	h.ExpiresAtUS = max(h.ExpiresAtUS, e.GetExpiresAtUs())
-	for i, amount := range e.GetAmountsMicro() {
-		if i < len(h.Lines) {
-			h.Lines[i].AmountMicro = max(h.Lines[i].AmountMicro, amount)
+	if e.GetPaidMs() <= h.PaidMS {
+		return
+	}
+	h.PaidMS, h.ExpiresAtUS = e.GetPaidMs(), e.GetExpiresAtUs()
+	for i := range h.Lines {
+		if i < len(e.GetAmountsMicro()) {
+			h.Lines[i].AmountMicro = e.GetAmountsMicro()[i]
+		}
+		if i < len(e.GetPackageMicro()) {
+			h.Lines[i].PackageMicro = e.GetPackageMicro()[i]
 		}
 	}
 }

@@ -114,6 +114,8 @@ type CDR struct {
 	// HoldPosition and BookPosition are where the book placed and closed the call's hold.
 	HoldPosition int64
 	BookPosition int64
+	// Emergency says that the call was let through as one to an emergency number.
+	Emergency bool
 }
 
 // Price is one side's price of a leg. Before the charge, and for calls that were
@@ -142,6 +144,10 @@ type Price struct {
 	// BilledS are the seconds billed, FirstS of them at the first price.
 	BilledS int64
 	FirstS  int64
+	// Package is the account in seconds that paid the first PackageS of them, empty for
+	// none; the amounts are the price of the others.
+	Package  string
+	PackageS int64
 	// Exact is the price before rounding, as a decimal number or a reduced fraction.
 	Exact      string
 	NetMicro   int64

@@ -198,6 +198,7 @@ func (f *folding) finish(leg *legFold) {
 	}
 	f.price(row)
 	row.HoldPosition, row.BookPosition = int64(f.holdAt), int64(f.closeAt)
+	row.Emergency = f.hold.GetEmergency() != ""
 	row.State = f.state(leg)
 }
 

@@ -163,6 +163,7 @@ func linePrice(line *wire.PriceLine) Price {
 	}
 	p.BilledAccount = line.GetAccount()
 	p.BilledS, p.FirstS, p.Exact = line.GetBilledS(), line.GetFirstS(), line.GetExact()
+	p.Package, p.PackageS = line.GetPackage(), line.GetPackageS()
 	p.NetMicro, p.TaxMicro = line.GetNetMicro(), line.GetTaxMicro()
 	p.GrossMicro = line.GetGrossMicro()
 	return p

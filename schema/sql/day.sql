@@ -89,6 +89,9 @@ CREATE TABLE IF NOT EXISTS cdrs (
   margin_currency    TEXT    NOT NULL,
   hold_position      INTEGER NOT NULL,
   book_position      INTEGER NOT NULL,
+  emergency          INTEGER NOT NULL,
+  package            TEXT    NOT NULL,
+  package_s          INTEGER NOT NULL,
   -- company and account are the row's own party: the customer on leg 0, the
   -- vendor on the others. A partner sees the rows whose company is his.
   company            TEXT    NOT NULL,
