@@ -14,7 +14,6 @@ import (
 type again struct {
 	authorised bool
 	raised     bool
-	redirects  int
 }
 
 // retry answers a refusal that another INVITE may mend: a challenge, or a session

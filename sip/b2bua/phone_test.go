@@ -1,0 +1,383 @@
+package b2bua
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// phone is a user agent of the tests' own, written from RFC 3261 and apart from the
+// stack under test: it sends and repeats requests and answers, and tells its script
+// what comes. A script runs under the phone's lock.
+type phone struct {
+	mu     sync.Mutex
+	air    *air
+	at     netip.AddrPort
+	name   string
+	count  int
+	mine   map[string]*sending  // requests of its own, by branch and method
+	theirs map[string]*answered // requests that came, by branch and method
+	calls  map[string]*leg      // by Call-ID
+	// onRequest answers a request that is new; onAnswer is told of each final answer.
+	onRequest func(l *leg, req *sip.Request)
+}
+
+// leg is a phone's dialog.
+type leg struct {
+	phone          *phone
+	id             string
+	local, remote  string // tags
+	from, to       string // our and their address
+	target         string
+	seq            int
+	version        int
+	direction      string // of the description it writes next
+	began, ended   time.Time
+	closed         bool // nothing is left of it
+	deaf           bool // it acknowledges no 200
+	acks           int
+	invite         *sending  // its own INVITE in progress
+	answering      *answered // an INVITE that it has not answered
+	reliable       int
+	lastAckWithSDP bool
+}
+
+type sending struct {
+	leg    *leg
+	method string
+	text   string
+	branch string
+	seq    int
+	rings  bool // a provisional answer has come
+	final  bool
+	wait   time.Duration
+	waited time.Duration
+	done   func(res *sip.Response) // nil is no answer at all
+}
+
+type answered struct {
+	leg   *leg
+	req   *sip.Request
+	text  string // the last answer
+	code  int
+	acked bool
+	wait  time.Duration
+	total time.Duration
+}
+
+func newPhone(a *air, name string, at netip.AddrPort) *phone {
+	p := &phone{air: a, at: at, name: name, mine: map[string]*sending{}, theirs: map[string]*answered{}, calls: map[string]*leg{}}
+	a.parties[at] = p.receive
+	return p
+}
+
+// after runs fn later, under the lock.
+func (p *phone) after(d time.Duration, fn func()) {
+	time.AfterFunc(d, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		fn()
+	})
+}
+
+func (p *phone) transmit(text string) {
+	traced(p.name+" >", []byte(text))
+	p.air.send(p.at, gateAddr, []byte(text))
+}
+
+func (p *phone) branch() string {
+	p.count++
+	return fmt.Sprintf("z9hG4bK-%s-%d", p.name, p.count)
+}
+
+func (l *leg) description() string {
+	return fmt.Sprintf("v=0\r\no=%s 1 %d IN IP4 %s\r\ns=pbx-%s\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=%s\r\n",
+		l.phone.name, l.version, l.phone.at.Addr(), l.phone.name, l.phone.at.Addr(), l.direction)
+}
+
+// describe writes a description, a new version of it where something changes.
+func (l *leg) describe(direction string) string {
+	if direction != l.direction {
+		l.direction = direction
+		l.version++
+	}
+	return l.description()
+}
+
+func (l *leg) text(method, branch string, seq int, headers, body string) string {
+	to := "<" + l.to + ">"
+	if l.remote != "" {
+		to += ";tag=" + l.remote
+	}
+	if body != "" && !strings.Contains(headers, "Content-Type") {
+		headers += "Content-Type: application/sdp\r\n"
+	}
+	return fmt.Sprintf("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=%s;rport\r\nFrom: <%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\n"+
+		"Contact: <sip:%s@%s>\r\nMax-Forwards: 70\r\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO\r\n%sContent-Length: %d\r\n\r\n%s",
+		method, l.target, l.phone.at, branch, l.from, l.local, to, l.id, seq, method, l.phone.name, l.phone.at, headers, len(body), body)
+}
+
+// request sends the dialog's next request.
+func (l *leg) request(method, headers, body string, done func(*sip.Response)) *sending {
+	l.seq++
+	return l.submit(method, l.phone.branch(), l.seq, headers, body, done)
+}
+
+func (l *leg) submit(method, branch string, seq int, headers, body string, done func(*sip.Response)) *sending {
+	s := &sending{
+		leg: l, method: method, branch: branch, seq: seq, wait: sip.T1, done: done,
+		text: l.text(method, branch, seq, headers, body),
+	}
+	if method == "INVITE" {
+		l.invite = s
+	}
+	l.phone.mine[branch+method] = s
+	l.phone.transmit(s.text)
+	s.again()
+	return s
+}
+
+func (s *sending) again() {
+	wait := s.wait
+	s.leg.phone.after(wait, func() {
+		if s.final || s.method == "INVITE" && s.rings {
+			return
+		}
+		if s.waited += wait; s.waited >= 64*sip.T1 {
+			s.conclude(nil)
+			return
+		}
+		s.leg.phone.transmit(s.text)
+		if s.wait *= 2; s.method != "INVITE" {
+			s.wait = min(s.wait, sip.T2)
+		}
+		s.again()
+	})
+}
+
+func (s *sending) conclude(res *sip.Response) {
+	s.final = true
+	if s.leg.invite == s {
+		s.leg.invite = nil
+	}
+	if s.done != nil {
+		s.done(res)
+	}
+}
+
+// cancel takes an INVITE back; it waits for a provisional answer.
+func (s *sending) cancel() {
+	if s.final {
+		return
+	}
+	if !s.rings {
+		s.leg.phone.after(100*time.Millisecond, s.cancel)
+		return
+	}
+	s.leg.submit("CANCEL", s.branch, s.seq, "Reason: Q.850;cause=31\r\n", "", nil)
+}
+
+func (l *leg) bye() {
+	if l.closed {
+		return
+	}
+	l.close()
+	l.request("BYE", "", "", nil)
+}
+
+func (l *leg) close() {
+	if !l.closed {
+		l.closed, l.ended = true, time.Now()
+	}
+}
+
+// receive takes a datagram.
+func (p *phone) receive(_ netip.AddrPort, data []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	traced(p.name+" <", data)
+	m, err := sip.ParseMessage(data)
+	if err != nil {
+		panic(fmt.Sprintf("the switch sent what cannot be read: %v\n%s", err, data))
+	}
+	switch m := m.(type) {
+	case *sip.Response:
+		p.response(m)
+	case *sip.Request:
+		p.request(m)
+	}
+}
+
+func (p *phone) response(res *sip.Response) {
+	branch, _ := res.Via().Params.Get("branch")
+	s := p.mine[branch+string(res.CSeq().MethodName)]
+	if s == nil {
+		return
+	}
+	if res.IsProvisional() {
+		s.rings = true
+		s.prack(res)
+		return
+	}
+	if s.method == "INVITE" {
+		s.acknowledge(res)
+	}
+	if !s.final {
+		if tag, _ := res.To().Params.Get("tag"); s.method == "INVITE" && res.IsSuccess() {
+			s.leg.remote = tag
+			s.leg.target = res.Contact().Address.String()
+		}
+		s.conclude(res)
+	}
+}
+
+// prack acknowledges a provisional answer that asks for it.
+func (s *sending) prack(res *sip.Response) {
+	number := 0
+	if h := res.GetHeader("RSeq"); h != nil {
+		fmt.Sscan(h.Value(), &number)
+	}
+	if number <= s.leg.reliable {
+		return
+	}
+	s.leg.reliable = number
+	l := s.leg
+	l.remote, _ = res.To().Params.Get("tag")
+	l.target = res.Contact().Address.String()
+	l.request("PRACK", fmt.Sprintf("RAck: %d %d INVITE\r\n", number, s.seq), "", nil)
+}
+
+func (s *sending) acknowledge(res *sip.Response) {
+	l := s.leg
+	if !res.IsSuccess() {
+		ack := *l
+		ack.remote, _ = res.To().Params.Get("tag")
+		first, _, _ := strings.Cut(s.text, " SIP/2.0")
+		ack.target = strings.TrimPrefix(first, "INVITE ")
+		l.phone.transmit(ack.text("ACK", s.branch, s.seq, "", ""))
+		return
+	}
+	if l.deaf {
+		return
+	}
+	ack := *l
+	ack.remote, _ = res.To().Params.Get("tag")
+	ack.target = res.Contact().Address.String()
+	body := ""
+	if !strings.Contains(s.text, "m=audio") {
+		body = l.description()
+	}
+	l.phone.transmit(ack.text("ACK", s.branch+"-ack", s.seq, "", body))
+}
+
+func (p *phone) request(req *sip.Request) {
+	branch, _ := req.Via().Params.Get("branch")
+	if req.IsAck() {
+		p.acked(req)
+		return
+	}
+	key := branch + string(req.Method)
+	if a := p.theirs[key]; a != nil {
+		if a.text != "" {
+			p.transmit(a.text)
+		}
+		return
+	}
+	tag, _ := req.To().Params.Get("tag")
+	l := p.calls[req.CallID().Value()]
+	if fork := p.calls[req.CallID().Value()+"-fork"]; fork != nil && tag == fork.local {
+		l = fork
+	}
+	if l == nil && req.IsInvite() {
+		l = p.incoming(req)
+	}
+	a := &answered{leg: l, req: req, wait: sip.T1}
+	p.theirs[key] = a
+	if l == nil {
+		l = &leg{phone: p, local: "none"}
+		a.leg = l
+		a.answer(481, "Unknown", "", "")
+		return
+	}
+	p.onRequest(l, req)
+}
+
+func (p *phone) incoming(req *sip.Request) *leg {
+	remote, _ := req.From().Params.Get("tag")
+	l := &leg{
+		phone: p, id: req.CallID().Value(), local: p.name + "-tag", remote: remote, from: req.To().Address.String(),
+		to: req.From().Address.String(), target: req.Contact().Address.String(), direction: "sendrecv", version: 1,
+	}
+	p.calls[l.id] = l
+	return l
+}
+
+// came is the record of a request that a script answers.
+func (p *phone) came(req *sip.Request) *answered {
+	branch, _ := req.Via().Params.Get("branch")
+	return p.theirs[branch+string(req.Method)]
+}
+
+// answer answers a request; a final answer to an INVITE is repeated until its ACK.
+func (a *answered) answer(code int, reason, headers, body string) {
+	if a.code >= 200 {
+		return
+	}
+	l := a.leg
+	var b strings.Builder
+	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", code, reason)
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
+		for _, h := range a.req.GetHeaders(name) {
+			line := h.Value()
+			if name == "To" && !strings.Contains(line, "tag=") {
+				line += ";tag=" + l.local
+			}
+			b.WriteString(name + ": " + line + "\r\n")
+		}
+	}
+	if body != "" {
+		headers += "Content-Type: application/sdp\r\n"
+	}
+	fmt.Fprintf(&b, "Contact: <sip:%s@%s>\r\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO\r\n%sContent-Length: %d\r\n\r\n%s",
+		l.phone.name, l.phone.at, headers, len(body), body)
+	a.text, a.code = b.String(), code
+	l.phone.transmit(a.text)
+	if code >= 200 && a.req.IsInvite() {
+		a.again()
+	}
+}
+
+func (a *answered) again() {
+	wait := a.wait
+	a.leg.phone.after(wait, func() {
+		if a.acked {
+			return
+		}
+		if a.total += wait; a.total >= 64*sip.T1 {
+			if a.code < 300 {
+				a.leg.bye() // a 200 that nobody acknowledged (RFC 3261, section 13.3.1.4)
+			}
+			return
+		}
+		a.leg.phone.transmit(a.text)
+		a.wait = min(2*a.wait, sip.T2)
+		a.again()
+	})
+}
+
+func (p *phone) acked(ack *sip.Request) {
+	tag, _ := ack.To().Params.Get("tag")
+	for _, a := range p.theirs {
+		if tag == a.leg.local && a.req.IsInvite() && a.req.CallID().Value() == ack.CallID().Value() && a.req.CSeq().SeqNo == ack.CSeq().SeqNo && a.code >= 200 {
+			if !a.acked {
+				a.leg.acks++
+				a.leg.lastAckWithSDP = len(ack.Body()) > 0
+			}
+			a.acked = true
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package b2bua
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/sip/gate"
+)
+
+var (
+	gateAddr    = netip.MustParseAddrPort("203.0.113.9:5060")
+	callerAddr  = netip.MustParseAddrPort("198.51.100.1:5060")
+	vendorAddrs = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.51:5060"), netip.MustParseAddrPort("192.0.2.52:5060")}
+)
+
+// rig is a switch in the air between a caller and two vendors.
+type rig struct {
+	t       *testing.T
+	air     *air
+	sw      *Switch
+	book    *memoryBook
+	diary   *diary
+	caller  *phone
+	vendors []*phone
+	call    *leg // the caller's
+	plan    *plan
+	refused int // the code that the caller got
+	logged  *bytes.Buffer
+}
+
+// media relays the calls of all seeds; its workers live outside of the bubbles.
+func media(t *testing.T) *relay.Engine {
+	t.Helper()
+	e, err := relay.Open(relay.Config{LocalAddr: netip.MustParseAddr("127.0.0.1"), PortMin: 20000, PortMax: 29999})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// play runs one plan in a bubble of its own time and checks what is left. Goroutines
+// that do not end make synctest fail.
+func play(t *testing.T, engine *relay.Engine, seed uint64, f faults, p *plan, look func(*rig)) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, diary: &diary{}, plan: p, logged: &bytes.Buffer{}}
+		r.air = &air{rng: rand.New(rand.NewPCG(seed, 1)), faults: f, parties: map[netip.AddrPort]func(netip.AddrPort, []byte){}}
+		var world *routing.World
+		r.book, world = newBook(t, p.edit)
+		log := slog.New(slog.NewTextHandler(r.logged, nil))
+		g, err := gate.Open(gate.Config{
+			Listeners: []gate.ListenerConfig{{Name: "core", Addr: gateAddr.Addr(), Ports: map[string]uint16{"udp": gateAddr.Port()}, Datagrams: r.air.socket(gateAddr)}},
+			UserAgent: "tollbook", Known: world.Knows, Log: log,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.sw = New(Config{
+			Node: "n1", Gate: g, World: func() *routing.World { return world }, Book: r.book, Log: r.diary, Media: engine,
+			MaxCalls: 10, Logger: log,
+		})
+		g.Serve()
+		r.caller = newPhone(r.air, "caller", callerAddr)
+		r.caller.onRequest = r.within
+		for i, at := range vendorAddrs {
+			v := newPhone(r.air, fmt.Sprintf("vendor%d", i+1), at)
+			v.onRequest = r.atVendor
+			r.vendors = append(r.vendors, v)
+		}
+		r.start()
+		time.Sleep(p.length())
+		r.check()
+		if look != nil {
+			look(r)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := r.sw.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := g.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(r.logged.String()) {
+			// The stack says so when a refusal comes twice at once: it is acknowledged all the same.
+			if strings.Contains(line, "level=ERROR") && !strings.Contains(line, "ACK loop") {
+				t.Errorf("the switch complains: %s", line)
+			}
+		}
+	})
+}
+
+// check wants the call to be over everywhere, on record once a leg, and paid.
+func (r *rig) check() {
+	t := r.t
+	if n := r.sw.Calls(); n != 0 {
+		t.Errorf("%d calls are stuck", n)
+	}
+	r.sw.mu.Lock()
+	if len(r.sw.dialogs)+len(r.sw.inUse)+len(r.sw.invites)+len(r.sw.owed)+len(r.sw.refusals) != 0 {
+		t.Errorf("left behind: %d dialogs, %v in use, %d INVITEs, %v owed, %d refusals",
+			len(r.sw.dialogs), r.sw.inUse, len(r.sw.invites), r.sw.owed, len(r.sw.refusals))
+	}
+	r.sw.mu.Unlock()
+	ends := r.diary.ends()
+	for leg := range r.diary.attempts() + 1 {
+		if len(ends[leg]) != 1 {
+			t.Errorf("leg %d has %d ends", leg, len(ends[leg]))
+		}
+	}
+	r.checkMoney(ends)
+	r.checkPhones(ends)
+	r.checkSecrets()
+}
+
+// billable is what an answered call of so long is billed for, in seconds.
+func billable(rawMS int64) int64 { return max(1, (rawMS+999)/1000) }
+
+func (r *rig) checkMoney(ends map[uint32][]*wire.LegEnded) {
+	var sold, bought int64
+	for leg, all := range ends {
+		for _, e := range all {
+			switch {
+			case !e.Priced:
+			case leg == 0:
+				sold += billable(e.RawMs) * sellSecond
+			default:
+				bought += billable(e.RawMs) * buySecond
+			}
+		}
+	}
+	if got := opening - r.book.balance("a"); got != sold {
+		r.t.Errorf("the customer paid %d, want %d", got, sold)
+	}
+	if got := r.book.balance("va"); got != bought {
+		r.t.Errorf("the vendor got %d, want %d", got, bought)
+	}
+	r.book.mu.Lock()
+	defer r.book.mu.Unlock()
+	r.book.audit.State.Ledger.Holds(func(id events.CallID, _ *ledger.Hold) { r.t.Errorf("the hold of %s is open", id) })
+	if err := r.book.audit.Finish(); err != nil {
+		r.t.Errorf("the book does not add up: %v", err)
+	}
+}
+
+// checkPhones wants no phone to believe that it still talks, and what was charged
+// to be what they saw.
+func (r *rig) checkPhones(ends map[uint32][]*wire.LegEnded) {
+	var answered, over time.Time
+	for _, v := range r.vendors {
+		v.mu.Lock()
+		for _, l := range v.calls {
+			if !l.began.IsZero() && !l.closed {
+				r.t.Errorf("%s still talks", v.name)
+			}
+			if !l.began.IsZero() {
+				answered, over = l.began, l.ended
+			}
+		}
+		v.mu.Unlock()
+	}
+	r.caller.mu.Lock()
+	defer r.caller.mu.Unlock()
+	if !r.call.closed {
+		r.t.Error("the caller still talks")
+	}
+	if r.call.ended.After(over) {
+		over = r.call.ended
+	}
+	if len(ends[0]) != 1 {
+		return
+	}
+	e := ends[0][0]
+	if r.refused != 0 && (e.Priced || int(e.SipCode) != r.refused) {
+		r.t.Errorf("the caller heard %d, the record says %d, priced: %v", r.refused, e.SipCode, e.Priced)
+	}
+	if r.refused == 0 && !r.call.began.IsZero() && !e.Priced && !r.plan.cancels() {
+		r.t.Errorf("the caller talked and paid nothing: %v", e)
+	}
+	slack := 100 * time.Millisecond
+	switch {
+	case r.air.lose > 0:
+		slack = 33 * time.Second
+	case r.air.delay > 0:
+		slack = 2 * time.Second
+	}
+	if raw := time.Duration(e.RawMs) * time.Millisecond; e.Priced && (raw > over.Sub(answered)+slack || raw < over.Sub(answered)-slack-r.plan.unheard()) {
+		r.t.Errorf("charged for %v, talked for %v", raw, over.Sub(answered))
+	}
+}
+
+// checkSecrets wants nothing that goes to one side to name the other side's network.
+func (r *rig) checkSecrets() {
+	r.air.mu.Lock()
+	defer r.air.mu.Unlock()
+	for _, m := range r.air.sent {
+		to, text, _ := strings.Cut(m, " ")
+		for _, secret := range []string{"192.0.2.5", "vendor1", "vendor2", "198.51.100.1", "caller"} {
+			inner := strings.HasPrefix(secret, "192") || strings.HasPrefix(secret, "vendor")
+			if inner == (to == callerAddr.String()) && strings.Contains(text, secret) {
+				r.t.Errorf("%q goes to %s:\n%s", secret, to, text)
+				return
+			}
+		}
+	}
+}

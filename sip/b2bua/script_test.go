@@ -1,0 +1,341 @@
+package b2bua
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// plan is what the two sides of a call will do.
+type plan struct {
+	edit func(*wire.Originator, []*wire.Terminator)
+	// of the caller's:
+	offerless, reliable, deaf, merged bool
+	cancelAfter                       time.Duration // 0 for never
+	headers                           string
+	talk                              time.Duration // then he sends BYE; 0 leaves it to others
+	changes                           []change
+	rushed                            bool // his BYE is out before his ACK
+	// of the vendors', by number:
+	vendors [2]vendorPlan
+}
+
+type vendorPlan struct {
+	rings   []ring
+	after   time.Duration // of the final answer
+	code    int           // 200, a refusal, 0 for none ever
+	headers string        // of the final answer
+	forks   bool          // another one answers, too
+	crosses bool          // a CANCEL is met by a 200
+	mute    bool          // a CANCEL is answered, the INVITE never
+	talk    time.Duration // then BYE; 0 leaves it to others
+	changes []change
+}
+
+type ring struct {
+	code     int
+	sdp      bool
+	reliable bool
+}
+
+// change is something that a side does in the middle of the call.
+type change struct {
+	at   time.Duration // after the answer
+	kind string        // hold, resume, ask, update, refresh, tone, withdrawn
+}
+
+func (p *plan) cancels() bool { return p.cancelAfter > 0 }
+
+// unheard is how much less than the phones see may be charged: a caller who hears
+// nothing is cut off 32 s after the answer and learns of it at once.
+func (p *plan) unheard() time.Duration { return 0 }
+
+// length is how long everything takes, the last transactions included.
+func (p *plan) length() time.Duration { return 12 * time.Minute }
+
+// start places the call.
+func (r *rig) start() {
+	p := r.caller
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := &leg{
+		phone: p, id: "the-call", local: "caller-tag", from: "sip:15550100@" + callerAddr.String(), to: "sip:4420@" + gateAddr.String(),
+		target: "sip:4420@" + gateAddr.String(), seq: 10, direction: "sendrecv", version: 1, deaf: r.plan.deaf,
+	}
+	p.calls[l.id], r.call = l, l
+	headers, body := "Supported: timer\r\n"+r.plan.headers, l.description()
+	if r.plan.reliable {
+		headers += "Require: 100rel\r\n"
+	}
+	if r.plan.offerless {
+		body = ""
+	}
+	loops := 0
+	done := func(res *sip.Response) {
+		if r.plan.merged && res != nil && res.StatusCode == 482 && loops == 0 {
+			loops++ // the other one is the call
+			return
+		}
+		r.outcome(res)
+	}
+	invite := l.request("INVITE", headers, body, done)
+	if r.plan.merged {
+		l.submit("INVITE", p.branch(), l.seq, headers, body, done)
+	}
+	if r.plan.cancelAfter > 0 {
+		p.after(r.plan.cancelAfter, invite.cancel)
+	}
+}
+
+// outcome is the final answer to the caller's INVITE.
+func (r *rig) outcome(res *sip.Response) {
+	l := r.call
+	switch {
+	case res == nil:
+		l.close()
+	case res.IsSuccess():
+		l.began = time.Now()
+		r.talks(l, r.plan.talk, r.plan.changes)
+		if r.plan.cancels() {
+			l.phone.after(r.plan.cancelAfter+5*time.Second, l.bye) // his CANCEL came too late
+		}
+		if r.plan.rushed {
+			l.bye()
+		}
+	default:
+		r.refused = res.StatusCode
+		l.close()
+	}
+}
+
+// talks lets a side change the session, and hang up.
+func (r *rig) talks(l *leg, talk time.Duration, changes []change) {
+	for _, c := range changes {
+		l.phone.after(c.at, func() { r.change(l, c.kind, 0) })
+	}
+	if talk > 0 {
+		l.phone.after(talk, l.bye)
+	}
+}
+
+func (r *rig) change(l *leg, kind string, tries int) {
+	if l.closed {
+		return
+	}
+	if l.invite != nil {
+		l.phone.after(time.Second, func() { r.change(l, kind, tries) })
+		return
+	}
+	done := func(res *sip.Response) {
+		switch {
+		case res == nil || res.StatusCode == 481 || res.StatusCode == 408:
+			l.bye() // RFC 3261, section 12.2.1.2
+		case (res.StatusCode == 491 || res.StatusCode == 500) && tries < 6:
+			l.phone.after(time.Duration(500+r.draw(3000))*time.Millisecond, func() { r.change(l, kind, tries+1) })
+		}
+	}
+	switch kind {
+	case "hold":
+		l.request("INVITE", "", l.describe("sendonly"), done)
+	case "resume":
+		l.request("INVITE", "", l.describe("sendrecv"), done)
+	case "ask":
+		l.request("INVITE", "", "", done)
+	case "update":
+		l.request("UPDATE", "", l.describe("inactive"), done)
+	case "refresh":
+		l.request("UPDATE", "", "", done)
+	case "tone":
+		l.request("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=5\r\nDuration=160\r\n", done)
+	case "withdrawn":
+		l.request("INVITE", "", l.describe("recvonly"), done).cancel()
+	}
+}
+
+func (r *rig) draw(n int) int {
+	r.air.mu.Lock()
+	defer r.air.mu.Unlock()
+	return r.air.rng.IntN(n)
+}
+
+// within answers what either side is sent in its dialog.
+func (r *rig) within(l *leg, req *sip.Request) {
+	a := l.phone.came(req)
+	switch req.Method {
+	case sip.BYE:
+		a.answer(200, "OK", "", "")
+		l.close()
+	case sip.CANCEL:
+		a.answer(200, "OK", "", "")
+		branch, _ := req.Via().Params.Get("branch")
+		if invite := l.phone.theirs[branch+"INVITE"]; invite != nil {
+			invite.answer(487, "Request Terminated", "", "")
+		}
+	case sip.INVITE, sip.UPDATE:
+		body := ""
+		if req.IsInvite() || len(req.Body()) > 0 {
+			body = l.describe(answering(string(req.Body())))
+		}
+		switch {
+		case l.closed:
+			a.answer(481, "Gone", "", "")
+		case l.invite != nil:
+			a.answer(491, "Request Pending", "", "")
+		case req.IsInvite() && r.draw(10) == 0:
+			a.answer(488, "Not Acceptable Here", "", "")
+		default:
+			a.answer(200, "OK", "", body)
+		}
+	default:
+		a.answer(200, "OK", "", "")
+	}
+}
+
+// answering is the direction that answers an offer's.
+func answering(offer string) string {
+	switch {
+	case strings.Contains(offer, "a=sendonly"):
+		return "recvonly"
+	case strings.Contains(offer, "a=recvonly"):
+		return "sendonly"
+	case strings.Contains(offer, "a=inactive"):
+		return "inactive"
+	default:
+		return "sendrecv"
+	}
+}
+
+// atVendor answers what a vendor is sent.
+func (r *rig) atVendor(l *leg, req *sip.Request) {
+	p := l.phone
+	n := strings.TrimPrefix(p.name, "vendor")
+	v := &r.plan.vendors[int(n[0]-'1')]
+	a := p.came(req)
+	if req.Method == sip.CANCEL {
+		branch, _ := req.Via().Params.Get("branch")
+		a.answer(200, "OK", "", "")
+		if invite := p.theirs[branch+"INVITE"]; invite != nil && l.answering == invite {
+			switch {
+			case v.crosses:
+				r.vendorAnswers(v, invite)
+			case !v.mute:
+				invite.answer(487, "Request Terminated", "", "")
+			}
+		} else if invite != nil {
+			invite.answer(487, "Request Terminated", "", "")
+		}
+		return
+	}
+	if !req.IsInvite() || l.answering != nil {
+		r.within(l, req)
+		return
+	}
+	l.answering = a
+	wait := 50 * time.Millisecond
+	for i, ring := range v.rings {
+		p.after(wait, func() { r.rings(a, ring, i+1) })
+		wait += 300 * time.Millisecond
+	}
+	if v.code != 0 {
+		p.after(v.after, func() {
+			if v.code == 200 {
+				r.vendorAnswers(v, a)
+			} else {
+				a.answer(v.code, "No", v.headers, "")
+			}
+		})
+	}
+}
+
+func (r *rig) rings(a *answered, ring ring, number int) {
+	if a.code >= 200 {
+		return
+	}
+	headers, body := "", ""
+	if ring.sdp && !r.plan.offerless {
+		body = a.leg.description()
+	}
+	if ring.reliable && strings.Contains(a.req.GetHeader("Supported").Value(), "100rel") {
+		headers = fmt.Sprintf("Require: 100rel\r\nRSeq: %d\r\n", number)
+	}
+	a.answer(ring.code, "Ringing", headers, body)
+}
+
+func (r *rig) vendorAnswers(v *vendorPlan, a *answered) {
+	l := a.leg
+	if a.code >= 200 {
+		return
+	}
+	l.began = time.Now()
+	a.answer(200, "OK", v.headers, l.description())
+	r.talks(l, v.talk, v.changes)
+	if v.forks {
+		r.forks(a)
+	}
+}
+
+// forks has another phone behind the same vendor answer, too: it wants an ACK and
+// a BYE of its own.
+func (r *rig) forks(a *answered) {
+	second := *a.leg
+	second.local, second.closed = second.local+"2", false
+	l := &second
+	l.phone.calls[l.id+"-fork"] = l
+	l.began = time.Now()
+	fork := &answered{leg: l, req: a.req, wait: sip.T1}
+	l.phone.theirs["fork"] = fork
+	fork.answer(200, "OK", "", l.description())
+}
+
+// drawPlan makes up a call.
+func drawPlan(rng *rand.Rand) *plan {
+	maybe := func(percent int) bool { return rng.IntN(100) < percent }
+	between := func(a, b time.Duration) time.Duration { return a + time.Duration(rng.Int64N(int64(b-a))) }
+	changes := func() (out []change) {
+		for range rng.IntN(4) {
+			kinds := []string{"hold", "resume", "ask", "update", "refresh", "tone", "withdrawn"}
+			out = append(out, change{between(10*time.Millisecond, 12*time.Second), kinds[rng.IntN(len(kinds))]})
+		}
+		return out
+	}
+	p := &plan{
+		offerless: maybe(15), reliable: maybe(15), deaf: maybe(6), merged: maybe(10), rushed: maybe(5),
+		talk: between(time.Second, 15*time.Second), changes: changes(),
+	}
+	if maybe(25) {
+		p.cancelAfter = between(time.Millisecond, 4*time.Second)
+	}
+	if p.merged {
+		p.cancelAfter, p.rushed = 0, false
+	}
+	if maybe(10) {
+		p.headers = "Session-Expires: 90;refresher=uac\r\n"
+		p.talk = 150 * time.Second
+	}
+	for i := range p.vendors {
+		v := &p.vendors[i]
+		*v = vendorPlan{code: 200, after: between(100*time.Millisecond, 3*time.Second), crosses: maybe(20), mute: maybe(10), forks: maybe(10), changes: changes()}
+		if maybe(30) {
+			v.code = []int{486, 503, 404, 500, 480, 302}[rng.IntN(6)]
+		}
+		if maybe(5) {
+			v.code = 0
+		}
+		if maybe(40) {
+			v.talk = between(time.Millisecond, 15*time.Second)
+		}
+		if maybe(10) {
+			v.headers = "Supported: timer\r\nSession-Expires: 90;refresher=" + []string{"uac", "uas"}[rng.IntN(2)] + "\r\n"
+			p.talk = 150 * time.Second
+		}
+		for range rng.IntN(3) {
+			v.rings = append(v.rings, ring{[]int{180, 183, 181}[rng.IntN(3)], maybe(60), maybe(30)})
+		}
+	}
+	return p
+}
