@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"os"
 	"strings"
@@ -46,20 +47,47 @@ func refused(list []userError) error {
 
 // do sends a query and reads its data into out.
 func (cl *client) do(ctx context.Context, query string, variables map[string]any, out any) error {
-	if cl.token == "" {
-		return usageError{errors.New("a token is needed: -token, or $" + adminToken)}
-	}
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(cl.url, "/")+"/graphql", bytes.NewReader(body))
+	return cl.post(ctx, "application/json", bytes.NewReader(body), out)
+}
+
+// upload sends a mutation whose input has a file, by the specification of
+// multipart requests (github.com/jaydenseric/graphql-multipart-request-spec).
+func (cl *client) upload(ctx context.Context, query string, input map[string]any, name string, file []byte, out any) error {
+	operations, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"input": input}})
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	err = errors.Join(form.WriteField("operations", string(operations)), form.WriteField("map", `{"0":["variables.input.file"]}`))
+	part, partErr := form.CreateFormFile("0", name)
+	if err = errors.Join(err, partErr); err != nil {
+		return err
+	}
+	_, err = part.Write(file)
+	if err = errors.Join(err, form.Close()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fileTime)
+	defer cancel()
+	return cl.post(ctx, form.FormDataContentType(), &body, out)
+}
+
+func (cl *client) post(ctx context.Context, kind string, body io.Reader, out any) error {
+	if cl.token == "" {
+		return usageError{errors.New("a token is needed: -token, or $" + adminToken)}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(cl.url, "/")+"/graphql", body)
 	if err != nil {
 		return usageError{err}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", kind)
 	req.Header.Set("Authorization", "Bearer "+cl.token)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

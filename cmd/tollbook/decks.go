@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/tollbook/tollbook/graphql/resolve"
 )
 
 // fileTime bounds the way of a large file to the node and back.
@@ -29,10 +28,11 @@ func importFile(ctx context.Context, c *console, args []string) error {
 	f := c.flags("import deck", "give a deck new prices from CSV or XLSX")
 	file := f.String("f", "", "the file")
 	deck := f.String("deck", "", "the deck")
-	mapping := f.String("mapping", "", "the deck mapping that knows the partner's columns")
+	mapping := f.String("mapping", "", `the deck mapping that knows the partner's columns, "none" for none; by default that of the deck's company, if it has one`)
 	from := f.String("from", "", "when rows without a date take effect (RFC 3339); now by default")
 	missing := f.Bool("remove-missing", false, "take what the file does not name out of the deck")
 	notice := f.Bool("ignore-notice", false, "let increases in sooner than the deck's notice")
+	key := f.String("key", "", "the idempotency key: the same on every repeat of this import; a new one by default")
 	dry := f.Bool("dry-run", false, "say what would change, and what last week would have cost")
 	output := f.String("o", "text", "text or json")
 	cl := clientFlags(f)
@@ -46,29 +46,34 @@ func importFile(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{"deck": {*deck}, "source": {filepath.Base(*file)}, "removeMissing": {strconv.FormatBool(*missing)},
-		"ignoreNotice": {strconv.FormatBool(*notice)}, "dryRun": {strconv.FormatBool(*dry)}}
-	for name, v := range map[string]string{"mapping": *mapping, "from": *from} {
-		if v != "" {
-			q.Set(name, v)
-		}
+	input := map[string]any{"deck": *deck, "file": nil, "removeMissing": *missing, "ignoreNotice": *notice, "dryRun": *dry, "idempotencyKey": *key}
+	if *key == "" {
+		input["idempotencyKey"] = rand.Text()
 	}
-	res, err := cl.send(ctx, http.MethodPost, "/import/deck?"+q.Encode(), data)
-	if err != nil {
+	switch *mapping {
+	case "":
+	case "none":
+		input["mapping"] = nil
+	default:
+		input["mapping"] = *mapping
+	}
+	if *from != "" {
+		input["effectiveFrom"] = *from
+	}
+	var answer struct {
+		DeckImport deckImported `json:"deckImport"`
+	}
+	if err := cl.upload(ctx, importMutation, input, filepath.Base(*file), data, &answer); err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusUnprocessableEntity {
-		return refusal(res)
-	}
-	var out resolve.DeckImported
-	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
-		return fmt.Errorf("read the node's answer: %w", err)
+	out := answer.DeckImport
+	if err := refused(out.UserErrors); err != nil {
+		return err
 	}
 	if *output == "json" {
 		err = json.NewEncoder(c.out).Encode(out)
 	} else {
-		printImport(c.out, &out)
+		out.print(c.out, *dry)
 	}
 	if err == nil && out.ErrorCount > 0 {
 		err = fmt.Errorf("%d errors: nothing was imported", out.ErrorCount)
@@ -76,29 +81,89 @@ func importFile(ctx context.Context, c *console, args []string) error {
 	return err
 }
 
-func printImport(w io.Writer, out *resolve.DeckImported) {
-	for _, e := range out.Errors {
+const importMutation = `mutation ($input: DeckImportInput!) {
+  deckImport(input: $input) {
+    mapping { key } versions { number effectiveFrom rowCount } counts { kind rows }
+    changes { kind prefix destination origin band before after effectiveFrom }
+    errors { line column reason notice } errorCount
+    traffic { prefix currency calls unpriced before after }
+    position repeated userErrors { code message path }
+  }
+}`
+
+// deckImported is the answer of the API to an import.
+type deckImported struct {
+	Mapping *struct {
+		Key string `json:"key"`
+	} `json:"mapping"`
+	Versions []struct {
+		Number        int    `json:"number"`
+		EffectiveFrom string `json:"effectiveFrom"`
+		Rows          int    `json:"rowCount"`
+	} `json:"versions"`
+	Counts []struct {
+		Kind string `json:"kind"`
+		Rows int    `json:"rows"`
+	} `json:"counts"`
+	Changes []struct {
+		Kind          string `json:"kind"`
+		Prefix        string `json:"prefix"`
+		Destination   string `json:"destination"`
+		Origin        string `json:"origin"`
+		Band          string `json:"band"`
+		Before        string `json:"before"`
+		After         string `json:"after"`
+		EffectiveFrom string `json:"effectiveFrom"`
+	} `json:"changes"`
+	Errors []struct {
+		Line   int    `json:"line"`
+		Column string `json:"column"`
+		Reason string `json:"reason"`
+		Notice bool   `json:"notice"`
+	} `json:"errors"`
+	ErrorCount int `json:"errorCount"`
+	Traffic    []struct {
+		Prefix   string `json:"prefix"`
+		Currency string `json:"currency"`
+		Calls    int    `json:"calls"`
+		Unpriced int    `json:"unpriced"`
+		Before   string `json:"before"`
+		After    string `json:"after"`
+	} `json:"traffic"`
+	Position   *string     `json:"position"`
+	Repeated   bool        `json:"repeated"`
+	UserErrors []userError `json:"userErrors"`
+}
+
+func (d *deckImported) print(w io.Writer, dry bool) {
+	if d.Mapping != nil {
+		fmt.Fprintf(w, "by the mapping %s\n", d.Mapping.Key)
+	}
+	for _, e := range d.Errors {
 		fmt.Fprintf(w, "line %d, column %s: %s\n", e.Line, e.Column, e.Reason)
 	}
-	for _, c := range out.Changes {
-		fmt.Fprintf(w, "%-10s %-20s %s -> %s\n", c.Kind, strings.Join(strings.Fields(c.Prefix+" "+c.Origin+" "+c.Band), " "), c.Before, c.After)
+	for _, c := range d.Changes {
+		fmt.Fprintf(w, "%-10s %-20s %s -> %s\n", strings.ToLower(c.Kind), strings.Join(strings.Fields(c.Prefix+" "+c.Origin+" "+c.Band), " "), c.Before, c.After)
 	}
-	for _, kind := range []string{"new", "increase", "decrease", "changed", "removed", "unchanged"} {
-		for k, n := range out.Counts {
-			if string(k) == kind {
-				fmt.Fprintf(w, "%s: %d rows\n", kind, n)
-			}
+	for _, n := range d.Counts {
+		fmt.Fprintf(w, "%s: %d rows\n", strings.ToLower(n.Kind), n.Rows)
+	}
+	for _, t := range d.Traffic {
+		fmt.Fprintf(w, "last week, prefix %s: %d calls for %s %s, would be %s", t.Prefix, t.Calls, t.Before, t.Currency, t.After)
+		if t.Unpriced > 0 {
+			fmt.Fprintf(w, ", %d of them without a price", t.Unpriced)
 		}
-	}
-	for _, t := range out.Traffic {
-		fmt.Fprintf(w, "last week, prefix %s: %d calls for %s %s, would be %s\n", t.Prefix, t.Calls, t.Old, t.Currency, t.New)
+		fmt.Fprintln(w)
 	}
 	verb := "made"
-	if out.DryRun {
+	switch {
+	case dry:
 		verb = "would be made"
+	case d.Repeated:
+		verb = "had been made before"
 	}
-	for _, v := range out.Versions {
-		fmt.Fprintf(w, "version %d of %d rows, in force from %s, %s\n", v.Number, v.Rows, v.EffectiveFrom.Format(time.RFC3339), verb)
+	for _, v := range d.Versions {
+		fmt.Fprintf(w, "version %d of %d rows, in force from %s, %s\n", v.Number, v.Rows, v.EffectiveFrom, verb)
 	}
 }
 

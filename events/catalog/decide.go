@@ -151,6 +151,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 	case *wire.Entity_Terminator:
 		t := of.Terminator
 		return s.checkPeer(ref, t.Company, t.Account, t.BuyDeck, wire.AccountKind_ACCOUNT_KIND_VENDOR)
+	case *wire.Entity_Deck:
+		return s.checkDeck(of.Deck)
 	case *wire.Entity_DeckVersion:
 		return s.checkVersion(of.DeckVersion)
 	case *wire.Entity_Subscriber:

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -44,6 +46,23 @@ func (s *State) OriginSet(id string) *wire.OriginSet {
 // DeckMapping finds a mapping of columns by its id; nil if there is none.
 func (s *State) DeckMapping(id string) *wire.DeckMapping {
 	return s.items[KindDeckMapping][id].Entity.GetDeckMapping()
+}
+
+// MappingOf is the mapping of a company that has exactly one; nil if it has none
+// or several.
+func (s *State) MappingOf(company string) *wire.DeckMapping {
+	var found *wire.DeckMapping
+	for _, it := range s.items[KindDeckMapping] {
+		m := it.Entity.GetDeckMapping()
+		if company == "" || m.Company != company {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = m
+	}
+	return found
 }
 
 // Exchange is the rate from one currency to another in force at an instant; nil
@@ -149,12 +168,19 @@ func validateMapping(m *wire.DeckMapping) error {
 		return events.Invalid("a mapping names at most %d columns", maxColumns)
 	}
 	for theirs, ours := range m.Columns {
-		if theirs == "" || len(theirs) > maxName || len(ours) > maxName || theirs != strings.ToLower(theirs) {
+		if theirs == "" || len(theirs) > maxName || theirs != strings.ToLower(theirs) {
 			return events.Invalid("the column %.40q is not in 1 to %d small letters", theirs, maxName)
+		}
+		if ours != "" && !rating.KnownColumn(ours) {
+			return events.Invalid("the column %.40q is mapped to %.40q, which is none of %s", theirs, ours, strings.Join(rating.ImportColumns(), ", "))
 		}
 	}
 	if len(m.DateLayout) > maxName {
 		return events.Invalid("the layout of dates is too long")
+	}
+	some := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	if back, err := time.Parse(m.DateLayout, some.Format(m.DateLayout)); m.DateLayout != "" && (err != nil || !back.Equal(some)) {
+		return events.Invalid("the layout of dates %.40q does not say how 2 January 2006 is written, as 02.01.2006 does", m.DateLayout)
 	}
 	return checkName(m.Name)
 }
@@ -167,6 +193,14 @@ func (s *State) checkCurrencies(ref Ref, a *wire.Account, d *wire.Deck) *events.
 	}
 	return events.Invalid("%s: account %s is in %s, deck %s in %s; declare an exchange rate from %s to %s first",
 		ref, a.Id, a.Currency, d.Id, d.Currency, d.Currency, a.Currency)
+}
+
+// checkDeck refuses a deck that lost a band which its newest version has rows for.
+func (s *State) checkDeck(d *wire.Deck) *events.Error {
+	if list := s.versions[d.Id]; len(list) > 0 {
+		return s.checkVersionLinks(list[len(list)-1])
+	}
+	return nil
 }
 
 // checkVersionLinks refuses a version with rows for a band that its deck lacks.

@@ -153,6 +153,9 @@ func (s *State) reverse(d Deciding, p *wire.PostMoney) (*wire.MoneyPosted, error
 func InputsHash(c *wire.Command) []byte {
 	inputs := proto.CloneOf(c)
 	inputs.Key, inputs.DeadlineUs, inputs.Node, inputs.DryRun = nil, 0, "", false
+	if len(inputs.Inputs) > 0 {
+		inputs.Body = nil // it was worked out from them
+	}
 	h := sha256.Sum256(events.Canonical(nil, inputs))
 	return h[:]
 }

@@ -23,15 +23,32 @@ const (
 	maxCells = 200
 	// maxVersions bounds the versions that the dates of one file make.
 	maxVersions = 50
+	// maxStaged bounds the rows of all those versions together.
+	maxStaged = 2 * MaxRows
 )
 
 // importColumns are the columns that a file may have beside a deck's own.
-var importColumns = [...]string{"price", "increments", "effective_from", "effective_till", "currency", "change", "ignore"}
+var importColumns = [...]string{
+	"price", "increments", "country_code", "enabled", "effective_from", "effective_till", "currency", "change", "ignore",
+}
+
+// ImportColumns are the names of all columns that a file may have.
+func ImportColumns() []string {
+	return append(columns[:len(columns):len(columns)], importColumns[:]...)
+}
+
+// KnownColumn says whether a file may have a column of the name.
+func KnownColumn(name string) bool {
+	_, alias := aliases[name]
+	return alias || slices.Contains(columns[:], name) || slices.Contains(importColumns[:], name)
+}
 
 // Fault is what is wrong with a cell, or with a line when it names no column.
 type Fault struct {
 	Line           int
 	Column, Reason string
+	// Unknown says that the column is none that we know, nor is mapped to one.
+	Unknown bool
 }
 
 // Entry is a line of a file: a price and when it is in force.
@@ -42,6 +59,8 @@ type Entry struct {
 	FromUS, TillUS int64
 	// Removed says that the deck shall have no such price from then on.
 	Removed bool
+
+	country, codes string // country_code and prefix as they stand in the line
 }
 
 // Sheet reads the lines of a partner's price list, one after the other, and
@@ -55,7 +74,10 @@ type Sheet struct {
 	// Faults are the first MaxFaults, Faulty counts all.
 	Faults []Fault
 	Faulty int
-	width  int
+	// Typed says that the file's cells have types, as those of XLSX: numbers are
+	// binary fractions, dates are counted in days.
+	Typed bool
+	width int
 }
 
 // NewSheet begins a file for a deck; the mapping may be nil.
@@ -70,7 +92,7 @@ func (s *Sheet) fault(line int, column string, err error) {
 	if len(reason) > 300 {
 		reason = strings.ToValidUTF8(reason[:300], "") + "…"
 	}
-	s.Faults = append(s.Faults, Fault{line, column, reason})
+	s.Faults = append(s.Faults, Fault{Line: line, Column: column, Reason: reason})
 }
 
 // Fault notes a fault that was found outside: in the file's form, or in what its
@@ -102,9 +124,35 @@ func (s *Sheet) Line(number int, cells []string) bool {
 		return true
 	}
 	if e, ok := s.entry(number, cells); ok {
+		return s.expand(e)
+	}
+	return true
+}
+
+// expand makes an entry of each of the prefixes that a line gives.
+func (s *Sheet) expand(e Entry) bool {
+	list, err := listed(e.country, e.codes)
+	switch {
+	case err != nil:
+		s.fault(e.Line, s.nameOf("prefix"), err)
+		return true
+	case len(s.Entries)+len(list) > MaxRows:
+		s.fault(e.Line, "", events.Invalid("a deck has at most %d rows", MaxRows))
+		return false
+	}
+	for _, p := range list {
+		e.Prefix, e.country, e.codes = p, "", ""
 		s.Entries = append(s.Entries, e)
 	}
 	return true
+}
+
+// nameOf is the partner's name of one of our columns.
+func (s *Sheet) nameOf(ours string) string {
+	if i := slices.Index(s.header, ours); i >= 0 {
+		return s.names[i]
+	}
+	return ours
 }
 
 // readHeader gives each column our name: by the mapping, or if it is ours.
@@ -120,11 +168,12 @@ func (s *Sheet) readHeader(line int, cells []string) bool {
 		}
 		if ours == "" || ours == "ignore" {
 			ours = "ignore"
-		} else if !slices.Contains(columns[:], ours) && !slices.Contains(importColumns[:], ours) {
-			s.fault(line, clip(theirs), events.Invalid("unknown column %q: map it to one of %s, or to ignore", clip(theirs), strings.Join(columns[:], ", ")))
+		} else if !KnownColumn(ours) {
+			s.fault(line, clip(theirs), events.Invalid("unknown column %q: map it to one of %s, or to ignore", clip(theirs), strings.Join(ImportColumns(), ", ")))
+			s.Faults[len(s.Faults)-1].Unknown = true
 		}
-		if ours == "price" {
-			ours = "price_first"
+		if same, other := aliases[ours]; other {
+			ours = same
 		}
 		if was, twice := seen[ours]; twice && ours != "ignore" {
 			s.fault(line, clip(theirs), events.Invalid("the columns %q and %q both stand for %s", clip(was), clip(theirs), ours))
@@ -133,8 +182,9 @@ func (s *Sheet) readHeader(line int, cells []string) bool {
 		s.header, s.names = append(s.header, ours), append(s.names, clip(theirs))
 	}
 	s.width = len(cells)
+	_, country := seen["country_code"]
 	for _, need := range []string{"prefix", "price_first"} {
-		if _, ok := seen[need]; !ok {
+		if _, ok := seen[need]; !ok && (need != "prefix" || !country) {
 			s.fault(line, need, events.Invalid("the column %s is missing", need))
 		}
 	}
@@ -155,7 +205,7 @@ func (s *Sheet) entry(line int, cells []string) (Entry, bool) {
 		if i < len(cells) {
 			value = strings.TrimSpace(cells[i])
 		}
-		if col == "ignore" || col == "change" || value == "" && (col != "prefix" && col != "price_first" || e.Removed) {
+		if col == "ignore" || col == "change" || value == "" && !s.needed(col, e) {
 			continue
 		}
 		if len(value) > maxCell {
@@ -179,8 +229,38 @@ func (s *Sheet) entry(line int, cells []string) (Entry, bool) {
 	return e, s.Faulty == before
 }
 
-func (s *Sheet) cell(e *Entry, col, value string) (err error) {
+// aliases are other names for columns of ours.
+var aliases = map[string]string{"price": "price_first", "forbidden": "blocked", "time_band": "band", "origin_set": "origin"}
+
+// needed says whether a line must have a cell in the column.
+func (s *Sheet) needed(col string, e Entry) bool {
 	switch col {
+	case "prefix":
+		return !slices.Contains(s.header, "country_code")
+	case "price_first":
+		return !e.Removed
+	default:
+		return false
+	}
+}
+
+func (s *Sheet) cell(e *Entry, col, value string) (err error) {
+	if s.Typed {
+		value = untyped(col, value)
+	}
+	switch col {
+	case "prefix":
+		e.codes = strings.Clone(value)
+	case "country_code":
+		e.country = strings.Clone(value)
+	case "enabled":
+		var open bool
+		open, err = yes(value)
+		e.Blocked = e.Blocked || !open
+	case "blocked":
+		var closed bool
+		closed, err = yes(value)
+		e.Blocked = e.Blocked || closed
 	case "effective_from":
 		e.FromUS, err = s.date(value)
 	case "effective_till":
@@ -195,7 +275,7 @@ func (s *Sheet) cell(e *Entry, col, value string) (err error) {
 		}
 		err = e.set(col, value)
 	case "band":
-		if err = e.set(col, value); err == nil && !slices.ContainsFunc(s.deck.Bands, func(b *wire.Band) bool { return b.Name == value }) {
+		if err = e.set(col, value); err == nil && !slices.ContainsFunc(s.deck.Bands, func(b *wire.Band) bool { return b.Name == e.Band }) {
 			err = events.Invalid("the deck has no band %q", clip(value))
 		}
 	default:
@@ -219,8 +299,24 @@ func (e *Entry) change(value string) error {
 	return nil
 }
 
+// yes reads what people write for yes and no.
+func yes(value string) (bool, error) {
+	switch strings.ToLower(value) {
+	case "true", "yes", "y", "1", "x", "+":
+		return true, nil
+	case "false", "no", "n", "0", "-":
+		return false, nil
+	}
+	return false, events.Invalid("%q is neither yes nor no", clip(value))
+}
+
 // date reads a date or an instant; a date without a time is midnight in UTC.
 func (s *Sheet) date(value string) (int64, error) {
+	if s.Typed {
+		if us, ok := serial(value); ok {
+			return us, nil
+		}
+	}
 	layouts := []string{s.mapping.GetDateLayout(), "2006-01-02", time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04"}
 	for _, l := range layouts {
 		if t, err := time.Parse(l, value); l != "" && err == nil {

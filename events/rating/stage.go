@@ -29,7 +29,7 @@ func (s *Sheet) Stage(old []Row, startUS int64, removeMissing bool) []Step {
 		return nil
 	}
 	var steps []Step
-	rows := old
+	rows, total := old, 0
 	if removeMissing {
 		rows = nil
 	}
@@ -37,6 +37,10 @@ func (s *Sheet) Stage(old []Row, startUS int64, removeMissing bool) []Step {
 		rows = s.at(rows, at)
 		if len(rows) == 0 {
 			s.fault(1, "", events.Invalid("nothing would be left of the deck"))
+			return nil
+		}
+		if total += len(rows); total > maxStaged {
+			s.fault(1, "", events.Invalid("the file's %d dates make versions of more than %d rows in all: import them in several files", len(dates), maxStaged))
 			return nil
 		}
 		steps = append(steps, Step{FromUS: at, Rows: rows})
@@ -128,9 +132,15 @@ const (
 	Increase  ChangeKind = "increase"
 	Decrease  ChangeKind = "decrease"
 	Removed   ChangeKind = "removed"
+	Blocked   ChangeKind = "blocked"
 	Changed   ChangeKind = "changed" // something else than the price: increments, a name
 	Unchanged ChangeKind = "unchanged"
 )
+
+// ChangeKinds are the kinds in the order in which they are shown.
+func ChangeKinds() []ChangeKind {
+	return []ChangeKind{New, Increase, Decrease, Changed, Blocked, Removed, Unchanged}
+}
 
 // Change is a price before and after; one of them is nil if it is new or removed.
 type Change struct {
@@ -193,6 +203,8 @@ func kindOf(a, b *Row) ChangeKind {
 	switch {
 	case *a == *b:
 		return Unchanged
+	case b.Blocked && !a.Blocked:
+		return Blocked
 	case dearer:
 		return Increase
 	case cheaper:

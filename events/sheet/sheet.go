@@ -78,6 +78,7 @@ func readXLSX(data []byte, to *rating.Sheet) (err error) {
 		return events.Invalid("the file is no XLSX: %v", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read, or has been written whole
+	to.Typed = true
 	sheets := f.GetSheetList()
 	if len(sheets) == 0 {
 		return events.Invalid("the file has no sheet")

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"crypto/sha256"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events"
@@ -50,6 +52,9 @@ func (s *State) refused(nowUS int64, err error) *wire.Reply {
 func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Event, *wire.Reply, error) {
 	if len(cmd.Key) != len(events.Key{}) {
 		return nil, nil, events.Invalid("a command's key has 16 bytes, not %d", len(cmd.Key))
+	}
+	if len(cmd.Inputs) != 0 && len(cmd.Inputs) != sha256.Size {
+		return nil, nil, events.Invalid("a command's inputs have %d bytes, not %d", sha256.Size, len(cmd.Inputs))
 	}
 	if cmd.Actor == "" || len(cmd.Actor) > maxActor {
 		return nil, nil, events.Invalid("a command needs an actor of at most %d bytes", maxActor)

@@ -34,6 +34,10 @@ type Command struct {
 	DeadlineUs int64 `protobuf:"varint,4,opt,name=deadline_us,json=deadlineUs,proto3" json:"deadline_us,omitempty"`
 	// dry_run asks for the answer without the deed.
 	DryRun bool `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// inputs is the SHA-256 of what was asked for, where the body was worked out from
+	// it and from what the book held at that time: a repeat has the same inputs, but
+	// may have another body. Empty, the body itself is what was asked for.
+	Inputs []byte `protobuf:"bytes,50,opt,name=inputs,proto3" json:"inputs,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Command_PlaceHold
@@ -113,6 +117,13 @@ func (x *Command) GetDryRun() bool {
 		return x.DryRun
 	}
 	return false
+}
+
+func (x *Command) GetInputs() []byte {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
 }
 
 func (x *Command) GetBody() isCommand_Body {
@@ -1397,14 +1408,15 @@ var File_tollbook_v1_command_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xb6\x05\n" +
+	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xce\x05\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\tR\x04node\x12\x1f\n" +
 	"\vdeadline_us\x18\x04 \x01(\x03R\n" +
 	"deadlineUs\x12\x17\n" +
-	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x127\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\x12\x16\n" +
+	"\x06inputs\x182 \x01(\fR\x06inputs\x127\n" +
 	"\n" +
 	"place_hold\x18\n" +
 	" \x01(\v2\x16.tollbook.v1.PlaceHoldH\x00R\tplaceHold\x12:\n" +

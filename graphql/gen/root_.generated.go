@@ -29,6 +29,7 @@ type ResolverRoot interface {
 	Call() CallResolver
 	Company() CompanyResolver
 	Deck() DeckResolver
+	DeckMapping() DeckMappingResolver
 	DeckVersion() DeckVersionResolver
 	Entry() EntryResolver
 	Mutation() MutationResolver
@@ -150,6 +151,11 @@ type ComplexityRoot struct {
 		Holds     func(childComplexity int) int
 		Posted    func(childComplexity int) int
 		Reserved  func(childComplexity int) int
+	}
+
+	Band struct {
+		Hours func(childComplexity int) int
+		Name  func(childComplexity int) int
 	}
 
 	Call struct {
@@ -309,15 +315,19 @@ type ComplexityRoot struct {
 	}
 
 	Deck struct {
+		Bands        func(childComplexity int) int
+		BandsSplit   func(childComplexity int) int
 		Company      func(childComplexity int) int
 		Currency     func(childComplexity int) int
 		Decimals     func(childComplexity int) int
 		ID           func(childComplexity int) int
 		Key          func(childComplexity int) int
 		Name         func(childComplexity int) int
+		NoticeDays   func(childComplexity int) int
 		Rounding     func(childComplexity int) int
 		TaxInclusive func(childComplexity int) int
 		TaxRate      func(childComplexity int) int
+		TimeZone     func(childComplexity int) int
 		Version      func(childComplexity int) int
 		Versions     func(childComplexity int) int
 	}
@@ -332,6 +342,48 @@ type ComplexityRoot struct {
 	DeckEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	DeckImportPayload struct {
+		Changes    func(childComplexity int) int
+		Counts     func(childComplexity int) int
+		ErrorCount func(childComplexity int) int
+		Errors     func(childComplexity int) int
+		Mapping    func(childComplexity int) int
+		Position   func(childComplexity int) int
+		Repeated   func(childComplexity int) int
+		Traffic    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Versions   func(childComplexity int) int
+	}
+
+	DeckMapping struct {
+		Columns      func(childComplexity int) int
+		Company      func(childComplexity int) int
+		DateLayout   func(childComplexity int) int
+		DecimalComma func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Key          func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Version      func(childComplexity int) int
+	}
+
+	DeckMappingConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	DeckMappingEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DeckMappingPutPayload struct {
+		DeckMapping func(childComplexity int) int
+		Position    func(childComplexity int) int
+		UserErrors  func(childComplexity int) int
 	}
 
 	DeckPutPayload struct {
@@ -350,13 +402,6 @@ type ComplexityRoot struct {
 		Rows          func(childComplexity int, first *int, after *string, last *int, before *string, prefix *string) int
 		Source        func(childComplexity int) int
 		Version       func(childComplexity int) int
-	}
-
-	DeckVersionImportPayload struct {
-		DeckVersion func(childComplexity int) int
-		Position    func(childComplexity int) int
-		RowCount    func(childComplexity int) int
-		UserErrors  func(childComplexity int) int
 	}
 
 	Difference struct {
@@ -401,6 +446,34 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ExchangeRate struct {
+		Base          func(childComplexity int) int
+		EffectiveFrom func(childComplexity int) int
+		ID            func(childComplexity int) int
+		InForce       func(childComplexity int) int
+		Quote         func(childComplexity int) int
+		Rate          func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	ExchangeRateConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	ExchangeRateEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	ExchangeRatePutPayload struct {
+		ExchangeRate func(childComplexity int) int
+		Position     func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	Hours struct {
 		FromMinute func(childComplexity int) int
 		ToMinute   func(childComplexity int) int
@@ -410,6 +483,20 @@ type ComplexityRoot struct {
 		Q850    func(childComplexity int) int
 		SipCode func(childComplexity int) int
 		Stop    func(childComplexity int) int
+	}
+
+	ImportError struct {
+		Column        func(childComplexity int) int
+		Line          func(childComplexity int) int
+		Notice        func(childComplexity int) int
+		Reason        func(childComplexity int) int
+		UnknownColumn func(childComplexity int) int
+	}
+
+	ImportedVersion struct {
+		EffectiveFrom func(childComplexity int) int
+		Number        func(childComplexity int) int
+		RowCount      func(childComplexity int) int
 	}
 
 	ListUse struct {
@@ -445,6 +532,11 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	MappedColumn struct {
+		Ours   func(childComplexity int) int
+		Theirs func(childComplexity int) int
+	}
+
 	MediaQuality struct {
 		Jitter  func(childComplexity int) int
 		Lost    func(childComplexity int) int
@@ -473,12 +565,17 @@ type ComplexityRoot struct {
 		CallHangUp        func(childComplexity int, input model.CallHangUpInput) int
 		CompanyPut        func(childComplexity int, input model.CompanyPutInput) int
 		CompanyRemove     func(childComplexity int, input model.RemoveInput) int
+		DeckImport        func(childComplexity int, input model.DeckImportInput) int
+		DeckMappingPut    func(childComplexity int, input model.DeckMappingPutInput) int
+		DeckMappingRemove func(childComplexity int, input model.RemoveInput) int
 		DeckPut           func(childComplexity int, input model.DeckPutInput) int
 		DeckRemove        func(childComplexity int, input model.RemoveInput) int
-		DeckVersionImport func(childComplexity int, input model.DeckVersionImportInput) int
 		DeckVersionRemove func(childComplexity int, input model.RemoveInput) int
+		ExchangeRatePut   func(childComplexity int, input model.ExchangeRatePutInput) int
 		NumberListPut     func(childComplexity int, input model.NumberListPutInput) int
 		NumberListRemove  func(childComplexity int, input model.RemoveInput) int
+		OriginSetPut      func(childComplexity int, input model.OriginSetPutInput) int
+		OriginSetRemove   func(childComplexity int, input model.RemoveInput) int
 		OriginatorPut     func(childComplexity int, input model.OriginatorPutInput) int
 		OriginatorRemove  func(childComplexity int, input model.RemoveInput) int
 		PostingReverse    func(childComplexity int, input model.PostingReverseInput) int
@@ -531,6 +628,32 @@ type ComplexityRoot struct {
 		MinimumAttempts func(childComplexity int) int
 		Step            func(childComplexity int) int
 		Window          func(childComplexity int) int
+	}
+
+	OriginSet struct {
+		CallerPrefixes func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Key            func(childComplexity int) int
+		Name           func(childComplexity int) int
+		Version        func(childComplexity int) int
+	}
+
+	OriginSetConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	OriginSetEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	OriginSetPutPayload struct {
+		OriginSet  func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Originator struct {
@@ -657,11 +780,16 @@ type ComplexityRoot struct {
 		Company       func(childComplexity int, id string) int
 		Configuration func(childComplexity int, id string, asOf *time.Time, atPosition *events.Position) int
 		Deck          func(childComplexity int, id string) int
+		DeckColumns   func(childComplexity int) int
+		DeckMappings  func(childComplexity int, first *int, after *string, last *int, before *string, company *string) int
 		Decks         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
+		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
+		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Node          func(childComplexity int, id string) int
 		NumberLists   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		OriginSets    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Originators   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Overview      func(childComplexity int) int
 		Proof         func(childComplexity int, position events.Position) int
@@ -677,17 +805,38 @@ type ComplexityRoot struct {
 
 	Rate struct {
 		AttemptFee    func(childComplexity int) int
+		Band          func(childComplexity int) int
 		Blocked       func(childComplexity int) int
 		ConnectFee    func(childComplexity int) int
 		Destination   func(childComplexity int) int
+		ExternalID    func(childComplexity int) int
 		FreeSeconds   func(childComplexity int) int
 		IntervalFirst func(childComplexity int) int
 		IntervalNext  func(childComplexity int) int
+		MaxLength     func(childComplexity int) int
+		MinLength     func(childComplexity int) int
 		Minimum       func(childComplexity int) int
+		Origin        func(childComplexity int) int
 		Prefix        func(childComplexity int) int
 		PriceFirst    func(childComplexity int) int
 		PriceNext     func(childComplexity int) int
 		Row           func(childComplexity int) int
+	}
+
+	RateChange struct {
+		After         func(childComplexity int) int
+		Band          func(childComplexity int) int
+		Before        func(childComplexity int) int
+		Destination   func(childComplexity int) int
+		EffectiveFrom func(childComplexity int) int
+		Kind          func(childComplexity int) int
+		Origin        func(childComplexity int) int
+		Prefix        func(childComplexity int) int
+	}
+
+	RateChangeCount struct {
+		Kind func(childComplexity int) int
+		Rows func(childComplexity int) int
 	}
 
 	RateConnection struct {
@@ -706,6 +855,15 @@ type ComplexityRoot struct {
 		Position   func(childComplexity int) int
 		RemovedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RepricedTraffic struct {
+		After    func(childComplexity int) int
+		Before   func(childComplexity int) int
+		Calls    func(childComplexity int) int
+		Currency func(childComplexity int) int
+		Prefix   func(childComplexity int) int
+		Unpriced func(childComplexity int) int
 	}
 
 	RewriteRule struct {
@@ -1399,6 +1557,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Balance.Reserved(childComplexity), true
+
+	case "Band.hours":
+		if e.ComplexityRoot.Band.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Band.Hours(childComplexity), true
+	case "Band.name":
+		if e.ComplexityRoot.Band.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Band.Name(childComplexity), true
 
 	case "Call.asOf":
 		if e.ComplexityRoot.Call.AsOf == nil {
@@ -2098,6 +2269,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DayMoney.Margin(childComplexity), true
 
+	case "Deck.bands":
+		if e.ComplexityRoot.Deck.Bands == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Deck.Bands(childComplexity), true
+	case "Deck.bandsSplit":
+		if e.ComplexityRoot.Deck.BandsSplit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Deck.BandsSplit(childComplexity), true
 	case "Deck.company":
 		if e.ComplexityRoot.Deck.Company == nil {
 			break
@@ -2134,6 +2317,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Deck.Name(childComplexity), true
+	case "Deck.noticeDays":
+		if e.ComplexityRoot.Deck.NoticeDays == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Deck.NoticeDays(childComplexity), true
 	case "Deck.rounding":
 		if e.ComplexityRoot.Deck.Rounding == nil {
 			break
@@ -2152,6 +2341,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Deck.TaxRate(childComplexity), true
+	case "Deck.timeZone":
+		if e.ComplexityRoot.Deck.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Deck.TimeZone(childComplexity), true
 	case "Deck.version":
 		if e.ComplexityRoot.Deck.Version == nil {
 			break
@@ -2202,6 +2397,173 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeckEdge.Node(childComplexity), true
+
+	case "DeckImportPayload.changes":
+		if e.ComplexityRoot.DeckImportPayload.Changes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Changes(childComplexity), true
+	case "DeckImportPayload.counts":
+		if e.ComplexityRoot.DeckImportPayload.Counts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Counts(childComplexity), true
+	case "DeckImportPayload.errorCount":
+		if e.ComplexityRoot.DeckImportPayload.ErrorCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.ErrorCount(childComplexity), true
+	case "DeckImportPayload.errors":
+		if e.ComplexityRoot.DeckImportPayload.Errors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Errors(childComplexity), true
+	case "DeckImportPayload.mapping":
+		if e.ComplexityRoot.DeckImportPayload.Mapping == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Mapping(childComplexity), true
+	case "DeckImportPayload.position":
+		if e.ComplexityRoot.DeckImportPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Position(childComplexity), true
+	case "DeckImportPayload.repeated":
+		if e.ComplexityRoot.DeckImportPayload.Repeated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Repeated(childComplexity), true
+	case "DeckImportPayload.traffic":
+		if e.ComplexityRoot.DeckImportPayload.Traffic == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Traffic(childComplexity), true
+	case "DeckImportPayload.userErrors":
+		if e.ComplexityRoot.DeckImportPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.UserErrors(childComplexity), true
+	case "DeckImportPayload.versions":
+		if e.ComplexityRoot.DeckImportPayload.Versions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.Versions(childComplexity), true
+
+	case "DeckMapping.columns":
+		if e.ComplexityRoot.DeckMapping.Columns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.Columns(childComplexity), true
+	case "DeckMapping.company":
+		if e.ComplexityRoot.DeckMapping.Company == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.Company(childComplexity), true
+	case "DeckMapping.dateLayout":
+		if e.ComplexityRoot.DeckMapping.DateLayout == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.DateLayout(childComplexity), true
+	case "DeckMapping.decimalComma":
+		if e.ComplexityRoot.DeckMapping.DecimalComma == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.DecimalComma(childComplexity), true
+	case "DeckMapping.id":
+		if e.ComplexityRoot.DeckMapping.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.ID(childComplexity), true
+	case "DeckMapping.key":
+		if e.ComplexityRoot.DeckMapping.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.Key(childComplexity), true
+	case "DeckMapping.name":
+		if e.ComplexityRoot.DeckMapping.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.Name(childComplexity), true
+	case "DeckMapping.version":
+		if e.ComplexityRoot.DeckMapping.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMapping.Version(childComplexity), true
+
+	case "DeckMappingConnection.asOf":
+		if e.ComplexityRoot.DeckMappingConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingConnection.AsOf(childComplexity), true
+	case "DeckMappingConnection.edges":
+		if e.ComplexityRoot.DeckMappingConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingConnection.Edges(childComplexity), true
+	case "DeckMappingConnection.nodes":
+		if e.ComplexityRoot.DeckMappingConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingConnection.Nodes(childComplexity), true
+	case "DeckMappingConnection.pageInfo":
+		if e.ComplexityRoot.DeckMappingConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingConnection.PageInfo(childComplexity), true
+
+	case "DeckMappingEdge.cursor":
+		if e.ComplexityRoot.DeckMappingEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingEdge.Cursor(childComplexity), true
+	case "DeckMappingEdge.node":
+		if e.ComplexityRoot.DeckMappingEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingEdge.Node(childComplexity), true
+
+	case "DeckMappingPutPayload.deckMapping":
+		if e.ComplexityRoot.DeckMappingPutPayload.DeckMapping == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingPutPayload.DeckMapping(childComplexity), true
+	case "DeckMappingPutPayload.position":
+		if e.ComplexityRoot.DeckMappingPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingPutPayload.Position(childComplexity), true
+	case "DeckMappingPutPayload.userErrors":
+		if e.ComplexityRoot.DeckMappingPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckMappingPutPayload.UserErrors(childComplexity), true
 
 	case "DeckPutPayload.deck":
 		if e.ComplexityRoot.DeckPutPayload.Deck == nil {
@@ -2281,31 +2643,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeckVersion.Version(childComplexity), true
-
-	case "DeckVersionImportPayload.deckVersion":
-		if e.ComplexityRoot.DeckVersionImportPayload.DeckVersion == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeckVersionImportPayload.DeckVersion(childComplexity), true
-	case "DeckVersionImportPayload.position":
-		if e.ComplexityRoot.DeckVersionImportPayload.Position == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeckVersionImportPayload.Position(childComplexity), true
-	case "DeckVersionImportPayload.rowCount":
-		if e.ComplexityRoot.DeckVersionImportPayload.RowCount == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeckVersionImportPayload.RowCount(childComplexity), true
-	case "DeckVersionImportPayload.userErrors":
-		if e.ComplexityRoot.DeckVersionImportPayload.UserErrors == nil {
-			break
-		}
-
-		return e.ComplexityRoot.DeckVersionImportPayload.UserErrors(childComplexity), true
 
 	case "Difference.fields":
 		if e.ComplexityRoot.Difference.Fields == nil {
@@ -2474,6 +2811,106 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EntryEdge.Node(childComplexity), true
 
+	case "ExchangeRate.base":
+		if e.ComplexityRoot.ExchangeRate.Base == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.Base(childComplexity), true
+	case "ExchangeRate.effectiveFrom":
+		if e.ComplexityRoot.ExchangeRate.EffectiveFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.EffectiveFrom(childComplexity), true
+	case "ExchangeRate.id":
+		if e.ComplexityRoot.ExchangeRate.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.ID(childComplexity), true
+	case "ExchangeRate.inForce":
+		if e.ComplexityRoot.ExchangeRate.InForce == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.InForce(childComplexity), true
+	case "ExchangeRate.quote":
+		if e.ComplexityRoot.ExchangeRate.Quote == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.Quote(childComplexity), true
+	case "ExchangeRate.rate":
+		if e.ComplexityRoot.ExchangeRate.Rate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.Rate(childComplexity), true
+	case "ExchangeRate.version":
+		if e.ComplexityRoot.ExchangeRate.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRate.Version(childComplexity), true
+
+	case "ExchangeRateConnection.asOf":
+		if e.ComplexityRoot.ExchangeRateConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRateConnection.AsOf(childComplexity), true
+	case "ExchangeRateConnection.edges":
+		if e.ComplexityRoot.ExchangeRateConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRateConnection.Edges(childComplexity), true
+	case "ExchangeRateConnection.nodes":
+		if e.ComplexityRoot.ExchangeRateConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRateConnection.Nodes(childComplexity), true
+	case "ExchangeRateConnection.pageInfo":
+		if e.ComplexityRoot.ExchangeRateConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRateConnection.PageInfo(childComplexity), true
+
+	case "ExchangeRateEdge.cursor":
+		if e.ComplexityRoot.ExchangeRateEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRateEdge.Cursor(childComplexity), true
+	case "ExchangeRateEdge.node":
+		if e.ComplexityRoot.ExchangeRateEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRateEdge.Node(childComplexity), true
+
+	case "ExchangeRatePutPayload.exchangeRate":
+		if e.ComplexityRoot.ExchangeRatePutPayload.ExchangeRate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRatePutPayload.ExchangeRate(childComplexity), true
+	case "ExchangeRatePutPayload.position":
+		if e.ComplexityRoot.ExchangeRatePutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRatePutPayload.Position(childComplexity), true
+	case "ExchangeRatePutPayload.userErrors":
+		if e.ComplexityRoot.ExchangeRatePutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ExchangeRatePutPayload.UserErrors(childComplexity), true
+
 	case "Hours.fromMinute":
 		if e.ComplexityRoot.Hours.FromMinute == nil {
 			break
@@ -2505,6 +2942,56 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.HuntRule.Stop(childComplexity), true
+
+	case "ImportError.column":
+		if e.ComplexityRoot.ImportError.Column == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportError.Column(childComplexity), true
+	case "ImportError.line":
+		if e.ComplexityRoot.ImportError.Line == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportError.Line(childComplexity), true
+	case "ImportError.notice":
+		if e.ComplexityRoot.ImportError.Notice == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportError.Notice(childComplexity), true
+	case "ImportError.reason":
+		if e.ComplexityRoot.ImportError.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportError.Reason(childComplexity), true
+	case "ImportError.unknownColumn":
+		if e.ComplexityRoot.ImportError.UnknownColumn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportError.UnknownColumn(childComplexity), true
+
+	case "ImportedVersion.effectiveFrom":
+		if e.ComplexityRoot.ImportedVersion.EffectiveFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportedVersion.EffectiveFrom(childComplexity), true
+	case "ImportedVersion.number":
+		if e.ComplexityRoot.ImportedVersion.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportedVersion.Number(childComplexity), true
+	case "ImportedVersion.rowCount":
+		if e.ComplexityRoot.ImportedVersion.RowCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ImportedVersion.RowCount(childComplexity), true
 
 	case "ListUse.allow":
 		if e.ComplexityRoot.ListUse.Allow == nil {
@@ -2635,6 +3122,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveCallEdge.Node(childComplexity), true
+
+	case "MappedColumn.ours":
+		if e.ComplexityRoot.MappedColumn.Ours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MappedColumn.Ours(childComplexity), true
+	case "MappedColumn.theirs":
+		if e.ComplexityRoot.MappedColumn.Theirs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MappedColumn.Theirs(childComplexity), true
 
 	case "MediaQuality.jitter":
 		if e.ComplexityRoot.MediaQuality.Jitter == nil {
@@ -2792,6 +3292,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CompanyRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.deckImport":
+		if e.ComplexityRoot.Mutation.DeckImport == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deckImport_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeckImport(childComplexity, args["input"].(model.DeckImportInput)), true
+	case "Mutation.deckMappingPut":
+		if e.ComplexityRoot.Mutation.DeckMappingPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deckMappingPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeckMappingPut(childComplexity, args["input"].(model.DeckMappingPutInput)), true
+	case "Mutation.deckMappingRemove":
+		if e.ComplexityRoot.Mutation.DeckMappingRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deckMappingRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeckMappingRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.deckPut":
 		if e.ComplexityRoot.Mutation.DeckPut == nil {
 			break
@@ -2814,17 +3347,6 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeckRemove(childComplexity, args["input"].(model.RemoveInput)), true
-	case "Mutation.deckVersionImport":
-		if e.ComplexityRoot.Mutation.DeckVersionImport == nil {
-			break
-		}
-
-		args, err := ec.field_Mutation_deckVersionImport_args(ctx, rawArgs)
-		if err != nil {
-			return 0, false
-		}
-
-		return e.ComplexityRoot.Mutation.DeckVersionImport(childComplexity, args["input"].(model.DeckVersionImportInput)), true
 	case "Mutation.deckVersionRemove":
 		if e.ComplexityRoot.Mutation.DeckVersionRemove == nil {
 			break
@@ -2836,6 +3358,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeckVersionRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.exchangeRatePut":
+		if e.ComplexityRoot.Mutation.ExchangeRatePut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_exchangeRatePut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ExchangeRatePut(childComplexity, args["input"].(model.ExchangeRatePutInput)), true
 	case "Mutation.numberListPut":
 		if e.ComplexityRoot.Mutation.NumberListPut == nil {
 			break
@@ -2858,6 +3391,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.NumberListRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.originSetPut":
+		if e.ComplexityRoot.Mutation.OriginSetPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_originSetPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.OriginSetPut(childComplexity, args["input"].(model.OriginSetPutInput)), true
+	case "Mutation.originSetRemove":
+		if e.ComplexityRoot.Mutation.OriginSetRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_originSetRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.OriginSetRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.originatorPut":
 		if e.ComplexityRoot.Mutation.OriginatorPut == nil {
 			break
@@ -3165,6 +3720,94 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.OrderBy.Window(childComplexity), true
+
+	case "OriginSet.callerPrefixes":
+		if e.ComplexityRoot.OriginSet.CallerPrefixes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSet.CallerPrefixes(childComplexity), true
+	case "OriginSet.id":
+		if e.ComplexityRoot.OriginSet.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSet.ID(childComplexity), true
+	case "OriginSet.key":
+		if e.ComplexityRoot.OriginSet.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSet.Key(childComplexity), true
+	case "OriginSet.name":
+		if e.ComplexityRoot.OriginSet.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSet.Name(childComplexity), true
+	case "OriginSet.version":
+		if e.ComplexityRoot.OriginSet.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSet.Version(childComplexity), true
+
+	case "OriginSetConnection.asOf":
+		if e.ComplexityRoot.OriginSetConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetConnection.AsOf(childComplexity), true
+	case "OriginSetConnection.edges":
+		if e.ComplexityRoot.OriginSetConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetConnection.Edges(childComplexity), true
+	case "OriginSetConnection.nodes":
+		if e.ComplexityRoot.OriginSetConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetConnection.Nodes(childComplexity), true
+	case "OriginSetConnection.pageInfo":
+		if e.ComplexityRoot.OriginSetConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetConnection.PageInfo(childComplexity), true
+
+	case "OriginSetEdge.cursor":
+		if e.ComplexityRoot.OriginSetEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetEdge.Cursor(childComplexity), true
+	case "OriginSetEdge.node":
+		if e.ComplexityRoot.OriginSetEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetEdge.Node(childComplexity), true
+
+	case "OriginSetPutPayload.originSet":
+		if e.ComplexityRoot.OriginSetPutPayload.OriginSet == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetPutPayload.OriginSet(childComplexity), true
+	case "OriginSetPutPayload.position":
+		if e.ComplexityRoot.OriginSetPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetPutPayload.Position(childComplexity), true
+	case "OriginSetPutPayload.userErrors":
+		if e.ComplexityRoot.OriginSetPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OriginSetPutPayload.UserErrors(childComplexity), true
 
 	case "Originator.account":
 		if e.ComplexityRoot.Originator.Account == nil {
@@ -3789,6 +4432,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Deck(childComplexity, args["id"].(string)), true
+	case "Query.deckColumns":
+		if e.ComplexityRoot.Query.DeckColumns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.DeckColumns(childComplexity), true
+	case "Query.deckMappings":
+		if e.ComplexityRoot.Query.DeckMappings == nil {
+			break
+		}
+
+		args, err := ec.field_Query_deckMappings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.DeckMappings(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["company"].(*string)), true
 	case "Query.decks":
 		if e.ComplexityRoot.Query.Decks == nil {
 			break
@@ -3811,6 +4471,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Entry(childComplexity, args["position"].(events.Position), args["atLeast"].(*events.Position)), true
+	case "Query.exchangeRate":
+		if e.ComplexityRoot.Query.ExchangeRate == nil {
+			break
+		}
+
+		args, err := ec.field_Query_exchangeRate_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ExchangeRate(childComplexity, args["base"].(string), args["quote"].(string), args["at"].(*time.Time)), true
+	case "Query.exchangeRates":
+		if e.ComplexityRoot.Query.ExchangeRates == nil {
+			break
+		}
+
+		args, err := ec.field_Query_exchangeRates_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ExchangeRates(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["base"].(*string), args["quote"].(*string)), true
 
 	case "Query.liveCalls":
 		if e.ComplexityRoot.Query.LiveCalls == nil {
@@ -3845,6 +4527,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.NumberLists(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.originSets":
+		if e.ComplexityRoot.Query.OriginSets == nil {
+			break
+		}
+
+		args, err := ec.field_Query_originSets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.OriginSets(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.originators":
 		if e.ComplexityRoot.Query.Originators == nil {
 			break
@@ -3963,6 +4656,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Rate.AttemptFee(childComplexity), true
+	case "Rate.band":
+		if e.ComplexityRoot.Rate.Band == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rate.Band(childComplexity), true
 	case "Rate.blocked":
 		if e.ComplexityRoot.Rate.Blocked == nil {
 			break
@@ -3981,6 +4680,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Rate.Destination(childComplexity), true
+	case "Rate.externalId":
+		if e.ComplexityRoot.Rate.ExternalID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rate.ExternalID(childComplexity), true
 	case "Rate.freeSeconds":
 		if e.ComplexityRoot.Rate.FreeSeconds == nil {
 			break
@@ -3999,12 +4704,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Rate.IntervalNext(childComplexity), true
+	case "Rate.maxLength":
+		if e.ComplexityRoot.Rate.MaxLength == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rate.MaxLength(childComplexity), true
+	case "Rate.minLength":
+		if e.ComplexityRoot.Rate.MinLength == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rate.MinLength(childComplexity), true
 	case "Rate.minimum":
 		if e.ComplexityRoot.Rate.Minimum == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Rate.Minimum(childComplexity), true
+	case "Rate.origin":
+		if e.ComplexityRoot.Rate.Origin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rate.Origin(childComplexity), true
 	case "Rate.prefix":
 		if e.ComplexityRoot.Rate.Prefix == nil {
 			break
@@ -4029,6 +4752,68 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Rate.Row(childComplexity), true
+
+	case "RateChange.after":
+		if e.ComplexityRoot.RateChange.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.After(childComplexity), true
+	case "RateChange.band":
+		if e.ComplexityRoot.RateChange.Band == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.Band(childComplexity), true
+	case "RateChange.before":
+		if e.ComplexityRoot.RateChange.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.Before(childComplexity), true
+	case "RateChange.destination":
+		if e.ComplexityRoot.RateChange.Destination == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.Destination(childComplexity), true
+	case "RateChange.effectiveFrom":
+		if e.ComplexityRoot.RateChange.EffectiveFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.EffectiveFrom(childComplexity), true
+	case "RateChange.kind":
+		if e.ComplexityRoot.RateChange.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.Kind(childComplexity), true
+	case "RateChange.origin":
+		if e.ComplexityRoot.RateChange.Origin == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.Origin(childComplexity), true
+	case "RateChange.prefix":
+		if e.ComplexityRoot.RateChange.Prefix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChange.Prefix(childComplexity), true
+
+	case "RateChangeCount.kind":
+		if e.ComplexityRoot.RateChangeCount.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChangeCount.Kind(childComplexity), true
+	case "RateChangeCount.rows":
+		if e.ComplexityRoot.RateChangeCount.Rows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RateChangeCount.Rows(childComplexity), true
 
 	case "RateConnection.asOf":
 		if e.ComplexityRoot.RateConnection.AsOf == nil {
@@ -4086,6 +4871,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RemovePayload.UserErrors(childComplexity), true
+
+	case "RepricedTraffic.after":
+		if e.ComplexityRoot.RepricedTraffic.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RepricedTraffic.After(childComplexity), true
+	case "RepricedTraffic.before":
+		if e.ComplexityRoot.RepricedTraffic.Before == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RepricedTraffic.Before(childComplexity), true
+	case "RepricedTraffic.calls":
+		if e.ComplexityRoot.RepricedTraffic.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RepricedTraffic.Calls(childComplexity), true
+	case "RepricedTraffic.currency":
+		if e.ComplexityRoot.RepricedTraffic.Currency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RepricedTraffic.Currency(childComplexity), true
+	case "RepricedTraffic.prefix":
+		if e.ComplexityRoot.RepricedTraffic.Prefix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RepricedTraffic.Prefix(childComplexity), true
+	case "RepricedTraffic.unpriced":
+		if e.ComplexityRoot.RepricedTraffic.Unpriced == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RepricedTraffic.Unpriced(childComplexity), true
 
 	case "RewriteRule.field":
 		if e.ComplexityRoot.RewriteRule.Field == nil {
@@ -5134,17 +5956,22 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AccountPostInput", ec.unmarshalInputAccountPostInput),
 			graphql.NewInputUnmarshaler("AccountPutInput", ec.unmarshalInputAccountPutInput),
 			graphql.NewInputUnmarshaler("AccountTransferInput", ec.unmarshalInputAccountTransferInput),
+			graphql.NewInputUnmarshaler("BandInput", ec.unmarshalInputBandInput),
 			graphql.NewInputUnmarshaler("CallHangUpInput", ec.unmarshalInputCallHangUpInput),
 			graphql.NewInputUnmarshaler("CdrFilter", ec.unmarshalInputCdrFilter),
 			graphql.NewInputUnmarshaler("CompanyPutInput", ec.unmarshalInputCompanyPutInput),
+			graphql.NewInputUnmarshaler("DeckImportInput", ec.unmarshalInputDeckImportInput),
+			graphql.NewInputUnmarshaler("DeckMappingPutInput", ec.unmarshalInputDeckMappingPutInput),
 			graphql.NewInputUnmarshaler("DeckPutInput", ec.unmarshalInputDeckPutInput),
-			graphql.NewInputUnmarshaler("DeckVersionImportInput", ec.unmarshalInputDeckVersionImportInput),
+			graphql.NewInputUnmarshaler("ExchangeRatePutInput", ec.unmarshalInputExchangeRatePutInput),
 			graphql.NewInputUnmarshaler("HoursInput", ec.unmarshalInputHoursInput),
 			graphql.NewInputUnmarshaler("HuntRuleInput", ec.unmarshalInputHuntRuleInput),
 			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
+			graphql.NewInputUnmarshaler("MappedColumnInput", ec.unmarshalInputMappedColumnInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
 			graphql.NewInputUnmarshaler("NumberListPutInput", ec.unmarshalInputNumberListPutInput),
 			graphql.NewInputUnmarshaler("OrderByInput", ec.unmarshalInputOrderByInput),
+			graphql.NewInputUnmarshaler("OriginSetPutInput", ec.unmarshalInputOriginSetPutInput),
 			graphql.NewInputUnmarshaler("OriginatorPutInput", ec.unmarshalInputOriginatorPutInput),
 			graphql.NewInputUnmarshaler("PostingReverseInput", ec.unmarshalInputPostingReverseInput),
 			graphql.NewInputUnmarshaler("PrefixLimitInput", ec.unmarshalInputPrefixLimitInput),
@@ -6623,8 +7450,6 @@ extend type Mutation {
   deckPut("The deck." input: DeckPutInput!): DeckPutPayload! @needs(roles: [FINANCE])
   "Removes a deck that no peer uses."
   deckRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [FINANCE])
-  "Adds a version to a deck from CSV text."
-  deckVersionImport("Deck and rows." input: DeckVersionImportInput!): DeckVersionImportPayload! @needs(roles: [FINANCE])
   "Removes a version of a deck."
   deckVersionRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [FINANCE])
 }
@@ -6662,30 +7487,142 @@ type DeckPutPayload {
   "Why it was not done."
   userErrors: [UserError!]!
 }
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/import.graphqls", Input: `"A file of a multipart request (github.com/jaydenseric/graphql-multipart-request-spec)."
+scalar Upload
 
-"Prices to import."
-input DeckVersionImportInput {
+"What an import does to a price."
+enum RateChangeKind {
+  "There was none."
+  NEW
+  "It becomes dearer in something."
+  INCREASE
+  "It becomes cheaper, and dearer in nothing."
+  DECREASE
+  "Something else than the price changes."
+  CHANGED
+  "There is none any more."
+  REMOVED
+  "Calls are refused from then on."
+  BLOCKED
+  "Nothing changes."
+  UNCHANGED
+}
+
+"A version of a deck that an import makes."
+type ImportedVersion {
+  "Its number."
+  number: Int!
+  "When its prices come into force."
+  effectiveFrom: DateTime!
+  "How many rows it has."
+  rowCount: Int!
+}
+
+"How many prices change in one way."
+type RateChangeCount {
+  "In which way."
+  kind: RateChangeKind!
+  "How many rows."
+  rows: Int!
+}
+
+"One price before and after an import."
+type RateChange {
+  "What happens to it."
+  kind: RateChangeKind!
+  "The prefix."
+  prefix: String!
+  "What the prefix is called."
+  destination: String!
+  "The set of callers that it is for; empty for all."
+  origin: String!
+  "The band that it is for; empty for any time."
+  band: String!
+  "The price of a following minute before; null if there was none."
+  before: Decimal
+  "The price of a following minute after; null if there is none."
+  after: Decimal
+  "When."
+  effectiveFrom: DateTime!
+}
+
+"What is wrong in a file, and where."
+type ImportError {
+  "The line, from 1; 0 is the file itself."
+  line: Int!
+  "The partner's name of the column; empty for the whole line."
+  column: String!
+  "Why."
+  reason: String!
+  "Whether it is only that an increase comes too soon: ignoreNotice lets it in."
+  notice: Boolean!
+  "Whether the column is one that nobody knows: a mapping can give it one of our names."
+  unknownColumn: Boolean!
+}
+
+"What last week's calls to a prefix cost, and what they would cost by the new prices."
+type RepricedTraffic {
+  "The prefix that the calls were priced by."
+  prefix: String!
+  "The currency of both sums."
+  currency: CurrencyCode!
+  "How many calls."
+  calls: Int!
+  "How many of them would have no price."
+  unpriced: Int!
+  "What they cost."
+  before: Decimal!
+  "What they would cost."
+  after: Decimal!
+}
+
+extend type Mutation {
+  "Gives a deck the prices of a partner's file, CSV or XLSX: all of it, or nothing."
+  deckImport("The file." input: DeckImportInput!): DeckImportPayload! @needs(roles: [FINANCE])
+}
+
+"A price list to import."
+input DeckImportInput {
+  "The same on every repeat of this import; kept for ever. Needed unless it is a dry run."
+  idempotencyKey: String
   "The deck."
   deck: ID!
-  "The rows: comma separated, with a header line."
-  csv: String!
-  "When the prices come into force; now if left out."
+  "The file, at most 256 MB."
+  file: Upload!
+  "The mapping that knows the partner's columns. Left out it is the one of the deck's company, if that has exactly one; null is none."
+  mapping: ID
+  "When rows without a date take effect; now if left out."
   effectiveFrom: DateTime
-  "The name of the file, for the record."
-  source: String = ""
-  "Ask for the answer without the deed."
+  "Take what the file does not name out of the deck."
+  removeMissing: Boolean = false
+  "Let increases in sooner than the deck's notice."
+  ignoreNotice: Boolean = false
+  "Ask for the answer without the deed: the difference, and what last week's calls would have cost."
   dryRun: Boolean = false
 }
 
-"The answer to deckVersionImport."
-type DeckVersionImportPayload {
-  "The new version; null for a dry run."
-  deckVersion: DeckVersion
-  "How many rows were read."
-  rowCount: Int!
-  "Where the edit was recorded."
+"The answer to deckImport."
+type DeckImportPayload {
+  "The mapping that was used."
+  mapping: DeckMapping
+  "The versions that it made, or would make; none if there is an error."
+  versions: [ImportedVersion!]!
+  "The rows by kind of change, against the version in force."
+  counts: [RateChangeCount!]!
+  "The first thousand changes."
+  changes: [RateChange!]!
+  "The first thousand errors. With any of them nothing is imported."
+  errors: [ImportError!]!
+  "How many errors there are."
+  errorCount: Int!
+  "Last week's calls by prefix, what changes most first: the week is taken as the first one that the new prices are in force. Only for a dry run."
+  traffic: [RepricedTraffic!]!
+  "Where it was recorded."
   position: Position
-  "What is wrong, by line: the path is \"input.csv.17\"."
+  "Whether the same import had been done before and nothing new happened."
+  repeated: Boolean!
+  "Why it was not done."
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
@@ -6990,6 +7927,315 @@ input TerminatorPutInput {
 type TerminatorPutPayload {
   "The terminator as it is now."
   terminator: Terminator
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/pricing.graphqls", Input: `"A named time of the week that rows of a deck may be for."
+type Band {
+  "The name, as rows give it."
+  name: String!
+  "Its spans of the week, in the deck's time zone."
+  hours: [Hours!]!
+}
+
+extend type Deck {
+  "The time zone that its bands are in, an IANA name."
+  timeZone: String!
+  "The times of the week that its rows may be for; where two overlap the first one counts."
+  bands: [Band!]!
+  "Whether a call that goes on into another band is billed by it from then on."
+  bandsSplit: Boolean!
+  "How many days before it takes effect an increase must be imported."
+  noticeDays: Int!
+}
+
+extend type Rate {
+  "The set of callers that the row is for; empty for all."
+  origin: String!
+  "The band that the row is for; empty for any time."
+  band: String!
+  "The fewest digits that a number may have; 0 is any."
+  minLength: Int!
+  "The most digits that a number may have; 0 is any."
+  maxLength: Int!
+  "The row's name in the partner's own books."
+  externalId: String!
+}
+
+"What one unit of a currency is worth in another from an instant on. A rate is never removed: a later one takes its place."
+type ExchangeRate implements Node {
+  "The global id."
+  id: ID!
+  "The currency that one unit of is converted."
+  base: CurrencyCode!
+  "The currency that it is converted into."
+  quote: CurrencyCode!
+  "How much of the quote currency one unit of the base currency is, with twelve places."
+  rate: Decimal!
+  "From when on."
+  effectiveFrom: DateTime!
+  "Whether it is the one that counts now."
+  inForce: Boolean!
+  "Where it was last changed."
+  version: Position!
+}
+
+"A page of exchange rates."
+type ExchangeRateConnection {
+  "The rows with their cursors."
+  edges: [ExchangeRateEdge!]!
+  "The rows."
+  nodes: [ExchangeRate!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the exchange rates with its cursor."
+type ExchangeRateEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: ExchangeRate!
+}
+
+"A set of callers that rows of decks may be for."
+type OriginSet implements Node {
+  "The global id."
+  id: ID!
+  "The set's key, as rows give it."
+  key: String!
+  "The set's name."
+  name: String!
+  "What the caller's number begins with."
+  callerPrefixes: [String!]!
+  "Where it was last changed."
+  version: Position!
+}
+
+"A page of origin sets."
+type OriginSetConnection {
+  "The rows with their cursors."
+  edges: [OriginSetEdge!]!
+  "The rows."
+  nodes: [OriginSet!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the origin sets with its cursor."
+type OriginSetEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: OriginSet!
+}
+
+"One column of a partner's price lists."
+type MappedColumn {
+  "The partner's name for it, in small letters."
+  theirs: String!
+  "Ours, or \"ignore\"."
+  ours: String!
+}
+
+"How a partner names the columns of his price lists."
+type DeckMapping implements Node {
+  "The global id."
+  id: ID!
+  "The mapping's key."
+  key: String!
+  "The mapping's name."
+  name: String!
+  "The partner; null for one that is for all."
+  company: Company
+  "His columns, by his name for them."
+  columns: [MappedColumn!]!
+  "How he writes dates, as 2 January 2006 is written: \"02.01.2006\"; empty is 2006-01-02 or RFC 3339."
+  dateLayout: String!
+  "Whether a comma stands before the decimals."
+  decimalComma: Boolean!
+  "Where it was last changed."
+  version: Position!
+}
+
+"A page of deck mappings."
+type DeckMappingConnection {
+  "The rows with their cursors."
+  edges: [DeckMappingEdge!]!
+  "The rows."
+  nodes: [DeckMapping!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the deck mappings with its cursor."
+type DeckMappingEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: DeckMapping!
+}
+
+extend type Query {
+  "The exchange rates with their history, by currencies and then by time."
+  exchangeRates(
+    "At most so many from the start."
+    first: Int
+    "Start after this cursor."
+    after: Cursor
+    "At most so many from the end."
+    last: Int
+    "End before this cursor."
+    before: Cursor
+    "Only those from this currency."
+    base: CurrencyCode
+    "Only those to this currency."
+    quote: CurrencyCode
+  ): ExchangeRateConnection! @needs(roles: [FINANCE, NOC])
+  "The exchange rate that is in force at an instant; null if there is none."
+  exchangeRate("From this currency." base: CurrencyCode!, "To this currency." quote: CurrencyCode!, "The instant; now if left out." at: DateTime): ExchangeRate @needs(roles: [FINANCE, NOC])
+  "The origin sets, by key."
+  originSets("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): OriginSetConnection! @needs(roles: [FINANCE, NOC])
+  "The deck mappings, by key."
+  deckMappings(
+    "At most so many from the start."
+    first: Int
+    "Start after this cursor."
+    after: Cursor
+    "At most so many from the end."
+    last: Int
+    "End before this cursor."
+    before: Cursor
+    "Only this partner's."
+    company: ID
+  ): DeckMappingConnection! @needs(roles: [FINANCE, NOC])
+  "The names of the columns that a price list may have."
+  deckColumns: [String!]! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Declares an exchange rate, or changes the one that is declared for the same instant."
+  exchangeRatePut("The rate." input: ExchangeRatePutInput!): ExchangeRatePutPayload! @needs(roles: [FINANCE])
+  "Creates or changes an origin set."
+  originSetPut("The set." input: OriginSetPutInput!): OriginSetPutPayload! @needs(roles: [FINANCE])
+  "Removes an origin set that no deck uses."
+  originSetRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [FINANCE])
+  "Creates or changes a deck mapping."
+  deckMappingPut("The mapping." input: DeckMappingPutInput!): DeckMappingPutPayload! @needs(roles: [FINANCE])
+  "Removes a deck mapping."
+  deckMappingRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [FINANCE])
+}
+
+"A named time of the week."
+input BandInput {
+  "The name, as rows give it."
+  name: String!
+  "Its spans of the week."
+  hours: [HoursInput!]!
+}
+
+extend input DeckPutInput {
+  "The time zone that its bands are in, an IANA name."
+  timeZone: String
+  "The times of the week that its rows may be for; replaces all of them."
+  bands: [BandInput!]
+  "Whether a call that goes on into another band is billed by it from then on."
+  bandsSplit: Boolean
+  "How many days before it takes effect an increase must be imported."
+  noticeDays: Int
+}
+
+"What an exchange rate shall be: currencies and instant name it."
+input ExchangeRatePutInput {
+  "The currency that one unit of is converted."
+  base: CurrencyCode!
+  "The currency that it is converted into."
+  quote: CurrencyCode!
+  "How much of the quote currency one unit of the base currency is, with at most twelve places."
+  rate: Decimal!
+  "From when on; now if left out."
+  effectiveFrom: DateTime
+  "The version this edit was made from; \"0\" for a new rate; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to exchangeRatePut."
+type ExchangeRatePutPayload {
+  "The rate as it is now."
+  exchangeRate: ExchangeRate
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"What an origin set shall be. Fields left out keep their value."
+input OriginSetPutInput {
+  "The set's key: letters, digits, dots and dashes."
+  key: String!
+  "The set's name."
+  name: String
+  "What the caller's number begins with; replaces all of them."
+  callerPrefixes: [String!]
+  "The version this edit was made from; \"0\" for a new set; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to originSetPut."
+type OriginSetPutPayload {
+  "The set as it is now."
+  originSet: OriginSet
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"One column of a partner's price lists."
+input MappedColumnInput {
+  "The partner's name for it."
+  theirs: String!
+  "Ours, or \"ignore\"."
+  ours: String!
+}
+
+"What a deck mapping shall be. Fields left out keep their value."
+input DeckMappingPutInput {
+  "The mapping's key: letters, digits, dots and dashes."
+  key: String!
+  "The mapping's name."
+  name: String
+  "The partner; null for one that is for all."
+  company: ID
+  "His columns; replaces all of them."
+  columns: [MappedColumnInput!]
+  "How he writes dates, as 2 January 2006 is written: \"02.01.2006\"."
+  dateLayout: String
+  "Whether a comma stands before the decimals."
+  decimalComma: Boolean
+  "The version this edit was made from; \"0\" for a new mapping; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to deckMappingPut."
+type DeckMappingPutPayload {
+  "The mapping as it is now."
+  deckMapping: DeckMapping
   "Where the edit was recorded."
   position: Position
   "Why it was not done."
@@ -8064,6 +9310,16 @@ func (ec *executionContext) childFields_Balance(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Balance", field.Name)
 }
 
+func (ec *executionContext) childFields_Band(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Band_name(ctx, field)
+	case "hours":
+		return ec.fieldContext_Band_hours(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Band", field.Name)
+}
+
 func (ec *executionContext) childFields_Call(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -8400,6 +9656,14 @@ func (ec *executionContext) childFields_Deck(ctx context.Context, field graphql.
 		return ec.fieldContext_Deck_versions(ctx, field)
 	case "version":
 		return ec.fieldContext_Deck_version(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_Deck_timeZone(ctx, field)
+	case "bands":
+		return ec.fieldContext_Deck_bands(ctx, field)
+	case "bandsSplit":
+		return ec.fieldContext_Deck_bandsSplit(ctx, field)
+	case "noticeDays":
+		return ec.fieldContext_Deck_noticeDays(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Deck", field.Name)
 }
@@ -8426,6 +9690,90 @@ func (ec *executionContext) childFields_DeckEdge(ctx context.Context, field grap
 		return ec.fieldContext_DeckEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeckEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeckImportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "mapping":
+		return ec.fieldContext_DeckImportPayload_mapping(ctx, field)
+	case "versions":
+		return ec.fieldContext_DeckImportPayload_versions(ctx, field)
+	case "counts":
+		return ec.fieldContext_DeckImportPayload_counts(ctx, field)
+	case "changes":
+		return ec.fieldContext_DeckImportPayload_changes(ctx, field)
+	case "errors":
+		return ec.fieldContext_DeckImportPayload_errors(ctx, field)
+	case "errorCount":
+		return ec.fieldContext_DeckImportPayload_errorCount(ctx, field)
+	case "traffic":
+		return ec.fieldContext_DeckImportPayload_traffic(ctx, field)
+	case "position":
+		return ec.fieldContext_DeckImportPayload_position(ctx, field)
+	case "repeated":
+		return ec.fieldContext_DeckImportPayload_repeated(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeckImportPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeckImportPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeckMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DeckMapping_id(ctx, field)
+	case "key":
+		return ec.fieldContext_DeckMapping_key(ctx, field)
+	case "name":
+		return ec.fieldContext_DeckMapping_name(ctx, field)
+	case "company":
+		return ec.fieldContext_DeckMapping_company(ctx, field)
+	case "columns":
+		return ec.fieldContext_DeckMapping_columns(ctx, field)
+	case "dateLayout":
+		return ec.fieldContext_DeckMapping_dateLayout(ctx, field)
+	case "decimalComma":
+		return ec.fieldContext_DeckMapping_decimalComma(ctx, field)
+	case "version":
+		return ec.fieldContext_DeckMapping_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeckMapping", field.Name)
+}
+
+func (ec *executionContext) childFields_DeckMappingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeckMappingConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeckMappingConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeckMappingConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_DeckMappingConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeckMappingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeckMappingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DeckMappingEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DeckMappingEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeckMappingEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DeckMappingPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deckMapping":
+		return ec.fieldContext_DeckMappingPutPayload_deckMapping(ctx, field)
+	case "position":
+		return ec.fieldContext_DeckMappingPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeckMappingPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeckMappingPutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeckPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8462,20 +9810,6 @@ func (ec *executionContext) childFields_DeckVersion(ctx context.Context, field g
 		return ec.fieldContext_DeckVersion_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeckVersion", field.Name)
-}
-
-func (ec *executionContext) childFields_DeckVersionImportPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "deckVersion":
-		return ec.fieldContext_DeckVersionImportPayload_deckVersion(ctx, field)
-	case "rowCount":
-		return ec.fieldContext_DeckVersionImportPayload_rowCount(ctx, field)
-	case "position":
-		return ec.fieldContext_DeckVersionImportPayload_position(ctx, field)
-	case "userErrors":
-		return ec.fieldContext_DeckVersionImportPayload_userErrors(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type DeckVersionImportPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Difference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8562,6 +9896,62 @@ func (ec *executionContext) childFields_EntryEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type EntryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ExchangeRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_ExchangeRate_id(ctx, field)
+	case "base":
+		return ec.fieldContext_ExchangeRate_base(ctx, field)
+	case "quote":
+		return ec.fieldContext_ExchangeRate_quote(ctx, field)
+	case "rate":
+		return ec.fieldContext_ExchangeRate_rate(ctx, field)
+	case "effectiveFrom":
+		return ec.fieldContext_ExchangeRate_effectiveFrom(ctx, field)
+	case "inForce":
+		return ec.fieldContext_ExchangeRate_inForce(ctx, field)
+	case "version":
+		return ec.fieldContext_ExchangeRate_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExchangeRate", field.Name)
+}
+
+func (ec *executionContext) childFields_ExchangeRateConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ExchangeRateConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_ExchangeRateConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ExchangeRateConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_ExchangeRateConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExchangeRateConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ExchangeRateEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ExchangeRateEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ExchangeRateEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExchangeRateEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ExchangeRatePutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "exchangeRate":
+		return ec.fieldContext_ExchangeRatePutPayload_exchangeRate(ctx, field)
+	case "position":
+		return ec.fieldContext_ExchangeRatePutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ExchangeRatePutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ExchangeRatePutPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Hours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "fromMinute":
@@ -8582,6 +9972,34 @@ func (ec *executionContext) childFields_HuntRule(ctx context.Context, field grap
 		return ec.fieldContext_HuntRule_stop(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HuntRule", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportError(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "line":
+		return ec.fieldContext_ImportError_line(ctx, field)
+	case "column":
+		return ec.fieldContext_ImportError_column(ctx, field)
+	case "reason":
+		return ec.fieldContext_ImportError_reason(ctx, field)
+	case "notice":
+		return ec.fieldContext_ImportError_notice(ctx, field)
+	case "unknownColumn":
+		return ec.fieldContext_ImportError_unknownColumn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportError", field.Name)
+}
+
+func (ec *executionContext) childFields_ImportedVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_ImportedVersion_number(ctx, field)
+	case "effectiveFrom":
+		return ec.fieldContext_ImportedVersion_effectiveFrom(ctx, field)
+	case "rowCount":
+		return ec.fieldContext_ImportedVersion_rowCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ImportedVersion", field.Name)
 }
 
 func (ec *executionContext) childFields_ListUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8648,6 +10066,16 @@ func (ec *executionContext) childFields_LiveCallEdge(ctx context.Context, field 
 		return ec.fieldContext_LiveCallEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveCallEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_MappedColumn(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "theirs":
+		return ec.fieldContext_MappedColumn_theirs(ctx, field)
+	case "ours":
+		return ec.fieldContext_MappedColumn_ours(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MappedColumn", field.Name)
 }
 
 func (ec *executionContext) childFields_MediaQuality(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -8754,6 +10182,58 @@ func (ec *executionContext) childFields_OrderBy(ctx context.Context, field graph
 		return ec.fieldContext_OrderBy_minimumAttempts(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OrderBy", field.Name)
+}
+
+func (ec *executionContext) childFields_OriginSet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_OriginSet_id(ctx, field)
+	case "key":
+		return ec.fieldContext_OriginSet_key(ctx, field)
+	case "name":
+		return ec.fieldContext_OriginSet_name(ctx, field)
+	case "callerPrefixes":
+		return ec.fieldContext_OriginSet_callerPrefixes(ctx, field)
+	case "version":
+		return ec.fieldContext_OriginSet_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OriginSet", field.Name)
+}
+
+func (ec *executionContext) childFields_OriginSetConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_OriginSetConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_OriginSetConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_OriginSetConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_OriginSetConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OriginSetConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_OriginSetEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_OriginSetEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_OriginSetEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OriginSetEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_OriginSetPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "originSet":
+		return ec.fieldContext_OriginSetPutPayload_originSet(ctx, field)
+	case "position":
+		return ec.fieldContext_OriginSetPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_OriginSetPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OriginSetPutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Originator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9006,8 +10486,50 @@ func (ec *executionContext) childFields_Rate(ctx context.Context, field graphql.
 		return ec.fieldContext_Rate_minimum(ctx, field)
 	case "blocked":
 		return ec.fieldContext_Rate_blocked(ctx, field)
+	case "origin":
+		return ec.fieldContext_Rate_origin(ctx, field)
+	case "band":
+		return ec.fieldContext_Rate_band(ctx, field)
+	case "minLength":
+		return ec.fieldContext_Rate_minLength(ctx, field)
+	case "maxLength":
+		return ec.fieldContext_Rate_maxLength(ctx, field)
+	case "externalId":
+		return ec.fieldContext_Rate_externalId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Rate", field.Name)
+}
+
+func (ec *executionContext) childFields_RateChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_RateChange_kind(ctx, field)
+	case "prefix":
+		return ec.fieldContext_RateChange_prefix(ctx, field)
+	case "destination":
+		return ec.fieldContext_RateChange_destination(ctx, field)
+	case "origin":
+		return ec.fieldContext_RateChange_origin(ctx, field)
+	case "band":
+		return ec.fieldContext_RateChange_band(ctx, field)
+	case "before":
+		return ec.fieldContext_RateChange_before(ctx, field)
+	case "after":
+		return ec.fieldContext_RateChange_after(ctx, field)
+	case "effectiveFrom":
+		return ec.fieldContext_RateChange_effectiveFrom(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RateChange", field.Name)
+}
+
+func (ec *executionContext) childFields_RateChangeCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_RateChangeCount_kind(ctx, field)
+	case "rows":
+		return ec.fieldContext_RateChangeCount_rows(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RateChangeCount", field.Name)
 }
 
 func (ec *executionContext) childFields_RateConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -9044,6 +10566,24 @@ func (ec *executionContext) childFields_RemovePayload(ctx context.Context, field
 		return ec.fieldContext_RemovePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemovePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RepricedTraffic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "prefix":
+		return ec.fieldContext_RepricedTraffic_prefix(ctx, field)
+	case "currency":
+		return ec.fieldContext_RepricedTraffic_currency(ctx, field)
+	case "calls":
+		return ec.fieldContext_RepricedTraffic_calls(ctx, field)
+	case "unpriced":
+		return ec.fieldContext_RepricedTraffic_unpriced(ctx, field)
+	case "before":
+		return ec.fieldContext_RepricedTraffic_before(ctx, field)
+	case "after":
+		return ec.fieldContext_RepricedTraffic_after(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RepricedTraffic", field.Name)
 }
 
 func (ec *executionContext) childFields_RewriteRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

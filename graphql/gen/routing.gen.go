@@ -2924,6 +2924,20 @@ func (ec *executionContext) marshalNHours2ᚖgithubᚗcomᚋtollbookᚋtollbook�
 	return ec._Hours(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNHoursInput2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHoursInputᚄ(ctx context.Context, v any) ([]*model.HoursInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*model.HoursInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNHoursInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHoursInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) unmarshalNHoursInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐHoursInput(ctx context.Context, v any) (*model.HoursInput, error) {
 	res, err := ec.unmarshalInputHoursInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)

@@ -117,3 +117,21 @@ type NumberListConnection = Connection[NumberList]
 
 // NumberListEdge is a row of its kind with its cursor.
 type NumberListEdge = Edge[NumberList]
+
+// ExchangeRateConnection is a page of its kind.
+type ExchangeRateConnection = Connection[ExchangeRate]
+
+// ExchangeRateEdge is a row of its kind with its cursor.
+type ExchangeRateEdge = Edge[ExchangeRate]
+
+// OriginSetConnection is a page of its kind.
+type OriginSetConnection = Connection[OriginSet]
+
+// OriginSetEdge is a row of its kind with its cursor.
+type OriginSetEdge = Edge[OriginSet]
+
+// DeckMappingConnection is a page of its kind.
+type DeckMappingConnection = Connection[DeckMapping]
+
+// DeckMappingEdge is a row of its kind with its cursor.
+type DeckMappingEdge = Edge[DeckMapping]

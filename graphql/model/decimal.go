@@ -9,15 +9,16 @@ import (
 	"github.com/tollbook/tollbook/events"
 )
 
-// maxPlaces is the most fraction digits that a Decimal has: rates need nine.
-const maxPlaces = 9
+// maxPlaces is the most fraction digits that a Decimal has: rates need nine,
+// exchange rates twelve.
+const maxPlaces = 12
 
 // Decimal is an exact decimal number: Units * 10^-Places. No float is involved
 // anywhere between the book and the wire.
 type Decimal struct {
 	// Units counts the last place.
 	Units int64
-	// Places is the number of fraction digits, 0 to 9.
+	// Places is the number of fraction digits, 0 to 12.
 	Places uint8
 }
 
@@ -27,10 +28,13 @@ func Micro(n int64) Decimal { return Decimal{Units: n, Places: 6} }
 // Nano is a number of thousand-millionths, as rates are kept.
 func Nano(n int64) Decimal { return Decimal{Units: n, Places: 9} }
 
+// Pico is a number of millionths of a millionth, as exchange rates are kept.
+func Pico(n int64) Decimal { return Decimal{Units: n, Places: 12} }
+
 // Ratio is a / b with four places, rounded half up; b must be positive.
 func Ratio(a, b int64) Decimal { return Decimal{Units: (a*10000 + b/2) / b, Places: 4} }
 
-// ParseDecimal reads an optional minus, digits, and at most nine fraction digits.
+// ParseDecimal reads an optional minus, digits, and at most twelve fraction digits.
 func ParseDecimal(s string) (Decimal, error) {
 	refuse := events.Invalid("%.40q is not a decimal number like \"12.34\": digits, at most %d after the point, no exponent", s, maxPlaces)
 	digits, negative := strings.CutPrefix(s, "-")

@@ -247,6 +247,22 @@ type Balance struct {
 	AsOf AsOf `json:"asOf"`
 }
 
+// A named time of the week that rows of a deck may be for.
+type Band struct {
+	// The name, as rows give it.
+	Name string `json:"name"`
+	// Its spans of the week, in the deck's time zone.
+	Hours []*Hours `json:"hours"`
+}
+
+// A named time of the week.
+type BandInput struct {
+	// The name, as rows give it.
+	Name string `json:"name"`
+	// Its spans of the week.
+	Hours []*HoursInput `json:"hours"`
+}
+
 // All that is known of one call.
 type Call struct {
 	// The global id.
@@ -561,11 +577,114 @@ type Deck struct {
 	// Whether the prices contain the tax.
 	TaxInclusive bool `json:"taxInclusive"`
 	// Where the deck was last changed.
+	Version events.Position `json:"version"`
+	// The time zone that its bands are in, an IANA name.
+	TimeZone string `json:"timeZone"`
+	// The times of the week that its rows may be for; where two overlap the first one counts.
+	Bands []*Band `json:"bands"`
+	// Whether a call that goes on into another band is billed by it from then on.
+	BandsSplit bool `json:"bandsSplit"`
+	// How many days before it takes effect an increase must be imported.
+	NoticeDays int    `json:"noticeDays"`
+	CompanyKey string `json:"-"`
+}
+
+func (Deck) IsNode() {}
+
+// A price list to import.
+type DeckImportInput struct {
+	// The same on every repeat of this import; kept for ever. Needed unless it is a dry run.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
+	// The deck.
+	Deck string `json:"deck"`
+	// The file, at most 256 MB.
+	File graphql.Upload `json:"file"`
+	// The mapping that knows the partner's columns. Left out it is the one of the deck's company, if that has exactly one; null is none.
+	Mapping graphql.Omittable[*string] `json:"mapping,omitempty"`
+	// When rows without a date take effect; now if left out.
+	EffectiveFrom graphql.Omittable[*time.Time] `json:"effectiveFrom,omitempty"`
+	// Take what the file does not name out of the deck.
+	RemoveMissing graphql.Omittable[*bool] `json:"removeMissing,omitempty"`
+	// Let increases in sooner than the deck's notice.
+	IgnoreNotice graphql.Omittable[*bool] `json:"ignoreNotice,omitempty"`
+	// Ask for the answer without the deed: the difference, and what last week's calls would have cost.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to deckImport.
+type DeckImportPayload struct {
+	// The mapping that was used.
+	Mapping *DeckMapping `json:"mapping,omitempty"`
+	// The versions that it made, or would make; none if there is an error.
+	Versions []*ImportedVersion `json:"versions"`
+	// The rows by kind of change, against the version in force.
+	Counts []*RateChangeCount `json:"counts"`
+	// The first thousand changes.
+	Changes []*RateChange `json:"changes"`
+	// The first thousand errors. With any of them nothing is imported.
+	Errors []*ImportError `json:"errors"`
+	// How many errors there are.
+	ErrorCount int `json:"errorCount"`
+	// Last week's calls by prefix, what changes most first: the week is taken as the first one that the new prices are in force. Only for a dry run.
+	Traffic []*RepricedTraffic `json:"traffic"`
+	// Where it was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Whether the same import had been done before and nothing new happened.
+	Repeated bool `json:"repeated"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How a partner names the columns of his price lists.
+type DeckMapping struct {
+	// The global id.
+	ID string `json:"id"`
+	// The mapping's key.
+	Key string `json:"key"`
+	// The mapping's name.
+	Name string `json:"name"`
+	// His columns, by his name for them.
+	Columns []*MappedColumn `json:"columns"`
+	// How he writes dates, as 2 January 2006 is written: "02.01.2006"; empty is 2006-01-02 or RFC 3339.
+	DateLayout string `json:"dateLayout"`
+	// Whether a comma stands before the decimals.
+	DecimalComma bool `json:"decimalComma"`
+	// Where it was last changed.
 	Version    events.Position `json:"version"`
 	CompanyKey string          `json:"-"`
 }
 
-func (Deck) IsNode() {}
+func (DeckMapping) IsNode() {}
+
+// What a deck mapping shall be. Fields left out keep their value.
+type DeckMappingPutInput struct {
+	// The mapping's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The mapping's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// The partner; null for one that is for all.
+	Company graphql.Omittable[*string] `json:"company,omitempty"`
+	// His columns; replaces all of them.
+	Columns graphql.Omittable[[]*MappedColumnInput] `json:"columns,omitempty"`
+	// How he writes dates, as 2 January 2006 is written: "02.01.2006".
+	DateLayout graphql.Omittable[*string] `json:"dateLayout,omitempty"`
+	// Whether a comma stands before the decimals.
+	DecimalComma graphql.Omittable[*bool] `json:"decimalComma,omitempty"`
+	// The version this edit was made from; "0" for a new mapping; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to deckMappingPut.
+type DeckMappingPutPayload struct {
+	// The mapping as it is now.
+	DeckMapping *DeckMapping `json:"deckMapping,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
 
 // What a deck shall be. Fields left out keep their value.
 type DeckPutInput struct {
@@ -589,6 +708,14 @@ type DeckPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// The time zone that its bands are in, an IANA name.
+	TimeZone graphql.Omittable[*string] `json:"timeZone,omitempty"`
+	// The times of the week that its rows may be for; replaces all of them.
+	Bands graphql.Omittable[[]*BandInput] `json:"bands,omitempty"`
+	// Whether a call that goes on into another band is billed by it from then on.
+	BandsSplit graphql.Omittable[*bool] `json:"bandsSplit,omitempty"`
+	// How many days before it takes effect an increase must be imported.
+	NoticeDays graphql.Omittable[*int] `json:"noticeDays,omitempty"`
 }
 
 // The answer to deckPut.
@@ -621,32 +748,6 @@ type DeckVersion struct {
 }
 
 func (DeckVersion) IsNode() {}
-
-// Prices to import.
-type DeckVersionImportInput struct {
-	// The deck.
-	Deck string `json:"deck"`
-	// The rows: comma separated, with a header line.
-	CSV string `json:"csv"`
-	// When the prices come into force; now if left out.
-	EffectiveFrom graphql.Omittable[*time.Time] `json:"effectiveFrom,omitempty"`
-	// The name of the file, for the record.
-	Source graphql.Omittable[*string] `json:"source,omitempty"`
-	// Ask for the answer without the deed.
-	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
-}
-
-// The answer to deckVersionImport.
-type DeckVersionImportPayload struct {
-	// The new version; null for a dry run.
-	DeckVersion *DeckVersion `json:"deckVersion,omitempty"`
-	// How many rows were read.
-	RowCount int `json:"rowCount"`
-	// Where the edit was recorded.
-	Position *events.Position `json:"position,omitempty"`
-	// What is wrong, by line: the path is "input.csv.17".
-	UserErrors []*UserError `json:"userErrors"`
-}
 
 // One entity that a document changes.
 type Difference struct {
@@ -701,6 +802,52 @@ type Entry struct {
 
 func (Entry) IsNode() {}
 
+// What one unit of a currency is worth in another from an instant on. A rate is never removed: a later one takes its place.
+type ExchangeRate struct {
+	// The global id.
+	ID string `json:"id"`
+	// The currency that one unit of is converted.
+	Base string `json:"base"`
+	// The currency that it is converted into.
+	Quote string `json:"quote"`
+	// How much of the quote currency one unit of the base currency is, with twelve places.
+	Rate Decimal `json:"rate"`
+	// From when on.
+	EffectiveFrom time.Time `json:"effectiveFrom"`
+	// Whether it is the one that counts now.
+	InForce bool `json:"inForce"`
+	// Where it was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (ExchangeRate) IsNode() {}
+
+// What an exchange rate shall be: currencies and instant name it.
+type ExchangeRatePutInput struct {
+	// The currency that one unit of is converted.
+	Base string `json:"base"`
+	// The currency that it is converted into.
+	Quote string `json:"quote"`
+	// How much of the quote currency one unit of the base currency is, with at most twelve places.
+	Rate Decimal `json:"rate"`
+	// From when on; now if left out.
+	EffectiveFrom graphql.Omittable[*time.Time] `json:"effectiveFrom,omitempty"`
+	// The version this edit was made from; "0" for a new rate; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to exchangeRatePut.
+type ExchangeRatePutPayload struct {
+	// The rate as it is now.
+	ExchangeRate *ExchangeRate `json:"exchangeRate,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A span of the week in minutes since Monday 00:00.
 type Hours struct {
 	// Its first minute.
@@ -735,6 +882,30 @@ type HuntRuleInput struct {
 	Q850 graphql.Omittable[*int] `json:"q850,omitempty"`
 	// Whether to stop.
 	Stop bool `json:"stop"`
+}
+
+// What is wrong in a file, and where.
+type ImportError struct {
+	// The line, from 1; 0 is the file itself.
+	Line int `json:"line"`
+	// The partner's name of the column; empty for the whole line.
+	Column string `json:"column"`
+	// Why.
+	Reason string `json:"reason"`
+	// Whether it is only that an increase comes too soon: ignoreNotice lets it in.
+	Notice bool `json:"notice"`
+	// Whether the column is one that nobody knows: a mapping can give it one of our names.
+	UnknownColumn bool `json:"unknownColumn"`
+}
+
+// A version of a deck that an import makes.
+type ImportedVersion struct {
+	// Its number.
+	Number int `json:"number"`
+	// When its prices come into force.
+	EffectiveFrom time.Time `json:"effectiveFrom"`
+	// How many rows it has.
+	RowCount int `json:"rowCount"`
 }
 
 // Blocks the numbers of a list, or allows no others.
@@ -783,6 +954,22 @@ type LiveCall struct {
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"`
 	// The talk time until now.
 	Talk time.Duration `json:"talk"`
+}
+
+// One column of a partner's price lists.
+type MappedColumn struct {
+	// The partner's name for it, in small letters.
+	Theirs string `json:"theirs"`
+	// Ours, or "ignore".
+	Ours string `json:"ours"`
+}
+
+// One column of a partner's price lists.
+type MappedColumnInput struct {
+	// The partner's name for it.
+	Theirs string `json:"theirs"`
+	// Ours, or "ignore".
+	Ours string `json:"ours"`
 }
 
 // What was received on one leg.
@@ -897,6 +1084,46 @@ type OrderByInput struct {
 	Window graphql.Omittable[*int] `json:"window,omitempty"`
 	// The least attempts that a figure is made of.
 	MinimumAttempts graphql.Omittable[*int] `json:"minimumAttempts,omitempty"`
+}
+
+// A set of callers that rows of decks may be for.
+type OriginSet struct {
+	// The global id.
+	ID string `json:"id"`
+	// The set's key, as rows give it.
+	Key string `json:"key"`
+	// The set's name.
+	Name string `json:"name"`
+	// What the caller's number begins with.
+	CallerPrefixes []string `json:"callerPrefixes"`
+	// Where it was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (OriginSet) IsNode() {}
+
+// What an origin set shall be. Fields left out keep their value.
+type OriginSetPutInput struct {
+	// The set's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The set's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// What the caller's number begins with; replaces all of them.
+	CallerPrefixes graphql.Omittable[[]string] `json:"callerPrefixes,omitempty"`
+	// The version this edit was made from; "0" for a new set; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to originSetPut.
+type OriginSetPutPayload struct {
+	// The set as it is now.
+	OriginSet *OriginSet `json:"originSet,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A peer that sends us calls.
@@ -1177,6 +1404,44 @@ type Rate struct {
 	Minimum Decimal `json:"minimum"`
 	// Whether calls to the prefix are refused.
 	Blocked bool `json:"blocked"`
+	// The set of callers that the row is for; empty for all.
+	Origin string `json:"origin"`
+	// The band that the row is for; empty for any time.
+	Band string `json:"band"`
+	// The fewest digits that a number may have; 0 is any.
+	MinLength int `json:"minLength"`
+	// The most digits that a number may have; 0 is any.
+	MaxLength int `json:"maxLength"`
+	// The row's name in the partner's own books.
+	ExternalID string `json:"externalId"`
+}
+
+// One price before and after an import.
+type RateChange struct {
+	// What happens to it.
+	Kind RateChangeKind `json:"kind"`
+	// The prefix.
+	Prefix string `json:"prefix"`
+	// What the prefix is called.
+	Destination string `json:"destination"`
+	// The set of callers that it is for; empty for all.
+	Origin string `json:"origin"`
+	// The band that it is for; empty for any time.
+	Band string `json:"band"`
+	// The price of a following minute before; null if there was none.
+	Before *Decimal `json:"before,omitempty"`
+	// The price of a following minute after; null if there is none.
+	After *Decimal `json:"after,omitempty"`
+	// When.
+	EffectiveFrom time.Time `json:"effectiveFrom"`
+}
+
+// How many prices change in one way.
+type RateChangeCount struct {
+	// In which way.
+	Kind RateChangeKind `json:"kind"`
+	// How many rows.
+	Rows int `json:"rows"`
 }
 
 // Names a thing to remove.
@@ -1197,6 +1462,22 @@ type RemovePayload struct {
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What last week's calls to a prefix cost, and what they would cost by the new prices.
+type RepricedTraffic struct {
+	// The prefix that the calls were priced by.
+	Prefix string `json:"prefix"`
+	// The currency of both sums.
+	Currency string `json:"currency"`
+	// How many calls.
+	Calls int `json:"calls"`
+	// How many of them would have no price.
+	Unpriced int `json:"unpriced"`
+	// What they cost.
+	Before Decimal `json:"before"`
+	// What they would cost.
+	After Decimal `json:"after"`
 }
 
 // Changes a number that its pattern matches. Rules apply in order.
@@ -2690,6 +2971,79 @@ func (e *QualityFigure) UnmarshalJSON(b []byte) error {
 }
 
 func (e QualityFigure) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What an import does to a price.
+type RateChangeKind string
+
+const (
+	// There was none.
+	RateChangeKindNew RateChangeKind = "NEW"
+	// It becomes dearer in something.
+	RateChangeKindIncrease RateChangeKind = "INCREASE"
+	// It becomes cheaper, and dearer in nothing.
+	RateChangeKindDecrease RateChangeKind = "DECREASE"
+	// Something else than the price changes.
+	RateChangeKindChanged RateChangeKind = "CHANGED"
+	// There is none any more.
+	RateChangeKindRemoved RateChangeKind = "REMOVED"
+	// Calls are refused from then on.
+	RateChangeKindBlocked RateChangeKind = "BLOCKED"
+	// Nothing changes.
+	RateChangeKindUnchanged RateChangeKind = "UNCHANGED"
+)
+
+var AllRateChangeKind = []RateChangeKind{
+	RateChangeKindNew,
+	RateChangeKindIncrease,
+	RateChangeKindDecrease,
+	RateChangeKindChanged,
+	RateChangeKindRemoved,
+	RateChangeKindBlocked,
+	RateChangeKindUnchanged,
+}
+
+func (e RateChangeKind) IsValid() bool {
+	switch e {
+	case RateChangeKindNew, RateChangeKindIncrease, RateChangeKindDecrease, RateChangeKindChanged, RateChangeKindRemoved, RateChangeKindBlocked, RateChangeKindUnchanged:
+		return true
+	}
+	return false
+}
+
+func (e RateChangeKind) String() string {
+	return string(e)
+}
+
+func (e *RateChangeKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RateChangeKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RateChangeKind", str)
+	}
+	return nil
+}
+
+func (e RateChangeKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RateChangeKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RateChangeKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -1,12 +1,14 @@
 package resolve
 
 import (
+	"cmp"
 	"encoding/hex"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
@@ -86,6 +88,8 @@ func deck(it catalog.Item) *model.Deck {
 		ID: model.ID(catalog.KindDeck, d.Id), Key: d.Id, Name: d.Name, Currency: d.Currency,
 		Rounding: model.RoundingModeOf(d.Rounding), Decimals: int(d.Decimals), TaxRate: model.Micro(int64(d.TaxPpm)),
 		TaxInclusive: d.TaxInclusive, Version: it.Version, CompanyKey: d.Company,
+		TimeZone: cmp.Or(d.TimeZone, "UTC"), BandsSplit: d.BandsSplit, NoticeDays: int(d.NoticeDays),
+		Bands: each(d.Bands, func(b *wire.Band) *model.Band { return &model.Band{Name: b.Name, Hours: showHours(b.Hours)} }),
 	}
 }
 
@@ -109,7 +113,8 @@ func rate(n numbered) *model.Rate {
 		PriceFirst: model.Nano(int64(n.PriceFirst)), PriceNext: model.Nano(int64(n.PriceNext)),
 		IntervalFirst: int(n.IntervalFirst), IntervalNext: int(n.IntervalNext), FreeSeconds: int(n.Free),
 		ConnectFee: model.Micro(int64(n.ConnectFee)), AttemptFee: model.Micro(int64(n.AttemptFee)),
-		Minimum: model.Micro(int64(n.Minimum)), Blocked: n.Blocked,
+		Minimum: model.Micro(int64(n.Minimum)), Blocked: n.Blocked, Origin: n.Origin, Band: n.Band,
+		MinLength: int(n.MinLength), MaxLength: int(n.MaxLength), ExternalID: n.ExternalID,
 	}
 }
 

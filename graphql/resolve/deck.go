@@ -2,8 +2,6 @@ package resolve
 
 import (
 	"context"
-	"crypto/sha256"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -51,6 +49,12 @@ func fillDeck(d *wire.Deck, in model.DeckPutInput) error {
 	d.TaxPpm = uint32(tax)
 	set(&d.TaxInclusive, in.TaxInclusive)
 	f.link("company", &d.Company, catalog.KindCompany, in.Company)
+	f.zone("timeZone", &d.TimeZone, in.TimeZone)
+	set(&d.BandsSplit, in.BandsSplit)
+	f.count("noticeDays", &d.NoticeDays, in.NoticeDays)
+	given(&d.Bands, in.Bands, func(b *model.BandInput) *wire.Band {
+		return &wire.Band{Name: b.Name, Hours: each(b.Hours, f.hours)}
+	})
 	return f.err
 }
 
@@ -94,64 +98,4 @@ func rowKey(r *rating.Row) string {
 		return "=" + r.Prefix
 	}
 	return "=" + r.Prefix + "\x00" + r.Origin + "\x00" + r.Band
-}
-
-// importVersion adds a version to a deck: its rows go into the blob bucket first,
-// then one event names their digest.
-func (r *Resolver) importVersion(ctx context.Context, in model.DeckVersionImportInput) (*model.DeckVersionImportPayload, error) {
-	refuse := func(rows int, err error) (*model.DeckVersionImportPayload, error) {
-		mistakes, err := userErrors(err)
-		return &model.DeckVersionImportPayload{RowCount: rows, UserErrors: mistakes}, err
-	}
-	item, ok := r.find(ctx, catalog.KindDeck, in.Deck)
-	if !ok {
-		return refuse(0, events.NotFound("there is no deck %.80q", in.Deck).At("input.deck"))
-	}
-	rows, err := rating.ParseCSV([]byte(in.CSV))
-	if err != nil {
-		return refuse(0, events.Invalid("%v", err).At(csvPath(err)))
-	}
-	canonical := rating.Canonical(rows)
-	digest := sha256.Sum256(canonical)
-	if !dry(in.DryRun) {
-		if err := r.Backend.StoreBlob(ctx, digest, canonical); err != nil {
-			return refuse(len(rows), err)
-		}
-	}
-	version := &wire.DeckVersion{
-		Deck: item.Entity.GetDeck().Id, Digest: digest[:], Rows: uint32(len(rows)), Source: or(in.Source, ""),
-	}
-	version.Bands, version.OriginSets = rating.Named(rows)
-	if at := value(in.EffectiveFrom); at != nil {
-		version.EffectiveFromUs = events.Micros(*at)
-	}
-	return r.addVersion(ctx, in, version)
-}
-
-// addVersion records a version under the next free number.
-func (r *Resolver) addVersion(ctx context.Context, in model.DeckVersionImportInput, v *wire.DeckVersion) (*model.DeckVersionImportPayload, error) {
-	for _, old := range r.Backend.Catalog().Versions(v.Deck) {
-		v.Number = max(v.Number, old.Number)
-	}
-	v.Number++
-	v.Id = catalog.VersionID(v.Deck, v.Number)
-	out, err := r.edit(ctx, edit{
-		ref: catalog.Ref{Kind: catalog.KindDeckVersion, ID: v.Id}, dryRun: in.DryRun,
-		note:  "import of " + v.Source,
-		build: func(*catalog.State) (*wire.Entity, error) { return catalog.EntityOf(v), nil },
-	})
-	payload := &model.DeckVersionImportPayload{RowCount: int(v.Rows), Position: out.position, UserErrors: list(out.errors)}
-	if out.item.Entity != nil && out.position != nil {
-		payload.DeckVersion = deckVersion(out.item)
-	}
-	return payload, err
-}
-
-// csvPath names the line that an import error is about: "input.csv.17".
-func csvPath(err error) string {
-	match := regexp.MustCompile(`^line (\d+):`).FindStringSubmatch(err.Error())
-	if match == nil {
-		return "input.csv"
-	}
-	return "input.csv." + match[1]
 }

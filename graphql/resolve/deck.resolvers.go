@@ -41,10 +41,6 @@ func (r *mutationResolver) DeckRemove(ctx context.Context, input model.RemoveInp
 	return r.remove(ctx, catalog.KindDeck, input)
 }
 
-func (r *mutationResolver) DeckVersionImport(ctx context.Context, input model.DeckVersionImportInput) (*model.DeckVersionImportPayload, error) {
-	return r.importVersion(ctx, input)
-}
-
 func (r *mutationResolver) DeckVersionRemove(ctx context.Context, input model.RemoveInput) (*model.RemovePayload, error) {
 	return r.remove(ctx, catalog.KindDeckVersion, input)
 }

@@ -4,244 +4,293 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"slices"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
-	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/sheet"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/auth"
+	"github.com/tollbook/tollbook/graphql/model"
 )
 
-// maxShown bounds the changes and the prefixes that an import shows.
+// maxShown bounds the changes, the errors and the prefixes that an import shows.
 const maxShown = 1000
 
-// DeckImport is a partner's file for a deck.
-type DeckImport struct {
-	Deck, Mapping, Source string
-	Data                  []byte
-	// From is when rows without a date take effect; zero is now.
-	From time.Time
-	// RemoveMissing takes what the file does not name out of the deck.
-	RemoveMissing bool
-	// IgnoreNotice lets increases in sooner than the deck's notice.
-	IgnoreNotice bool
-	DryRun       bool
+// deckFile is a partner's file on its way into a deck.
+type deckFile struct {
+	in      model.DeckImportInput
+	cat     *catalog.State
+	deck    *wire.Deck
+	mapping *wire.DeckMapping
+	data    []byte
+	inputs  []byte
+	nowUS   int64
+	startUS int64 // when rows without a date take effect
+	file    *rating.Sheet
+	steps   []rating.Step
+	out     *model.DeckImportPayload
 }
 
-// DeckImported is what became of a file: the versions that it made, or would
-// make, or what is wrong with it; then nothing was made.
-type DeckImported struct {
-	Versions []ImportedVersion `json:"versions"`
-	// Counts are the rows by kind of change; Changes shows the first of them.
-	Counts  map[rating.ChangeKind]int `json:"counts"`
-	Changes []ImportedChange          `json:"changes"`
-	// Errors are the first thousand, ErrorCount counts all.
-	Errors     []ImportFault `json:"errors"`
-	ErrorCount int           `json:"errorCount"`
-	// Traffic is what last week's calls would have cost; only for a dry run.
-	Traffic  []RepricedPrefix `json:"traffic,omitempty"`
-	DryRun   bool             `json:"dryRun"`
-	Position uint64           `json:"position,omitempty"`
-}
-
-// ImportedVersion is one version of the deck.
-type ImportedVersion struct {
-	Number        uint64    `json:"number"`
-	EffectiveFrom time.Time `json:"effectiveFrom"`
-	Rows          int       `json:"rows"`
-}
-
-// ImportedChange is a price before and after; the prices are of a following minute.
-type ImportedChange struct {
-	Kind          rating.ChangeKind `json:"kind"`
-	Prefix        string            `json:"prefix"`
-	Origin        string            `json:"origin,omitempty"`
-	Band          string            `json:"band,omitempty"`
-	Before        string            `json:"before,omitempty"`
-	After         string            `json:"after,omitempty"`
-	EffectiveFrom time.Time         `json:"effectiveFrom"`
-}
-
-// ImportFault says what is wrong, and where in the file.
-type ImportFault struct {
-	Line   int    `json:"line"`
-	Column string `json:"column"`
-	Reason string `json:"reason"`
-}
-
-// ImportDeck reads, checks and compares a file and, unless it is a dry run,
-// makes its versions: all in one decision, or none.
-func (r *Resolver) ImportDeck(ctx context.Context, in DeckImport) (*DeckImported, error) {
-	cat, now := r.Backend.Catalog(), r.Now()
-	deck := cat.Deck(in.Deck)
-	if deck == nil {
-		return nil, events.NotFound("there is no deck %.80q", in.Deck)
+// importDeck reads, checks and compares a file and, unless it is a dry run,
+// makes its versions: all in one decision, or none. One file at a time is worked
+// on: the largest one takes a good part of a node's memory.
+func (r *Resolver) importDeck(ctx context.Context, in model.DeckImportInput) (*model.DeckImportPayload, error) {
+	out := &model.DeckImportPayload{
+		Versions: []*model.ImportedVersion{}, Counts: []*model.RateChangeCount{}, Changes: []*model.RateChange{},
+		Errors: []*model.ImportError{}, Traffic: []*model.RepricedTraffic{}, UserErrors: []*model.UserError{},
 	}
-	mapping := cat.DeckMapping(in.Mapping)
-	if in.Mapping != "" && mapping == nil {
-		return nil, events.NotFound("there is no deck mapping %.80q", in.Mapping)
-	}
-	start := events.Micros(now)
-	if !in.From.IsZero() {
-		start = events.Micros(in.From)
-	}
-	var old []rating.Row
-	if v := cat.VersionAt(deck.Id, start); v != nil {
-		var err error
-		if old, err = r.Backend.DeckRows(ctx, v); err != nil {
-			return nil, err
-		}
-	}
-	file := rating.NewSheet(deck, mapping)
-	sheet.Read(in.Data, file)
-	steps := file.Stage(old, start, in.RemoveMissing)
-	out := &DeckImported{DryRun: in.DryRun, Counts: map[rating.ChangeKind]int{}}
-	r.checkSteps(cat, deck, file, steps)
-	out.compare(old, steps, file, deck, events.Micros(now), in.IgnoreNotice)
-	for _, f := range file.Faults {
-		out.Errors = append(out.Errors, ImportFault(f))
-	}
-	if out.ErrorCount = file.Faulty; out.ErrorCount > 0 {
+	if !r.importing.TryLock() {
+		out.UserErrors, _ = userErrors(events.Refuse(events.CodeLimit, "another file is being imported; try again in a moment"))
 		return out, nil
 	}
-	changes, blobs := deckVersions(cat, deck, steps, in.Source)
-	for _, c := range changes {
-		v := c.Change.Entity.GetDeckVersion()
-		out.Versions = append(out.Versions, ImportedVersion{v.Number, events.Instant(v.EffectiveFromUs), int(v.Rows)})
+	defer r.importing.Unlock()
+	f := &deckFile{in: in, cat: r.Backend.Catalog(), nowUS: events.Micros(r.Now()), out: out}
+	err := f.open(ctx, r)
+	if err == nil {
+		err = r.stageDeck(ctx, f)
 	}
-	if in.DryRun {
+	if err != nil {
+		out.UserErrors, err = userErrors(err)
+	}
+	return out, err
+}
+
+// open finds what the request names and reads the file.
+func (f *deckFile) open(ctx context.Context, r *Resolver) error {
+	item, ok := r.find(ctx, catalog.KindDeck, f.in.Deck)
+	if !ok {
+		return events.NotFound("there is no deck %.80q", f.in.Deck).At("input.deck")
+	}
+	f.deck = item.Entity.GetDeck()
+	id, named := f.in.Mapping.ValueOK()
+	switch {
+	case named && id != nil:
+		item, ok := r.find(ctx, catalog.KindDeckMapping, *id)
+		if !ok {
+			return events.NotFound("there is no deck mapping %.80q", *id).At("input.mapping")
+		}
+		f.mapping = item.Entity.GetDeckMapping()
+	case !named:
+		f.mapping = f.cat.MappingOf(f.deck.Company)
+	}
+	if f.mapping != nil {
+		f.out.Mapping = one(ctx, r, catalog.KindDeckMapping, f.mapping.Id, deckMapping)
+	}
+	f.startUS = f.nowUS
+	if at := value(f.in.EffectiveFrom); at != nil {
+		f.startUS = events.Micros(*at)
+	}
+	if key := or(f.in.IdempotencyKey, ""); !dry(f.in.DryRun) && (key == "" || len(key) > maxIdempotencyKey) {
+		return events.Invalid("an idempotency key has 1 to %d bytes", maxIdempotencyKey).At("input.idempotencyKey")
+	}
+	var err error
+	if f.data, err = io.ReadAll(io.LimitReader(f.in.File.File, sheet.MaxFile+1)); err != nil {
+		return fmt.Errorf("read the uploaded file: %w", err)
+	}
+	f.inputs = f.hash()
+	return nil
+}
+
+// stageDeck makes the versions, or says what is wrong or would be.
+func (r *Resolver) stageDeck(ctx context.Context, f *deckFile) error {
+	if done, err := r.importedBefore(ctx, f); done || err != nil {
+		return err
+	}
+	var old []rating.Row
+	if v := f.cat.VersionAt(f.deck.Id, f.startUS); v != nil {
 		var err error
-		out.Traffic, err = r.reprice(ctx, deck, changes, steps)
-		return out, err
+		if old, err = r.Backend.DeckRows(ctx, v); err != nil {
+			return err
+		}
+	}
+	f.file = rating.NewSheet(f.deck, f.mapping)
+	sheet.Read(f.data, f.file)
+	f.data = nil // as large as what was read from it
+	f.steps = f.file.Stage(old, f.startUS, or(f.in.RemoveMissing, false))
+	f.check()
+	f.compare(old)
+	f.out.ErrorCount += f.file.Faulty
+	for _, x := range f.file.Faults {
+		f.out.Errors = append(f.out.Errors, &model.ImportError{Line: x.Line, Column: x.Column, Reason: x.Reason, UnknownColumn: x.Unknown})
+	}
+	if f.out.ErrorCount > 0 {
+		return nil
+	}
+	changes, blobs := f.versions()
+	for _, c := range changes {
+		f.out.Versions = append(f.out.Versions, importedVersion(c.Change.Entity.GetDeckVersion()))
+	}
+	if dry(f.in.DryRun) {
+		return r.reprice(ctx, f, changes)
 	}
 	for digest, data := range blobs {
 		if err := r.Backend.StoreBlob(ctx, digest, data); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	reply, err := r.change(ctx, "import of "+in.Source, false, changes...)
+	reply, err := r.execute(ctx, f.command(ctx, false, &wire.ChangeCatalog{Note: f.note(), Changes: changes}))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out.Position = reply.Position
-	return out, r.Backend.Await(ctx, events.Position(reply.Position))
+	return r.imported(ctx, f, reply)
 }
 
-// checkSteps notes what the rows need and the catalog does not have.
-func (r *Resolver) checkSteps(cat *catalog.State, deck *wire.Deck, file *rating.Sheet, steps []rating.Step) {
-	for _, e := range file.Entries {
-		if e.Origin != "" && cat.OriginSet(e.Origin) == nil {
-			file.Fault(e.Line, "origin", events.NotFound("there is no origin set %.80q", e.Origin))
+func (f *deckFile) note() string { return "import of " + f.source() }
+
+// source is the file's name, as it is recorded.
+func (f *deckFile) source() string {
+	name := []rune(f.in.File.Filename)
+	return string(name[:min(len(name), 100)])
+}
+
+// command is the import as the keeper sees it. What was asked for is the file and
+// what to do with it; the versions are worked out from it, and would have other
+// numbers the second time.
+func (f *deckFile) command(ctx context.Context, dryRun bool, change *wire.ChangeCatalog) *wire.Command {
+	key := events.KeyOf("deck import", auth.FromContext(ctx).Actor, or(f.in.IdempotencyKey, ""))
+	return &wire.Command{
+		Key: key[:], Inputs: f.inputs, DryRun: dryRun, Body: &wire.Command_ChangeCatalog{ChangeCatalog: change},
+	}
+}
+
+// hash is the SHA-256 of what was asked for.
+func (f *deckFile) hash() []byte {
+	from := int64(0) // "now" is the same on a repeat
+	if value(f.in.EffectiveFrom) != nil {
+		from = f.startUS
+	}
+	file := sha256.Sum256(f.data)
+	h := sha256.Sum256(fmt.Appendf(file[:], "%s\x00%s\x00%d\x00%v\x00%v",
+		f.deck.Id, f.mapping.GetId(), from, or(f.in.RemoveMissing, false), or(f.in.IgnoreNotice, false)))
+	return h[:]
+}
+
+// importedBefore asks the keeper whether it knows the key: nothing is changed by
+// an edit without changes, which is refused unless it is a repeat.
+func (r *Resolver) importedBefore(ctx context.Context, f *deckFile) (bool, error) {
+	if dry(f.in.DryRun) {
+		return false, nil
+	}
+	reply, err := r.execute(ctx, f.command(ctx, true, &wire.ChangeCatalog{}))
+	if events.CodeOf(err) == events.CodeInvalid {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, r.imported(ctx, f, reply)
+}
+
+// imported shows the versions that the keeper recorded, now or for the same
+// request before.
+func (r *Resolver) imported(ctx context.Context, f *deckFile, reply *wire.Reply) error {
+	position := events.Position(reply.GetPosted().GetPosition())
+	f.out.Position, f.out.Repeated = &position, reply.Repeated
+	if err := r.Backend.Await(ctx, position); err != nil || !reply.Repeated {
+		return err
+	}
+	for _, it := range r.Backend.Catalog().List(catalog.KindDeckVersion) {
+		if v := it.Entity.GetDeckVersion(); v.Deck == f.deck.Id && it.Version == position {
+			f.out.Versions = append(f.out.Versions, importedVersion(v))
 		}
 	}
-	if len(steps) == 0 {
+	return nil
+}
+
+func importedVersion(v *wire.DeckVersion) *model.ImportedVersion {
+	return &model.ImportedVersion{Number: int(v.Number), EffectiveFrom: events.Instant(v.EffectiveFromUs), RowCount: int(v.Rows)}
+}
+
+// check notes what the rows need and the catalog does not have.
+func (f *deckFile) check() {
+	for _, e := range f.file.Entries {
+		if e.Origin != "" && f.cat.OriginSet(e.Origin) == nil {
+			f.file.Fault(e.Line, "origin", events.NotFound("there is no origin set %.80q", e.Origin))
+		}
+	}
+	if len(f.steps) == 0 {
 		return
 	}
-	for _, v := range cat.Versions(deck.Id) {
-		if v.EffectiveFromUs > steps[0].FromUS {
-			file.Fault(0, "effective_from", events.Invalid("version %d of the deck takes effect at %s and would overlap; import from then on",
+	for _, v := range f.cat.Versions(f.deck.Id) {
+		if v.EffectiveFromUs > f.steps[0].FromUS {
+			f.file.Fault(0, "effective_from", events.Invalid("version %d of the deck takes effect at %s and would overlap; import from then on",
 				v.Number, events.Instant(v.EffectiveFromUs).Format(time.RFC3339)))
 		}
 	}
 }
 
 // compare fills in the difference and notes increases without notice.
-func (o *DeckImported) compare(old []rating.Row, steps []rating.Step, file *rating.Sheet, deck *wire.Deck, nowUS int64, ignore bool) {
+func (f *deckFile) compare(old []rating.Row) {
 	var d rating.Difference
-	for _, s := range steps {
+	for _, s := range f.steps {
 		d.Compare(old, s)
 		old = s.Rows
 	}
-	if d.Counts != nil {
-		o.Counts = d.Counts
+	for _, kind := range rating.ChangeKinds() {
+		if n := d.Counts[kind]; n > 0 {
+			f.out.Counts = append(f.out.Counts, &model.RateChangeCount{Kind: model.RateChangeKind(strings.ToUpper(string(kind))), Rows: n})
+		}
 	}
 	for _, c := range d.Changes[:min(len(d.Changes), maxShown)] {
-		o.Changes = append(o.Changes, importedChange(c))
+		f.out.Changes = append(f.out.Changes, rateChange(c))
 	}
-	if ignore || deck.NoticeDays == 0 {
+	if or(f.in.IgnoreNotice, false) || f.deck.NoticeDays == 0 {
 		return
 	}
+	sudden := d.Notice(f.nowUS, f.deck.NoticeDays)
+	f.out.ErrorCount = len(sudden)
+	sudden = sudden[:min(len(sudden), maxShown)]
 	lines := map[string]int{}
-	for i := range file.Entries {
-		lines[file.Entries[i].Scope()] = file.Entries[i].Line
+	for i := range f.file.Entries {
+		if len(sudden) > 0 {
+			lines[f.file.Entries[i].Scope()] = f.file.Entries[i].Line
+		}
 	}
-	for _, c := range d.Notice(nowUS, deck.NoticeDays) {
-		file.Fault(lines[c.After.Scope()], "price", events.Invalid("prefix %s becomes dearer at %s, without %d days' notice",
-			c.After.Scope(), events.Instant(c.FromUS).Format(time.RFC3339), deck.NoticeDays))
+	for _, c := range sudden {
+		f.out.Errors = append(f.out.Errors, &model.ImportError{
+			Line: lines[c.After.Scope()], Column: "price", Notice: true,
+			Reason: fmt.Sprintf("prefix %s becomes dearer at %s, without %d days' notice",
+				c.After.Scope(), events.Instant(c.FromUS).Format(time.RFC3339), f.deck.NoticeDays),
+		})
 	}
 }
 
-func importedChange(c rating.Change) ImportedChange {
-	out := ImportedChange{Kind: c.Kind, EffectiveFrom: events.Instant(c.FromUS)}
-	for _, row := range []*rating.Row{c.Before, c.After} {
-		if row != nil {
-			out.Prefix, out.Origin, out.Band = row.Prefix, row.Origin, row.Band
+func rateChange(c rating.Change) *model.RateChange {
+	out := &model.RateChange{Kind: model.RateChangeKind(strings.ToUpper(string(c.Kind))), EffectiveFrom: events.Instant(c.FromUS)}
+	price := func(row *rating.Row) *model.Decimal {
+		if row == nil {
+			return nil
 		}
+		out.Prefix, out.Destination, out.Origin, out.Band = row.Prefix, row.Destination, row.Origin, row.Band
+		p := model.Nano(int64(row.PriceNext))
+		return &p
 	}
-	if c.Before != nil {
-		out.Before = c.Before.PriceNext.Short()
-	}
-	if c.After != nil {
-		out.After = c.After.PriceNext.Short()
-	}
+	out.Before, out.After = price(c.Before), price(c.After)
 	return out
 }
 
-// deckVersions makes the change set of an import and the blobs that it names.
-func deckVersions(cat *catalog.State, deck *wire.Deck, steps []rating.Step, source string) ([]*wire.ExpectedChange, map[[32]byte][]byte) {
-	number := uint64(len(cat.Versions(deck.Id)))
+// versions makes the change set of an import and the blobs that it names.
+func (f *deckFile) versions() ([]*wire.ExpectedChange, map[[32]byte][]byte) {
+	number := uint64(len(f.cat.Versions(f.deck.Id)))
 	var changes []*wire.ExpectedChange
 	blobs := map[[32]byte][]byte{}
-	for _, s := range steps {
+	for _, s := range f.steps {
 		number++
 		data := rating.Canonical(s.Rows)
 		digest := sha256.Sum256(data)
 		blobs[digest] = data
 		v := &wire.DeckVersion{
-			Id: catalog.VersionID(deck.Id, number), Deck: deck.Id, Number: number, Digest: digest[:],
-			Rows: uint32(len(s.Rows)), EffectiveFromUs: s.FromUS, Source: source,
+			Id: catalog.VersionID(f.deck.Id, number), Deck: f.deck.Id, Number: number, Digest: digest[:],
+			Rows: uint32(len(s.Rows)), EffectiveFromUs: s.FromUS, Source: f.source(),
 		}
 		v.Bands, v.OriginSets = rating.Named(s.Rows)
 		changes = append(changes, &wire.ExpectedChange{Absent: true, Change: &wire.Change{Entity: catalog.EntityOf(v)}})
 	}
 	return changes, blobs
-}
-
-// RepricedPrefix is what last week's calls to a prefix cost, and what they would
-// cost by the new prices.
-type RepricedPrefix struct {
-	Prefix   string `json:"prefix"`
-	Currency string `json:"currency"`
-	Calls    int    `json:"calls"`
-	Unpriced int    `json:"unpriced"`
-	Old      string `json:"old"`
-	New      string `json:"new"`
-
-	before, after money.Amount
-}
-
-func (p *RepricedPrefix) finish() {
-	p.Old, p.New = p.before.String(), p.after.String()
-}
-
-// dearest sorts by what changes most.
-func dearest(list []*RepricedPrefix) []RepricedPrefix {
-	size := func(p *RepricedPrefix) money.Amount { return max(p.after-p.before, p.before-p.after) }
-	slices.SortFunc(list, func(a, b *RepricedPrefix) int {
-		if d := size(b) - size(a); d != 0 {
-			return int(min(1, max(-1, d)))
-		}
-		return slices.Compare([]byte(a.Prefix), []byte(b.Prefix))
-	})
-	var out []RepricedPrefix
-	for _, p := range list[:min(len(list), maxShown)] {
-		p.finish()
-		out = append(out, *p)
-	}
-	return out
 }
 
 // Rows are the rows of a deck's version; 0 is the one in force.

@@ -100,6 +100,12 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return route(item)
 	case catalog.KindNumberList:
 		return numberList(item)
+	case catalog.KindExchangeRate:
+		return r.exchangeRate(item)
+	case catalog.KindOriginSet:
+		return originSet(item)
+	case catalog.KindDeckMapping:
+		return deckMapping(item)
 	case catalog.KindUser:
 		return user(item)
 	case catalog.KindToken:

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,64 +11,103 @@ import (
 	digitsof "github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/model"
 	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/projections/lookup"
 )
 
 const week = 7 * 24 * time.Hour
 
-// reprice prices the answered calls of the last week that the deck priced with
-// the last version that an import would make.
-func (r *Resolver) reprice(ctx context.Context, deck *wire.Deck, changes []*wire.ExpectedChange, steps []rating.Step) ([]RepricedPrefix, error) {
-	if len(steps) == 0 || r.History == nil {
-		return nil, nil
+// dated is a version's prices from an instant on.
+type dated struct {
+	fromUS int64
+	table  *rating.Table
+}
+
+// traffic adds up calls of one prefix in one currency.
+type traffic struct {
+	prefix, currency string
+	calls, unpriced  int
+	before, after    money.Amount
+}
+
+// reprice prices the last week's answered calls of the deck by the versions that
+// an import would make. The week is taken as the first one in which they are in
+// force, so that each call gets the version of its day; the band is that of the
+// call's own time, the exchange rate the present one.
+func (r *Resolver) reprice(ctx context.Context, f *deckFile, changes []*wire.ExpectedChange) error {
+	if r.History == nil {
+		return nil
 	}
-	now, cat := r.Now(), r.Backend.Catalog()
-	last := len(steps) - 1
-	v := changes[last].Change.Entity.GetDeckVersion()
-	var zones lookup.Zones
-	moment := lookup.MomentOf(&zones, cat, deck, v, now)
-	if len(v.Bands) > 0 {
-		moment.Shifts = lookup.Shifts(&zones, deck, now.Add(-week-time.Hour), now.Add(24*time.Hour))
+	now := events.Instant(f.nowUS)
+	moved := f.steps[0].FromUS - events.Micros(now.Add(-week))
+	var tables []dated
+	for i, s := range f.steps {
+		if s.FromUS < f.steps[0].FromUS+week.Microseconds() {
+			tables = append(tables, dated{s.FromUS, f.table(changes[i].Change.Entity.GetDeckVersion(), s.Rows, now)})
+		}
 	}
-	table := rating.NewTable(deck, v, steps[last].Rows).With(moment)
-	sums := map[string]*RepricedPrefix{}
+	sums := map[[2]string]*traffic{}
 	yes := true
 	filter := history.Filter{FromUS: events.Micros(now.Add(-week)), Answered: &yes}
 	err := r.History.Stream(ctx, filter, func(c *history.CDR) error {
-		if c.Deck != deck.Id {
+		if c.Deck != f.deck.Id {
 			return nil
 		}
-		s := sums[c.Prefix]
+		key := [2]string{c.Prefix, c.Currency}
+		s := sums[key]
 		if s == nil {
-			s = &RepricedPrefix{Prefix: c.Prefix, Currency: c.Currency}
-			sums[c.Prefix] = s
+			s = &traffic{prefix: c.Prefix, currency: c.Currency}
+			sums[key] = s
 		}
-		s.Calls++
-		s.before += money.Amount(c.GrossMicro)
-		account := cat.Account(c.BilledAccount).GetCurrency()
-		called := dialled(c, cat.Terminator(c.Terminator).GetTechPrefix())
-		terms, ok := table.Price(rating.Query{Called: called, Caller: strings.TrimPrefix(c.Caller, "+"), AtUS: c.AnsweredUS, Currency: account})
-		if !ok {
-			s.Unpriced++
-			return nil
-		}
-		p, err := rating.CallBeyond(terms, c.AnsweredUS, c.RawMS, c.PackageS)
-		if err != nil {
-			s.Unpriced++
-			return nil //nolint:nilerr // the call is counted as one without a price
-		}
-		s.after += p.Gross
+		s.add(c, f, tables, c.AnsweredUS+moved)
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	list := make([]*RepricedPrefix, 0, len(sums))
+	list := make([]*traffic, 0, len(sums))
 	for _, s := range sums {
 		list = append(list, s)
 	}
-	return dearest(list), nil
+	f.out.Traffic = dearest(list)
+	return nil
+}
+
+// table are a version's prices as they would have been in the last week.
+func (f *deckFile) table(v *wire.DeckVersion, rows []rating.Row, now time.Time) *rating.Table {
+	var zones lookup.Zones
+	moment := lookup.MomentOf(&zones, f.cat, f.deck, v, now)
+	if len(v.Bands) > 0 {
+		moment.Shifts = lookup.Shifts(&zones, f.deck, now.Add(-week-time.Hour), now.Add(24*time.Hour))
+	}
+	return rating.NewTable(f.deck, v, rows).With(moment)
+}
+
+// add prices a call as if it came at an instant.
+func (s *traffic) add(c *history.CDR, f *deckFile, tables []dated, atUS int64) {
+	s.calls++
+	s.before += money.Amount(c.GrossMicro)
+	table := tables[0].table
+	for _, d := range tables {
+		if d.fromUS <= atUS {
+			table = d.table
+		}
+	}
+	terms, ok := table.Price(rating.Query{
+		Called: dialled(c, f.cat.Terminator(c.Terminator).GetTechPrefix()), Caller: strings.TrimPrefix(c.Caller, "+"),
+		AtUS: c.AnsweredUS, Currency: f.cat.Account(c.BilledAccount).GetCurrency(),
+	})
+	if !ok {
+		s.unpriced++
+		return
+	}
+	p, err := rating.CallBeyond(terms, c.AnsweredUS, c.RawMS, c.PackageS)
+	if err != nil {
+		s.unpriced++
+		return
+	}
+	s.after += p.Gross
 }
 
 // dialled are the digits that a leg was priced by.
@@ -77,4 +117,21 @@ func dialled(c *history.CDR, techPrefix string) string {
 	}
 	digits, _ := digitsof.Normalise(strings.TrimPrefix(c.Called, techPrefix))
 	return digits
+}
+
+// dearest shows what changes most first.
+func dearest(list []*traffic) []*model.RepricedTraffic {
+	size := func(t *traffic) money.Amount { return max(t.after-t.before, t.before-t.after) }
+	slices.SortFunc(list, func(a, b *traffic) int {
+		if d := size(b) - size(a); d != 0 {
+			return int(min(1, max(-1, d)))
+		}
+		return strings.Compare(a.prefix+" "+a.currency, b.prefix+" "+b.currency)
+	})
+	return each(list[:min(len(list), maxShown)], func(t *traffic) *model.RepricedTraffic {
+		return &model.RepricedTraffic{
+			Prefix: t.prefix, Currency: t.currency, Calls: t.calls, Unpriced: t.unpriced,
+			Before: model.Micro(int64(t.before)), After: model.Micro(int64(t.after)),
+		}
+	})
 }

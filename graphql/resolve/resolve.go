@@ -5,6 +5,7 @@ package resolve
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -23,6 +24,8 @@ type Resolver struct {
 	Door    *auth.Door
 	// Now is the clock.
 	Now func() time.Time
+
+	importing sync.Mutex // a price list is being read
 }
 
 // Config is the resolver with its directives, ready for the generated schema.

@@ -138,19 +138,27 @@ func (f *fields) plan(p *wire.RoutePlan, in model.RoutePlanPutInput) {
 // route copies what says for whom, when and how long a route is.
 func (f *fields) route(r *wire.Route, in model.RoutePutInput) {
 	replace(&r.CallerPrefixes, in.CallerPrefixes)
-	given(&r.Hours, in.Hours, func(h *model.HoursInput) *wire.Hours {
-		return &wire.Hours{
-			FromMinute: f.natural("hours", graphql.OmittableOf(&h.FromMinute)), ToMinute: f.natural("hours", graphql.OmittableOf(&h.ToMinute)),
-		}
-	})
-	if zone := or(in.TimeZone, ""); zone != "" {
-		if _, err := time.LoadLocation(zone); err != nil {
-			f.fail("timeZone", events.Invalid("%.80q is not an IANA name such as Europe/Berlin", zone))
-		}
-	}
-	set(&r.TimeZone, in.TimeZone)
+	given(&r.Hours, in.Hours, f.hours)
+	f.zone("timeZone", &r.TimeZone, in.TimeZone)
 	f.duration("pddTimeout", &r.PddTimeoutMs, in.PddTimeout, time.Millisecond)
 	f.duration("ringTimeout", &r.RingTimeoutMs, in.RingTimeout, time.Millisecond)
+}
+
+// hours is a span of the week.
+func (f *fields) hours(h *model.HoursInput) *wire.Hours {
+	return &wire.Hours{
+		FromMinute: f.natural("hours", graphql.OmittableOf(&h.FromMinute)), ToMinute: f.natural("hours", graphql.OmittableOf(&h.ToMinute)),
+	}
+}
+
+// zone copies the name of a time zone; empty is UTC.
+func (f *fields) zone(path string, to *string, o graphql.Omittable[*string]) {
+	if name := or(o, ""); name != "" {
+		if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+			f.fail(path, events.Invalid("%.80q is not an IANA name such as Europe/Berlin", name))
+		}
+	}
+	set(to, o)
 }
 
 func showOrder(list []*wire.OrderBy) []*model.OrderBy {

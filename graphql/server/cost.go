@@ -32,7 +32,13 @@ func setCosts(c *gen.ComplexityRoot) {
 	list := func(child int, first *int, _ *string, last *int, _ *string) int { return 1 + page(first, last)*child }
 	c.Query.Companies, c.Query.Decks, c.Query.LiveCalls = list, list, list
 	c.Query.Originators, c.Query.Terminators, c.Query.RoutePlans = list, list, list
-	c.Query.Alerts = list
+	c.Query.Alerts, c.Query.OriginSets = list, list
+	c.Query.ExchangeRates = func(child int, first *int, _ *string, last *int, _, _, _ *string) int {
+		return 1 + page(first, last)*child
+	}
+	c.Query.DeckMappings = func(child int, first *int, _ *string, last *int, _, _ *string) int {
+		return 1 + page(first, last)*child
+	}
 	c.Query.Users, c.Query.Tokens, c.RoutePlan.Routes = list, list, list
 	c.Query.Accounts = func(child int, first *int, _ *string, last *int, _, _ *string, _ *events.Position) int {
 		return 1 + page(first, last)*child

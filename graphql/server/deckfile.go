@@ -1,12 +1,9 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/sheet"
@@ -14,56 +11,6 @@ import (
 	"github.com/tollbook/tollbook/graphql/auth"
 	"github.com/tollbook/tollbook/graphql/resolve"
 )
-
-const importTime = 5 * time.Minute
-
-// importDeck takes a price list as the body of a request, CSV or XLSX, and answers
-// with what resolve.DeckImported says. Query parameters: deck, mapping, source,
-// from (RFC 3339), removeMissing, ignoreNotice, dryRun.
-func importDeck(cfg Config) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !mayPrice(w, r, wire.Role_ROLE_FINANCE) {
-			return
-		}
-		q := r.URL.Query()
-		in := resolve.DeckImport{Deck: q.Get("deck"), Mapping: q.Get("mapping"), Source: q.Get("source")}
-		for name, to := range map[string]*bool{"removeMissing": &in.RemoveMissing, "ignoreNotice": &in.IgnoreNotice, "dryRun": &in.DryRun} {
-			if text := q.Get(name); text != "" {
-				var err error
-				if *to, err = strconv.ParseBool(text); err != nil {
-					http.Error(w, name+" is neither true nor false", http.StatusBadRequest)
-					return
-				}
-			}
-		}
-		if text := q.Get("from"); text != "" {
-			var err error
-			if in.From, err = time.Parse(time.RFC3339, text); err != nil {
-				http.Error(w, "from is no instant such as 2006-01-02T15:04:05Z", http.StatusBadRequest)
-				return
-			}
-		}
-		// A large file takes longer than a query may.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(importTime))
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(importTime))
-		var err error
-		if in.Data, err = io.ReadAll(http.MaxBytesReader(w, r.Body, sheet.MaxFile)); err != nil {
-			http.Error(w, "the file could not be read, or is larger than 256 MB", http.StatusRequestEntityTooLarge)
-			return
-		}
-		out, err := cfg.Resolver.ImportDeck(r.Context(), in)
-		if err != nil {
-			deny(w, cfg, r, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		if out.ErrorCount > 0 {
-			w.WriteHeader(http.StatusUnprocessableEntity)
-		}
-		_ = json.NewEncoder(w).Encode(out) // a client that is gone needs no answer
-	})
-}
 
 // mayPrice lets staff with a role, and admins, go on.
 func mayPrice(w http.ResponseWriter, r *http.Request, roles ...wire.Role) bool {

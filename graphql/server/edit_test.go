@@ -64,28 +64,6 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-func TestDeckImport(t *testing.T) {
-	f := newFixture(t, noon)
-	c := f.as("fiona")
-	run := `mutation($csv: String!, $dry: Boolean) { deckVersionImport(input: {deck: "deck:acme-sell", csv: $csv, source: "new.csv", dryRun: $dry}) {
-		rowCount deckVersion { number rowCount rows(first: 2, prefix: "4") { nodes { row prefix priceNext intervalFirst } pageInfo { hasNextPage } } }
-		userErrors { code message path } } }`
-	const csv = "prefix,destination,price,increments\n44,UK,0.02,30/6/0\n1,USA,0.01,1/1/0\n49,Germany,0.01,1/1/0\n41,Swiss,0.2,1/1/0\n"
-	dry := c.must(run, map[string]any{"csv": csv, "dry": true})
-	if dry.at("deckVersionImport.rowCount") != 4.0 || dry.at("deckVersionImport.deckVersion") != nil || len(f.Catalog().Versions("acme-sell")) != 1 {
-		t.Errorf("dry run: %v", dry)
-	}
-	got := c.must(run, map[string]any{"csv": csv})
-	if got.at("deckVersionImport.deckVersion.number") != 2.0 || got.text("deckVersionImport.deckVersion.rows.nodes.0.prefix") != "41" ||
-		got.at("deckVersionImport.deckVersion.rows.pageInfo.hasNextPage") != true || got.text("deckVersionImport.deckVersion.rows.nodes.1.priceNext") != "0.020000000" {
-		t.Errorf("import: %v", got)
-	}
-	bad := c.must(run, map[string]any{"csv": "prefix,price\n44,0.1\n49,abc\n"})
-	if bad.text("deckVersionImport.userErrors.0.path") != "input.csv.3" {
-		t.Errorf("bad row: %v", bad)
-	}
-}
-
 func TestTokens(t *testing.T) {
 	f := newFixture(t, noon)
 	c := f.as("root")

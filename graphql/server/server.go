@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql/handler"
@@ -16,6 +17,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/sheet"
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/auth"
 	"github.com/tollbook/tollbook/graphql/gen"
 	"github.com/tollbook/tollbook/graphql/resolve"
@@ -27,6 +30,11 @@ const (
 	queryTime   = 30 * time.Second
 	queriesKept = 500
 	exportTime  = time.Hour
+	// importTime and maxImport are those of a request with a file, maxForm is what
+	// of it is kept in memory; the rest goes to a temporary file.
+	importTime = 5 * time.Minute
+	maxImport  = sheet.MaxFile + 1<<20
+	maxForm    = 8 << 20
 )
 
 // Config is what the server needs.
@@ -55,7 +63,6 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /export/cdrs.csv", cfg.Door.Middleware(exportCDRs(cfg)))
 	mux.Handle("GET /export/deck.csv", cfg.Door.Middleware(exportDeck(cfg, false)))
 	mux.Handle("GET /export/deck.xlsx", cfg.Door.Middleware(exportDeck(cfg, true)))
-	mux.Handle("POST /import/deck", cfg.Door.Middleware(importDeck(cfg)))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })
 	if cfg.Metrics != nil {
@@ -71,6 +78,7 @@ func api(cfg Config) http.Handler {
 	setCosts(&config.Complexity)
 	srv := handler.New(gen.NewExecutableSchema(config))
 	srv.AddTransport(transport.POST{})
+	srv.AddTransport(transport.MultipartForm{MaxUploadSize: maxImport, MaxMemory: maxForm})
 	srv.SetQueryCache(lru.New[*ast.QueryDocument](queriesKept))
 	srv.SetParserTokenLimit(maxTokens)
 	srv.SetErrorPresenter(resolve.Presenter(cfg.Log))
@@ -86,14 +94,32 @@ func api(cfg Config) http.Handler {
 
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		limit := int64(maxBody)
+		if hasFile(r) {
+			limit = maxImport
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		next.ServeHTTP(w, r)
 	})
 }
 
+// hasFile says whether a request brings a file from somebody who may import one.
+func hasFile(r *http.Request) bool {
+	v := auth.FromContext(r.Context())
+	return v != nil && (v.Role == wire.Role_ROLE_ADMIN || v.Role == wire.Role_ROLE_FINANCE) &&
+		strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data")
+}
+
 func timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), queryTime)
+		limit := queryTime
+		if hasFile(r) {
+			limit = importTime
+			// A server without deadlines, as in a test, needs no others.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
