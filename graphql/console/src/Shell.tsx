@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/routes' | '/simulate' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/exchange' | '/price-setup' | '/routes' | '/simulate' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -26,6 +26,8 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/accounts', text: 'nav.accounts' },
       { to: '/companies', text: 'nav.companies' },
       { to: '/decks', text: 'nav.decks' },
+      { to: '/exchange', text: 'nav.exchange', staff: true },
+      { to: '/price-setup', text: 'nav.priceSetup', staff: true },
     ],
   },
   {

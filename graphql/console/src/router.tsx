@@ -7,11 +7,14 @@ import { Cdrs } from './pages/Cdrs';
 import { readCdrSearch } from './pages/cdrSearch';
 import { Companies } from './pages/Companies';
 import { DeckPage } from './pages/Deck';
+import { DeckImportPage } from './pages/DeckImport';
 import { Decks } from './pages/Decks';
+import { ExchangeRates } from './pages/ExchangeRates';
 import { Live } from './pages/Live';
 import { NotFound } from './pages/NotFound';
 import { Overview } from './pages/Overview';
 import { Peers } from './pages/Peers';
+import { PriceSetup } from './pages/PriceSetup';
 import { Routes } from './pages/Routes';
 import { readSimulateSearch, Simulate } from './pages/Simulate';
 import { useRights } from './session';
@@ -54,6 +57,9 @@ const tree = root.addChildren([
   at('/peers', Peers),
   at('/decks', Decks),
   deckRoute,
+  at('/decks/$key/import', DeckImportPage),
+  at('/exchange', ExchangeRates),
+  at('/price-setup', PriceSetup),
   at('/routes', Routes),
   simulateRoute,
   auditRoute,

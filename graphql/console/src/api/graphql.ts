@@ -11,6 +11,7 @@ export const graphql = initGraphQLTada<{
     Position: string;
     CurrencyCode: string;
     Cursor: string;
+    Upload: File;
   };
 }>();
 

@@ -1,11 +1,11 @@
 import { Button, NativeSelect, TextInput } from '@mantine/core';
-import { useParams } from '@tanstack/react-router';
+import { Link, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
-import { DeckImport } from '../parts/DeckImport';
+import { DeckForm } from '../parts/DeckForm';
 import { fullTime, grouped, rate } from '../parts/format';
 import { Page, Tag } from '../parts/Page';
 import { Pager } from '../parts/Pager';
@@ -18,6 +18,24 @@ const DeckQuery = graphql(`
       key
       name
       currency
+      rounding
+      decimals
+      taxRate
+      taxInclusive
+      timeZone
+      bands {
+        name
+        hours {
+          fromMinute
+          toMinute
+        }
+      }
+      bandsSplit
+      noticeDays
+      company {
+        key
+      }
+      version
       versions {
         id
         number
@@ -44,7 +62,13 @@ const RowsQuery = graphql(`
             intervalNext
             freeSeconds
             connectFee
+            attemptFee
+            minimum
             blocked
+            origin
+            band
+            minLength
+            maxLength
           }
           pageInfo {
             hasNextPage
@@ -64,12 +88,12 @@ const RowsQuery = graphql(`
 
 export function DeckPage() {
   const { t } = useTexts();
-  const { money } = useRights();
+  const { money, staff } = useRights();
   const { key } = useParams({ from: '/decks/$key' });
   const [{ data, error, fetching }, again] = useQuery({ query: DeckQuery, variables: { id: `deck:${key}` } });
   const [chosen, setChosen] = useState('');
   const [prefix, setPrefix] = useState('');
-  const [importing, setImporting] = useState(false);
+  const [editing, setEditing] = useState(false);
   const deck = data?.deck;
   const version = deck?.versions.find((v) => v.id === chosen) ?? deck?.versions[0];
   return (
@@ -78,11 +102,29 @@ export function DeckPage() {
       error={error}
       loading={fetching}
       actions={
-        deck &&
-        money && (
-          <Button size="compact-sm" onClick={() => setImporting(true)}>
-            {t('deck.import')}
-          </Button>
+        deck && (
+          <>
+            {staff && version && (
+              <>
+                <Button component="a" size="compact-sm" variant="default" href={`/export/deck.csv?deck=${key}&version=${version.number}`}>
+                  CSV
+                </Button>
+                <Button component="a" size="compact-sm" variant="default" href={`/export/deck.xlsx?deck=${key}&version=${version.number}`}>
+                  XLSX
+                </Button>
+              </>
+            )}
+            {money && (
+              <>
+                <Button size="compact-sm" variant="default" onClick={() => setEditing(true)}>
+                  {t('edit.edit')}
+                </Button>
+                <Link to="/decks/$key/import" params={{ key }} className={classes.action}>
+                  {t('deck.import')}
+                </Link>
+              </>
+            )}
+          </>
         )
       }
     >
@@ -102,19 +144,13 @@ export function DeckPage() {
           <Rows key={version.id + prefix} id={version.id} prefix={prefix} />
         </>
       )}
-      {importing && (
-        <DeckImport
-          deck={key}
-          close={() => {
-            setImporting(false);
-            setChosen('');
-            again({ requestPolicy: 'network-only' });
-          }}
-        />
-      )}
+      {deck && !version && <div className={classes.empty}>{t('common.none')}</div>}
+      {editing && deck && <DeckForm of={deck} close={() => setEditing(false)} changed={() => again({ requestPolicy: 'network-only' })} />}
     </Page>
   );
 }
+
+const unlessZero = (decimal: string): string => (/^0\.0+$/.test(decimal) ? '' : rate(decimal));
 
 function Rows({ id, prefix }: { id: string; prefix: string }) {
   const { t } = useTexts();
@@ -128,17 +164,20 @@ function Rows({ id, prefix }: { id: string; prefix: string }) {
       <DataTable
         label={t('deck.rows')}
         rows={rows?.nodes ?? []}
-        rowKey={(r) => r.prefix}
+        rowKey={(r) => String(r.row)}
         loading={fetching}
         maxHeight="calc(100vh - 200px)"
         columns={[
           { id: 'row', title: '#', right: true, cell: (r) => r.row },
           { id: 'prefix', title: t('deck.prefix'), cell: (r) => r.prefix },
+          { id: 'scope', title: t('deck.scope'), cell: (r) => [r.origin, r.band, r.minLength || r.maxLength ? `${r.minLength || ''}–${r.maxLength || ''}` : ''].filter(Boolean).join(' · ') },
           { id: 'destination', title: t('cdr.destination'), cell: (r) => r.destination },
           { id: 'first', title: t('deck.priceFirst'), right: true, cell: (r) => rate(r.priceFirst) },
           { id: 'next', title: t('deck.priceNext'), right: true, cell: (r) => rate(r.priceNext) },
           { id: 'increments', title: t('deck.increments'), right: true, cell: (r) => `${r.intervalFirst}/${r.intervalNext}/${r.freeSeconds}` },
-          { id: 'fee', title: t('deck.connectFee'), right: true, cell: (r) => (/^0\.0+$/.test(r.connectFee) ? '' : rate(r.connectFee)) },
+          { id: 'fee', title: t('deck.connectFee'), right: true, cell: (r) => unlessZero(r.connectFee) },
+          { id: 'attempt', title: t('deck.attemptFee'), right: true, cell: (r) => unlessZero(r.attemptFee) },
+          { id: 'minimum', title: t('deck.minimum'), right: true, cell: (r) => unlessZero(r.minimum) },
           { id: 'blocked', title: '', cell: (r) => r.blocked && <Tag tone="bad">{t('deck.blocked')}</Tag> },
         ]}
       />

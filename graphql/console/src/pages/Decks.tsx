@@ -1,10 +1,14 @@
+import { Button } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 import { useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
+import { DeckForm } from '../parts/DeckForm';
 import { fullTime, grouped, percent } from '../parts/format';
 import { Page } from '../parts/Page';
+import { useRights } from '../session';
 
 const DecksQuery = graphql(`
   query Decks {
@@ -38,10 +42,24 @@ const DecksQuery = graphql(`
 export function Decks() {
   const { t } = useTexts();
   const navigate = useNavigate();
-  const [{ data, error }] = useQuery({ query: DecksQuery });
+  const { money } = useRights();
+  const [{ data, error }, again] = useQuery({ query: DecksQuery });
+  const [adding, setAdding] = useState(false);
   const decks = data?.decks;
   return (
-    <Page title={t('nav.decks')} error={error} asOf={decks?.asOf} loading={!decks && !error}>
+    <Page
+      title={t('nav.decks')}
+      error={error}
+      asOf={decks?.asOf}
+      loading={!decks && !error}
+      actions={
+        money && (
+          <Button size="compact-sm" onClick={() => setAdding(true)}>
+            {t('edit.new')}
+          </Button>
+        )
+      }
+    >
       <DataTable
         label={t('nav.decks')}
         rows={decks?.nodes ?? []}
@@ -60,6 +78,7 @@ export function Decks() {
           { id: 'tax', title: t('deck.tax'), right: true, cell: (d) => `${percent(d.taxRate)} %${d.taxInclusive ? ' ✓' : ''}` },
         ]}
       />
+      {adding && <DeckForm of={null} close={() => setAdding(false)} changed={() => again({ requestPolicy: 'network-only' })} />}
     </Page>
   );
 }

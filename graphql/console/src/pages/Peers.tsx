@@ -1,9 +1,12 @@
+import { useState } from 'react';
 import { useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
 import { keyOf, seconds } from '../parts/format';
 import { Page, Section } from '../parts/Page';
+import { type Peer, SieveForm } from '../parts/SieveForm';
+import { useRights } from '../session';
 
 const PeersQuery = graphql(`
   query Peers {
@@ -34,6 +37,7 @@ const PeersQuery = graphql(`
           field
           pattern
           replacement
+          last
         }
         lists {
           listId
@@ -46,6 +50,7 @@ const PeersQuery = graphql(`
           callsPerSecond
         }
         disabled
+        version
       }
       asOf {
         position
@@ -77,6 +82,7 @@ const PeersQuery = graphql(`
           field
           pattern
           replacement
+          last
         }
         lists {
           listId
@@ -84,6 +90,7 @@ const PeersQuery = graphql(`
           allow
         }
         disabled
+        version
       }
     }
   }
@@ -99,7 +106,9 @@ const lists = (p: Sieve) => p.lists.map((l) => `${l.allow ? '+' : '−'} ${keyOf
 
 export function Peers() {
   const { t } = useTexts();
-  const [{ data, error }] = useQuery({ query: PeersQuery });
+  const { traffic } = useRights();
+  const [{ data, error }, again] = useQuery({ query: PeersQuery });
+  const [edited, setEdited] = useState<{ kind: 'originator' | 'terminator'; of: Peer } | null>(null);
   const limit = (n: number) => n || t('common.unlimited');
   return (
     <Page title={t('nav.peers')} error={error} asOf={data?.originators.asOf} loading={!data && !error}>
@@ -109,6 +118,7 @@ export function Peers() {
           rows={data?.originators.nodes ?? []}
           rowKey={(p) => p.id}
           faded={(p) => p.disabled}
+          {...(traffic ? { open: (of: Peer) => setEdited({ kind: 'originator', of }) } : {})}
           columns={[
             { id: 'key', title: t('company.key'), cell: (p) => p.key },
             { id: 'company', title: t('account.company'), cell: (p) => p.company?.name },
@@ -132,6 +142,7 @@ export function Peers() {
           rows={data?.terminators.nodes ?? []}
           rowKey={(p) => p.id}
           faded={(p) => p.disabled}
+          {...(traffic ? { open: (of: Peer) => setEdited({ kind: 'terminator', of }) } : {})}
           columns={[
             { id: 'key', title: t('company.key'), cell: (p) => p.key },
             { id: 'company', title: t('account.company'), cell: (p) => p.company?.name },
@@ -148,6 +159,7 @@ export function Peers() {
           ]}
         />
       </Section>
+      {edited && <SieveForm kind={edited.kind} of={edited.of} close={() => setEdited(null)} changed={() => again({ requestPolicy: 'network-only' })} />}
     </Page>
   );
 }

@@ -1,10 +1,16 @@
+import { Button, Group } from '@mantine/core';
+import { useState } from 'react';
 import { useQuery } from 'urql';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
 import { seconds } from '../parts/format';
+import { showHours } from '../parts/hours';
+import { NumberListForm } from '../parts/NumberListForm';
 import { Page, Section } from '../parts/Page';
 import classes from '../parts/parts.module.css';
+import { PlanForm } from '../parts/PlanForm';
+import { useRights } from '../session';
 
 const RoutesQuery = graphql(`
   query Routes {
@@ -13,6 +19,7 @@ const RoutesQuery = graphql(`
         id
         key
         name
+        version
         order {
           criterion
           figure
@@ -59,6 +66,7 @@ const RoutesQuery = graphql(`
         name
         prefixes
         numbers
+        version
       }
     }
   }
@@ -66,19 +74,9 @@ const RoutesQuery = graphql(`
 
 type Plan = ResultOf<typeof RoutesQuery>['routePlans']['nodes'][number];
 type Route = Plan['routes']['nodes'][number];
+type List = ResultOf<typeof RoutesQuery>['numberLists']['nodes'][number];
 
-const days = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
-
-/** "Mon 08:00" of a minute of the week. */
-function minute(m: number): string {
-  const two = (n: number) => String(n).padStart(2, '0');
-  return `${days[Math.floor(m / 1440) % 7]} ${two(Math.floor(m / 60) % 24)}:${two(m % 60)}`;
-}
-
-function hours(r: Route): string {
-  if (r.hours.length === 0) return '';
-  return `${r.hours.map((h) => `${minute(h.fromMinute)}-${minute(h.toMinute)}`).join(', ')} ${r.timeZone || 'UTC'}`;
-}
+const hours = (r: Route): string => (r.hours.length === 0 ? '' : `${showHours(r.hours)} ${r.timeZone || 'UTC'}`);
 
 /** A plan's order and rules in a line. */
 function rules(plan: Plan): string {
@@ -89,11 +87,28 @@ function rules(plan: Plan): string {
 
 export function Routes() {
   const { t } = useTexts();
-  const [{ data, error }] = useQuery({ query: RoutesQuery });
+  const { traffic } = useRights();
+  const [{ data, error }, again] = useQuery({ query: RoutesQuery });
+  const [plan, setPlan] = useState<Plan | null>(null);
+  const [list, setList] = useState<List | 'new' | null>(null);
+  const refresh = () => again({ requestPolicy: 'network-only' });
   return (
     <Page title={t('nav.routes')} error={error} asOf={data?.routePlans.asOf} loading={!data && !error}>
       {data?.routePlans.nodes.map((plan) => (
-        <Section key={plan.id} title={`${t('route.plan')}: ${plan.name || plan.key}`} actions={<span className={classes.note}>{rules(plan)}</span>}>
+        <Section
+          key={plan.id}
+          title={`${t('route.plan')}: ${plan.name || plan.key}`}
+          actions={
+            <Group gap={8}>
+              <span className={classes.note}>{rules(plan)}</span>
+              {traffic && (
+                <Button size="compact-xs" variant="default" aria-label={`${t('edit.edit')}: ${plan.key}`} onClick={() => setPlan(plan)}>
+                  {t('edit.edit')}
+                </Button>
+              )}
+            </Group>
+          }
+        >
           <DataTable
             label={plan.key}
             rows={plan.routes.nodes}
@@ -117,11 +132,21 @@ export function Routes() {
           />
         </Section>
       ))}
-      <Section title={t('route.lists')}>
+      <Section
+        title={t('route.lists')}
+        actions={
+          traffic && (
+            <Button size="compact-xs" variant="default" onClick={() => setList('new')}>
+              {t('edit.new')}
+            </Button>
+          )
+        }
+      >
         <DataTable
           label={t('route.lists')}
           rows={data?.numberLists.nodes ?? []}
           rowKey={(l) => l.id}
+          {...(traffic ? { open: setList } : {})}
           columns={[
             { id: 'key', title: t('company.key'), cell: (l) => l.key },
             { id: 'name', title: t('company.name'), cell: (l) => l.name },
@@ -130,6 +155,8 @@ export function Routes() {
           ]}
         />
       </Section>
+      {plan && <PlanForm of={plan} close={() => setPlan(null)} changed={refresh} />}
+      {list && <NumberListForm of={list === 'new' ? null : list} close={() => setList(null)} changed={refresh} />}
     </Page>
   );
 }

@@ -3,6 +3,7 @@ import { type FormEvent, useState } from 'react';
 import { useMutation } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
+import { newKey } from './key';
 
 const PostMutation = graphql(`
   mutation Post($input: AccountPostInput!) {
@@ -105,10 +106,4 @@ export function PostingForm({ kind, account, currency, close }: Props) {
       )}
     </Modal>
   );
-}
-
-/** crypto.randomUUID needs a secure context; the console also runs on plain HTTP. */
-function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return `console-${Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')}`;
 }
