@@ -128,6 +128,9 @@ type Request struct {
 	// VendorOut tells whether a vendor's account is cut off: we owe him all that he
 	// lets us owe. Nil knows of none.
 	VendorOut func(account string) bool
+	// Registered counts a subscriber's devices that are there; nil takes them all for
+	// there.
+	Registered func(subscriber string) int
 	// Quality tells how calls by a terminator to a prefix went; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32) Quality
 }
@@ -197,6 +200,10 @@ type Decision struct {
 	Emergency string
 	// Package is the account in seconds that covers the call, if any does.
 	Package string
+	// Local says that the number leads to a subscriber or a peer within the switch,
+	// and Owner who pays for being called, if anybody does.
+	Local bool
+	Owner *Owner
 }
 
 // Route decides. Of the routes that match a number and are open each vendor is
@@ -206,6 +213,11 @@ func (w *World) Route(r Request) Decision {
 	if d.Emergency == "" && w.origins[r.Originator.Id].refuses(r.Called, r.Caller) {
 		d.Refused = NumberBlocked
 		return d
+	}
+	if d.Emergency == "" {
+		if at := w.placeOf(&r); at != nil {
+			return w.local(at, &r)
+		}
 	}
 	sell, ok := quote(w.decks[r.Originator.SellDeck], w.Catalog.Account(r.Originator.Account).GetCurrency(), &r)
 	if !ok && d.Emergency == "" {

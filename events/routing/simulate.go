@@ -59,7 +59,7 @@ func (w *World) Simulate(q Question) Answer {
 		return a
 	}
 	a.Routed = w.RewriteIn(o.Id, number.Set{Called: dialled, Caller: q.Numbers.Caller, CallerName: q.Numbers.CallerName})
-	digits, ok := number.Normalise(a.Routed.Called)
+	digits, ok := w.Dialled(o, a.Routed.Called)
 	if !ok {
 		a.Refused = BadNumber
 		return a
