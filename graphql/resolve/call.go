@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/auth"
@@ -48,6 +49,9 @@ func chargeOf(c *history.Call) *wire.CallCharged {
 	for i := range c.Events {
 		if charge := c.Events[i].Body.GetCallCharged(); charge != nil {
 			return charge
+		}
+		if u := c.Events[i].Body.GetOfflineWrittenUp(); u.GetBooked() {
+			return ledger.OfflineCharge(u)
 		}
 	}
 	return nil

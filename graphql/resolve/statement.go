@@ -67,8 +67,8 @@ func (r *Resolver) statement(ctx context.Context, id string, from, to time.Time)
 	}
 	out := &model.Statement{
 		Account: *a, From: from, To: to, TimeZone: zone.String(), AsOf: r.asOf(),
-		FromAt: history.DayStart(from.Year(), from.Month(), from.Day(), zone),
-		ToAt:   history.DayStart(to.Year(), to.Month(), to.Day(), zone),
+		FromAt: events.DayStart(from.Year(), from.Month(), from.Day(), zone),
+		ToAt:   events.DayStart(to.Year(), to.Month(), to.Day(), zone),
 	}
 	st, err := r.History.Statement(ctx, a.Key, events.Micros(out.FromAt), events.Micros(out.ToAt))
 	if err != nil {

@@ -95,15 +95,9 @@ func tellBook(e *wire.Event) string {
 	case *wire.Event_HoldExtended:
 		return fmt.Sprintf("hold extended to %s", seconds(b.HoldExtended.PaidMs))
 	case *wire.Event_CallCharged:
-		var lines []string
-		for _, l := range b.CallCharged.Lines {
-			word := "charged"
-			if l.Side == wire.Side_SIDE_BUY {
-				word = "owed"
-			}
-			lines = append(lines, fmt.Sprintf("%s %s %s to %s", word, money.Amount(l.GrossMicro), rating.Currency(l.GetTerms()), l.Account))
-		}
-		return strings.Join(lines, ", ")
+		return tellCharge(b.CallCharged.Lines)
+	case *wire.Event_OfflineWrittenUp:
+		return tellOffline(b.OfflineWrittenUp)
 	case *wire.Event_HoldReleased:
 		return "hold released: " + b.HoldReleased.Reason
 	case *wire.Event_HoldClaimed:
@@ -113,6 +107,32 @@ func tellBook(e *wire.Event) string {
 	default:
 		return ""
 	}
+}
+
+func tellCharge(price []*wire.PriceLine) string {
+	var lines []string
+	for _, l := range price {
+		word := "charged"
+		if l.Side == wire.Side_SIDE_BUY {
+			word = "owed"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %s to %s", word, money.Amount(l.GrossMicro), rating.Currency(l.GetTerms()), l.Account))
+	}
+	return strings.Join(lines, ", ")
+}
+
+// tellOffline tells how a call that was let through without the book got into it.
+func tellOffline(u *wire.OfflineWrittenUp) string {
+	words := fmt.Sprintf("offline call %d of %s written up", u.Call.GetNumber(), u.Node)
+	switch {
+	case u.Hold != nil:
+		return words + ", it goes on"
+	case u.Booked && len(u.Lines) > 0:
+		return words + ": " + tellCharge(u.Lines)
+	case u.Booked:
+		return words + ": it cost nothing"
+	}
+	return words + "; the book knew the call already"
 }
 
 // seconds writes milliseconds as "61.250 s".

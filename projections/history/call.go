@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/wire"
 	"google.golang.org/protobuf/encoding/protojson"
 )
@@ -137,8 +138,15 @@ func (c *Call) book(records []record) {
 		return r.journal != bookJournal
 	})
 	for _, r := range records {
-		if body, ok := r.event.GetBody().(*wire.Event_HoldPlaced); ok && c.Hold == nil {
-			c.Hold = newHold(r, body.HoldPlaced)
+		switch body := r.event.GetBody().(type) {
+		case *wire.Event_HoldPlaced:
+			c.placed(r, body.HoldPlaced)
+		case *wire.Event_OfflineWrittenUp:
+			if u := body.OfflineWrittenUp; u.GetHold() != nil {
+				c.placed(r, u.GetHold())
+			} else if u.GetBooked() {
+				c.placed(r, ledger.OfflineHold(u))
+			}
 		}
 	}
 	hold := c.Hold
@@ -156,12 +164,25 @@ func (c *Call) book(records []record) {
 				hold.Closed, hold.Reason, hold.ClosedAt = "charged", "", int64(r.position)
 				c.Lines = priceLines(body.CallCharged)
 			}
+		case *wire.Event_OfflineWrittenUp:
+			if u := body.OfflineWrittenUp; u.GetBooked() && !charged {
+				charged = true
+				hold.Closed, hold.Reason, hold.ClosedAt = "charged", "", int64(r.position)
+				c.Lines = priceLines(ledger.OfflineCharge(u))
+			}
 		case *wire.Event_HoldReleased:
 			if hold.Closed == "" {
 				hold.Closed, hold.ClosedAt = "released", int64(r.position)
 				hold.Reason = body.HoldReleased.GetReason()
 			}
 		}
+	}
+}
+
+// placed takes the first hold.
+func (c *Call) placed(r record, e *wire.HoldPlaced) {
+	if c.Hold == nil {
+		c.Hold = newHold(r, e)
 	}
 }
 

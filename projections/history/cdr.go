@@ -116,6 +116,10 @@ type CDR struct {
 	BookPosition int64
 	// Emergency says that the call was let through as one to an emergency number.
 	Emergency bool
+	// Late says that the account's period of the call was closed already when it was
+	// charged, Offline that it was let through while the book was silent.
+	Late    bool
+	Offline bool
 }
 
 // Price is one side's price of a leg. Before the charge, and for calls that were

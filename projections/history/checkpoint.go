@@ -95,7 +95,7 @@ func (s *Store) applyBook(ctx context.Context, batch []events.Recorded, cursors 
 	if err != nil {
 		return err
 	}
-	ledger := newLedger(s.book)
+	tally := newTally(s.book)
 	for _, r := range batch {
 		if r.Event.GetBody() == nil {
 			continue
@@ -105,7 +105,7 @@ func (s *Store) applyBook(ctx context.Context, batch []events.Recorded, cursors 
 				continue
 			}
 			applied = r.Position
-			if err := ledger.apply(ctx, r); err != nil {
+			if err := tally.apply(ctx, r); err != nil {
 				return fmt.Errorf("book position %d: %w", r.Position, err)
 			}
 		}
@@ -113,7 +113,7 @@ func (s *Store) applyBook(ctx context.Context, batch []events.Recorded, cursors 
 			return fmt.Errorf("audit %s/%d: %w", r.Journal, r.Position, err)
 		}
 	}
-	if err := ledger.close(ctx); err != nil {
+	if err := tally.close(ctx); err != nil {
 		return err
 	}
 	return s.advance(ctx, batch, cursors)

@@ -30,6 +30,12 @@ func drawWorld(t *rapid.T) *world {
 		}
 		p.answered = p.attempts > 0 && rapid.Bool().Draw(t, "answered")
 		w.call(p)
+		switch rapid.IntRange(0, 6).Draw(t, "and then") {
+		case 0:
+			w.offline(p.startUS, p.account, p.unfinished)
+		case 1:
+			w.closePeriod("acc-1", w.bookUS)
+		}
 		if i%4 == 0 {
 			w.edit("c1", "Company "+string(rune('A'+i)))
 		}

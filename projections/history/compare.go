@@ -12,9 +12,9 @@ import (
 )
 
 // Compared counts what Compare found equal.
-type Compared struct{ CDRs, Entries int64 }
+type Compared struct{ CDRs, Entries, Periods int64 }
 
-// Compare reads two stores side by side, all CDRs and all entries, and reports
+// Compare reads two stores side by side, all CDRs, entries and periods, and reports
 // the first row in which they differ. Days of CDRs that the first store dropped
 // are left out.
 func Compare(ctx context.Context, have, want *Store) (Compared, error) {
@@ -47,7 +47,32 @@ func Compare(ctx context.Context, have, want *Store) (Compared, error) {
 			}
 			return fmt.Sprintf("has %+v, the events give %+v", *a, *b)
 		}, &n.Entries)
-	return n, err
+	if err != nil {
+		return n, err
+	}
+	return n, comparePeriods(ctx, have, want, &n.Periods)
+}
+
+// comparePeriods also adds each period up.
+func comparePeriods(ctx context.Context, have, want *Store, count *int64) error {
+	every := func(*Period) bool { return true }
+	return abreast(ctx,
+		&pages[Period]{read: have.periodRows, takes: every}, &pages[Period]{read: want.periodRows, takes: every},
+		func(a, b *Period) int {
+			return -cmp.Or(cmp.Compare(a.ToUS, b.ToUS), cmp.Compare(a.Position, b.Position))
+		},
+		func(p *Period) string {
+			return fmt.Sprintf("the period of account %s closed at %d", p.Account, p.Position)
+		},
+		func(a, b *Period) string {
+			switch {
+			case *a != *b:
+				return fmt.Sprintf("has %+v, the events give %+v", *a, *b)
+			case a.OpeningMicro+a.CreditsMicro+a.DebitsMicro != a.ClosingMicro:
+				return fmt.Sprintf("does not add up: %+v", *a)
+			}
+			return ""
+		}, count)
 }
 
 // differentColumns tells in what two rows differ.
@@ -72,6 +97,14 @@ func (s *Store) cdrRows(ctx context.Context, after string) ([]CDR, string, error
 
 func (s *Store) entryRows(ctx context.Context, after string) ([]Entry, string, error) {
 	page, err := s.Entries(ctx, "", EntryFilter{}, Page{First: MaxPage, After: after})
+	if !page.HasNext {
+		page.End = ""
+	}
+	return page.Rows, page.End, err
+}
+
+func (s *Store) periodRows(ctx context.Context, after string) ([]Period, string, error) {
+	page, err := s.Periods(ctx, "", Page{First: MaxPage, After: after})
 	if !page.HasNext {
 		page.End = ""
 	}

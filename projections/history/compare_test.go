@@ -13,15 +13,18 @@ func TestCompareFindsTheFirstDifference(t *testing.T) {
 			w.call(answeredPlan(noonUS+int64(i)*hourUS, i%3))
 		}
 		w.credit("acc-1", 5000, noonUS)
+		w.closePeriod("acc-1", w.bookUS)
 		apply(t, s, append(w.book, w.log...))
 		return s
 	}
 	want := build()
-	if n, err := Compare(t.Context(), build(), want); err != nil || n.CDRs < 80 || n.Entries < 100 {
+	if n, err := Compare(t.Context(), build(), want); err != nil || n.CDRs < 80 || n.Entries < 100 || n.Periods != 1 {
 		t.Fatalf("%+v %v", n, err)
 	}
 	for name, c := range map[string]struct{ sql, want string }{
 		"an entry's amount": {"UPDATE entries SET amount_micro = amount_micro + 1 WHERE position = 2 AND idx = 0", "the entry 1 of position 2"},
+		"a period's sum":    {"UPDATE periods SET credits_micro = credits_micro + 1", "the period of account acc-1"},
+		"a missing period":  {"DELETE FROM periods", "the period of account acc-1"},
 		"a missing entry":   {"DELETE FROM entries WHERE position = 2 AND idx = 1", "the entry 2 of position 2 is missing"},
 	} {
 		s := build()

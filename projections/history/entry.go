@@ -21,7 +21,7 @@ type Entry struct {
 	// TimeUS is when the book took it, EffectiveAtUS when it counts: UTC microseconds.
 	TimeUS        int64
 	EffectiveAtUS int64
-	// Kind is "charge", "credit", "debit", "forced_debit", "reversal", "transfer",
+	// Kind is "charge", "offline" (a call written up), "credit", "debit", "forced_debit", "reversal", "transfer",
 	// "credit_note", "debit_note" or "adjustment".
 	Kind        string
 	AmountMicro int64
@@ -35,6 +35,8 @@ type Entry struct {
 	Actor string
 	// Reverses is the position of the event that this one takes back, or 0.
 	Reverses int64
+	// Late says that it counts in a period of the account that was closed already.
+	Late bool
 }
 
 // Cursor names the entry for Page.After and Page.Before.
@@ -54,12 +56,12 @@ type EntryPage struct {
 }
 
 const entryColumns = `position, idx, account, currency, time_us, effective_at_us, kind,
- amount_micro, balance_after_micro, call, reason, reference, actor, reverses`
+ amount_micro, balance_after_micro, call, reason, reference, actor, reverses, late`
 
 func scanEntry(row scanner) (e Entry, err error) {
 	return e, row.Scan(&e.Position, &e.Index, &e.Account, &e.Currency, &e.TimeUS,
 		&e.EffectiveAtUS, &e.Kind, &e.AmountMicro, &e.BalanceAfterMicro, &e.Call,
-		&e.Reason, &e.Reference, &e.Actor, &e.Reverses)
+		&e.Reason, &e.Reference, &e.Actor, &e.Reverses, &e.Late)
 }
 
 // Entries returns one page of an account's entries, or of all entries if account

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -39,6 +40,7 @@ type folding struct {
 	hold    *wire.HoldPlaced
 	charge  *wire.CallCharged
 	closed  bool
+	offline bool
 	holdAt  uint64
 	closeAt uint64
 }
@@ -71,10 +73,24 @@ func (f *folding) decided(r record) {
 		if f.charge == nil {
 			f.charge, f.closeAt, f.closed = body.CallCharged, r.position, true
 		}
+	case *wire.Event_OfflineWrittenUp:
+		f.writtenUp(r, body.OfflineWrittenUp)
 	case *wire.Event_HoldReleased:
 		if !f.closed {
 			f.closeAt, f.closed = r.position, true
 		}
+	}
+}
+
+// writtenUp takes a call that was let through while the book was silent: running,
+// it is a hold; booked, a hold and its charge in one.
+func (f *folding) writtenUp(r record, u *wire.OfflineWrittenUp) {
+	f.offline = true
+	if f.hold == nil && (u.Hold != nil || u.Booked) {
+		f.hold, f.holdAt = ledger.OfflineHold(u), r.position
+	}
+	if f.charge == nil && u.Booked {
+		f.charge, f.closeAt, f.closed = ledger.OfflineCharge(u), r.position, true
 	}
 }
 
@@ -199,6 +215,7 @@ func (f *folding) finish(leg *legFold) {
 	f.price(row)
 	row.HoldPosition, row.BookPosition = int64(f.holdAt), int64(f.closeAt)
 	row.Emergency = f.hold.GetEmergency() != ""
+	row.Offline = f.offline
 	row.State = f.state(leg)
 }
 

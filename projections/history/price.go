@@ -76,6 +76,9 @@ func (f *folding) price(row *CDR) {
 		row.Price = termsPrice(terms)
 		row.Side, row.BilledAccount = name, account
 	}
+	for _, p := range f.charge.GetPostings() {
+		row.Late = row.Late || p.GetLate() && p.GetAccount() == row.BilledAccount
+	}
 	if row.Leg == 0 && f.charge != nil {
 		row.OverrunMicro = f.charge.GetOverrunMicro()
 		f.margin(row)

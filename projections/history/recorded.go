@@ -24,6 +24,8 @@ func callOf(e *wire.Event) []byte {
 		return body.ChargeContested.GetCall()
 	case *wire.Event_HoldClaimed:
 		return body.HoldClaimed.GetCall()
+	case *wire.Event_OfflineWrittenUp:
+		return body.OfflineWrittenUp.GetCall().GetCall()
 	case *wire.Event_CallReceived:
 		return body.CallReceived.GetCall()
 	case *wire.Event_CallRouted:
@@ -44,7 +46,7 @@ func callOf(e *wire.Event) []byte {
 func isCall(e *wire.Event) bool {
 	switch e.GetBody().(type) {
 	case *wire.Event_HoldPlaced, *wire.Event_HoldExtended, *wire.Event_CallCharged,
-		*wire.Event_HoldReleased, *wire.Event_ChargeContested, *wire.Event_HoldClaimed,
+		*wire.Event_HoldReleased, *wire.Event_ChargeContested, *wire.Event_HoldClaimed, *wire.Event_OfflineWrittenUp,
 		*wire.Event_CallReceived, *wire.Event_CallRouted, *wire.Event_AttemptStarted, *wire.Event_LegRinging,
 		*wire.Event_LegAnswered, *wire.Event_LegEnded:
 		return true

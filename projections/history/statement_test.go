@@ -3,6 +3,8 @@ package history
 import (
 	"testing"
 	"time"
+
+	"github.com/tollbook/tollbook/events"
 )
 
 func zone(t *testing.T, name string) *time.Location {
@@ -14,34 +16,6 @@ func zone(t *testing.T, name string) *time.Location {
 	return z
 }
 
-func TestDayStart(t *testing.T) {
-	for _, c := range []struct {
-		zone  string
-		month time.Month
-		day   int
-		year  int
-		want  string
-		hours float64
-	}{
-		{"UTC", 3, 29, 2026, "2026-03-29T00:00:00Z", 24},
-		{"Europe/Berlin", 3, 29, 2026, "2026-03-28T23:00:00Z", 23},
-		{"Europe/Berlin", 10, 25, 2026, "2026-10-24T22:00:00Z", 25},
-		{"America/New_York", 3, 8, 2026, "2026-03-08T05:00:00Z", 23},
-		{"America/New_York", 11, 1, 2026, "2026-11-01T04:00:00Z", 25},
-		{"Asia/Beirut", 3, 29, 2026, "2026-03-28T22:00:00Z", 23},          // there is no midnight
-		{"America/Sao_Paulo", 11, 4, 2018, "2018-11-04T03:00:00Z", 23},    // nor here
-		{"America/Sao_Paulo", 2, 17, 2018, "2018-02-17T02:00:00Z", 25},    // 23 o'clock comes twice
-		{"Australia/Lord_Howe", 4, 5, 2026, "2026-04-04T13:00:00Z", 24.5}, // half an hour
-		{"Asia/Kolkata", 1, 1, 2026, "2025-12-31T18:30:00Z", 24},
-	} {
-		z := zone(t, c.zone)
-		from, to := DayStart(c.year, c.month, c.day, z), DayStart(c.year, c.month, c.day+1, z)
-		if got := from.Format(time.RFC3339); got != c.want || to.Sub(from).Hours() != c.hours {
-			t.Errorf("%s %d-%d: %s and %v, want %s and %v hours", c.zone, c.month, c.day, got, to.Sub(from), c.want, c.hours)
-		}
-	}
-}
-
 // TestStatementsAddUp books something each half hour of a year and reads it by
 // days: each day's opening is the closing of the day before, nothing is counted
 // twice and nothing is left out.
@@ -49,7 +23,7 @@ func TestStatementsAddUp(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
 	w := newWorld()
 	z := zone(t, "Europe/Berlin")
-	begin, end := DayStart(2026, 3, 1, z), DayStart(2026, 11, 1, z)
+	begin, end := events.DayStart(2026, 3, 1, z), events.DayStart(2026, 11, 1, z)
 	balance := int64(0)
 	at := map[int64]int64{} // by position
 	for us, n := begin.UnixMicro(), int64(0); us < end.UnixMicro(); us, n = us+hourUS/2, n+1 {
@@ -63,7 +37,7 @@ func TestStatementsAddUp(t *testing.T) {
 	closing, entries := int64(0), int64(0)
 	for day := begin; day.Before(end); {
 		local := day.In(z)
-		next := DayStart(local.Year(), local.Month(), local.Day()+1, z)
+		next := events.DayStart(local.Year(), local.Month(), local.Day()+1, z)
 		st, err := s.Statement(t.Context(), "acc-1", day.UnixMicro(), next.UnixMicro())
 		if err != nil {
 			t.Fatal(err)

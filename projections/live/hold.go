@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -40,6 +41,8 @@ func (v *View) decided(r events.Recorded) {
 	case *wire.Event_CallCharged:
 		v.money.charge(body.CallCharged, r.TimeUS)
 		v.close(body.CallCharged.GetCall())
+	case *wire.Event_OfflineWrittenUp:
+		v.writtenUp(body.OfflineWrittenUp, r.TimeUS)
 	case *wire.Event_HoldReleased:
 		v.close(body.HoldReleased.GetCall())
 	}
@@ -62,6 +65,17 @@ func (v *View) placed(e *wire.HoldPlaced) {
 		}
 	}
 	v.holds[id] = h
+}
+
+// writtenUp notes a call that was let through while the book was silent.
+func (v *View) writtenUp(u *wire.OfflineWrittenUp, recordedUS int64) {
+	switch {
+	case u.GetHold() != nil:
+		v.placed(u.GetHold())
+	case u.GetBooked():
+		v.money.charge(ledger.OfflineCharge(u), recordedUS)
+		v.close(u.GetCall().GetCall())
+	}
 }
 
 func (v *View) extended(e *wire.HoldExtended) {

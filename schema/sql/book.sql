@@ -26,20 +26,60 @@ CREATE TABLE IF NOT EXISTS entries (
   reference           TEXT    NOT NULL,
   actor               TEXT    NOT NULL,
   reverses            INTEGER NOT NULL,
+  late                INTEGER NOT NULL,
   PRIMARY KEY (position, idx)
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS entries_account ON entries (account, position, idx);
 CREATE INDEX IF NOT EXISTS entries_reverses ON entries (reverses) WHERE reverses <> 0;
 
--- balances are the posted sums of the entries, for the next balance_after_micro.
+-- balances are the posted sums of the entries, for the next balance_after_micro,
+-- and what was posted since the account's last period closed.
 CREATE TABLE IF NOT EXISTS balances (
-  account      TEXT    NOT NULL,
-  currency     TEXT    NOT NULL,
-  posted_micro INTEGER NOT NULL,
-  entries      INTEGER NOT NULL,
-  position     INTEGER NOT NULL,
+  account       TEXT    NOT NULL,
+  currency      TEXT    NOT NULL,
+  posted_micro  INTEGER NOT NULL,
+  entries       INTEGER NOT NULL,
+  position      INTEGER NOT NULL,
+  credits_micro INTEGER NOT NULL,
+  debits_micro  INTEGER NOT NULL,
+  count         INTEGER NOT NULL,
+  late          INTEGER NOT NULL,
   PRIMARY KEY (account, currency)
+) WITHOUT ROWID;
+
+-- periods are the closed periods of accounts. Their entries are those behind the
+-- position at which the one before was closed, up to their own.
+CREATE TABLE IF NOT EXISTS periods (
+  to_us         INTEGER NOT NULL,
+  position      INTEGER NOT NULL,
+  account       TEXT    NOT NULL,
+  currency      TEXT    NOT NULL,
+  from_us       INTEGER NOT NULL,
+  closed_at_us  INTEGER NOT NULL,
+  actor         TEXT    NOT NULL,
+  opening_micro INTEGER NOT NULL,
+  closing_micro INTEGER NOT NULL,
+  credits_micro INTEGER NOT NULL,
+  debits_micro  INTEGER NOT NULL,
+  entries       INTEGER NOT NULL,
+  late          INTEGER NOT NULL,
+  state_hash    TEXT    NOT NULL,
+  PRIMARY KEY (to_us, position)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS periods_account ON periods (account, to_us, position);
+
+-- offline sums up the calls that each node let through while the book was silent,
+-- as far as they are written up. A call that goes on counts, without an amount.
+CREATE TABLE IF NOT EXISTS offline (
+  account      TEXT    NOT NULL,
+  node         TEXT    NOT NULL,
+  calls        INTEGER NOT NULL,
+  amount_micro INTEGER NOT NULL,
+  number       INTEGER NOT NULL,
+  time_us      INTEGER NOT NULL,
+  PRIMARY KEY (account, node)
 ) WITHOUT ROWID;
 
 -- audit has one row per edit, sign-in, failed sign-in and minute of a rejected source.

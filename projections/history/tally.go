@@ -11,8 +11,8 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-// ledger writes the entries of one batch and carries the balances along.
-type ledger struct {
+// tally writes the entries of one batch and carries the balances along.
+type tally struct {
 	w        *writer
 	balances map[balanceKey]*balance
 }
@@ -22,10 +22,12 @@ type balanceKey struct{ account, currency string }
 type balance struct {
 	posted, entries int64
 	position        uint64
+	// since is what was posted since the account's last period closed.
+	since since
 }
 
-func newLedger(w *writer) *ledger {
-	return &ledger{w: w, balances: make(map[balanceKey]*balance)}
+func newTally(w *writer) *tally {
+	return &tally{w: w, balances: make(map[balanceKey]*balance)}
 }
 
 // posted is what the postings of one event have in common.
@@ -38,7 +40,7 @@ type posted struct {
 }
 
 // apply writes the entries of an event that moves money.
-func (l *ledger) apply(ctx context.Context, r events.Recorded) error {
+func (l *tally) apply(ctx context.Context, r events.Recorded) error {
 	p := posted{call: []byte{}, effectiveUS: r.Event.GetEffectiveAtUs()}
 	switch body := r.Event.GetBody().(type) {
 	case *wire.Event_MoneyPosted:
@@ -54,6 +56,17 @@ func (l *ledger) apply(ctx context.Context, r events.Recorded) error {
 		if p.effectiveUS == 0 {
 			p.effectiveUS = c.GetAnsweredAtUs()
 		}
+	case *wire.Event_OfflineWrittenUp:
+		u := body.OfflineWrittenUp
+		p.kind, p.postings = "offline", u.GetPostings()
+		if id, ok := callIDFrom(u.GetCall().GetCall()); ok {
+			p.call = id[:]
+		}
+		if err := l.offline(ctx, r, u); err != nil {
+			return err
+		}
+	case *wire.Event_PeriodClosed:
+		return l.period(ctx, r, body.PeriodClosed)
 	default:
 		return nil
 	}
@@ -69,7 +82,7 @@ func (l *ledger) apply(ctx context.Context, r events.Recorded) error {
 }
 
 // entry writes one posting and the balance after it.
-func (l *ledger) entry(ctx context.Context, r events.Recorded, p posted, i int, posting *wire.Posting) error {
+func (l *tally) entry(ctx context.Context, r events.Recorded, p posted, i int, posting *wire.Posting) error {
 	at, err := l.balance(ctx, balanceKey{posting.GetAccount(), posting.GetCurrency()})
 	if err != nil {
 		return err
@@ -77,24 +90,27 @@ func (l *ledger) entry(ctx context.Context, r events.Recorded, p posted, i int, 
 	at.posted += posting.GetAmountMicro()
 	at.entries++
 	at.position = r.Position
+	late := at.since.add(posting)
 	return l.w.exec(ctx, `INSERT INTO entries (position, idx, account, currency, time_us,
- effective_at_us, kind, amount_micro, balance_after_micro, call, reason, reference, actor, reverses)
- VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+ effective_at_us, kind, amount_micro, balance_after_micro, call, reason, reference, actor, reverses, late)
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		int64(r.Position), int64(i), posting.GetAccount(), posting.GetCurrency(), r.TimeUS,
 		p.effectiveUS, p.kind, posting.GetAmountMicro(), at.posted, p.call,
-		p.reason, p.reference, r.Event.GetActor(), int64(p.reverses))
+		p.reason, p.reference, r.Event.GetActor(), int64(p.reverses), late)
 }
 
 // balance returns an account's balance as of the last entry.
-func (l *ledger) balance(ctx context.Context, key balanceKey) (*balance, error) {
+func (l *tally) balance(ctx context.Context, key balanceKey) (*balance, error) {
 	if at := l.balances[key]; at != nil {
 		return at, nil
 	}
 	at := new(balance)
 	err := l.w.query(ctx,
-		"SELECT posted_micro, entries, position FROM balances WHERE account = ? AND currency = ?",
+		`SELECT posted_micro, entries, position, credits_micro, debits_micro, count, late
+ FROM balances WHERE account = ? AND currency = ?`,
 		[]driver.Value{key.account, key.currency}, func(v []driver.Value) error {
 			at.posted, at.entries, at.position = v[0].(int64), v[1].(int64), uint64(v[2].(int64))
+			at.since = since{v[3].(int64), v[4].(int64), v[5].(int64), v[6].(int64)}
 			return nil
 		})
 	l.balances[key] = at
@@ -102,12 +118,13 @@ func (l *ledger) balance(ctx context.Context, key balanceKey) (*balance, error) 
 }
 
 // close writes the balances that the batch left.
-func (l *ledger) close(ctx context.Context) error {
+func (l *tally) close(ctx context.Context) error {
 	for _, key := range slices.SortedFunc(maps.Keys(l.balances), balanceKey.compare) {
 		at := l.balances[key]
 		err := l.w.exec(ctx, `INSERT OR REPLACE INTO balances
- (account, currency, posted_micro, entries, position) VALUES (?,?,?,?,?)`,
-			key.account, key.currency, at.posted, at.entries, int64(at.position))
+ (account, currency, posted_micro, entries, position, credits_micro, debits_micro, count, late)
+ VALUES (?,?,?,?,?,?,?,?,?)`, key.account, key.currency, at.posted, at.entries, int64(at.position),
+			at.since.credits, at.since.debits, at.since.count, at.since.late)
 		if err != nil {
 			return err
 		}
