@@ -18,6 +18,33 @@ func tool(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
+// closePeriods closes a period of a day that is over, twice, and lists it; a day
+// that is to come cannot be closed.
+func closePeriods(t *testing.T, n *node, account string) {
+	t.Helper()
+	command := func(verb string, args ...string) (string, error) {
+		return tool(t.Context(), append([]string{"period", verb, "-url", n.url, "-account", account}, args...)...)
+	}
+	if out, err := command("close", "-to", "2026-01-01", "-dry-run"); err != nil || !strings.Contains(out, "can be closed") {
+		t.Error(err, out)
+	}
+	for _, want := range []string{"is closed up to 2026-01-01T00:00:00Z: 12.340000 brought forward", "closed before"} {
+		if out, err := command("close", "-to", "2026-01-01"); err != nil || !strings.Contains(out, want) {
+			t.Error(err, out)
+		}
+	}
+	if out, err := command("close", "-to", "2056-01-01"); err == nil || !strings.Contains(out, "has not passed") {
+		t.Error(err, out)
+	}
+	if out, err := command("list"); err != nil || strings.Count(out, "\n") != 2 || !strings.Contains(out, "12.340000") {
+		t.Error(err, out)
+	}
+	var list []struct{ Closing struct{ Amount string } }
+	if out, err := command("list", "-o", "json"); err != nil || json.Unmarshal([]byte(out), &list) != nil || len(list) != 1 || list[0].Closing.Amount != "12.340000" {
+		t.Error(err, out)
+	}
+}
+
 // A posting is proven by a running node and by the store of one that was stopped;
 // both proofs hold without either, and none holds with a byte changed.
 func TestProof(t *testing.T) {
@@ -46,6 +73,7 @@ func TestProof(t *testing.T) {
 		}
 	}
 	position := st.Entries[0].Position
+	closePeriods(t, n, s.account())
 	asked, stopped := filepath.Join(t.TempDir(), "asked.json"), filepath.Join(t.TempDir(), "stopped.json")
 	if out, err := tool(t.Context(), "proof", "-url", n.url, "-position", position, "-o", asked); err != nil {
 		t.Fatal(err, out)
@@ -79,7 +107,7 @@ func TestProof(t *testing.T) {
 			t.Error("a damaged proof holds", out)
 		}
 	}
-	if out, err := tool(t.Context(), "verify", "-data", data, "-cdrs"); err != nil || !strings.Contains(out, "ok") {
+	if out, err := tool(t.Context(), "verify", "-data", data, "-cdrs"); err != nil || !strings.Contains(out, "ok") || !strings.Contains(out, "1 periods recomputed") {
 		t.Error(err, out)
 	}
 }

@@ -32,6 +32,7 @@ func commands() []command {
 		{"proof", "write a proof of one event, for somebody who has only the public key", proof},
 		{"simulate", "ask a running node what a call would do", simulate},
 		{"statement", "print what was posted on an account in some days", statement},
+		{"period", "close an account's period, or list those that are closed", period},
 		{"token", "make and revoke tokens for programs", token},
 		{"bench", "measure this machine", bench},
 		{"version", "say which version this is", version},

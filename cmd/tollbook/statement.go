@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 func statement(ctx context.Context, c *console, args []string) error {
@@ -40,10 +41,10 @@ func statement(ctx context.Context, c *console, args []string) error {
 
 const statementQuery = `query ($account: ID!, $from: Date!, $to: Date!, $after: Cursor) {
   statement(account: $account, from: $from, to: $to) {
-    account { key currency company { name } } from to timeZone fromAt toAt final entryCount
+    account { key currency company { name } } from to timeZone fromAt toAt final entryCount lateCount
     opening { amount } closing { amount } credits { amount } debits { amount } asOf { position }
     entries(first: 500, after: $after) {
-      nodes { position kind amount { amount } balance { amount } recordedAt effectiveAt actor reason reference callId reverses reversedBy }
+      nodes { position kind amount { amount } balance { amount } recordedAt effectiveAt actor reason reference callId reverses reversedBy late }
       pageInfo { hasNextPage endCursor }
     }
   }
@@ -66,6 +67,7 @@ type statementEntry struct {
 	CallID      *string   `json:"callId"`
 	Reverses    *string   `json:"reverses"`
 	ReversedBy  *string   `json:"reversedBy"`
+	Late        bool      `json:"late"`
 }
 
 type accountStatement struct {
@@ -83,6 +85,7 @@ type accountStatement struct {
 	ToAt       string    `json:"toAt"`
 	Final      bool      `json:"final"`
 	EntryCount int       `json:"entryCount"`
+	LateCount  int       `json:"lateCount"`
 	Opening    apiAmount `json:"opening"`
 	Closing    apiAmount `json:"closing"`
 	Credits    apiAmount `json:"credits"`
@@ -150,7 +153,7 @@ func (s *accountStatement) text(c *console) error {
 		fmt.Fprintf(c.out, row, e.RecordedAt, e.Position, e.Kind, e.Amount.Amount, e.Balance.Amount, e.why())
 	}
 	fmt.Fprintf(c.out, row, s.ToAt, "", "closing", "", s.Closing.Amount, "")
-	fmt.Fprintf(c.out, "\n%d entries: credits %s, debits %s\n", s.EntryCount, s.Credits.Amount, s.Debits.Amount)
+	fmt.Fprintf(c.out, "\n%d entries, %d of them late: credits %s, debits %s\n", s.EntryCount, s.LateCount, s.Credits.Amount, s.Debits.Amount)
 	if !s.Final {
 		fmt.Fprintf(c.out, "the days are not over: as of position %s\n", s.AsOf.Position)
 	}
@@ -172,14 +175,17 @@ func (e statementEntry) why() string {
 	if e.ReversedBy != nil {
 		text += ", reversed by " + *e.ReversedBy
 	}
+	if e.Late {
+		text += ", late: its period was closed"
+	}
 	return text
 }
 
 func (s *accountStatement) csv(c *console) error {
 	w := csv.NewWriter(c.out)
-	rows := [][]string{{"recorded_at", "effective_at", "position", "kind", "amount", "balance", "currency", "call", "reason", "reference", "actor", "reverses", "reversed_by"}}
+	rows := [][]string{{"recorded_at", "effective_at", "position", "kind", "amount", "balance", "currency", "call", "reason", "reference", "actor", "reverses", "reversed_by", "late"}}
 	cur := s.Account.Currency
-	rows = append(rows, []string{s.FromAt, "", "", "OPENING", "", s.Opening.Amount, cur, "", "", "", "", "", ""})
+	rows = append(rows, []string{s.FromAt, "", "", "OPENING", "", s.Opening.Amount, cur, "", "", "", "", "", "", ""})
 	text := func(p *string) string {
 		if p == nil {
 			return ""
@@ -188,9 +194,9 @@ func (s *accountStatement) csv(c *console) error {
 	}
 	for _, e := range s.Entries {
 		rows = append(rows, []string{e.RecordedAt, e.EffectiveAt, e.Position, e.Kind, e.Amount.Amount, e.Balance.Amount, cur,
-			text(e.CallID), plain(e.Reason), plain(e.Reference), plain(e.Actor), text(e.Reverses), text(e.ReversedBy)})
+			text(e.CallID), plain(e.Reason), plain(e.Reference), plain(e.Actor), text(e.Reverses), text(e.ReversedBy), strconv.FormatBool(e.Late)})
 	}
-	rows = append(rows, []string{s.ToAt, "", "", "CLOSING", "", s.Closing.Amount, cur, "", "", "", "", "", ""})
+	rows = append(rows, []string{s.ToAt, "", "", "CLOSING", "", s.Closing.Amount, cur, "", "", "", "", "", "", ""})
 	return errors.Join(w.WriteAll(rows), w.Error())
 }
 

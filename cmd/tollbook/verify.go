@@ -42,7 +42,8 @@ func verify(ctx context.Context, c *console, args []string) error {
 	if *cdrs {
 		fmt.Fprintf(c.out, "%d CDRs and %d entries made anew, the history has the same\n", r.CDRs, r.Entries)
 	}
-	fmt.Fprintf(c.out, "%d holds, %d charges and %d postings recomputed, state %s\nok\n", r.Holds, r.Charges, r.Postings, r.State)
+	fmt.Fprintf(c.out, "%d holds, %d charges, %d offline calls, %d postings and %d periods recomputed, state %s\nok\n",
+		r.Holds, r.Charges, r.Offline, r.Postings, r.Periods, r.State)
 	return nil
 }
 
@@ -53,6 +54,8 @@ type verified struct {
 	Holds     int               `json:"holds"`
 	Charges   int               `json:"charges"`
 	Postings  int               `json:"postings"`
+	Offline   int               `json:"offline_calls"`
+	Periods   int               `json:"periods"`
 	Overspent int               `json:"overspent_accounts"`
 	// Legs counts the legs in the log: each must have one CDR.
 	Legs  int64  `json:"legs"`
@@ -96,6 +99,7 @@ func verifyDir(ctx context.Context, dir string, cdrs bool) (verified, error) {
 			r.Journals = append(r.Journals, verifiedJournal{j.Journal, j.Blocks, j.Events, j.End.Head.String()})
 		}
 	}
+	r.Offline, r.Periods = auditor.Offline, auditor.Periods
 	r.Holds, r.Charges, r.Postings, r.Overspent = auditor.Holds, auditor.Charges, auditor.Postings, auditor.Overspent
 	if err != nil {
 		return r, err

@@ -257,7 +257,7 @@ func (b *block) full() bool {
 // is decided on it. It is false for a command whose events do not fit behind the
 // others: that one is decided anew for the next block.
 func (k *Keeper) decide(b *block, r request) (fits bool, err error) {
-	evs, reply := k.state.Decide(b.timeUS, k.rates, r.cmd)
+	evs, reply := k.answer(b.timeUS, r.cmd)
 	encoded, size, err := b.encode(evs)
 	if err != nil {
 		// Such a command is its sender's fault, and must not end the term.

@@ -18,7 +18,9 @@ import (
 const (
 	maxName     = 120
 	maxNetworks = 64
-	ppm         = 1_000_000
+	// maxOfflineCalls bounds what a node may let through for an account by itself.
+	maxOfflineCalls = 1000
+	ppm             = 1_000_000
 )
 
 // CheckID refuses an id that is not 1 to 64 small letters, digits, dots,
@@ -196,8 +198,10 @@ func validateAccount(a *wire.Account) error {
 		return events.Invalid("the distance at which alerts are armed again is negative")
 	case a.Alerts != nil && a.Alerts.LowMicro != nil && a.Alerts.HighMicro != nil && *a.Alerts.LowMicro >= *a.Alerts.HighMicro:
 		return events.Invalid("the low threshold is not below the high one")
-	case a.OfflineMicro < 0:
-		return events.Invalid("the offline allowance is negative")
+	case a.OfflineMicro < 0 || a.OfflineMicro > int64(money.MaxAmount)/2 || a.OfflineCalls > maxOfflineCalls:
+		return events.Invalid("the offline allowance is negative, too large, or of more than %d calls a node", maxOfflineCalls)
+	case a.OfflineMicro > 0 && a.OfflineCalls == 0:
+		return events.Invalid("an offline amount lets nothing through without offline calls: say how many")
 	case a.CutOff && a.Kind != wire.AccountKind_ACCOUNT_KIND_VENDOR:
 		return events.Invalid("only a vendor's account has a cut-off of its own")
 	}

@@ -72,6 +72,7 @@ func (s *State) evolvePeriod(pos events.Position, p *wire.PeriodClosed) error {
 		return fmt.Errorf("the period closed at %d brings %d forward, account %s has %d", pos, p.BalanceMicro, p.Account, have)
 	}
 	s.keepPeriod(p)
+	s.remember(p.Key, &Known{InputsHash: string(p.InputsHash), Position: pos})
 	return nil
 }
 

@@ -47,6 +47,10 @@ func (a *Auditor) Check(timeUS int64, e *wire.Event) error {
 
 func (a *Auditor) before(timeUS int64, e *wire.Event) error {
 	if p := e.GetPeriodClosed(); p != nil {
+		a.Periods++
+		if last := a.State.Ledger.Period(p.Account); p.FromUs != last.GetToUs() || p.ToUs > timeUS {
+			return fmt.Errorf("the period of account %s begins where the one before does not end, or ends in the future", p.Account)
+		}
 		if hash := a.State.Hash(); !bytes.Equal(p.StateHash, hash.Bytes()) || p.Through != uint64(a.State.Position) {
 			return fmt.Errorf("the period of account %s names another state of the book than that before it", p.Account)
 		}

@@ -80,8 +80,16 @@ func (e *edit) account(company string, a account) error {
 		return err
 	}
 	old := e.cat.Account(a.ID) // what is not in the document is finance's, and kept
+	calls, micro := old.GetOfflineCalls(), old.GetOfflineMicro()
+	if a.Offline != nil {
+		allowed, err := amount("offline.amount", a.Offline.Amount)
+		if err != nil {
+			return err
+		}
+		calls, micro = a.Offline.Calls, int64(allowed)
+	}
 	e.put(&wire.Account{
-		Alerts: old.GetAlerts(), OfflineCalls: old.GetOfflineCalls(), OfflineMicro: old.GetOfflineMicro(),
+		Alerts: old.GetAlerts(), OfflineCalls: calls, OfflineMicro: micro,
 		Id: a.ID, Company: company, Name: a.Name, Currency: a.Currency, Kind: kind, CreditLimitMicro: int64(limit),
 		Channels: a.Channels, CallsPerSecond: a.CallsPerSecond, Disabled: a.Disabled,
 		CutOff: or(a.CutOff, old.GetCutOff()), Package: or(a.Package, old.GetPackage()),

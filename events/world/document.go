@@ -56,6 +56,14 @@ type account struct {
 	// what such an account covers.
 	Package         *string  `yaml:"package"`
 	PackagePrefixes []string `yaml:"package_prefixes"`
+	// Offline is what each node may let through while the book is silent; left out,
+	// it stays as it is.
+	Offline *offline `yaml:"offline"`
+}
+
+type offline struct {
+	Calls  uint32 `yaml:"calls"`
+	Amount string `yaml:"amount"`
 }
 
 type deck struct {

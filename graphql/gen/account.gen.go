@@ -22,6 +22,9 @@ type AccountResolver interface {
 
 	Balance(ctx context.Context, obj *model.Account, atLeast *events.Position, asOf *time.Time, atPosition *events.Position) (*model.Balance, error)
 	Entries(ctx context.Context, obj *model.Account, first *int, after *string, last *int, before *string, from *time.Time, to *time.Time, atLeast *events.Position) (*model.Connection[model.Entry], error)
+
+	Periods(ctx context.Context, obj *model.Account, first *int, after *string, last *int, before *string) (*model.Connection[model.Period], error)
+	Offline(ctx context.Context, obj *model.Account) (*model.OfflineAllowance, error)
 }
 type EntryResolver interface {
 	Account(ctx context.Context, obj *model.Entry) (*model.Account, error)
@@ -122,6 +125,44 @@ func (ec *executionContext) field_Account_entries_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["atLeast"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_periods_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOCursor2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOCursor2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg3
 	return args, nil
 }
 
@@ -628,6 +669,82 @@ func (ec *executionContext) _Account_cutOff(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Account_cutOff(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Account", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Account_periods(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Account_periods(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Account().Periods(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Connection[model.Period]) graphql.Marshaler {
+			return ec.marshalNPeriodConnection2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Account_periods(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PeriodConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_periods_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_offline(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Account_offline(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Account().Offline(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.OfflineAllowance) graphql.Marshaler {
+			return ec.marshalNOfflineAllowance2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐOfflineAllowance(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Account_offline(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OfflineAllowance(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _AccountPutPayload_account(ctx context.Context, field graphql.CollectedField, obj *model.AccountPutPayload) (ret graphql.Marshaler) {
@@ -1240,6 +1357,29 @@ func (ec *executionContext) fieldContext_Entry_reversedBy(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Entry", field, true, true, "Position")
 }
 
+func (ec *executionContext) _Entry_late(ctx context.Context, field graphql.CollectedField, obj *model.Entry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Entry_late(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Late, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Entry_late(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Entry", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _PostingPayload_account(ctx context.Context, field graphql.CollectedField, obj *model.PostingPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1691,7 +1831,7 @@ func (ec *executionContext) unmarshalInputAccountPutInput(ctx context.Context, o
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "name", "currency", "kind", "creditLimit", "channels", "callsPerSecond", "disabled", "expectedVersion", "dryRun", "lowBalance", "highBalance", "alertDistance", "forecastMinutes", "cutOff"}
+	fieldsInOrder := [...]string{"key", "company", "name", "currency", "kind", "creditLimit", "channels", "callsPerSecond", "disabled", "offlineCalls", "offlineAmount", "expectedVersion", "dryRun", "lowBalance", "highBalance", "alertDistance", "forecastMinutes", "cutOff"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1761,6 +1901,20 @@ func (ec *executionContext) unmarshalInputAccountPutInput(ctx context.Context, o
 				return it, err
 			}
 			it.Disabled = graphql.OmittableOf(data)
+		case "offlineCalls":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("offlineCalls"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OfflineCalls = graphql.OmittableOf(data)
+		case "offlineAmount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("offlineAmount"))
+			data, err := ec.unmarshalODecimal2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐDecimal(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OfflineAmount = graphql.OmittableOf(data)
 		case "expectedVersion":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
 			data, err := ec.unmarshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, v)
@@ -2146,6 +2300,18 @@ func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "periods":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Account_periods(ctx, field, obj)
+				})
+		case "offline":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Account_offline(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -2347,6 +2513,11 @@ func (ec *executionContext) _Entry(ctx context.Context, sel ast.SelectionSet, ob
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Entry_reversedBy(ctx, field, obj)
 				})
+		case "late":
+			out.Values[i] = ec._Entry_late(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}

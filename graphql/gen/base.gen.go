@@ -41,6 +41,7 @@ type MutationResolver interface {
 	OriginatorRemove(ctx context.Context, input model.RemoveInput) (*model.RemovePayload, error)
 	TerminatorPut(ctx context.Context, input model.TerminatorPutInput) (*model.TerminatorPutPayload, error)
 	TerminatorRemove(ctx context.Context, input model.RemoveInput) (*model.RemovePayload, error)
+	PeriodClose(ctx context.Context, input model.PeriodCloseInput) (*model.PeriodClosePayload, error)
 	ExchangeRatePut(ctx context.Context, input model.ExchangeRatePutInput) (*model.ExchangeRatePutPayload, error)
 	OriginSetPut(ctx context.Context, input model.OriginSetPutInput) (*model.OriginSetPutPayload, error)
 	OriginSetRemove(ctx context.Context, input model.RemoveInput) (*model.RemovePayload, error)
@@ -412,6 +413,20 @@ func (ec *executionContext) field_Mutation_originatorRemove_args(ctx context.Con
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.RemoveInput, error) {
 			return ec.unmarshalNRemoveInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRemoveInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_periodClose_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.PeriodCloseInput, error) {
+			return ec.unmarshalNPeriodCloseInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPeriodCloseInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2870,6 +2885,68 @@ func (ec *executionContext) fieldContext_Mutation_terminatorRemove(ctx context.C
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_terminatorRemove_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_periodClose(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_periodClose(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PeriodClose(ctx, fc.Args["input"].(model.PeriodCloseInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				roles, err := ec.unmarshalNRole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, []any{"FINANCE"})
+				if err != nil {
+					var zeroVal *model.PeriodClosePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Needs == nil {
+					var zeroVal *model.PeriodClosePayload
+					return zeroVal, errors.New("directive needs is not implemented")
+				}
+				return ec.Directives.Needs(ctx, nil, directive0, roles)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.PeriodClosePayload) graphql.Marshaler {
+			return ec.marshalNPeriodClosePayload2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPeriodClosePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_periodClose(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PeriodClosePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_periodClose_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -6463,6 +6540,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "terminatorRemove":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_terminatorRemove(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "periodClose":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_periodClose(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

@@ -67,6 +67,8 @@ type ComplexityRoot struct {
 		Kind            func(childComplexity int) int
 		LowBalance      func(childComplexity int) int
 		Name            func(childComplexity int) int
+		Offline         func(childComplexity int) int
+		Periods         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Version         func(childComplexity int) int
 	}
 
@@ -217,11 +219,13 @@ type ComplexityRoot struct {
 		EndedBy           func(childComplexity int) int
 		ID                func(childComplexity int) int
 		Last              func(childComplexity int) int
+		Late              func(childComplexity int) int
 		Leg               func(childComplexity int) int
 		Margin            func(childComplexity int) int
 		Media             func(childComplexity int) int
 		MediaAddress      func(childComplexity int) int
 		Node              func(childComplexity int) int
+		Offline           func(childComplexity int) int
 		OriginatorID      func(childComplexity int) int
 		Overrun           func(childComplexity int) int
 		Pdd               func(childComplexity int) int
@@ -426,6 +430,7 @@ type ComplexityRoot struct {
 		EffectiveAt func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Kind        func(childComplexity int) int
+		Late        func(childComplexity int) int
 		Position    func(childComplexity int) int
 		Reason      func(childComplexity int) int
 		RecordedAt  func(childComplexity int) int
@@ -578,6 +583,7 @@ type ComplexityRoot struct {
 		OriginSetRemove   func(childComplexity int, input model.RemoveInput) int
 		OriginatorPut     func(childComplexity int, input model.OriginatorPutInput) int
 		OriginatorRemove  func(childComplexity int, input model.RemoveInput) int
+		PeriodClose       func(childComplexity int, input model.PeriodCloseInput) int
 		PostingReverse    func(childComplexity int, input model.PostingReverseInput) int
 		RoutePlanPut      func(childComplexity int, input model.RoutePlanPutInput) int
 		RoutePlanRemove   func(childComplexity int, input model.RemoveInput) int
@@ -620,6 +626,20 @@ type ComplexityRoot struct {
 		NumberList func(childComplexity int) int
 		Position   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	OfflineAllowance struct {
+		Amount func(childComplexity int) int
+		Calls  func(childComplexity int) int
+		Used   func(childComplexity int) int
+	}
+
+	OfflineUse struct {
+		Amount      func(childComplexity int) int
+		Calls       func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Number      func(childComplexity int) int
+		WrittenUpAt func(childComplexity int) int
 	}
 
 	OrderBy struct {
@@ -712,6 +732,42 @@ type ComplexityRoot struct {
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	Period struct {
+		Account    func(childComplexity int) int
+		Actor      func(childComplexity int) int
+		ClosedAt   func(childComplexity int) int
+		Closing    func(childComplexity int) int
+		Credits    func(childComplexity int) int
+		Debits     func(childComplexity int) int
+		EntryCount func(childComplexity int) int
+		From       func(childComplexity int) int
+		LateCount  func(childComplexity int) int
+		Opening    func(childComplexity int) int
+		Position   func(childComplexity int) int
+		StateHash  func(childComplexity int) int
+		To         func(childComplexity int) int
+	}
+
+	PeriodClosePayload struct {
+		Account    func(childComplexity int) int
+		Period     func(childComplexity int) int
+		Position   func(childComplexity int) int
+		Repeated   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	PeriodConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	PeriodEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	PostingPayload struct {
@@ -990,6 +1046,7 @@ type ComplexityRoot struct {
 		Final      func(childComplexity int) int
 		From       func(childComplexity int) int
 		FromAt     func(childComplexity int) int
+		LateCount  func(childComplexity int) int
 		Opening    func(childComplexity int) int
 		TimeZone   func(childComplexity int) int
 		To         func(childComplexity int) int
@@ -1257,6 +1314,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.Name(childComplexity), true
+	case "Account.offline":
+		if e.ComplexityRoot.Account.Offline == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.Offline(childComplexity), true
+	case "Account.periods":
+		if e.ComplexityRoot.Account.Periods == nil {
+			break
+		}
+
+		args, err := ec.field_Account_periods_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Account.Periods(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Account.version":
 		if e.ComplexityRoot.Account.Version == nil {
 			break
@@ -1851,6 +1925,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.Last(childComplexity), true
+	case "Cdr.late":
+		if e.ComplexityRoot.Cdr.Late == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.Late(childComplexity), true
 	case "Cdr.leg":
 		if e.ComplexityRoot.Cdr.Leg == nil {
 			break
@@ -1881,6 +1961,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.Node(childComplexity), true
+	case "Cdr.offline":
+		if e.ComplexityRoot.Cdr.Offline == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.Offline(childComplexity), true
 	case "Cdr.originatorId":
 		if e.ComplexityRoot.Cdr.OriginatorID == nil {
 			break
@@ -2736,6 +2822,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Entry.Kind(childComplexity), true
+	case "Entry.late":
+		if e.ComplexityRoot.Entry.Late == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Entry.Late(childComplexity), true
 	case "Entry.position":
 		if e.ComplexityRoot.Entry.Position == nil {
 			break
@@ -3435,6 +3527,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.OriginatorRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.periodClose":
+		if e.ComplexityRoot.Mutation.PeriodClose == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_periodClose_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PeriodClose(childComplexity, args["input"].(model.PeriodCloseInput)), true
 	case "Mutation.postingReverse":
 		if e.ComplexityRoot.Mutation.PostingReverse == nil {
 			break
@@ -3689,6 +3792,56 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.NumberListPutPayload.UserErrors(childComplexity), true
+
+	case "OfflineAllowance.amount":
+		if e.ComplexityRoot.OfflineAllowance.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineAllowance.Amount(childComplexity), true
+	case "OfflineAllowance.calls":
+		if e.ComplexityRoot.OfflineAllowance.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineAllowance.Calls(childComplexity), true
+	case "OfflineAllowance.used":
+		if e.ComplexityRoot.OfflineAllowance.Used == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineAllowance.Used(childComplexity), true
+
+	case "OfflineUse.amount":
+		if e.ComplexityRoot.OfflineUse.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineUse.Amount(childComplexity), true
+	case "OfflineUse.calls":
+		if e.ComplexityRoot.OfflineUse.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineUse.Calls(childComplexity), true
+	case "OfflineUse.node":
+		if e.ComplexityRoot.OfflineUse.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineUse.Node(childComplexity), true
+	case "OfflineUse.number":
+		if e.ComplexityRoot.OfflineUse.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineUse.Number(childComplexity), true
+	case "OfflineUse.writtenUpAt":
+		if e.ComplexityRoot.OfflineUse.WrittenUpAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OfflineUse.WrittenUpAt(childComplexity), true
 
 	case "OrderBy.criterion":
 		if e.ComplexityRoot.OrderBy.Criterion == nil {
@@ -4054,6 +4207,154 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
+	case "Period.account":
+		if e.ComplexityRoot.Period.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Account(childComplexity), true
+	case "Period.actor":
+		if e.ComplexityRoot.Period.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Actor(childComplexity), true
+	case "Period.closedAt":
+		if e.ComplexityRoot.Period.ClosedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.ClosedAt(childComplexity), true
+	case "Period.closing":
+		if e.ComplexityRoot.Period.Closing == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Closing(childComplexity), true
+	case "Period.credits":
+		if e.ComplexityRoot.Period.Credits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Credits(childComplexity), true
+	case "Period.debits":
+		if e.ComplexityRoot.Period.Debits == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Debits(childComplexity), true
+	case "Period.entryCount":
+		if e.ComplexityRoot.Period.EntryCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.EntryCount(childComplexity), true
+	case "Period.from":
+		if e.ComplexityRoot.Period.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.From(childComplexity), true
+	case "Period.lateCount":
+		if e.ComplexityRoot.Period.LateCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.LateCount(childComplexity), true
+	case "Period.opening":
+		if e.ComplexityRoot.Period.Opening == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Opening(childComplexity), true
+	case "Period.position":
+		if e.ComplexityRoot.Period.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.Position(childComplexity), true
+	case "Period.stateHash":
+		if e.ComplexityRoot.Period.StateHash == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.StateHash(childComplexity), true
+	case "Period.to":
+		if e.ComplexityRoot.Period.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.To(childComplexity), true
+
+	case "PeriodClosePayload.account":
+		if e.ComplexityRoot.PeriodClosePayload.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodClosePayload.Account(childComplexity), true
+	case "PeriodClosePayload.period":
+		if e.ComplexityRoot.PeriodClosePayload.Period == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodClosePayload.Period(childComplexity), true
+	case "PeriodClosePayload.position":
+		if e.ComplexityRoot.PeriodClosePayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodClosePayload.Position(childComplexity), true
+	case "PeriodClosePayload.repeated":
+		if e.ComplexityRoot.PeriodClosePayload.Repeated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodClosePayload.Repeated(childComplexity), true
+	case "PeriodClosePayload.userErrors":
+		if e.ComplexityRoot.PeriodClosePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodClosePayload.UserErrors(childComplexity), true
+
+	case "PeriodConnection.asOf":
+		if e.ComplexityRoot.PeriodConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodConnection.AsOf(childComplexity), true
+	case "PeriodConnection.edges":
+		if e.ComplexityRoot.PeriodConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodConnection.Edges(childComplexity), true
+	case "PeriodConnection.nodes":
+		if e.ComplexityRoot.PeriodConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodConnection.Nodes(childComplexity), true
+	case "PeriodConnection.pageInfo":
+		if e.ComplexityRoot.PeriodConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodConnection.PageInfo(childComplexity), true
+
+	case "PeriodEdge.cursor":
+		if e.ComplexityRoot.PeriodEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodEdge.Cursor(childComplexity), true
+	case "PeriodEdge.node":
+		if e.ComplexityRoot.PeriodEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PeriodEdge.Node(childComplexity), true
 
 	case "PostingPayload.account":
 		if e.ComplexityRoot.PostingPayload.Account == nil {
@@ -5419,6 +5720,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Statement.FromAt(childComplexity), true
+	case "Statement.lateCount":
+		if e.ComplexityRoot.Statement.LateCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.LateCount(childComplexity), true
 	case "Statement.opening":
 		if e.ComplexityRoot.Statement.Opening == nil {
 			break
@@ -5973,6 +6280,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("OrderByInput", ec.unmarshalInputOrderByInput),
 			graphql.NewInputUnmarshaler("OriginSetPutInput", ec.unmarshalInputOriginSetPutInput),
 			graphql.NewInputUnmarshaler("OriginatorPutInput", ec.unmarshalInputOriginatorPutInput),
+			graphql.NewInputUnmarshaler("PeriodCloseInput", ec.unmarshalInputPeriodCloseInput),
 			graphql.NewInputUnmarshaler("PostingReverseInput", ec.unmarshalInputPostingReverseInput),
 			graphql.NewInputUnmarshaler("PrefixLimitInput", ec.unmarshalInputPrefixLimitInput),
 			graphql.NewInputUnmarshaler("RemoveInput", ec.unmarshalInputRemoveInput),
@@ -6156,6 +6464,8 @@ enum EntryKind {
   ADJUSTMENT
   "The price of a call."
   CHARGE
+  "The price of a call that a node let through while the book was silent."
+  OFFLINE
 }
 
 "One movement on one account. It is never changed; a correction is a new entry."
@@ -6190,6 +6500,8 @@ type Entry implements Node {
   reverses: Position
   "The position of the posting that took this one back; null if none did."
   reversedBy: Position
+  "Whether it counts in a period of the account that was closed already."
+  late: Boolean!
 }
 
 extend type Query {
@@ -6251,6 +6563,10 @@ input AccountPutInput {
   callsPerSecond: Int
   "Whether to refuse new calls."
   disabled: Boolean
+  "How many calls each node may let through while the book is silent; 0 is none."
+  offlineCalls: Int
+  "For how much in all."
+  offlineAmount: Decimal
   "The version this edit was made from; \"0\" for a new account; left out, the last edit wins."
   expectedVersion: Position
   "Ask for the answer without the deed."
@@ -6913,6 +7229,10 @@ type Cdr implements Node {
   cause: String!
   "Whether this attempt decided the call's outcome."
   last: Boolean!
+  "Whether the account's period of the call was closed already when it was charged: it stands in the next one."
+  late: Boolean!
+  "Whether the call was let through by its node alone, while the book was silent."
+  offline: Boolean!
   "The reason text."
   reason: String!
   "Who ended the leg."
@@ -7929,6 +8249,127 @@ type TerminatorPutPayload {
   terminator: Terminator
   "Where the edit was recorded."
   position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/period.graphqls", Input: `"A closed period of an account: what was posted in it, and what it brought forward. It never changes; what comes later stands in the next one."
+type Period {
+  "Where it was closed: entries up to here, and behind the period before, are its own."
+  position: Position!
+  "The account."
+  account: Account!
+  "When the period begins; null for the account's first, which begins with the account."
+  from: DateTime
+  "When the period ends: an instant at which a day begins in the company's time zone."
+  to: DateTime!
+  "When it was closed."
+  closedAt: DateTime!
+  "Who closed it."
+  actor: String!
+  "What the period before brought forward."
+  opening: Money!
+  "What this one brings forward: opening + credits + debits."
+  closing: Money!
+  "The sum of what was added."
+  credits: Money!
+  "The sum of what was taken off; not above zero."
+  debits: Money!
+  "How many entries there are."
+  entryCount: Int!
+  "How many of them count in a period that was closed already."
+  lateCount: Int!
+  "The hash of the whole book when the period closed, in hexadecimal: \"tollbook verify\" computes it again."
+  stateHash: String!
+}
+
+"A page of periods."
+type PeriodConnection {
+  "The rows with their cursors."
+  edges: [PeriodEdge!]!
+  "The rows."
+  nodes: [Period!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the periods with its cursor."
+type PeriodEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Period!
+}
+
+"What each node may let through for an account while the book is silent, until its calls are written up."
+type OfflineAllowance {
+  "How many calls; 0 is none."
+  calls: Int!
+  "For how much."
+  amount: Money!
+  "What nodes have used and written up so far; for staff."
+  used: [OfflineUse!]!
+}
+
+"What one node let through by itself."
+type OfflineUse {
+  "The node."
+  node: String!
+  "How many calls are written up."
+  calls: Int!
+  "What those cost that had ended."
+  amount: Money!
+  "The number of the node's last one."
+  number: Int!
+  "When it was written up."
+  writtenUpAt: DateTime!
+}
+
+extend type Account {
+  "The account's closed periods, newest first."
+  periods(
+    "At most so many from the start."
+    first: Int
+    "Start after this cursor."
+    after: Cursor
+    "At most so many from the end."
+    last: Int
+    "End before this cursor."
+    before: Cursor
+  ): PeriodConnection!
+  "What nodes may let through while the book is silent."
+  offline: OfflineAllowance!
+}
+
+extend type Mutation {
+  "Closes a period of an account. It is refused while calls from before its end go on."
+  periodClose("Which account, up to which day." input: PeriodCloseInput!): PeriodClosePayload! @needs(roles: [FINANCE])
+}
+
+"A period to close."
+input PeriodCloseInput {
+  "The same on every repeat of this request; kept for ever."
+  idempotencyKey: String!
+  "The account."
+  account: ID!
+  "The day after the last one, in the company's time zone."
+  to: Date!
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to periodClose."
+type PeriodClosePayload {
+  "The account."
+  account: Account
+  "The period; null for a dry run."
+  period: Period
+  "Where it was closed."
+  position: Position
+  "Whether the account was closed up to this day before and nothing new happened."
+  repeated: Boolean!
   "Why it was not done."
   userErrors: [UserError!]!
 }
@@ -9005,6 +9446,8 @@ type Statement {
   debits: Money!
   "How many entries there are."
   entryCount: Int!
+  "How many of them count in a period that was closed already."
+  lateCount: Int!
   "Whether the days are over and all is included: then the statement never changes."
   final: Boolean!
   "The entries, newest first."
@@ -9140,6 +9583,10 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_forecastMinutes(ctx, field)
 	case "cutOff":
 		return ec.fieldContext_Account_cutOff(ctx, field)
+	case "periods":
+		return ec.fieldContext_Account_periods(ctx, field)
+	case "offline":
+		return ec.fieldContext_Account_offline(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 }
@@ -9458,6 +9905,10 @@ func (ec *executionContext) childFields_Cdr(ctx context.Context, field graphql.C
 		return ec.fieldContext_Cdr_cause(ctx, field)
 	case "last":
 		return ec.fieldContext_Cdr_last(ctx, field)
+	case "late":
+		return ec.fieldContext_Cdr_late(ctx, field)
+	case "offline":
+		return ec.fieldContext_Cdr_offline(ctx, field)
 	case "reason":
 		return ec.fieldContext_Cdr_reason(ctx, field)
 	case "endedBy":
@@ -9868,6 +10319,8 @@ func (ec *executionContext) childFields_Entry(ctx context.Context, field graphql
 		return ec.fieldContext_Entry_reverses(ctx, field)
 	case "reversedBy":
 		return ec.fieldContext_Entry_reversedBy(ctx, field)
+	case "late":
+		return ec.fieldContext_Entry_late(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Entry", field.Name)
 }
@@ -10168,6 +10621,34 @@ func (ec *executionContext) childFields_NumberListPutPayload(ctx context.Context
 	return nil, fmt.Errorf("no field named %q was found under type NumberListPutPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_OfflineAllowance(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "calls":
+		return ec.fieldContext_OfflineAllowance_calls(ctx, field)
+	case "amount":
+		return ec.fieldContext_OfflineAllowance_amount(ctx, field)
+	case "used":
+		return ec.fieldContext_OfflineAllowance_used(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfflineAllowance", field.Name)
+}
+
+func (ec *executionContext) childFields_OfflineUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_OfflineUse_node(ctx, field)
+	case "calls":
+		return ec.fieldContext_OfflineUse_calls(ctx, field)
+	case "amount":
+		return ec.fieldContext_OfflineUse_amount(ctx, field)
+	case "number":
+		return ec.fieldContext_OfflineUse_number(ctx, field)
+	case "writtenUpAt":
+		return ec.fieldContext_OfflineUse_writtenUpAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OfflineUse", field.Name)
+}
+
 func (ec *executionContext) childFields_OrderBy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "criterion":
@@ -10350,6 +10831,78 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_Period(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "position":
+		return ec.fieldContext_Period_position(ctx, field)
+	case "account":
+		return ec.fieldContext_Period_account(ctx, field)
+	case "from":
+		return ec.fieldContext_Period_from(ctx, field)
+	case "to":
+		return ec.fieldContext_Period_to(ctx, field)
+	case "closedAt":
+		return ec.fieldContext_Period_closedAt(ctx, field)
+	case "actor":
+		return ec.fieldContext_Period_actor(ctx, field)
+	case "opening":
+		return ec.fieldContext_Period_opening(ctx, field)
+	case "closing":
+		return ec.fieldContext_Period_closing(ctx, field)
+	case "credits":
+		return ec.fieldContext_Period_credits(ctx, field)
+	case "debits":
+		return ec.fieldContext_Period_debits(ctx, field)
+	case "entryCount":
+		return ec.fieldContext_Period_entryCount(ctx, field)
+	case "lateCount":
+		return ec.fieldContext_Period_lateCount(ctx, field)
+	case "stateHash":
+		return ec.fieldContext_Period_stateHash(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Period", field.Name)
+}
+
+func (ec *executionContext) childFields_PeriodClosePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_PeriodClosePayload_account(ctx, field)
+	case "period":
+		return ec.fieldContext_PeriodClosePayload_period(ctx, field)
+	case "position":
+		return ec.fieldContext_PeriodClosePayload_position(ctx, field)
+	case "repeated":
+		return ec.fieldContext_PeriodClosePayload_repeated(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PeriodClosePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PeriodClosePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PeriodConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PeriodConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_PeriodConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PeriodConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_PeriodConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PeriodConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PeriodEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PeriodEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PeriodEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PeriodEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_PostingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -10836,6 +11389,8 @@ func (ec *executionContext) childFields_Statement(ctx context.Context, field gra
 		return ec.fieldContext_Statement_debits(ctx, field)
 	case "entryCount":
 		return ec.fieldContext_Statement_entryCount(ctx, field)
+	case "lateCount":
+		return ec.fieldContext_Statement_lateCount(ctx, field)
 	case "final":
 		return ec.fieldContext_Statement_final(ctx, field)
 	case "entries":

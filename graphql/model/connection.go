@@ -52,6 +52,12 @@ type EntryConnection = Connection[Entry]
 // EntryEdge is a row of its kind with its cursor.
 type EntryEdge = Edge[Entry]
 
+// PeriodConnection is a page of its kind.
+type PeriodConnection = Connection[Period]
+
+// PeriodEdge is a row of its kind with its cursor.
+type PeriodEdge = Edge[Period]
+
 // OriginatorConnection is a page of its kind.
 type OriginatorConnection = Connection[Originator]
 

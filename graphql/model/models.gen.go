@@ -133,6 +133,10 @@ type AccountPutInput struct {
 	CallsPerSecond graphql.Omittable[*int] `json:"callsPerSecond,omitempty"`
 	// Whether to refuse new calls.
 	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// How many calls each node may let through while the book is silent; 0 is none.
+	OfflineCalls graphql.Omittable[*int] `json:"offlineCalls,omitempty"`
+	// For how much in all.
+	OfflineAmount graphql.Omittable[*Decimal] `json:"offlineAmount,omitempty"`
 	// The version this edit was made from; "0" for a new account; left out, the last edit wins.
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
@@ -402,6 +406,10 @@ type Cdr struct {
 	Cause string `json:"cause"`
 	// Whether this attempt decided the call's outcome.
 	Last bool `json:"last"`
+	// Whether the account's period of the call was closed already when it was charged: it stands in the next one.
+	Late bool `json:"late"`
+	// Whether the call was let through by its node alone, while the book was silent.
+	Offline bool `json:"offline"`
 	// The reason text.
 	Reason string `json:"reason"`
 	// Who ended the leg.
@@ -796,8 +804,10 @@ type Entry struct {
 	// The call that was charged; null for other movements.
 	CallID *string `json:"callId,omitempty"`
 	// The position of the posting that this one takes back.
-	Reverses   *events.Position `json:"reverses,omitempty"`
-	AccountKey string           `json:"-"`
+	Reverses *events.Position `json:"reverses,omitempty"`
+	// Whether it counts in a period of the account that was closed already.
+	Late       bool   `json:"late"`
+	AccountKey string `json:"-"`
 }
 
 func (Entry) IsNode() {}
@@ -1058,6 +1068,30 @@ type NumberListPutPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What each node may let through for an account while the book is silent, until its calls are written up.
+type OfflineAllowance struct {
+	// How many calls; 0 is none.
+	Calls int `json:"calls"`
+	// For how much.
+	Amount Money `json:"amount"`
+	// What nodes have used and written up so far; for staff.
+	Used []*OfflineUse `json:"used"`
+}
+
+// What one node let through by itself.
+type OfflineUse struct {
+	// The node.
+	Node string `json:"node"`
+	// How many calls are written up.
+	Calls int `json:"calls"`
+	// What those cost that had ended.
+	Amount Money `json:"amount"`
+	// The number of the node's last one.
+	Number int `json:"number"`
+	// When it was written up.
+	WrittenUpAt time.Time `json:"writtenUpAt"`
+}
+
 // One step of a plan's order.
 type OrderBy struct {
 	// By what.
@@ -1250,6 +1284,62 @@ type PageInfo struct {
 	StartCursor *string `json:"startCursor,omitempty"`
 	// The cursor of the page's last row.
 	EndCursor *string `json:"endCursor,omitempty"`
+}
+
+// A closed period of an account: what was posted in it, and what it brought forward. It never changes; what comes later stands in the next one.
+type Period struct {
+	// Where it was closed: entries up to here, and behind the period before, are its own.
+	Position events.Position `json:"position"`
+	// The account.
+	Account Account `json:"account"`
+	// When the period begins; null for the account's first, which begins with the account.
+	From *time.Time `json:"from,omitempty"`
+	// When the period ends: an instant at which a day begins in the company's time zone.
+	To time.Time `json:"to"`
+	// When it was closed.
+	ClosedAt time.Time `json:"closedAt"`
+	// Who closed it.
+	Actor string `json:"actor"`
+	// What the period before brought forward.
+	Opening Money `json:"opening"`
+	// What this one brings forward: opening + credits + debits.
+	Closing Money `json:"closing"`
+	// The sum of what was added.
+	Credits Money `json:"credits"`
+	// The sum of what was taken off; not above zero.
+	Debits Money `json:"debits"`
+	// How many entries there are.
+	EntryCount int `json:"entryCount"`
+	// How many of them count in a period that was closed already.
+	LateCount int `json:"lateCount"`
+	// The hash of the whole book when the period closed, in hexadecimal: "tollbook verify" computes it again.
+	StateHash string `json:"stateHash"`
+}
+
+// A period to close.
+type PeriodCloseInput struct {
+	// The same on every repeat of this request; kept for ever.
+	IdempotencyKey string `json:"idempotencyKey"`
+	// The account.
+	Account string `json:"account"`
+	// The day after the last one, in the company's time zone.
+	To time.Time `json:"to"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to periodClose.
+type PeriodClosePayload struct {
+	// The account.
+	Account *Account `json:"account,omitempty"`
+	// The period; null for a dry run.
+	Period *Period `json:"period,omitempty"`
+	// Where it was closed.
+	Position *events.Position `json:"position,omitempty"`
+	// Whether the account was closed up to this day before and nothing new happened.
+	Repeated bool `json:"repeated"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // The answer to a movement of money.
@@ -1746,6 +1836,8 @@ type Statement struct {
 	Debits Money `json:"debits"`
 	// How many entries there are.
 	EntryCount int `json:"entryCount"`
+	// How many of them count in a period that was closed already.
+	LateCount int `json:"lateCount"`
 	// Whether the days are over and all is included: then the statement never changes.
 	Final bool `json:"final"`
 	// How complete the answer is.
@@ -2526,6 +2618,8 @@ const (
 	EntryKindAdjustment EntryKind = "ADJUSTMENT"
 	// The price of a call.
 	EntryKindCharge EntryKind = "CHARGE"
+	// The price of a call that a node let through while the book was silent.
+	EntryKindOffline EntryKind = "OFFLINE"
 )
 
 var AllEntryKind = []EntryKind{
@@ -2538,11 +2632,12 @@ var AllEntryKind = []EntryKind{
 	EntryKindDebitNote,
 	EntryKindAdjustment,
 	EntryKindCharge,
+	EntryKindOffline,
 }
 
 func (e EntryKind) IsValid() bool {
 	switch e {
-	case EntryKindCredit, EntryKindDebit, EntryKindForcedDebit, EntryKindReversal, EntryKindTransfer, EntryKindCreditNote, EntryKindDebitNote, EntryKindAdjustment, EntryKindCharge:
+	case EntryKindCredit, EntryKindDebit, EntryKindForcedDebit, EntryKindReversal, EntryKindTransfer, EntryKindCreditNote, EntryKindDebitNote, EntryKindAdjustment, EntryKindCharge, EntryKindOffline:
 		return true
 	}
 	return false

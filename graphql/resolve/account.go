@@ -32,6 +32,8 @@ func (r *Resolver) putAccount(ctx context.Context, in model.AccountPutInput) (*m
 			f.count("callsPerSecond", &a.CallsPerSecond, in.CallsPerSecond)
 			set(&a.Disabled, in.Disabled)
 			set(&a.CutOff, in.CutOff)
+			f.count("offlineCalls", &a.OfflineCalls, in.OfflineCalls)
+			f.decimal("offlineAmount", &a.OfflineMicro, in.OfflineAmount, 6)
 			putAlerts(&f, a, in)
 			return catalog.EntityOf(a), f.err
 		},

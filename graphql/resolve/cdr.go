@@ -152,7 +152,7 @@ func cdr(c *history.CDR) *model.Cdr {
 		Talk: time.Duration(c.RawMS) * time.Millisecond, Answered: c.Answered,
 		SipCode: int(c.SIPCode), Q850: int(c.Q850), Cause: c.Cause, Reason: c.Reason, Last: c.Last,
 		EndedBy: endedBy(c.EndedBy), Price: cdrPrice(c), Media: media(c), Codec: c.Codec,
-		MediaAddress: c.MediaAddress, SignallingAddress: c.Remote, UserAgent: c.UserAgent,
+		Late: c.Late, Offline: c.Offline, MediaAddress: c.MediaAddress, SignallingAddress: c.Remote, UserAgent: c.UserAgent,
 	}
 	if c.PDDUS > 0 {
 		pdd := time.Duration(c.PDDUS) * time.Microsecond

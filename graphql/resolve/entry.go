@@ -77,7 +77,7 @@ func entry(e *history.Entry) *model.Entry {
 		Position: events.Position(e.Position), AccountName: e.Account, AccountKey: e.Account,
 		Kind: model.EntryKind(strings.ToUpper(e.Kind)), Amount: amount(e.AmountMicro, e.Currency),
 		Balance: amount(e.BalanceAfterMicro, e.Currency), RecordedAt: events.Instant(e.TimeUS),
-		EffectiveAt: events.Instant(e.EffectiveAtUS), Actor: e.Actor, Reason: e.Reason, Reference: e.Reference,
+		EffectiveAt: events.Instant(e.EffectiveAtUS), Actor: e.Actor, Reason: e.Reason, Reference: e.Reference, Late: e.Late,
 	}
 	if !e.Call.IsZero() {
 		id := model.CallID(e.Call)

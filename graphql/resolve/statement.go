@@ -61,7 +61,7 @@ func (r *Resolver) statement(ctx context.Context, id string, from, to time.Time)
 		return nil, events.Invalid("the statement's first day must be before its end").At("to")
 	}
 	a := account(item)
-	zone, err := time.LoadLocation(r.Backend.Catalog().Company(a.CompanyKey).GetTimeZone())
+	zone, err := r.zone(a)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +77,18 @@ func (r *Resolver) statement(ctx context.Context, id string, from, to time.Time)
 	money := func(micro int64) model.Money { return amount(micro, a.Currency) }
 	out.Opening, out.Closing = money(st.OpeningMicro), money(st.ClosingMicro)
 	out.Credits, out.Debits, out.EntryCount = money(st.CreditsMicro), money(st.DebitsMicro), int(st.Entries)
+	out.LateCount = int(st.Late)
 	last, err := r.Backend.PositionAt(ctx, out.ToAt)
 	if err != nil {
 		return nil, err
 	}
 	out.Final = out.ToAt.Before(r.Now().Add(-settled)) && last <= out.AsOf.Position
 	return out, nil
+}
+
+// zone is the time zone that an account's days run by.
+func (r *Resolver) zone(a *model.Account) (*time.Location, error) {
+	return time.LoadLocation(r.Backend.Catalog().Company(a.CompanyKey).GetTimeZone())
 }
 
 // settled is how long after a day's end nothing can be recorded in it any more,

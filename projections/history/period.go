@@ -2,7 +2,9 @@ package history
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/tollbook/tollbook/events"
@@ -63,6 +65,18 @@ func (s *Store) Periods(ctx context.Context, account string, page Page) (PeriodP
 		result.Start, result.End = rows[0].Cursor(), rows[len(rows)-1].Cursor()
 	}
 	return result, nil
+}
+
+// PeriodAt is the period that was closed at a position of the book, or ErrNotFound.
+func (s *Store) PeriodAt(ctx context.Context, position int64) (Period, error) {
+	p, err := scanPeriod(s.reader.QueryRowContext(ctx, "SELECT "+periodColumns+" FROM periods WHERE position = ?", position))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return p, fmt.Errorf("read period closed at %d: %w", position, err)
+	}
+	return p, nil
 }
 
 // OfflineUse is what a node's offline calls of an account came to, as far as they

@@ -14,8 +14,8 @@ type Statement struct {
 	OpeningMicro, ClosingMicro int64
 	// CreditsMicro is what was added, DebitsMicro (negative) what was taken off.
 	CreditsMicro, DebitsMicro int64
-	// Entries counts them.
-	Entries int64
+	// Entries counts them, Late those that count in a period that was closed already.
+	Entries, Late int64
 }
 
 // Statement sums up an account's entries recorded at or after fromUS and before
@@ -37,9 +37,9 @@ func (s *Store) Statement(ctx context.Context, account string, fromUS, toUS int6
 	}
 	err = s.reader.QueryRowContext(ctx, `SELECT count(*),
  coalesce(sum(CASE WHEN amount_micro > 0 THEN amount_micro END), 0),
- coalesce(sum(CASE WHEN amount_micro < 0 THEN amount_micro END), 0)
+ coalesce(sum(CASE WHEN amount_micro < 0 THEN amount_micro END), 0), coalesce(sum(late), 0)
  FROM entries WHERE account = ? AND position >= ? AND position < ?`, account, low, high).
-		Scan(&st.Entries, &st.CreditsMicro, &st.DebitsMicro)
+		Scan(&st.Entries, &st.CreditsMicro, &st.DebitsMicro, &st.Late)
 	if err != nil {
 		return st, fmt.Errorf("read statement: %w", err)
 	}

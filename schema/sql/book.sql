@@ -69,6 +69,7 @@ CREATE TABLE IF NOT EXISTS periods (
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS periods_account ON periods (account, to_us, position);
+CREATE INDEX IF NOT EXISTS periods_position ON periods (position);
 
 -- offline sums up the calls that each node let through while the book was silent,
 -- as far as they are written up. A call that goes on counts, without an amount.

@@ -9,6 +9,7 @@ import { EntryTable } from '../parts/EntryTable';
 import { Page, Section } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 import classes from '../parts/parts.module.css';
+import { Periods } from '../parts/Periods';
 import { PostingForm } from '../parts/PostingForm';
 import { Statement } from '../parts/Statement';
 import { useRights } from '../session';
@@ -69,6 +70,7 @@ const AccountQuery = graphql(`
           callId
           reverses
           reversedBy
+          late
         }
         pageInfo {
           hasNextPage
@@ -92,16 +94,18 @@ export function AccountPage() {
   const page = search.before ? { last: pageSize, before: search.before } : { first: pageSize, ...(search.after ? { after: search.after } : {}) };
   const { data, error, fetching } = usePolled(AccountQuery, { id: `account:${key}`, ...page }, 2000);
   const [posting, setPosting] = useState<'credit' | 'debit' | null>(null);
-  const [asStatement, setAsStatement] = useState(false);
+  const [shown, setShown] = useState<'entries' | 'statement' | 'periods'>('entries');
   const account = data?.account;
   const actions = account && (
     <>
       <Link className={classes.link} to="/cdrs" search={{ account: key }}>
         {t('account.cdrs')}
       </Link>
-      <Button size="compact-sm" variant={asStatement ? 'filled' : 'default'} onClick={() => setAsStatement(!asStatement)}>
-        {t('account.statement')}
-      </Button>
+      {(['statement', 'periods'] as const).map((what) => (
+        <Button key={what} size="compact-sm" variant={shown === what ? 'filled' : 'default'} onClick={() => setShown(shown === what ? 'entries' : what)}>
+          {t(`account.${what}`)}
+        </Button>
+      ))}
       {money && (
         <>
           <Button size="compact-sm" onClick={() => setPosting('credit')}>
@@ -125,9 +129,9 @@ export function AccountPage() {
             <Figure label={t('account.available')} money={account.balance.available} note="" />
             <Figure label={t('account.limit')} money={account.creditLimit} note={`${t('account.channels')}: ${account.channels || t('common.unlimited')}`} />
           </SimpleGrid>
-          {asStatement ? (
-            <Statement account={key} />
-          ) : (
+          {shown === 'statement' && <Statement account={key} />}
+          {shown === 'periods' && <Periods account={key} mayClose={money} />}
+          {shown === 'entries' && (
           <Section title={t('account.entries')}>
             <EntryTable rows={account.entries.nodes} maxHeight="calc(100vh - 288px)" />
             <Pager info={account.entries.pageInfo} asOf={account.balance.asOf} go={(to) => void navigate({ to: '/accounts/$key', params: { key }, search: to })} />

@@ -14,7 +14,7 @@ export interface EntryRow {
   id: string;
   position: string;
   accountName: string;
-  kind: 'CREDIT' | 'DEBIT' | 'FORCED_DEBIT' | 'REVERSAL' | 'TRANSFER' | 'CREDIT_NOTE' | 'DEBIT_NOTE' | 'ADJUSTMENT' | 'CHARGE';
+  kind: 'CREDIT' | 'DEBIT' | 'FORCED_DEBIT' | 'REVERSAL' | 'TRANSFER' | 'CREDIT_NOTE' | 'DEBIT_NOTE' | 'ADJUSTMENT' | 'CHARGE' | 'OFFLINE';
   amount: Money;
   balance: Money;
   recordedAt: string;
@@ -24,6 +24,7 @@ export interface EntryRow {
   callId: string | null;
   reverses?: string | null;
   reversedBy?: string | null;
+  late?: boolean;
 }
 
 /** Movements of money with the balance after each. */
@@ -32,7 +33,7 @@ export function EntryTable({ rows, withAccount, maxHeight }: { rows: readonly En
   const columns: Column<EntryRow>[] = [
     { id: 'position', title: t('entry.position'), right: true, cell: (e) => e.position },
     { id: 'recorded', title: t('entry.recorded'), cell: (e) => fullTime(e.recordedAt) },
-    { id: 'kind', title: t('entry.kind'), cell: (e) => t(`entry.${e.kind}`) },
+    { id: 'kind', title: t('entry.kind'), cell: (e) => t(`entry.${e.kind}`) + (e.late ? ` (${t('entry.late')})` : '') },
     { id: 'reason', title: t('entry.text'), cell: (e) => <Reason entry={e} /> },
     { id: 'actor', title: t('entry.actor'), cell: (e) => e.actor },
     { id: 'amount', title: t('entry.amount'), right: true, cell: (e) => <Amount money={e.amount} sign /> },

@@ -14,6 +14,7 @@ const StatementQuery = graphql(`
       timeZone
       final
       entryCount
+      lateCount
       opening {
         amount
         currency
@@ -51,6 +52,7 @@ const StatementQuery = graphql(`
           callId
           reverses
           reversedBy
+          late
         }
       }
     }
@@ -77,7 +79,8 @@ export function Statement({ account }: { account: string }) {
         <TextInput size="xs" type="date" label={t('account.statementTo')} value={days.to} onChange={(e) => setDays({ ...days, to: e.currentTarget.value })} />
         {s && (
           <span className={classes.note}>
-            {s.timeZone} · {t('account.entries')}: {s.entryCount} · {t(s.final ? 'account.final' : 'account.notFinal')}
+            {s.timeZone} · {t('account.entries')}: {s.entryCount}
+            {s.lateCount > 0 && ` (${t('entry.late')}: ${s.lateCount})`} · {t(s.final ? 'account.final' : 'account.notFinal')}
           </span>
         )}
         {error && <span className={classes.note}>{error.message}</span>}
