@@ -39,6 +39,8 @@ const (
 	KindSubscriber   Kind = "subscriber"
 	KindDid          Kind = "did"
 	KindRegistration Kind = "registration"
+
+	KindGuardRule Kind = "guard rule"
 )
 
 // Kinds lists all kinds in their order.
@@ -46,7 +48,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
-		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindUser, KindToken,
+		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindUser, KindToken,
 	}
 }
 

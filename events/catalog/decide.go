@@ -159,6 +159,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 		return s.checkSubscriber(ref, of.Subscriber)
 	case *wire.Entity_Did:
 		return s.checkDid(ref, of.Did)
+	case *wire.Entity_GuardRule:
+		return s.checkGuards()
 	}
 	return nil
 }

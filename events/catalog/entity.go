@@ -45,6 +45,8 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindDid, of.Did.GetNumber()}
 	case *wire.Entity_Registration:
 		return Ref{KindRegistration, of.Registration.GetId()}
+	case *wire.Entity_GuardRule:
+		return Ref{KindGuardRule, of.GuardRule.GetId()}
 	default:
 		return Ref{}
 	}
@@ -105,6 +107,10 @@ func References(e *wire.Entity) []Ref {
 		need(KindDeck, d.SellDeck)
 	case *wire.Entity_Registration:
 		need(KindOriginator, of.Registration.Originator)
+	case *wire.Entity_GuardRule:
+		for _, id := range slices.Concat(of.GuardRule.Accounts, of.GuardRule.ExceptAccounts) {
+			need(KindAccount, id)
+		}
 	case *wire.Entity_User:
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
@@ -162,6 +168,8 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_Did{Did: m}}
 	case *wire.Registration:
 		return &wire.Entity{Of: &wire.Entity_Registration{Registration: m}}
+	case *wire.GuardRule:
+		return &wire.Entity{Of: &wire.Entity_GuardRule{GuardRule: m}}
 	default:
 		panic("catalog: not an entity")
 	}

@@ -106,18 +106,16 @@ func validateRoute(r *wire.Route) error {
 	if r.Plan == "" || r.Terminator == "" {
 		return events.Invalid("route plan and terminator are needed")
 	}
-	if len(r.CallerPrefixes) > maxCallerPrefixes || len(r.Hours) > maxHours || len(r.TimeZone) > maxZone {
-		return events.Invalid("at most %d caller prefixes and %d spans of hours are allowed", maxCallerPrefixes, maxHours)
+	if len(r.CallerPrefixes) > maxCallerPrefixes || len(r.TimeZone) > maxZone {
+		return events.Invalid("at most %d caller prefixes are allowed", maxCallerPrefixes)
 	}
 	for i, p := range r.CallerPrefixes {
 		if err := number.CheckPrefix(p); err != nil {
 			return events.Invalid("caller_prefixes.%d: %v", i, err)
 		}
 	}
-	for i, h := range r.Hours {
-		if h.FromMinute >= weekMinutes || h.ToMinute > weekMinutes || h.FromMinute == h.ToMinute {
-			return events.Invalid("hours.%d: %d to %d is no span within the %d minutes of a week", i, h.FromMinute, h.ToMinute, weekMinutes)
-		}
+	if err := checkHours(r.Hours); err != nil {
+		return err
 	}
 	if r.PddTimeoutMs > 180_000 || r.RingTimeoutMs > 600_000 {
 		return events.Invalid("a PDD timeout may have 180 s, a ring timeout 600 s at most")

@@ -124,6 +124,8 @@ func validateFields(e *wire.Entity) error {
 		return validateDid(of.Did)
 	case *wire.Entity_Registration:
 		return validateRegistration(of.Registration)
+	case *wire.Entity_GuardRule:
+		return validateGuard(of.GuardRule)
 	}
 	return nil
 }

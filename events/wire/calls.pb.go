@@ -416,8 +416,10 @@ type CallRouted struct {
 	SellPrefix      string `protobuf:"bytes,11,opt,name=sell_prefix,json=sellPrefix,proto3" json:"sell_prefix,omitempty"`
 	// emergency is the settings' number or prefix that made it an emergency call,
 	// package the account in seconds that covers the destination.
-	Emergency     string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
-	Package       string `protobuf:"bytes,31,opt,name=package,proto3" json:"package,omitempty"`
+	Emergency string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	Package   string `protobuf:"bytes,31,opt,name=package,proto3" json:"package,omitempty"`
+	// guard is the rule that blocked the call; refused is then "guarded".
+	Guard         string `protobuf:"bytes,90,opt,name=guard,proto3" json:"guard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +541,13 @@ func (x *CallRouted) GetEmergency() string {
 func (x *CallRouted) GetPackage() string {
 	if x != nil {
 		return x.Package
+	}
+	return ""
+}
+
+func (x *CallRouted) GetGuard() string {
+	if x != nil {
+		return x.Guard
 	}
 	return ""
 }
@@ -1263,7 +1272,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\bwindow_s\x18\x02 \x01(\rR\awindowS\x12\x1a\n" +
 	"\battempts\x18\x03 \x01(\x04R\battempts\x12\x14\n" +
 	"\x05value\x18\x04 \x01(\x04R\x05value\x12\x14\n" +
-	"\x05known\x18\x05 \x01(\bR\x05known\"\xa8\x03\n" +
+	"\x05known\x18\x05 \x01(\bR\x05known\"\xbe\x03\n" +
 	"\n" +
 	"CallRouted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x13\n" +
@@ -1280,7 +1289,8 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\vsell_prefix\x18\v \x01(\tR\n" +
 	"sellPrefix\x12\x1c\n" +
 	"\temergency\x18\x1e \x01(\tR\temergency\x12\x18\n" +
-	"\apackage\x18\x1f \x01(\tR\apackage\"\xf5\x02\n" +
+	"\apackage\x18\x1f \x01(\tR\apackage\x12\x14\n" +
+	"\x05guard\x18Z \x01(\tR\x05guard\"\xf5\x02\n" +
 	"\x0eAttemptStarted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x1e\n" +

@@ -356,6 +356,123 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
+// GuardMeasure is what a guard rule counts. Each is of one account, over all its
+// calls, those that the rule does not judge included.
+type GuardMeasure int32
+
+const (
+	GuardMeasure_GUARD_MEASURE_UNSPECIFIED GuardMeasure = 0
+	// EVERY_CALL counts nothing: each call that the rule judges trips it.
+	GuardMeasure_GUARD_MEASURE_EVERY_CALL GuardMeasure = 1
+	// CALLS_TO_NUMBER counts calls to the same number.
+	GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER GuardMeasure = 2
+	// CALLS_TO_DESTINATION counts calls to the same destination of the sell deck.
+	GuardMeasure_GUARD_MEASURE_CALLS_TO_DESTINATION GuardMeasure = 3
+	// SPEND_ON_DESTINATION is what calls to a destination cost, and what is held for
+	// those that go on.
+	GuardMeasure_GUARD_MEASURE_SPEND_ON_DESTINATION GuardMeasure = 4
+	// NEW_DESTINATION is a destination that the account did not call in the window.
+	GuardMeasure_GUARD_MEASURE_NEW_DESTINATION GuardMeasure = 5
+)
+
+// Enum value maps for GuardMeasure.
+var (
+	GuardMeasure_name = map[int32]string{
+		0: "GUARD_MEASURE_UNSPECIFIED",
+		1: "GUARD_MEASURE_EVERY_CALL",
+		2: "GUARD_MEASURE_CALLS_TO_NUMBER",
+		3: "GUARD_MEASURE_CALLS_TO_DESTINATION",
+		4: "GUARD_MEASURE_SPEND_ON_DESTINATION",
+		5: "GUARD_MEASURE_NEW_DESTINATION",
+	}
+	GuardMeasure_value = map[string]int32{
+		"GUARD_MEASURE_UNSPECIFIED":          0,
+		"GUARD_MEASURE_EVERY_CALL":           1,
+		"GUARD_MEASURE_CALLS_TO_NUMBER":      2,
+		"GUARD_MEASURE_CALLS_TO_DESTINATION": 3,
+		"GUARD_MEASURE_SPEND_ON_DESTINATION": 4,
+		"GUARD_MEASURE_NEW_DESTINATION":      5,
+	}
+)
+
+func (x GuardMeasure) Enum() *GuardMeasure {
+	p := new(GuardMeasure)
+	*p = x
+	return p
+}
+
+func (x GuardMeasure) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GuardMeasure) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[6].Descriptor()
+}
+
+func (GuardMeasure) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[6]
+}
+
+func (x GuardMeasure) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GuardMeasure.Descriptor instead.
+func (GuardMeasure) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
+}
+
+// GuardAction is what a tripped rule does.
+type GuardAction int32
+
+const (
+	GuardAction_GUARD_ACTION_UNSPECIFIED GuardAction = 0
+	// ALERT tells, BLOCK refuses the calls, too.
+	GuardAction_GUARD_ACTION_ALERT GuardAction = 1
+	GuardAction_GUARD_ACTION_BLOCK GuardAction = 2
+)
+
+// Enum value maps for GuardAction.
+var (
+	GuardAction_name = map[int32]string{
+		0: "GUARD_ACTION_UNSPECIFIED",
+		1: "GUARD_ACTION_ALERT",
+		2: "GUARD_ACTION_BLOCK",
+	}
+	GuardAction_value = map[string]int32{
+		"GUARD_ACTION_UNSPECIFIED": 0,
+		"GUARD_ACTION_ALERT":       1,
+		"GUARD_ACTION_BLOCK":       2,
+	}
+)
+
+func (x GuardAction) Enum() *GuardAction {
+	p := new(GuardAction)
+	*p = x
+	return p
+}
+
+func (x GuardAction) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GuardAction) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[7].Descriptor()
+}
+
+func (GuardAction) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[7]
+}
+
+func (x GuardAction) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GuardAction.Descriptor instead.
+func (GuardAction) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
+}
+
 // Company is a counterparty: a customer and a vendor at once, if need be.
 type Company struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2887,6 +3004,185 @@ func (x *Settings) GetDigestAlgorithms() []string {
 	return nil
 }
 
+// GuardRule looks out for calls that may be fraud. What is set of accounts, prefixes,
+// price and hours says which calls it judges.
+type GuardRule struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name     string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Disabled bool                   `protobuf:"varint,3,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// accounts are those whose calls are judged, none is all; except_accounts are
+	// those whose calls never are.
+	Accounts       []string `protobuf:"bytes,4,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	ExceptAccounts []string `protobuf:"bytes,5,rep,name=except_accounts,json=exceptAccounts,proto3" json:"except_accounts,omitempty"`
+	// prefixes are what the called number begins with; none is any number.
+	Prefixes []string `protobuf:"bytes,6,rep,name=prefixes,proto3" json:"prefixes,omitempty"`
+	// price_from_nano judges only calls whose minute is sold for so much or more.
+	PriceFromNano int64 `protobuf:"varint,7,opt,name=price_from_nano,json=priceFromNano,proto3" json:"price_from_nano,omitempty"`
+	// currency is that of price_from_nano and amount_micro: where it is set, only calls
+	// paid in it are judged.
+	Currency string `protobuf:"bytes,8,opt,name=currency,proto3" json:"currency,omitempty"`
+	// hours are when calls are judged, in the time zone (an IANA name, empty is UTC);
+	// none is always.
+	Hours    []*Hours     `protobuf:"bytes,9,rep,name=hours,proto3" json:"hours,omitempty"`
+	TimeZone string       `protobuf:"bytes,10,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	Measure  GuardMeasure `protobuf:"varint,11,opt,name=measure,proto3,enum=tollbook.v1.GuardMeasure" json:"measure,omitempty"`
+	// window_s is how far back is looked: 60 to 86400, for NEW_DESTINATION up to 90
+	// days. A rule that tripped is not told again for as long.
+	WindowS uint32 `protobuf:"varint,12,opt,name=window_s,json=windowS,proto3" json:"window_s,omitempty"`
+	// calls are let through in a window; the one after them trips the rule.
+	Calls uint32 `protobuf:"varint,13,opt,name=calls,proto3" json:"calls,omitempty"`
+	// amount_micro is the spend from which on a call trips the rule.
+	AmountMicro int64       `protobuf:"varint,14,opt,name=amount_micro,json=amountMicro,proto3" json:"amount_micro,omitempty"`
+	Action      GuardAction `protobuf:"varint,15,opt,name=action,proto3,enum=tollbook.v1.GuardAction" json:"action,omitempty"`
+	// block_s is how long a block lasts; 0 is the window.
+	BlockS        uint32 `protobuf:"varint,16,opt,name=block_s,json=blockS,proto3" json:"block_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardRule) Reset() {
+	*x = GuardRule{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardRule) ProtoMessage() {}
+
+func (x *GuardRule) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardRule.ProtoReflect.Descriptor instead.
+func (*GuardRule) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GuardRule) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *GuardRule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GuardRule) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *GuardRule) GetAccounts() []string {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *GuardRule) GetExceptAccounts() []string {
+	if x != nil {
+		return x.ExceptAccounts
+	}
+	return nil
+}
+
+func (x *GuardRule) GetPrefixes() []string {
+	if x != nil {
+		return x.Prefixes
+	}
+	return nil
+}
+
+func (x *GuardRule) GetPriceFromNano() int64 {
+	if x != nil {
+		return x.PriceFromNano
+	}
+	return 0
+}
+
+func (x *GuardRule) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *GuardRule) GetHours() []*Hours {
+	if x != nil {
+		return x.Hours
+	}
+	return nil
+}
+
+func (x *GuardRule) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+func (x *GuardRule) GetMeasure() GuardMeasure {
+	if x != nil {
+		return x.Measure
+	}
+	return GuardMeasure_GUARD_MEASURE_UNSPECIFIED
+}
+
+func (x *GuardRule) GetWindowS() uint32 {
+	if x != nil {
+		return x.WindowS
+	}
+	return 0
+}
+
+func (x *GuardRule) GetCalls() uint32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *GuardRule) GetAmountMicro() int64 {
+	if x != nil {
+		return x.AmountMicro
+	}
+	return 0
+}
+
+func (x *GuardRule) GetAction() GuardAction {
+	if x != nil {
+		return x.Action
+	}
+	return GuardAction_GUARD_ACTION_UNSPECIFIED
+}
+
+func (x *GuardRule) GetBlockS() uint32 {
+	if x != nil {
+		return x.BlockS
+	}
+	return 0
+}
+
 // Entity is one of the things the catalog knows.
 type Entity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2910,6 +3206,7 @@ type Entity struct {
 	//	*Entity_Subscriber
 	//	*Entity_Did
 	//	*Entity_Registration
+	//	*Entity_GuardRule
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2917,7 +3214,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3226,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3239,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -3114,6 +3411,15 @@ func (x *Entity) GetRegistration() *Registration {
 	return nil
 }
 
+func (x *Entity) GetGuardRule() *GuardRule {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_GuardRule); ok {
+			return x.GuardRule
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -3190,6 +3496,10 @@ type Entity_Registration struct {
 	Registration *Registration `protobuf:"bytes,80,opt,name=registration,proto3,oneof"`
 }
 
+type Entity_GuardRule struct {
+	GuardRule *GuardRule `protobuf:"bytes,90,opt,name=guard_rule,json=guardRule,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -3226,6 +3536,8 @@ func (*Entity_Did) isEntity_Of() {}
 
 func (*Entity_Registration) isEntity_Of() {}
 
+func (*Entity_GuardRule) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3237,7 +3549,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3249,7 +3561,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3262,7 +3574,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -3293,7 +3605,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3305,7 +3617,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3318,7 +3630,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -3600,7 +3912,25 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x11digest_algorithms\x18F \x03(\tR\x10digestAlgorithms\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xd7\a\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x8b\x04\n" +
+	"\tGuardRule\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bdisabled\x18\x03 \x01(\bR\bdisabled\x12\x1a\n" +
+	"\baccounts\x18\x04 \x03(\tR\baccounts\x12'\n" +
+	"\x0fexcept_accounts\x18\x05 \x03(\tR\x0eexceptAccounts\x12\x1a\n" +
+	"\bprefixes\x18\x06 \x03(\tR\bprefixes\x12&\n" +
+	"\x0fprice_from_nano\x18\a \x01(\x03R\rpriceFromNano\x12\x1a\n" +
+	"\bcurrency\x18\b \x01(\tR\bcurrency\x12(\n" +
+	"\x05hours\x18\t \x03(\v2\x12.tollbook.v1.HoursR\x05hours\x12\x1b\n" +
+	"\ttime_zone\x18\n" +
+	" \x01(\tR\btimeZone\x123\n" +
+	"\ameasure\x18\v \x01(\x0e2\x19.tollbook.v1.GuardMeasureR\ameasure\x12\x19\n" +
+	"\bwindow_s\x18\f \x01(\rR\awindowS\x12\x14\n" +
+	"\x05calls\x18\r \x01(\rR\x05calls\x12!\n" +
+	"\famount_micro\x18\x0e \x01(\x03R\vamountMicro\x120\n" +
+	"\x06action\x18\x0f \x01(\x0e2\x18.tollbook.v1.GuardActionR\x06action\x12\x17\n" +
+	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\x90\b\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -3629,7 +3959,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"subscriber\x18F \x01(\v2\x17.tollbook.v1.SubscriberH\x00R\n" +
 	"subscriber\x12$\n" +
 	"\x03did\x18G \x01(\v2\x10.tollbook.v1.DidH\x00R\x03did\x12?\n" +
-	"\fregistration\x18P \x01(\v2\x19.tollbook.v1.RegistrationH\x00R\fregistrationB\x04\n" +
+	"\fregistration\x18P \x01(\v2\x19.tollbook.v1.RegistrationH\x00R\fregistration\x127\n" +
+	"\n" +
+	"guard_rule\x18Z \x01(\v2\x16.tollbook.v1.GuardRuleH\x00R\tguardRuleB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -3673,7 +4005,18 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"ROLE_ADMIN\x10\x01\x12\x10\n" +
 	"\fROLE_FINANCE\x10\x02\x12\f\n" +
 	"\bROLE_NOC\x10\x03\x12\x10\n" +
-	"\fROLE_PARTNER\x10\x04B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\fROLE_PARTNER\x10\x04*\xe1\x01\n" +
+	"\fGuardMeasure\x12\x1d\n" +
+	"\x19GUARD_MEASURE_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18GUARD_MEASURE_EVERY_CALL\x10\x01\x12!\n" +
+	"\x1dGUARD_MEASURE_CALLS_TO_NUMBER\x10\x02\x12&\n" +
+	"\"GUARD_MEASURE_CALLS_TO_DESTINATION\x10\x03\x12&\n" +
+	"\"GUARD_MEASURE_SPEND_ON_DESTINATION\x10\x04\x12!\n" +
+	"\x1dGUARD_MEASURE_NEW_DESTINATION\x10\x05*[\n" +
+	"\vGuardAction\x12\x1c\n" +
+	"\x18GUARD_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12GUARD_ACTION_ALERT\x10\x01\x12\x16\n" +
+	"\x12GUARD_ACTION_BLOCK\x10\x02B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_catalog_proto_rawDescOnce sync.Once
@@ -3687,8 +4030,8 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_catalog_proto_rawDescData
 }
 
-var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -3696,91 +4039,98 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(Criterion)(0),            // 3: tollbook.v1.Criterion
 	(QualityFigure)(0),        // 4: tollbook.v1.QualityFigure
 	(Role)(0),                 // 5: tollbook.v1.Role
-	(*Company)(nil),           // 6: tollbook.v1.Company
-	(*MutualLimit)(nil),       // 7: tollbook.v1.MutualLimit
-	(*AccountAlerts)(nil),     // 8: tollbook.v1.AccountAlerts
-	(*Account)(nil),           // 9: tollbook.v1.Account
-	(*RewriteRule)(nil),       // 10: tollbook.v1.RewriteRule
-	(*NumberList)(nil),        // 11: tollbook.v1.NumberList
-	(*ListUse)(nil),           // 12: tollbook.v1.ListUse
-	(*PrefixLimit)(nil),       // 13: tollbook.v1.PrefixLimit
-	(*Originator)(nil),        // 14: tollbook.v1.Originator
-	(*Terminator)(nil),        // 15: tollbook.v1.Terminator
-	(*Ping)(nil),              // 16: tollbook.v1.Ping
-	(*Registration)(nil),      // 17: tollbook.v1.Registration
-	(*Deck)(nil),              // 18: tollbook.v1.Deck
-	(*Band)(nil),              // 19: tollbook.v1.Band
-	(*OriginSet)(nil),         // 20: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 21: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 22: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 23: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 24: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 25: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 26: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 27: tollbook.v1.Hours
-	(*Route)(nil),             // 28: tollbook.v1.Route
-	(*User)(nil),              // 29: tollbook.v1.User
-	(*Token)(nil),             // 30: tollbook.v1.Token
-	(*Settings)(nil),          // 31: tollbook.v1.Settings
-	(*Entity)(nil),            // 32: tollbook.v1.Entity
-	(*Change)(nil),            // 33: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 34: tollbook.v1.ChangeSetAccepted
-	nil,                       // 35: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 36: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 37: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 38: tollbook.v1.Subscriber
-	(*Did)(nil),               // 39: tollbook.v1.Did
+	(GuardMeasure)(0),         // 6: tollbook.v1.GuardMeasure
+	(GuardAction)(0),          // 7: tollbook.v1.GuardAction
+	(*Company)(nil),           // 8: tollbook.v1.Company
+	(*MutualLimit)(nil),       // 9: tollbook.v1.MutualLimit
+	(*AccountAlerts)(nil),     // 10: tollbook.v1.AccountAlerts
+	(*Account)(nil),           // 11: tollbook.v1.Account
+	(*RewriteRule)(nil),       // 12: tollbook.v1.RewriteRule
+	(*NumberList)(nil),        // 13: tollbook.v1.NumberList
+	(*ListUse)(nil),           // 14: tollbook.v1.ListUse
+	(*PrefixLimit)(nil),       // 15: tollbook.v1.PrefixLimit
+	(*Originator)(nil),        // 16: tollbook.v1.Originator
+	(*Terminator)(nil),        // 17: tollbook.v1.Terminator
+	(*Ping)(nil),              // 18: tollbook.v1.Ping
+	(*Registration)(nil),      // 19: tollbook.v1.Registration
+	(*Deck)(nil),              // 20: tollbook.v1.Deck
+	(*Band)(nil),              // 21: tollbook.v1.Band
+	(*OriginSet)(nil),         // 22: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 23: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 24: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 25: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 26: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 27: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 28: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 29: tollbook.v1.Hours
+	(*Route)(nil),             // 30: tollbook.v1.Route
+	(*User)(nil),              // 31: tollbook.v1.User
+	(*Token)(nil),             // 32: tollbook.v1.Token
+	(*Settings)(nil),          // 33: tollbook.v1.Settings
+	(*GuardRule)(nil),         // 34: tollbook.v1.GuardRule
+	(*Entity)(nil),            // 35: tollbook.v1.Entity
+	(*Change)(nil),            // 36: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 37: tollbook.v1.ChangeSetAccepted
+	nil,                       // 38: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 39: tollbook.v1.Settings.SecretsEntry
+	(RoundingMode)(0),         // 40: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 41: tollbook.v1.Subscriber
+	(*Did)(nil),               // 42: tollbook.v1.Did
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
-	7,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
+	9,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
 	0,  // 1: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
-	8,  // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
+	10, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
 	2,  // 3: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
 	2,  // 4: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
 	1,  // 5: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
-	10, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
-	12, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
-	13, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
-	10, // 9: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
-	12, // 10: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	16, // 11: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
-	37, // 12: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	19, // 13: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	27, // 14: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	35, // 15: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	12, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
+	14, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
+	15, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
+	12, // 9: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	14, // 10: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	18, // 11: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
+	40, // 12: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	21, // 13: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	29, // 14: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	38, // 15: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 16: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 17: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	24, // 18: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	25, // 19: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	27, // 20: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	26, // 18: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	27, // 19: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	29, // 20: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
 	5,  // 21: tollbook.v1.User.role:type_name -> tollbook.v1.Role
 	5,  // 22: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	36, // 23: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	6,  // 24: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	9,  // 25: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	14, // 26: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	15, // 27: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	18, // 28: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	23, // 29: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	26, // 30: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	28, // 31: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	29, // 32: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	30, // 33: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	31, // 34: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	11, // 35: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	20, // 36: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	21, // 37: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	22, // 38: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	38, // 39: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	39, // 40: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	17, // 41: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	32, // 42: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	33, // 43: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	39, // 23: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	29, // 24: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	6,  // 25: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
+	7,  // 26: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
+	8,  // 27: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	11, // 28: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	16, // 29: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	17, // 30: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	20, // 31: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	25, // 32: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	28, // 33: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	30, // 34: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	31, // 35: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	32, // 36: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	33, // 37: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	13, // 38: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	22, // 39: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	23, // 40: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	24, // 41: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	41, // 42: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	42, // 43: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	19, // 44: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	34, // 45: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	35, // 46: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	36, // 47: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -3791,7 +4141,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[26].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[27].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -3810,14 +4160,15 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_Subscriber)(nil),
 		(*Entity_Did)(nil),
 		(*Entity_Registration)(nil),
+		(*Entity_GuardRule)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   31,
+			NumEnums:      8,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -70,6 +70,8 @@ type Event struct {
 	//	*Event_BanLifted
 	//	*Event_TerminatorStateChanged
 	//	*Event_RegistrationStateChanged
+	//	*Event_GuardTripped
+	//	*Event_GuardLifted
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -406,6 +408,24 @@ func (x *Event) GetRegistrationStateChanged() *RegistrationStateChanged {
 	return nil
 }
 
+func (x *Event) GetGuardTripped() *GuardTripped {
+	if x != nil {
+		if x, ok := x.Body.(*Event_GuardTripped); ok {
+			return x.GuardTripped
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetGuardLifted() *GuardLifted {
+	if x != nil {
+		if x, ok := x.Body.(*Event_GuardLifted); ok {
+			return x.GuardLifted
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -526,6 +546,15 @@ type Event_RegistrationStateChanged struct {
 	RegistrationStateChanged *RegistrationStateChanged `protobuf:"bytes,81,opt,name=registration_state_changed,json=registrationStateChanged,proto3,oneof"`
 }
 
+type Event_GuardTripped struct {
+	// What guards against fraud.
+	GuardTripped *GuardTripped `protobuf:"bytes,90,opt,name=guard_tripped,json=guardTripped,proto3,oneof"`
+}
+
+type Event_GuardLifted struct {
+	GuardLifted *GuardLifted `protobuf:"bytes,91,opt,name=guard_lifted,json=guardLifted,proto3,oneof"`
+}
+
 func (*Event_KeeperOpened) isEvent_Body() {}
 
 func (*Event_MoneyPosted) isEvent_Body() {}
@@ -582,11 +611,15 @@ func (*Event_TerminatorStateChanged) isEvent_Body() {}
 
 func (*Event_RegistrationStateChanged) isEvent_Body() {}
 
+func (*Event_GuardTripped) isEvent_Body() {}
+
+func (*Event_GuardLifted) isEvent_Body() {}
+
 var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xa6\x10\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\xa7\x11\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -627,7 +660,9 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"ban_lifted\x18K \x01(\v2\x16.tollbook.v1.BanLiftedH\x00R\tbanLifted\x12_\n" +
 	"\x18terminator_state_changed\x18P \x01(\v2#.tollbook.v1.TerminatorStateChangedH\x00R\x16terminatorStateChanged\x12e\n" +
-	"\x1aregistration_state_changed\x18Q \x01(\v2%.tollbook.v1.RegistrationStateChangedH\x00R\x18registrationStateChangedB\x06\n" +
+	"\x1aregistration_state_changed\x18Q \x01(\v2%.tollbook.v1.RegistrationStateChangedH\x00R\x18registrationStateChanged\x12@\n" +
+	"\rguard_tripped\x18Z \x01(\v2\x19.tollbook.v1.GuardTrippedH\x00R\fguardTripped\x12=\n" +
+	"\fguard_lifted\x18[ \x01(\v2\x18.tollbook.v1.GuardLiftedH\x00R\vguardLiftedB\x06\n" +
 	"\x04bodyB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
@@ -673,6 +708,8 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*BanLifted)(nil),                // 26: tollbook.v1.BanLifted
 	(*TerminatorStateChanged)(nil),   // 27: tollbook.v1.TerminatorStateChanged
 	(*RegistrationStateChanged)(nil), // 28: tollbook.v1.RegistrationStateChanged
+	(*GuardTripped)(nil),             // 29: tollbook.v1.GuardTripped
+	(*GuardLifted)(nil),              // 30: tollbook.v1.GuardLifted
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -703,11 +740,13 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	26, // 25: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
 	27, // 26: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
 	28, // 27: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	29, // 28: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
+	30, // 29: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -719,6 +758,7 @@ func file_tollbook_v1_event_proto_init() {
 	file_tollbook_v1_audit_proto_init()
 	file_tollbook_v1_calls_proto_init()
 	file_tollbook_v1_catalog_proto_init()
+	file_tollbook_v1_guard_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_KeeperOpened)(nil),
@@ -749,6 +789,8 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_BanLifted)(nil),
 		(*Event_TerminatorStateChanged)(nil),
 		(*Event_RegistrationStateChanged)(nil),
+		(*Event_GuardTripped)(nil),
+		(*Event_GuardLifted)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -17,6 +17,7 @@ type document struct {
 	Subscribers   []subscriber   `yaml:"subscribers"`
 	Dids          []did          `yaml:"dids"`
 	Registrations []registration `yaml:"registrations"`
+	GuardRules    []guardRule    `yaml:"guard_rules"`
 	Users         []user         `yaml:"users"`
 	Remove        []removal      `yaml:"remove"`
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
@@ -130,10 +129,9 @@ func (e *edit) routePlan(p routePlan) error {
 }
 
 func (e *edit) route(plan string, r route) error {
-	if r.TimeZone != "" {
-		if _, err := time.LoadLocation(r.TimeZone); err != nil {
-			return events.Invalid("time_zone %q is not an IANA name such as Europe/Berlin", r.TimeZone)
-		}
+	hours, err := hoursOf(r.Hours, r.TimeZone)
+	if err != nil {
+		return err
 	}
 	pdd, err := millis("pdd_timeout", r.PDDTimeout)
 	if err != nil {
@@ -143,19 +141,11 @@ func (e *edit) route(plan string, r route) error {
 	if err != nil {
 		return err
 	}
-	out := &wire.Route{
+	e.put(&wire.Route{
 		Id: catalog.RouteID(plan, r.Prefix, r.Terminator), Plan: plan, Prefix: r.Prefix, Terminator: r.Terminator,
 		Priority: r.Priority, Weight: r.Weight, Disabled: r.Disabled,
-		CallerPrefixes: r.CallerPrefixes, TimeZone: r.TimeZone, PddTimeoutMs: pdd, RingTimeoutMs: ring,
-	}
-	for i, text := range r.Hours {
-		spans, err := ParseHours(text)
-		if err != nil {
-			return fmt.Errorf("hours[%d]: %w", i, err)
-		}
-		out.Hours = append(out.Hours, spans...)
-	}
-	e.put(out)
+		CallerPrefixes: r.CallerPrefixes, Hours: hours, TimeZone: r.TimeZone, PddTimeoutMs: pdd, RingTimeoutMs: ring,
+	})
 	return nil
 }
 
