@@ -25,87 +25,95 @@ const (
 // followAll feeds the views: the follower, the tables and the live calls from
 // memory on, the history from where it last stood.
 func (n *Node) followAll(ctx context.Context) error {
-	if err := n.followLive(ctx); err != nil {
+	calls := callsJournal(n.settings.Node)
+	live := []*feed{newFeed(n.bookStore, book.Journal), newFeed(n.logStore, calls)}
+	if err := n.followLive(ctx, live); err != nil {
 		return err
 	}
 	blocks := make(chan recordedBlock, 256)
-	for _, f := range []struct {
-		store *journal.Stream
-		name  string
-	}{
-		{n.bookStore, book.Journal},
-		{n.logStore, callsJournal(n.settings.Node)},
-		{n.logStore, auditJournal(n.settings.Node)},
-	} {
+	toHistory := func(ctx context.Context) func(recordedBlock) error {
+		return func(b recordedBlock) error {
+			select {
+			case blocks <- b:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	for _, f := range live {
 		from, err := n.checkpoint(f.name)
 		if err != nil {
 			return err
 		}
-		n.task("follow "+f.name+" for the history", func(ctx context.Context) error {
-			_, err := journal.Follow(ctx, f.store, f.name, from, func(b journal.Block) error {
-				evs, err := b.Decode()
-				if err != nil {
-					return err
-				}
-				select {
-				case blocks <- recordedBlock{b, b.Recorded(evs)}:
-					return nil
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			})
-			return err
-		})
+		n.task("read "+f.name+" for the history", func(ctx context.Context) error { return f.read(ctx, from, toHistory(ctx)) })
 	}
+	audit := auditJournal(n.settings.Node)
+	from, err := n.checkpoint(audit)
+	if err != nil {
+		return err
+	}
+	n.task("follow "+audit, func(ctx context.Context) error {
+		give := toHistory(ctx)
+		_, err := journal.Follow(ctx, n.logStore, audit, from, func(b journal.Block) error {
+			evs, err := b.Decode()
+			if err != nil {
+				return err
+			}
+			return give(recordedBlock{b, b.Recorded(evs)})
+		})
+		return err
+	})
 	n.task("history", func(ctx context.Context) error { return n.writeHistory(ctx, blocks) })
 	return nil
 }
 
-// recordedBlock is a block on its way into the history.
-type recordedBlock struct {
-	journal.Block
-	records []events.Recorded
-}
-
-// followLive reads the journals to their ends, so that what follows sees all that
-// happened before the start, and then goes on reading.
-func (n *Node) followLive(ctx context.Context) error {
-	fromBook, err := journal.Read(ctx, n.bookStore, book.Journal, journal.Cursor{}, n.liveBlock)
-	if err != nil {
-		return err
+// followLive reads journals to their ends, so that what follows sees all that
+// happened before the start, and then goes on reading and hands the blocks on.
+func (n *Node) followLive(ctx context.Context, feeds []*feed) error {
+	ends := make([]journal.Cursor, len(feeds))
+	for i, f := range feeds {
+		var err error
+		ends[i], err = journal.Read(ctx, f.store, f.name, journal.Cursor{}, func(b journal.Block) error {
+			_, err := n.liveBlock(b)
+			return err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	name := callsJournal(n.settings.Node)
-	fromLog, err := journal.Read(ctx, n.logStore, name, journal.Cursor{}, n.liveBlock)
-	if err != nil {
-		return err
+	for i, f := range feeds {
+		n.task("follow "+f.name, func(ctx context.Context) error {
+			_, err := journal.Follow(ctx, f.store, f.name, ends[i], func(b journal.Block) error {
+				r, err := n.liveBlock(b)
+				if err == nil {
+					f.offer(r)
+				}
+				return err
+			})
+			return err
+		})
 	}
-	n.task("follow the book", func(ctx context.Context) error {
-		_, err := journal.Follow(ctx, n.bookStore, book.Journal, fromBook, n.liveBlock)
-		return err
-	})
-	n.task("follow "+name, func(ctx context.Context) error {
-		_, err := journal.Follow(ctx, n.logStore, name, fromLog, n.liveBlock)
-		return err
-	})
 	return nil
 }
 
 // liveBlock brings one block into the views in memory.
-func (n *Node) liveBlock(b journal.Block) error {
+func (n *Node) liveBlock(b journal.Block) (recordedBlock, error) {
 	var evs []*wire.Event
 	var err error
 	if b.Journal == book.Journal {
-		if evs, err = n.followBook(b); err != nil {
-			return err
-		}
-	} else if evs, err = b.Decode(); err != nil {
-		return err
+		evs, err = n.followBook(b)
+	} else {
+		evs, err = b.Decode()
+	}
+	if err != nil {
+		return recordedBlock{}, err
 	}
 	n.tellAlerts(b.Time, evs)
-	records := b.Recorded(evs)
-	n.live.Apply(records...)
-	n.quality.Apply(records...)
-	return nil
+	r := recordedBlock{b, b.Recorded(evs)}
+	n.live.Apply(r.records...)
+	n.quality.Apply(r.records...)
+	return r, nil
 }
 
 // followBook folds a block and compiles the tables anew when that changed the

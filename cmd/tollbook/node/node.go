@@ -39,7 +39,7 @@ const closeWithin = 10 * time.Second
 
 // logPace is how long what was observed may wait for more of it. Money does not
 // wait for it: that is the book's.
-const logPace = 10 * time.Millisecond
+const logPace = 40 * time.Millisecond
 
 // Node is a running node.
 type Node struct {
