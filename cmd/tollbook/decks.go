@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ const importMutation = `mutation ($input: DeckImportInput!) {
     mapping { key } versions { number effectiveFrom rowCount } counts { kind rows }
     changes { kind prefix destination origin band before after effectiveFrom }
     errors { line column reason notice } errorCount
-    traffic { prefix currency calls unpriced before after }
+    traffic { prefix currency calls unpriced before after } trafficTotals { prefix currency calls unpriced before after }
     position repeated userErrors { code message path }
   }
 }`
@@ -121,18 +122,34 @@ type deckImported struct {
 		Reason string `json:"reason"`
 		Notice bool   `json:"notice"`
 	} `json:"errors"`
-	ErrorCount int `json:"errorCount"`
-	Traffic    []struct {
-		Prefix   string `json:"prefix"`
-		Currency string `json:"currency"`
-		Calls    int    `json:"calls"`
-		Unpriced int    `json:"unpriced"`
-		Before   string `json:"before"`
-		After    string `json:"after"`
-	} `json:"traffic"`
+	ErrorCount int           `json:"errorCount"`
+	Traffic    []weekTraffic `json:"traffic"`
+	Totals     []weekTraffic `json:"trafficTotals"`
 	Position   *string     `json:"position"`
 	Repeated   bool        `json:"repeated"`
 	UserErrors []userError `json:"userErrors"`
+}
+
+// weekTraffic is what last week's calls to a prefix, or all of them, would cost.
+type weekTraffic struct {
+	Prefix   string `json:"prefix"`
+	Currency string `json:"currency"`
+	Calls    int    `json:"calls"`
+	Unpriced int    `json:"unpriced"`
+	Before   string `json:"before"`
+	After    string `json:"after"`
+}
+
+func (t weekTraffic) print(w io.Writer) {
+	which := "all prefixes"
+	if t.Prefix != "" {
+		which = "prefix " + t.Prefix
+	}
+	fmt.Fprintf(w, "last week, %s: %d calls for %s %s, would be %s", which, t.Calls, t.Before, t.Currency, t.After)
+	if t.Unpriced > 0 {
+		fmt.Fprintf(w, ", %d of them without a price", t.Unpriced)
+	}
+	fmt.Fprintln(w)
 }
 
 func (d *deckImported) print(w io.Writer, dry bool) {
@@ -148,12 +165,8 @@ func (d *deckImported) print(w io.Writer, dry bool) {
 	for _, n := range d.Counts {
 		fmt.Fprintf(w, "%s: %d rows\n", strings.ToLower(n.Kind), n.Rows)
 	}
-	for _, t := range d.Traffic {
-		fmt.Fprintf(w, "last week, prefix %s: %d calls for %s %s, would be %s", t.Prefix, t.Calls, t.Before, t.Currency, t.After)
-		if t.Unpriced > 0 {
-			fmt.Fprintf(w, ", %d of them without a price", t.Unpriced)
-		}
-		fmt.Fprintln(w)
+	for _, t := range slices.Concat(d.Traffic, d.Totals) {
+		t.print(w)
 	}
 	verb := "made"
 	switch {

@@ -240,6 +240,38 @@ func (ec *executionContext) fieldContext_DeckImportPayload_traffic(_ context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _DeckImportPayload_trafficTotals(ctx context.Context, field graphql.CollectedField, obj *model.DeckImportPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeckImportPayload_trafficTotals(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrafficTotals, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.RepricedTraffic) graphql.Marshaler {
+			return ec.marshalNRepricedTraffic2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRepricedTrafficᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeckImportPayload_trafficTotals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeckImportPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RepricedTraffic(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DeckImportPayload_position(ctx context.Context, field graphql.CollectedField, obj *model.DeckImportPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1026,6 +1058,11 @@ func (ec *executionContext) _DeckImportPayload(ctx context.Context, sel ast.Sele
 			}
 		case "traffic":
 			out.Values[i] = ec._DeckImportPayload_traffic(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "trafficTotals":
+			out.Values[i] = ec._DeckImportPayload_trafficTotals(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

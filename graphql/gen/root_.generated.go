@@ -349,16 +349,17 @@ type ComplexityRoot struct {
 	}
 
 	DeckImportPayload struct {
-		Changes    func(childComplexity int) int
-		Counts     func(childComplexity int) int
-		ErrorCount func(childComplexity int) int
-		Errors     func(childComplexity int) int
-		Mapping    func(childComplexity int) int
-		Position   func(childComplexity int) int
-		Repeated   func(childComplexity int) int
-		Traffic    func(childComplexity int) int
-		UserErrors func(childComplexity int) int
-		Versions   func(childComplexity int) int
+		Changes       func(childComplexity int) int
+		Counts        func(childComplexity int) int
+		ErrorCount    func(childComplexity int) int
+		Errors        func(childComplexity int) int
+		Mapping       func(childComplexity int) int
+		Position      func(childComplexity int) int
+		Repeated      func(childComplexity int) int
+		Traffic       func(childComplexity int) int
+		TrafficTotals func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+		Versions      func(childComplexity int) int
 	}
 
 	DeckMapping struct {
@@ -2532,6 +2533,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeckImportPayload.Traffic(childComplexity), true
+	case "DeckImportPayload.trafficTotals":
+		if e.ComplexityRoot.DeckImportPayload.TrafficTotals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeckImportPayload.TrafficTotals(childComplexity), true
 	case "DeckImportPayload.userErrors":
 		if e.ComplexityRoot.DeckImportPayload.UserErrors == nil {
 			break
@@ -7938,6 +7945,8 @@ type DeckImportPayload {
   errorCount: Int!
   "Last week's calls by prefix, what changes most first: the week is taken as the first one that the new prices are in force. Only for a dry run."
   traffic: [RepricedTraffic!]!
+  "All of those calls by currency; the prefix is empty."
+  trafficTotals: [RepricedTraffic!]!
   "Where it was recorded."
   position: Position
   "Whether the same import had been done before and nothing new happened."
@@ -10159,6 +10168,8 @@ func (ec *executionContext) childFields_DeckImportPayload(ctx context.Context, f
 		return ec.fieldContext_DeckImportPayload_errorCount(ctx, field)
 	case "traffic":
 		return ec.fieldContext_DeckImportPayload_traffic(ctx, field)
+	case "trafficTotals":
+		return ec.fieldContext_DeckImportPayload_trafficTotals(ctx, field)
 	case "position":
 		return ec.fieldContext_DeckImportPayload_position(ctx, field)
 	case "repeated":

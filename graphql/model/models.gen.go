@@ -635,6 +635,8 @@ type DeckImportPayload struct {
 	ErrorCount int `json:"errorCount"`
 	// Last week's calls by prefix, what changes most first: the week is taken as the first one that the new prices are in force. Only for a dry run.
 	Traffic []*RepricedTraffic `json:"traffic"`
+	// All of those calls by currency; the prefix is empty.
+	TrafficTotals []*RepricedTraffic `json:"trafficTotals"`
 	// Where it was recorded.
 	Position *events.Position `json:"position,omitempty"`
 	// Whether the same import had been done before and nothing new happened.

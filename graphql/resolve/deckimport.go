@@ -41,7 +41,8 @@ type deckFile struct {
 func (r *Resolver) importDeck(ctx context.Context, in model.DeckImportInput) (*model.DeckImportPayload, error) {
 	out := &model.DeckImportPayload{
 		Versions: []*model.ImportedVersion{}, Counts: []*model.RateChangeCount{}, Changes: []*model.RateChange{},
-		Errors: []*model.ImportError{}, Traffic: []*model.RepricedTraffic{}, UserErrors: []*model.UserError{},
+		Errors: []*model.ImportError{}, Traffic: []*model.RepricedTraffic{}, TrafficTotals: []*model.RepricedTraffic{},
+		UserErrors: []*model.UserError{},
 	}
 	if !r.importing.TryLock() {
 		out.UserErrors, _ = userErrors(events.Refuse(events.CodeLimit, "another file is being imported; try again in a moment"))

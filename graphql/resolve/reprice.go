@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func (r *Resolver) reprice(ctx context.Context, f *deckFile, changes []*wire.Exp
 			tables = append(tables, dated{s.FromUS, f.table(changes[i].Change.Entity.GetDeckVersion(), s.Rows, now)})
 		}
 	}
-	sums := map[[2]string]*traffic{}
+	sums, totals := map[[2]string]*traffic{}, map[string]*traffic{}
 	yes := true
 	filter := history.Filter{FromUS: events.Micros(now.Add(-week)), Answered: &yes}
 	err := r.History.Stream(ctx, filter, func(c *history.CDR) error {
@@ -55,22 +56,25 @@ func (r *Resolver) reprice(ctx context.Context, f *deckFile, changes []*wire.Exp
 			return nil
 		}
 		key := [2]string{c.Prefix, c.Currency}
-		s := sums[key]
+		s, all := sums[key], totals[c.Currency]
 		if s == nil {
 			s = &traffic{prefix: c.Prefix, currency: c.Currency}
 			sums[key] = s
 		}
-		s.add(c, f, tables, c.AnsweredUS+moved)
+		if all == nil {
+			all = &traffic{currency: c.Currency}
+			totals[c.Currency] = all
+		}
+		one := f.priced(c, tables, c.AnsweredUS+moved)
+		s.add(one)
+		all.add(one)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	list := make([]*traffic, 0, len(sums))
-	for _, s := range sums {
-		list = append(list, s)
-	}
-	f.out.Traffic = dearest(list)
+	f.out.Traffic = dearest(slices.Collect(maps.Values(sums)))
+	f.out.TrafficTotals = dearest(slices.Collect(maps.Values(totals)))
 	return nil
 }
 
@@ -84,10 +88,16 @@ func (f *deckFile) table(v *wire.DeckVersion, rows []rating.Row, now time.Time) 
 	return rating.NewTable(f.deck, v, rows).With(moment)
 }
 
-// add prices a call as if it came at an instant.
-func (s *traffic) add(c *history.CDR, f *deckFile, tables []dated, atUS int64) {
-	s.calls++
-	s.before += money.Amount(c.GrossMicro)
+func (t *traffic) add(o traffic) {
+	t.calls += o.calls
+	t.unpriced += o.unpriced
+	t.before += o.before
+	t.after += o.after
+}
+
+// priced is one call, and what it would cost if it came at an instant.
+func (f *deckFile) priced(c *history.CDR, tables []dated, atUS int64) traffic {
+	t := traffic{calls: 1, unpriced: 1, before: money.Amount(c.GrossMicro)}
 	table := tables[0].table
 	for _, d := range tables {
 		if d.fromUS <= atUS {
@@ -99,15 +109,13 @@ func (s *traffic) add(c *history.CDR, f *deckFile, tables []dated, atUS int64) {
 		AtUS: c.AnsweredUS, Currency: f.cat.Account(c.BilledAccount).GetCurrency(),
 	})
 	if !ok {
-		s.unpriced++
-		return
+		return t
 	}
 	p, err := rating.CallBeyond(terms, c.AnsweredUS, c.RawMS, c.PackageS)
-	if err != nil {
-		s.unpriced++
-		return
+	if err == nil {
+		t.unpriced, t.after = 0, p.Gross
 	}
-	s.after += p.Gross
+	return t
 }
 
 // dialled are the digits that a leg was priced by.

@@ -18,7 +18,7 @@ import (
 const importMutation = `mutation($input: DeckImportInput!) { deckImport(input: $input) {
 	mapping { key } versions { number effectiveFrom rowCount } counts { kind rows }
 	changes { kind prefix origin band before after effectiveFrom } errors { line column reason notice unknownColumn } errorCount
-	traffic { prefix currency calls unpriced before after } position repeated userErrors { code path message } } }`
+	traffic { prefix currency calls unpriced before after } trafficTotals { prefix currency calls before after } position repeated userErrors { code path message } } }`
 
 // multipartRequest is a mutation with a file in its input.
 func multipartRequest(t *testing.T, query string, input map[string]any, file string) *http.Request {
@@ -84,6 +84,9 @@ func TestDeckImport(t *testing.T) {
 	}
 	if out.len("traffic") == 0 || out.text("traffic.0.before") == out.text("traffic.0.after") {
 		t.Errorf("last week by the new prices: %v", out)
+	}
+	if calls := out.at("traffic.0.calls").(float64); out.len("trafficTotals") != 1 || out.at("trafficTotals.0.calls").(float64) <= calls {
+		t.Errorf("all of last week: %v", out)
 	}
 	out = f.as("fiona").importDeck(file, map[string]any{"idempotencyKey": "1"})
 	if out.text("position") == "" || out.at("repeated") != false {

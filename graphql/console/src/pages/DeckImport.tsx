@@ -79,6 +79,12 @@ const ImportMutation = graphql(`
         before
         after
       }
+      trafficTotals {
+        currency
+        calls
+        before
+        after
+      }
       position
       repeated
       userErrors {
@@ -287,7 +293,12 @@ function Tables({ of }: { of: Imported }) {
           </Section>
         )}
         {of.traffic.length > 0 && (
-          <Section title={t('import.traffic')}>
+          <Section
+            title={t('import.traffic')}
+            actions={of.trafficTotals.map((x) => (
+              <Tag key={x.currency}>{`${t('import.calls')}: ${grouped(String(x.calls))} · ${grouped(x.before)} → ${grouped(x.after)} ${x.currency}`}</Tag>
+            ))}
+          >
             <DataTable
               label={t('import.traffic')}
               rows={of.traffic}
