@@ -348,6 +348,7 @@ export const en = {
   'change.REMOVED': 'removed',
   'change.BLOCKED': 'blocked',
   'change.UNCHANGED': 'unchanged',
+  'deck.currency': 'Currency',
   'deck.scope': 'Only for',
   'deck.attemptFee': 'Attempt fee',
   'deck.minimum': 'Minimum',

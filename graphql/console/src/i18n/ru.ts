@@ -350,6 +350,7 @@ export const ru: Dictionary = {
   'change.REMOVED': 'удалена',
   'change.BLOCKED': 'запрет',
   'change.UNCHANGED': 'без изменений',
+  'deck.currency': 'Валюта',
   'deck.scope': 'Только для',
   'deck.attemptFee': 'За попытку',
   'deck.minimum': 'Минимум',

@@ -71,7 +71,7 @@ export function ExchangeRates() {
         )
       }
     >
-      <TextInput size="xs" w={140} label={t('account.currency')} placeholder="EUR-USD" value={only} onChange={(e) => setOnly(e.currentTarget.value)} data-filter />
+      <TextInput size="xs" w={140} label={t('exchange.pair')} placeholder="EUR-USD" value={only} onChange={(e) => setOnly(e.currentTarget.value)} data-filter />
       <DataTable
         label={t('nav.exchange')}
         rows={rows}

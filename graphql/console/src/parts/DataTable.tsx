@@ -25,6 +25,7 @@ export function DataTable<T>({ label, rows, columns, rowKey, open, faded, loadin
   const { t } = useTexts();
   const [at, setAt] = useState(-1);
   const body = useRef<HTMLTableSectionElement>(null);
+  const region = useRef<HTMLDivElement>(null);
   const onKey = useTableKeys(rows.length, at, setAt, () => {
     const row = rows[at];
     if (row && open) open(row);
@@ -34,12 +35,16 @@ export function DataTable<T>({ label, rows, columns, rowKey, open, faded, loadin
   }, [at]);
   useEffect(() => {
     if (!open) return;
-    const listener = (event: globalThis.KeyboardEvent) => onKey(event);
+    const listener = (event: globalThis.KeyboardEvent) => {
+      // Of several tables it is the one with the focus, or else the first, that hears.
+      const heard = document.activeElement?.closest('[data-keys]') ?? document.querySelector('[data-keys]');
+      if (heard === region.current) onKey(event);
+    };
     document.addEventListener('keydown', listener);
     return () => document.removeEventListener('keydown', listener);
   }, [onKey, open]);
   return (
-    <div className={classes.scroll} style={maxHeight ? { maxHeight } : undefined} tabIndex={0} role="region" aria-label={label}>
+    <div ref={region} data-keys={open ? true : undefined} className={classes.scroll} style={maxHeight ? { maxHeight } : undefined} tabIndex={0} role="region" aria-label={label}>
       <table className={classes.table}>
         <thead>
           <tr>

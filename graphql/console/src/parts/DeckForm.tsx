@@ -85,7 +85,7 @@ export function DeckForm({ of, close, changed }: { of: Deck | null; close: () =>
         { name: 'key', label: t('company.key'), kind: 'text', required: true, fixed: of !== null },
         { name: 'name', label: t('company.name'), kind: 'text' },
         { name: 'company', label: t('account.company'), kind: 'text', hint: t('deck.companyHint') },
-        { name: 'currency', label: t('account.currency'), kind: 'text', required: true, fixed: of !== null },
+        { name: 'currency', label: t('deck.currency'), kind: 'text', required: true, fixed: of !== null },
         { name: 'rounding', label: t('deck.rounding'), kind: 'select', options: modes.map((m) => ({ value: m, label: t(`rounding.${m}`) })) },
         { name: 'decimals', label: t('deck.decimals'), kind: 'text', required: true },
         { name: 'taxRate', label: t('deck.tax'), kind: 'text', hint: t('deck.taxHint') },
