@@ -73,8 +73,8 @@ func (s *State) WriteUpOffline(d Deciding, w *wire.WriteUpOffline) ([]Written, e
 func (s *State) written(d Deciding, o *wire.OfflineCall, next uint64) (w Written, err error) {
 	if o.Number >= next {
 		w.Up, w.Contested, err = s.WriteUp(d.NowUS, d.Command.Node, o)
-	} else if _, closed := s.closed[events.CallID(o.Call)]; closed && !o.Running {
-		w.Contested = s.contestOffline(d.Command.Node, o)
+	} else if _, closed := s.closedAt(events.CallID(o.Call), d.NowUS); closed && !o.Running {
+		w.Contested = s.contestOffline(d.NowUS, d.Command.Node, o)
 	}
 	return w, err
 }
@@ -146,7 +146,7 @@ func (s *State) WriteUp(nowUS int64, node string, o *wire.OfflineCall) (*wire.Of
 		return nil, nil, err
 	}
 	h, open := s.holds[id]
-	_, closed := s.closed[id]
+	_, closed := s.closedAt(id, nowUS)
 	switch {
 	case o.Running && (open || closed):
 		return up, nil, nil
@@ -154,7 +154,7 @@ func (s *State) WriteUp(nowUS int64, node string, o *wire.OfflineCall) (*wire.Of
 		up.Hold, err = runningHold(nowUS, node, o)
 		return up, nil, err
 	case closed, open && h.Node != node:
-		return up, s.contestOffline(node, o), nil
+		return up, s.contestOffline(nowUS, node, o), nil
 	}
 	up.Booked = true
 	c := OfflineCharge(up)
@@ -169,13 +169,20 @@ func (s *State) WriteUp(nowUS int64, node string, o *wire.OfflineCall) (*wire.Of
 	return up, nil, CheckBalanced(up.Postings)
 }
 
+// closedAt finds a closed call that is not forgotten when an event is recorded at a
+// time: of several events of one command the first one makes the book forget.
+func (s *State) closedAt(id events.CallID, nowUS int64) (*Closed, bool) {
+	c, ok := s.closed[id]
+	return c, ok && c.AtUS+ClosedFor > nowUS
+}
+
 // contestOffline is the case for finance when a call is closed with other figures,
 // or belongs to another node by now; nil for the same figures, and for a call that
 // the book has forgotten.
-func (s *State) contestOffline(node string, o *wire.OfflineCall) *wire.ChargeContested {
+func (s *State) contestOffline(nowUS int64, node string, o *wire.OfflineCall) *wire.ChargeContested {
 	id := events.CallID(o.Call)
 	figures := figuresOf(offlineEnd(o))
-	old, closed := s.closed[id]
+	old, closed := s.closedAt(id, nowUS)
 	h, open := s.holds[id]
 	switch {
 	case closed && old.Figures != string(figures) && old.Contested != string(figures):

@@ -121,6 +121,20 @@ func TestOfflineCallsThatTheBookKnew(t *testing.T) {
 	}
 }
 
+// The book forgets a closed call with the first event a day later. Once the second
+// call of a write-up was decided before that, and verified behind it.
+func TestOfflineCallsThatTheBookForgot(t *testing.T) {
+	b := start(t, account("a", 0))
+	b.must(crediting("a", 200_000))
+	b.must(b.placing(502, "a", 60_000))
+	b.must(charging(502, 1000))
+	b.now += 24 * 3_600_000_000
+	_, evs := b.do(writingUp(wentOffline(1, "a", 1000), wentOffline(2, "a", 2000)))
+	if len(evs) != 2 || !evs[1].GetOfflineWrittenUp().Booked || b.posted("a") != 196_000 {
+		t.Errorf("%v, a has %s", evs, b.posted("a"))
+	}
+}
+
 func TestOfflineWriteUpRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name  string
