@@ -64,9 +64,9 @@ func (s *State) mutuallyCovered(c *catalog.State, lines []*wire.HoldLine, shares
 	return true
 }
 
-// VendorOut says that a vendor's account is cut off: we owe him what he lets us
-// owe, and calls go to others. It is for who makes the route; a call that is
-// placed already is not touched.
-func (s *State) VendorOut(a *wire.Account) bool {
-	return a.GetCutOff() && s.Balance(a.GetId()).Posted >= money.Amount(a.GetCreditLimitMicro())
+// VendorOut says that a vendor's account with so much posted is cut off: we owe him
+// what he lets us owe, and calls go to others. It is for who makes the route; a call
+// that is placed already is not touched.
+func VendorOut(a *wire.Account, posted money.Amount) bool {
+	return a.GetCutOff() && posted >= money.Amount(a.GetCreditLimitMicro())
 }

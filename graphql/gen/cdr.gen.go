@@ -1012,6 +1012,29 @@ func (ec *executionContext) fieldContext_Cdr_userAgent(_ context.Context, field 
 	return graphql.NewScalarFieldContext("Cdr", field, false, false, "String")
 }
 
+func (ec *executionContext) _Cdr_emergency(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Cdr_emergency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Emergency, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Cdr_emergency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Cdr", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Cdr_callerRouted(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1359,6 +1382,52 @@ func (ec *executionContext) fieldContext_CdrPrice_gross(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _CdrPrice_packageId(ctx context.Context, field graphql.CollectedField, obj *model.CdrPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CdrPrice_packageId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CdrPrice_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CdrPrice", field, false, false, "ID")
+}
+
+func (ec *executionContext) _CdrPrice_packageSeconds(ctx context.Context, field graphql.CollectedField, obj *model.CdrPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CdrPrice_packageSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CdrPrice_packageSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CdrPrice", field, false, false, "Int")
 }
 
 func (ec *executionContext) _MediaQuality_packets(ctx context.Context, field graphql.CollectedField, obj *model.MediaQuality) (ret graphql.Marshaler) {
@@ -1800,6 +1869,11 @@ func (ec *executionContext) _Cdr(ctx context.Context, sel ast.SelectionSet, obj 
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "emergency":
+			out.Values[i] = ec._Cdr_emergency(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "callerRouted":
 			out.Values[i] = ec._Cdr_callerRouted(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -1895,6 +1969,16 @@ func (ec *executionContext) _CdrPrice(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "gross":
 			out.Values[i] = ec._CdrPrice_gross(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "packageId":
+			out.Values[i] = ec._CdrPrice_packageId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "packageSeconds":
+			out.Values[i] = ec._CdrPrice_packageSeconds(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -996,6 +996,29 @@ func (ec *executionContext) fieldContext_Terminator_version(_ context.Context, f
 	return graphql.NewScalarFieldContext("Terminator", field, false, false, "Position")
 }
 
+func (ec *executionContext) _Terminator_authUser(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_authUser(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AuthUser, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_authUser(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Terminator", field, false, false, "String")
+}
+
 func (ec *executionContext) _Terminator_callsPerSecond(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1368,7 +1391,7 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "callsPerSecond", "rewrites", "lists"}
+	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1473,6 +1496,20 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.DryRun = graphql.OmittableOf(data)
+		case "authUser":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("authUser"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AuthUser = graphql.OmittableOf(data)
+		case "authPassword":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("authPassword"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AuthPassword = graphql.OmittableOf(data)
 		case "callsPerSecond":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("callsPerSecond"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -1775,6 +1812,11 @@ func (ec *executionContext) _Terminator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "version":
 			out.Values[i] = ec._Terminator_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "authUser":
+			out.Values[i] = ec._Terminator_authUser(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

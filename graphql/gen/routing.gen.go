@@ -1463,6 +1463,52 @@ func (ec *executionContext) fieldContext_RouteDecision_choices(_ context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _RouteDecision_packageId(ctx context.Context, field graphql.CollectedField, obj *model.RouteDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteDecision_packageId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PackageID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteDecision_packageId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteDecision", field, false, false, "ID")
+}
+
+func (ec *executionContext) _RouteDecision_emergency(ctx context.Context, field graphql.CollectedField, obj *model.RouteDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteDecision_emergency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Emergency, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteDecision_emergency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteDecision", field, false, false, "String")
+}
+
 func (ec *executionContext) _RouteSimulation_originatorId(ctx context.Context, field graphql.CollectedField, obj *model.RouteSimulation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2809,6 +2855,16 @@ func (ec *executionContext) _RouteDecision(ctx context.Context, sel ast.Selectio
 		case "choices":
 			out.Values[i] = ec._RouteDecision_choices(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "packageId":
+			out.Values[i] = ec._RouteDecision_packageId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "emergency":
+			out.Values[i] = ec._RouteDecision_emergency(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

@@ -49,8 +49,12 @@ type Account struct {
 	// When to tell that the account will be empty at the pace of its calls: minutes before; 0 is never.
 	ForecastMinutes int `json:"forecastMinutes"`
 	// Whether a vendor gets no calls while we owe him the credit limit or more.
-	CutOff     bool   `json:"cutOff"`
-	CompanyKey string `json:"-"`
+	CutOff bool `json:"cutOff"`
+	// The account in seconds (SEC) that pays for its calls first; null for none.
+	PackageID *string `json:"packageId,omitempty"`
+	// The destinations that an account in seconds covers; none is all.
+	PackagePrefixes []string `json:"packagePrefixes"`
+	CompanyKey      string   `json:"-"`
 }
 
 func (Account) IsNode() {}
@@ -151,6 +155,10 @@ type AccountPutInput struct {
 	ForecastMinutes graphql.Omittable[*int] `json:"forecastMinutes,omitempty"`
 	// Whether to give a vendor no calls while we owe him the credit limit or more.
 	CutOff graphql.Omittable[*bool] `json:"cutOff,omitempty"`
+	// The account in seconds (SEC) of the same company that pays for its calls first; null for none.
+	Package graphql.Omittable[*string] `json:"package,omitempty"`
+	// The destinations that an account in seconds covers; none is all.
+	PackagePrefixes graphql.Omittable[[]string] `json:"packagePrefixes,omitempty"`
 }
 
 // The answer to accountPut.
@@ -237,14 +245,16 @@ type AuditEvent struct {
 	Count int `json:"count"`
 }
 
-// What is on an account: available is posted + credit limit - reserved.
+// What is on an account. A customer's available is posted + credit limit - reserved.
 type Balance struct {
 	// What was posted: credits less debits and charges.
 	Posted Money `json:"posted"`
 	// What open calls hold.
 	Reserved Money `json:"reserved"`
-	// What may still be spent; negative in a deficit.
-	Available Money `json:"available"`
+	// What may still be spent; negative in a deficit. A vendor's credit is not ours to spend: null for his account.
+	Available *Money `json:"available,omitempty"`
+	// What a vendor still lets us owe: his credit limit less what we owe; null for a customer's account.
+	Owable *Money `json:"owable,omitempty"`
 	// How many calls hold money.
 	Holds int `json:"holds"`
 	// How complete the answer is.
@@ -432,6 +442,8 @@ type Cdr struct {
 	SignallingAddress string `json:"signallingAddress"`
 	// The peer's User-Agent.
 	UserAgent string `json:"userAgent"`
+	// Whether it was let through as a call to an emergency number: without money, over limits, in spite of number lists.
+	Emergency bool `json:"emergency"`
 	// The caller's number that the call was routed by; on leg 0.
 	CallerRouted string `json:"callerRouted"`
 	// The called number that the call was routed by; on leg 0.
@@ -494,6 +506,10 @@ type CdrPrice struct {
 	Tax Money `json:"tax"`
 	// The price with tax.
 	Gross Money `json:"gross"`
+	// The account in seconds that paid for a part of the billed time; null for none.
+	PackageID *string `json:"packageId,omitempty"`
+	// How many of the billed seconds it paid, from the first; the amounts are the price of the others.
+	PackageSeconds int `json:"packageSeconds"`
 }
 
 // A counterparty: a customer and a vendor at once, if need be.
@@ -1452,6 +1468,10 @@ type PriceLine struct {
 	Position events.Position `json:"position"`
 	// How the price comes about, step by step; empty until the call is charged.
 	Explanation []string `json:"explanation"`
+	// The account in seconds that paid for a part of the billed time; null for none.
+	PackageID *string `json:"packageId,omitempty"`
+	// How many of the billed seconds it paid, from the first; the amounts are the price of the others.
+	PackageSeconds int `json:"packageSeconds"`
 }
 
 // A figure of quality as it was when a route was decided.
@@ -1672,6 +1692,10 @@ type RouteDecision struct {
 	SellPrefix string `json:"sellPrefix"`
 	// The candidates in their order, then those that were rejected.
 	Choices []*RouteChoice `json:"choices"`
+	// The account in seconds that covers the destination; null for none.
+	PackageID *string `json:"packageId,omitempty"`
+	// The settings' number or prefix that makes it an emergency call; null for all others.
+	Emergency *string `json:"emergency,omitempty"`
 }
 
 // A set of routes that originators share.
@@ -1792,6 +1816,50 @@ type RouteSimulation struct {
 	Quality string `json:"quality"`
 }
 
+// What holds for the whole switch.
+type Settings struct {
+	// The currency that margins are reported in; empty where none was chosen.
+	BaseCurrency string `json:"baseCurrency"`
+	// The longest talk time of any call; 0 is four hours.
+	MaxDuration time.Duration `json:"maxDuration"`
+	// The SIP codes that end hunting; none means the usual ones.
+	HuntStopCodes []int `json:"huntStopCodes"`
+	// Called numbers that are never refused for money, limits or number lists.
+	EmergencyNumbers []string `json:"emergencyNumbers"`
+	// Beginnings of called numbers that are never refused for money, limits or number lists.
+	EmergencyPrefixes []string `json:"emergencyPrefixes"`
+	// Where they were last changed; 0 if never.
+	Version events.Position `json:"version"`
+}
+
+// What the settings shall be. Fields left out keep their value.
+type SettingsPutInput struct {
+	// The currency that margins are reported in.
+	BaseCurrency graphql.Omittable[*string] `json:"baseCurrency,omitempty"`
+	// The longest talk time of any call, in whole seconds; 0 is four hours.
+	MaxDuration graphql.Omittable[*time.Duration] `json:"maxDuration,omitempty"`
+	// The SIP codes that end hunting; none means the usual ones.
+	HuntStopCodes graphql.Omittable[[]int] `json:"huntStopCodes,omitempty"`
+	// Called numbers that are never refused for money, limits or number lists, in digits.
+	EmergencyNumbers graphql.Omittable[[]string] `json:"emergencyNumbers,omitempty"`
+	// Beginnings of called numbers that are never refused for money, limits or number lists, in digits.
+	EmergencyPrefixes graphql.Omittable[[]string] `json:"emergencyPrefixes,omitempty"`
+	// The version this edit was made from; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to settingsPut.
+type SettingsPutPayload struct {
+	// The settings as they are now.
+	Settings *Settings `json:"settings,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A name and a password.
 type SignInInput struct {
 	// The user's key.
@@ -1870,6 +1938,8 @@ type Terminator struct {
 	Disabled bool `json:"disabled"`
 	// Where it was last changed.
 	Version events.Position `json:"version"`
+	// The name that answers its digest challenges; empty for none.
+	AuthUser string `json:"authUser"`
 	// At most so many attempts a second; 0 is no limit.
 	CallsPerSecond int `json:"callsPerSecond"`
 	// What becomes of the numbers that it gets.
@@ -1913,6 +1983,10 @@ type TerminatorPutInput struct {
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
 	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+	// The name that answers its digest challenges; empty takes name and password away.
+	AuthUser graphql.Omittable[*string] `json:"authUser,omitempty"`
+	// The password to it. It is kept wrapped by the cluster's key and never shown.
+	AuthPassword graphql.Omittable[*string] `json:"authPassword,omitempty"`
 	// At most so many attempts a second; 0 is no limit.
 	CallsPerSecond graphql.Omittable[*int] `json:"callsPerSecond,omitempty"`
 	// What becomes of the numbers that it gets; replaces all rules.

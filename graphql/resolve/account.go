@@ -34,6 +34,10 @@ func (r *Resolver) putAccount(ctx context.Context, in model.AccountPutInput) (*m
 			set(&a.CutOff, in.CutOff)
 			f.count("offlineCalls", &a.OfflineCalls, in.OfflineCalls)
 			f.decimal("offlineAmount", &a.OfflineMicro, in.OfflineAmount, 6)
+			f.optionalLink("package", &a.Package, catalog.KindAccount, in.Package)
+			if prefixes, set := in.PackagePrefixes.ValueOK(); set {
+				a.PackagePrefixes = prefixes
+			}
 			putAlerts(&f, a, in)
 			return catalog.EntityOf(a), f.err
 		},
@@ -52,10 +56,15 @@ func (r *Resolver) balance(a *model.Account) *model.Balance {
 	return b
 }
 
+// balanceOf shows a balance. What a customer may spend and what a vendor lets us owe
+// are two things, though both come of a credit limit.
 func balanceOf(a *model.Account, l ledger.Account, cat *catalog.State) *model.Balance {
 	limit := cat.Account(a.Key).GetCreditLimitMicro()
-	return &model.Balance{
-		Posted: amount(int64(l.Posted), a.Currency), Reserved: amount(int64(l.Held), a.Currency),
-		Available: amount(int64(l.Posted)+limit-int64(l.Held), a.Currency), Holds: l.Calls,
+	b := &model.Balance{Posted: amount(int64(l.Posted), a.Currency), Reserved: amount(int64(l.Held), a.Currency), Holds: l.Calls}
+	if a.Kind == model.AccountKindVendor {
+		b.Owable = optional(limit-int64(l.Posted), a.Currency)
+	} else {
+		b.Available = optional(int64(l.Posted)+limit-int64(l.Held), a.Currency)
 	}
+	return b
 }

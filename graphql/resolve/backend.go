@@ -47,6 +47,10 @@ type Backend interface {
 	// Proof is the file that proves an event of the book, nil for no such event.
 	Proof(ctx context.Context, position events.Position) ([]byte, error)
 
+	// Wrap makes a secret of an entity unreadable to who reads the book: only nodes
+	// with the cluster's key unwrap it.
+	Wrap(of catalog.Ref, secret []byte) ([]byte, error)
+
 	// DeckRows are the rows of a deck's version, sorted by prefix.
 	DeckRows(ctx context.Context, v *wire.DeckVersion) ([]rating.Row, error)
 	// StoreBlob keeps bytes under their SHA-256. Storing the same bytes again is

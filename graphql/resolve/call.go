@@ -117,6 +117,7 @@ func priceLine(l *history.PriceLine, position int64) *model.PriceLine {
 		DeckVersion: int(l.DeckVersion), Row: int(l.DeckRow), Prefix: l.Prefix, Destination: l.Destination,
 		Currency: l.Currency, Raw: time.Duration(l.RawMS) * time.Millisecond,
 		BilledSeconds: int(l.BilledS), FirstSeconds: int(l.FirstS),
+		PackageID: model.OptionalID(catalog.KindAccount, l.Package), PackageSeconds: int(l.PackageS),
 		PriceFirst: model.Nano(l.PriceFirstNano), PriceNext: model.Nano(l.PriceNextNano),
 		IntervalFirst: int(l.IntervalFirstS), IntervalNext: int(l.IntervalNextS), FreeSeconds: int(l.FreeS),
 		ConnectFee: model.Micro(l.ConnectFeeMicro), Rounding: model.RoundingModeHalfUp, Decimals: 6,

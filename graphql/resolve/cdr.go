@@ -152,7 +152,8 @@ func cdr(c *history.CDR) *model.Cdr {
 		Talk: time.Duration(c.RawMS) * time.Millisecond, Answered: c.Answered,
 		SipCode: int(c.SIPCode), Q850: int(c.Q850), Cause: c.Cause, Reason: c.Reason, Last: c.Last,
 		EndedBy: endedBy(c.EndedBy), Price: cdrPrice(c), Media: media(c), Codec: c.Codec,
-		Late: c.Late, Offline: c.Offline, MediaAddress: c.MediaAddress, SignallingAddress: c.Remote, UserAgent: c.UserAgent,
+		Late: c.Late, Offline: c.Offline, Emergency: c.Emergency,
+		MediaAddress: c.MediaAddress, SignallingAddress: c.Remote, UserAgent: c.UserAgent,
 	}
 	if c.PDDUS > 0 {
 		pdd := time.Duration(c.PDDUS) * time.Microsecond
@@ -200,6 +201,7 @@ func cdrPrice(c *history.CDR) *model.CdrPrice {
 		Side: model.Side(strings.ToUpper(c.Side)), AccountID: model.OptionalID(catalog.KindAccount, c.BilledAccount),
 		DeckID: model.OptionalID(catalog.KindDeck, c.Deck), DeckVersion: int(c.DeckVersion),
 		Prefix: c.Prefix, Destination: c.Destination, Billed: time.Duration(c.BilledS) * time.Second,
+		PackageID: model.OptionalID(catalog.KindAccount, c.Package), PackageSeconds: int(c.PackageS),
 		PriceFirst: model.Nano(c.PriceFirstNano), PriceNext: model.Nano(c.PriceNextNano),
 		Net: amount(c.NetMicro, c.Currency), Tax: amount(c.TaxMicro, c.Currency), Gross: amount(c.GrossMicro, c.Currency),
 	}

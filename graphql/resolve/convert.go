@@ -47,6 +47,7 @@ func account(it catalog.Item) *model.Account {
 	return &model.Account{
 		LowBalance: optional(low), HighBalance: optional(high), AlertDistance: amount(t.GetRearmMicro(), a.Currency),
 		ForecastMinutes: int(t.GetForecastMinutes()), CutOff: a.CutOff,
+		PackageID: model.OptionalID(catalog.KindAccount, a.Package), PackagePrefixes: append([]string{}, a.PackagePrefixes...),
 		ID: model.ID(catalog.KindAccount, a.Id), Key: a.Id, Name: a.Name, Currency: a.Currency,
 		Kind: model.AccountKindOf(a.Kind), CreditLimit: amount(a.CreditLimitMicro, a.Currency),
 		Channels: int(a.Channels), CallsPerSecond: int(a.CallsPerSecond), Disabled: a.Disabled,
@@ -77,7 +78,7 @@ func terminator(it catalog.Item) *model.Terminator {
 		ID: model.ID(catalog.KindTerminator, t.Id), Key: t.Id, Host: t.Host, Port: int(t.Port), Transport: transport,
 		TechPrefix: t.TechPrefix, Channels: int(t.Channels), PddTimeout: time.Duration(t.PddTimeoutMs) * time.Millisecond,
 		RingTimeout: time.Duration(t.RingTimeoutMs) * time.Millisecond, Disabled: t.Disabled, Version: it.Version,
-		CallsPerSecond: int(t.CallsPerSecond), Rewrites: rewrites(t.Rewrites), Lists: listUses(t.Lists),
+		CallsPerSecond: int(t.CallsPerSecond), Rewrites: rewrites(t.Rewrites), Lists: listUses(t.Lists), AuthUser: t.AuthUser,
 		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck,
 	}
 }

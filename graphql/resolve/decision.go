@@ -27,7 +27,7 @@ func decision(d *wire.CallRouted) *model.RouteDecision {
 		At: events.Instant(d.AtUs), PlanID: model.OptionalID(catalog.KindRoutePlan, d.Plan), CatalogPosition: events.Position(d.CatalogPosition),
 		Refused: text(d.Refused), Currency: d.Currency, SellPrice: model.Nano(d.SellPriceNano),
 		SellDeckID: model.OptionalID(catalog.KindDeck, d.SellDeck), SellPrefix: d.SellPrefix,
-		Choices: each(d.Choices, choice),
+		Choices: each(d.Choices, choice), PackageID: model.OptionalID(catalog.KindAccount, d.Package), Emergency: text(d.Emergency),
 	}
 	rank := 0
 	for _, c := range out.Choices {

@@ -93,6 +93,15 @@ func (f *fields) link(path string, to *string, kind catalog.Kind, o graphql.Omit
 	}
 }
 
+// optionalLink copies the key of another entity, or none for null.
+func (f *fields) optionalLink(path string, to *string, kind catalog.Kind, o graphql.Omittable[*string]) {
+	if o.IsSet() && o.Value() == nil {
+		*to = ""
+		return
+	}
+	f.link(path, to, kind, o)
+}
+
 // key is the key in an id of the kind.
 func (f *fields) key(path string, kind catalog.Kind, id string) string {
 	key, ok := model.Key(kind, id)

@@ -6,10 +6,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
 )
+
+// maxPassword bounds a password that answers challenges, in bytes.
+const maxPassword = 128
 
 func (r *Resolver) putOriginator(ctx context.Context, in model.OriginatorPutInput) (*model.OriginatorPutPayload, error) {
 	out, err := r.edit(ctx, edit{
@@ -67,7 +71,10 @@ func (r *Resolver) putTerminator(ctx context.Context, in model.TerminatorPutInpu
 			if old := cat.Terminator(in.Key); old != nil {
 				t = proto.CloneOf(old)
 			}
-			return catalog.EntityOf(t), fillTerminator(t, in)
+			if err := fillTerminator(t, in); err != nil {
+				return nil, err
+			}
+			return catalog.EntityOf(t), r.digest(t, in)
 		},
 	})
 	payload := &model.TerminatorPutPayload{Position: out.position, UserErrors: list(out.errors)}
@@ -75,6 +82,27 @@ func (r *Resolver) putTerminator(ctx context.Context, in model.TerminatorPutInpu
 		payload.Terminator = terminator(out.item)
 	}
 	return payload, err
+}
+
+// digest sets the credentials that answer a terminator's challenges. The password
+// is wrapped here and is never given back; without a user there is none.
+func (r *Resolver) digest(t *wire.Terminator, in model.TerminatorPutInput) error {
+	set(&t.AuthUser, in.AuthUser)
+	if t.AuthUser == "" {
+		t.AuthSecret = nil
+	}
+	password := or(in.AuthPassword, "")
+	switch {
+	case password == "":
+		return nil
+	case t.AuthUser == "":
+		return events.Invalid("a password needs a user").At("input.authUser")
+	case len(password) > maxPassword:
+		return events.Invalid("a password has at most %d bytes", maxPassword).At("input.authPassword")
+	}
+	wrapped, err := r.Backend.Wrap(catalog.Ref{Kind: catalog.KindTerminator, ID: t.Id}, []byte(password))
+	t.AuthSecret = wrapped
+	return err
 }
 
 func fillTerminator(t *wire.Terminator, in model.TerminatorPutInput) error {

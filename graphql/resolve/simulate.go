@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/ledger"
 	numbers "github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
@@ -56,7 +58,32 @@ func (r *Resolver) simulate(ctx context.Context, in model.RouteSimulateInput) (*
 			return r.Backend.Quality(terminator, prefix, windowS, q.Request.AtUS)
 		}
 	}
+	if q.Request.VendorOut, err = r.vendorsOut(ctx, world.Catalog, s, at); err != nil {
+		return nil, asked(err)
+	}
 	return showSimulation(world.Simulate(*q), world.Position, used), nil
+}
+
+// vendorsOut tells whose account is cut off: now, or by what was owed at the instant
+// of the question.
+func (r *Resolver) vendorsOut(ctx context.Context, cat *catalog.State, s *simulation, at time.Time) (func(account string) bool, error) {
+	limited := slices.ContainsFunc(cat.List(catalog.KindAccount), func(it catalog.Item) bool { return it.Entity.GetAccount().CutOff })
+	balance := r.Backend.Ledger
+	switch past := s.position != 0 || !s.at.IsZero(); {
+	case !limited:
+		return nil, nil
+	case past:
+		position, err := r.Backend.PositionAt(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		then, err := r.Backend.StateAt(ctx, position)
+		if err != nil {
+			return nil, err
+		}
+		balance = then.Ledger.Balance
+	}
+	return func(account string) bool { return ledger.VendorOut(cat.Account(account), balance(account).Posted) }, nil
 }
 
 func showSimulation(a routing.Answer, position events.Position, used string) *model.RouteSimulation {

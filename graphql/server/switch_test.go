@@ -201,6 +201,11 @@ func (s *fakeSwitch) ApplyWorld(_ context.Context, edit resolve.WorldEdit) (reso
 	}}, nil
 }
 
+// Wrap hides nothing: it names what it was asked for.
+func (s *fakeSwitch) Wrap(of catalog.Ref, secret []byte) ([]byte, error) {
+	return fmt.Appendf(nil, "wrapped for %s: %s", of, secret), nil
+}
+
 func (s *fakeSwitch) LiveCalls() []resolve.LiveCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -42,9 +42,12 @@ func (n *Node) vendorOut(account string) bool {
 	if !a.GetCutOff() {
 		return false
 	}
-	out := false
-	n.follower.View(func(st *state.State) { out = st.Ledger.VendorOut(a) })
-	return out
+	return ledger.VendorOut(a, n.Ledger(account).Posted)
+}
+
+// Wrap wraps a secret under the name of the entity that it belongs to.
+func (n *Node) Wrap(of catalog.Ref, secret []byte) ([]byte, error) {
+	return n.key.Wrap(of.String(), secret)
 }
 
 // LedgerSums adds up all accounts by currency.
