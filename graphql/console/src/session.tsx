@@ -33,6 +33,7 @@ export function useSession(): Session {
 export function useRights() {
   const { role } = useSession().viewer;
   return {
+    admin: role === 'ADMIN',
     staff: role !== 'PARTNER',
     money: role === 'ADMIN' || role === 'FINANCE',
     traffic: role === 'ADMIN' || role === 'NOC',

@@ -4,8 +4,10 @@ import { useState } from 'react';
 import { usePolled } from '../api/client';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
+import { AccountForm } from '../parts/AccountForm';
 import { Amount } from '../parts/Amount';
 import { EntryTable } from '../parts/EntryTable';
+import { keyOf } from '../parts/format';
 import { Page, Section } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 import classes from '../parts/parts.module.css';
@@ -23,6 +25,11 @@ const AccountQuery = graphql(`
       currency
       channels
       callsPerSecond
+      disabled
+      cutOff
+      packageId
+      packagePrefixes
+      version
       company {
         name
       }
@@ -40,6 +47,10 @@ const AccountQuery = graphql(`
           currency
         }
         available {
+          amount
+          currency
+        }
+        owable {
           amount
           currency
         }
@@ -95,6 +106,7 @@ export function AccountPage() {
   const { data, error, fetching } = usePolled(AccountQuery, { id: `account:${key}`, ...page }, 2000);
   const [posting, setPosting] = useState<'credit' | 'debit' | null>(null);
   const [shown, setShown] = useState<'entries' | 'statement' | 'periods'>('entries');
+  const [editing, setEditing] = useState(false);
   const account = data?.account;
   const actions = account && (
     <>
@@ -114,6 +126,9 @@ export function AccountPage() {
           <Button size="compact-sm" variant="default" onClick={() => setPosting('debit')}>
             {t('account.debit')}
           </Button>
+          <Button size="compact-sm" variant="default" onClick={() => setEditing(true)}>
+            {t('edit.edit')}
+          </Button>
         </>
       )}
     </>
@@ -126,7 +141,11 @@ export function AccountPage() {
           <SimpleGrid cols={{ base: 2, md: 4 }} spacing={10}>
             <Figure label={t('account.posted')} money={account.balance.posted} note={t(`account.${account.kind}`)} />
             <Figure label={t('account.reserved')} money={account.balance.reserved} note={`${t('account.holds')}: ${account.balance.holds}`} />
-            <Figure label={t('account.available')} money={account.balance.available} note="" />
+            {account.kind === 'VENDOR' ? (
+              <Figure label={t('account.owable')} money={account.balance.owable} note={account.cutOff ? t('account.cutOff') : ''} />
+            ) : (
+              <Figure label={t('account.available')} money={account.balance.available} note={packageNote(account, t)} />
+            )}
             <Figure label={t('account.limit')} money={account.creditLimit} note={`${t('account.channels')}: ${account.channels || t('common.unlimited')}`} />
           </SimpleGrid>
           {shown === 'statement' && <Statement account={key} />}
@@ -137,6 +156,7 @@ export function AccountPage() {
             <Pager info={account.entries.pageInfo} asOf={account.balance.asOf} go={(to) => void navigate({ to: '/accounts/$key', params: { key }, search: to })} />
           </Section>
           )}
+          {editing && <AccountForm of={account} close={() => setEditing(false)} />}
           {posting && <PostingForm kind={posting} account={key} currency={account.currency} close={() => setPosting(null)} />}
         </>
       )}
@@ -144,7 +164,14 @@ export function AccountPage() {
   );
 }
 
-function Figure({ label, money, note }: { label: string; money: { amount: string; currency: string }; note: string }) {
+/** What package the account has, or what it covers as one. */
+function packageNote(a: { currency: string; packageId: string | null; packagePrefixes: readonly string[] }, t: ReturnType<typeof useTexts>['t']): string {
+  if (a.packageId) return `${t('account.package')}: ${keyOf(a.packageId)}`;
+  if (a.currency !== 'SEC') return '';
+  return t('account.covers', { prefixes: a.packagePrefixes.slice(0, 12).join(', ') + (a.packagePrefixes.length > 12 ? ' …' : '') || '*' });
+}
+
+function Figure({ label, money, note }: { label: string; money: { amount: string; currency: string } | null; note: string }) {
   return (
     <div className={classes.panel}>
       <div className={classes.label}>{label}</div>

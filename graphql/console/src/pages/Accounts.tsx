@@ -4,6 +4,7 @@ import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { DataTable } from '../parts/DataTable';
+import { keyOf } from '../parts/format';
 import { Page } from '../parts/Page';
 
 const AccountsQuery = graphql(`
@@ -16,6 +17,7 @@ const AccountsQuery = graphql(`
         currency
         disabled
         channels
+        packageId
         company {
           name
         }
@@ -33,6 +35,10 @@ const AccountsQuery = graphql(`
             currency
           }
           available {
+            amount
+            currency
+          }
+          owable {
             amount
             currency
           }
@@ -70,7 +76,9 @@ export function Accounts() {
           { id: 'posted', title: t('account.posted'), right: true, cell: (a) => <Amount money={a.balance.posted} currency={false} /> },
           { id: 'reserved', title: t('account.reserved'), right: true, cell: (a) => <Amount money={a.balance.reserved} currency={false} /> },
           { id: 'available', title: t('account.available'), right: true, cell: (a) => <Amount money={a.balance.available} currency={false} /> },
+          { id: 'owable', title: t('account.owable'), right: true, cell: (a) => <Amount money={a.balance.owable} currency={false} /> },
           { id: 'limit', title: t('account.limit'), right: true, cell: (a) => <Amount money={a.creditLimit} currency={false} /> },
+          { id: 'package', title: t('account.package'), cell: (a) => keyOf(a.packageId) },
           { id: 'holds', title: t('account.holds'), right: true, cell: (a) => a.balance.holds },
           { id: 'channels', title: t('account.channels'), right: true, cell: (a) => a.channels || t('common.unlimited') },
         ]}

@@ -41,6 +41,7 @@ const CallQuery = graphql(`
         cause
         last
         endedBy
+        emergency
         price {
           net {
             amount
@@ -86,6 +87,8 @@ const CallQuery = graphql(`
         raw
         billedSeconds
         firstSeconds
+        packageId
+        packageSeconds
         priceFirst
         priceNext
         intervalFirst
@@ -181,7 +184,13 @@ export function CallPage() {
   const first = call?.legs[0];
   const title = first ? t('call.title', { caller: first.caller, called: first.called }) : t('nav.cdrs');
   return (
-    <Page title={title} error={error} asOf={call?.asOf} loading={fetching} actions={<span className={classes.note}>{first ? `${first.setupAt.slice(0, 10)} · ` : ''}{id}</span>}>
+    <Page title={title} error={error} asOf={call?.asOf} loading={fetching} actions={
+        <>
+          {first?.emergency && <Tag tone="bad">{t('cdr.emergency')}</Tag>}
+          <span className={classes.note}>{first ? `${first.setupAt.slice(0, 10)} · ` : ''}{id}</span>
+        </>
+      }
+    >
       {!call && !fetching && <div className={classes.empty}>{t('common.notFound')}</div>}
       {call && (
         <>

@@ -33,6 +33,7 @@ export const CdrsQuery = graphql(`
         answered
         sipCode
         cause
+        emergency
         price {
           destination
           net {
@@ -123,7 +124,12 @@ function useColumns(staff: boolean): Column<Row>[] {
 function Cause({ row }: { row: Row }) {
   const { t } = useTexts();
   if (row.state !== 'FINAL') return <Tag tone={row.state === 'LOST' ? 'bad' : 'wait'}>{t(`cdr.${row.state}`)}</Tag>;
-  return <Tag tone={row.answered ? 'good' : undefined}>{row.cause.replaceAll('_', ' ')}</Tag>;
+  return (
+    <>
+      <Tag tone={row.answered ? 'good' : undefined}>{row.cause.replaceAll('_', ' ')}</Tag>
+      {row.emergency && <Tag tone="bad">{t('cdr.emergency')}</Tag>}
+    </>
+  );
 }
 
 function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch) => void }) {

@@ -4,6 +4,7 @@ import { useQuery } from 'urql';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
+import { EmergencyForm } from '../parts/EmergencyForm';
 import { seconds } from '../parts/format';
 import { showHours } from '../parts/hours';
 import { NumberListForm } from '../parts/NumberListForm';
@@ -59,6 +60,11 @@ const RoutesQuery = graphql(`
         lagMs
       }
     }
+    settings {
+      emergencyNumbers
+      emergencyPrefixes
+      version
+    }
     numberLists(first: 100) {
       nodes {
         id
@@ -87,10 +93,11 @@ function rules(plan: Plan): string {
 
 export function Routes() {
   const { t } = useTexts();
-  const { traffic } = useRights();
+  const { traffic, admin } = useRights();
   const [{ data, error }, again] = useQuery({ query: RoutesQuery });
   const [plan, setPlan] = useState<Plan | null>(null);
   const [list, setList] = useState<List | 'new' | null>(null);
+  const [emergency, setEmergency] = useState(false);
   const refresh = () => again({ requestPolicy: 'network-only' });
   return (
     <Page title={t('nav.routes')} error={error} asOf={data?.routePlans.asOf} loading={!data && !error}>
@@ -132,6 +139,21 @@ export function Routes() {
           />
         </Section>
       ))}
+      {data && (
+        <Section
+          title={t('route.emergency')}
+          actions={
+            admin && (
+              <Button size="compact-xs" variant="default" aria-label={`${t('edit.edit')}: ${t('route.emergency')}`} onClick={() => setEmergency(true)}>
+                {t('edit.edit')}
+              </Button>
+            )
+          }
+        >
+          <span className={classes.note}>{[...data.settings.emergencyNumbers, ...data.settings.emergencyPrefixes.map((p) => `${p}…`)].join(', ') || t('route.none')}</span>
+        </Section>
+      )}
+      {emergency && data && <EmergencyForm of={data.settings} close={() => setEmergency(false)} changed={refresh} />}
       <Section
         title={t('route.lists')}
         actions={

@@ -27,6 +27,8 @@ const SimulateQuery = graphql(`
         sellPrice
         sellDeckId
         sellPrefix
+        packageId
+        emergency
         choices {
           rank
           terminatorId
@@ -90,6 +92,8 @@ export function Simulate() {
             {fullTime(answer.decision.at)} · {t('simulate.position', { position: answer.decision.catalogPosition })} · {t('simulate.quality')}: {answer.quality} ·{' '}
             {answer.decision.sellDeckId && `${t('simulate.sell')}: ${rate(answer.decision.sellPrice)} ${answer.decision.currency} (${keyOf(answer.decision.sellDeckId)}, ${answer.decision.sellPrefix})`}
           </span>
+          {answer.decision.emergency && <Tag tone="bad">{`${t('cdr.emergency')}: ${answer.decision.emergency}`}</Tag>}
+          {answer.decision.packageId && <Tag tone="good">{`${t('account.package')}: ${keyOf(answer.decision.packageId)}`}</Tag>}
           {answer.decision.refused && <Tag tone="bad">{answer.decision.refused}</Tag>}
           <Choices choices={answer.decision.choices} currency={answer.decision.currency} />
         </Section>

@@ -10,7 +10,8 @@ import price from './price.module.css';
 /** One side's price, told line by line as the book computed it. */
 export function Price({ line }: { line: PriceLine }) {
   const { t } = useTexts();
-  const next = line.billedSeconds - line.firstSeconds;
+  const first = Math.max(0, line.firstSeconds - line.packageSeconds);
+  const next = line.billedSeconds - Math.max(line.firstSeconds, line.packageSeconds);
   const percent = Number(line.taxRate.replace('.', '')) / 1e4;
   return (
     <div className={classes.panel}>
@@ -38,7 +39,17 @@ export function Price({ line }: { line: PriceLine }) {
           text={t('call.incrementLine', { first: line.intervalFirst, next: line.intervalNext, free: line.freeSeconds })}
           value={`${line.billedSeconds} s`}
         />
-        <Line text={t('call.firstLine', { n: line.firstSeconds, rate: rate(line.priceFirst) })} value="" />
+        {line.packageSeconds > 0 && (
+          <Line
+            text={
+              <Link className={classes.link} to="/accounts/$key" params={{ key: keyOf(line.packageId) }} search={{}}>
+                {t('call.packageLine', { account: keyOf(line.packageId) })}
+              </Link>
+            }
+            value={`−${line.packageSeconds} s`}
+          />
+        )}
+        {first > 0 && <Line text={t('call.firstLine', { n: first, rate: rate(line.priceFirst) })} value="" />}
         {next > 0 && <Line text={t('call.nextLine', { n: next, rate: rate(line.priceNext) })} value="" />}
         {!/^0\.0+$/.test(line.connectFee) && <Line text={t('call.feeLine')} value={line.connectFee} />}
         <Line text={t('call.exactLine')} value={line.exact} />
