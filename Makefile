@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test race lint gen fresh console check bench bench-sip tools
+.PHONY: demo build test soak race lint gen fresh console check bench bench-sip tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -16,6 +16,11 @@ tools: ## what the tests use beside Go, where it can be installed
 
 test: tools ## every test, once
 	$(GO) test -count=1 -timeout 8m ./...
+
+soak: ## the tests of random histories, for hours
+	$(GO) test -count=1 -timeout 4h -rapid.checks=200000 ./events/state ./events/offline ./events/call
+	$(GO) test -count=1 -timeout 4h -rapid.checks=2000 -run 'Commute|Survive' ./projections/history
+	TOLLBOOK_SOAK=500 $(GO) test -count=1 -timeout 4h -run TheSameBook ./events/book
 
 race: tools ## every test under the race detector
 	$(GO) test -race -count=1 -timeout 20m ./...
