@@ -62,10 +62,13 @@ type cdr struct {
 	AnsweredAt, EndedAt          *time.Time
 	Caller, Called, TerminatorID string
 	CustomerAccountID, SipCallID string
+	Emergency                    bool
 	Price                        *struct {
 		Billed string
-		Net    amount
-		Gross  amount
+		// PackageSeconds are those of the billed ones that a package paid.
+		PackageSeconds int64
+		Net            amount
+		Gross          amount
 	}
 	Media *struct {
 		Packets, Lost int
@@ -74,7 +77,7 @@ type cdr struct {
 }
 
 const cdrFields = `callId leg state cause endedBy sipCode answered talk setupAt answeredAt endedAt caller called
- terminatorId customerAccountId sipCallId price { billed net { amount } gross { amount } } media { packets lost jitter mos }`
+ terminatorId customerAccountId sipCallId emergency price { billed packageSeconds net { amount } gross { amount } } media { packets lost jitter mos }`
 
 // cdrs reads all CDRs that a filter leaves, oldest first.
 func (a *api) cdrs(t *testing.T, filter map[string]any) []cdr {
@@ -153,6 +156,11 @@ func (a *api) posted(t *testing.T, account string) int64 {
 // credit puts money onto an account and gives the entry's position.
 func (a *api) credit(t *testing.T, account, sum, key string) (position string) {
 	t.Helper()
+	return a.creditIn(t, "USD", account, sum, key)
+}
+
+func (a *api) creditIn(t *testing.T, currency, account, sum, key string) (position string) {
+	t.Helper()
 	var answer struct {
 		AccountCredit struct {
 			Position   *string
@@ -162,7 +170,7 @@ func (a *api) credit(t *testing.T, account, sum, key string) (position string) {
 	a.ask(t, &answer, `mutation ($in: AccountCreditInput!) { accountCredit(input: $in) { position userErrors { code message } } }`,
 		map[string]any{"in": map[string]any{
 			"idempotencyKey": key, "account": "account:" + account, "reason": "a test",
-			"amount": map[string]any{"amount": sum, "currency": "USD"},
+			"amount": map[string]any{"amount": sum, "currency": currency},
 		}})
 	if p := answer.AccountCredit.Position; p != nil && len(answer.AccountCredit.UserErrors) == 0 {
 		return *p

@@ -11,7 +11,7 @@ import (
 
 const simulateQuery = `query ($input: RouteSimulateInput!) { routeSimulate(input: $input) {
  originatorId refused caller called quality
- decision { at planId catalogPosition refused currency sellPrice sellDeckId sellPrefix choices {
+ decision { at planId catalogPosition refused currency sellPrice sellDeckId sellPrefix emergency packageId choices {
   rank terminatorId routeId deckId prefix price margin rejected callerOut calledOut
   quality { figure window attempts value } } } } }`
 
@@ -31,6 +31,8 @@ type simulation struct {
 		SellPrice       string      `json:"sellPrice"`
 		SellDeckID      *string     `json:"sellDeckId"`
 		SellPrefix      string      `json:"sellPrefix"`
+		Emergency       *string     `json:"emergency"`
+		PackageID       *string     `json:"packageId"`
 		Choices         []simulated `json:"choices"`
 	} `json:"decision"`
 }
@@ -112,6 +114,12 @@ func (s *simulation) print(c *console) error {
 	fmt.Fprintf(c.out, "%s calls %s for %s, catalog position %s, at %s\n", s.Caller, s.Called, bare(s.OriginatorID), d.CatalogPosition, d.At)
 	if d.SellDeckID != nil {
 		fmt.Fprintf(c.out, "sold at %s %s by deck %s, prefix %s; quality: %s\n", d.SellPrice, d.Currency, bare(d.SellDeckID), d.SellPrefix, s.Quality)
+	}
+	if d.Emergency != nil {
+		fmt.Fprintf(c.out, "an emergency call to %s: no lack of money, no limit and no number list stops it\n", *d.Emergency)
+	}
+	if d.PackageID != nil {
+		fmt.Fprintf(c.out, "package %s pays for it first\n", bare(d.PackageID))
 	}
 	if d.Refused != nil {
 		fmt.Fprintf(c.out, "no route: %s\n", *d.Refused)
