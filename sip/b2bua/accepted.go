@@ -71,7 +71,7 @@ func (a *accepted) again() {
 				return
 			}
 			a.send()
-			a.wait = min(2*a.wait, sip.T2)
+			a.wait = min(2*a.wait, sip.T2, 64*sip.T1-a.waited)
 			a.again()
 		})
 	})

@@ -244,8 +244,13 @@ func (x *exchange) acknowledge(res *sip.Response, body []byte) {
 // agreed takes to's 2xx.
 func (x *exchange) agreed(now call.Now, res *sip.Response) {
 	c, to := x.call, x.to
-	if to.timer.interval > 0 || first(res, "Session-Expires", "x") != "" {
+	switch {
+	case first(res, "Session-Expires", "x") != "":
 		to.asClient(res)
+	case to.timer.ours:
+		to.arm() // whatever it says: our refreshes show whether it is there
+	default:
+		to.timer.stop()
 	}
 	var theirs *heard
 	if len(res.Body()) > 0 {

@@ -53,7 +53,7 @@ func (r *reliable) again(number uint32) {
 			if err := r.in.tx.Respond(r.pending); err != nil {
 				c.log.Debug("a provisional answer could not be repeated", "err", err)
 			}
-			r.wait *= 2
+			r.wait = min(2*r.wait, 64*sip.T1-r.waited)
 			r.again(number)
 		})
 	})

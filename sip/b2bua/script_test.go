@@ -21,6 +21,7 @@ type plan struct {
 	talk                              time.Duration // then he sends BYE; 0 leaves it to others
 	changes                           []change
 	rushed                            bool // his BYE is out before his ACK
+	fickle                            bool // now and then either side refuses a change
 	// of the vendors', by number:
 	vendors [2]vendorPlan
 }
@@ -186,7 +187,7 @@ func (r *rig) within(l *leg, req *sip.Request) {
 			a.answer(481, "Gone", "", "")
 		case l.invite != nil:
 			a.answer(491, "Request Pending", "", "")
-		case req.IsInvite() && r.draw(10) == 0:
+		case req.IsInvite() && r.plan.fickle && r.draw(10) == 0:
 			a.answer(488, "Not Acceptable Here", "", "")
 		default:
 			a.answer(200, "OK", "", body)
@@ -304,7 +305,7 @@ func drawPlan(rng *rand.Rand) *plan {
 		return out
 	}
 	p := &plan{
-		offerless: maybe(15), reliable: maybe(15), deaf: maybe(6), merged: maybe(10), rushed: maybe(5),
+		offerless: maybe(15), reliable: maybe(15), deaf: maybe(6), merged: maybe(10), rushed: maybe(5), fickle: true,
 		talk: between(time.Second, 15*time.Second), changes: changes(),
 	}
 	if maybe(25) {
