@@ -241,6 +241,9 @@ func validateOriginator(o *wire.Originator) error {
 	if o.MinimumMarginPpm > ppm {
 		return events.Invalid("a minimum margin is at most 100 %% of the sell price")
 	}
+	if err := validateSip(o.Sip); err != nil {
+		return err
+	}
 	if err := validateSieve(o.Rewrites, o.Lists); err != nil {
 		return err
 	}
@@ -284,6 +287,9 @@ func validateTerminator(t *wire.Terminator) error {
 		return err
 	}
 	if err := validatePing(t.Ping); err != nil {
+		return err
+	}
+	if err := validateSip(t.Sip); err != nil {
 		return err
 	}
 	return checkTechPrefix(t.TechPrefix)

@@ -121,6 +121,10 @@ func (e *edit) terminator(t terminator) error {
 	if err != nil {
 		return fmt.Errorf("ping: %w", err)
 	}
+	policy, err := t.Sip.convert()
+	if err != nil {
+		return err
+	}
 	var secret []byte
 	if t.AuthUser != "" {
 		if secret, err = e.secret("terminator "+t.ID, e.cat.Terminator(t.ID).GetAuthSecret(), t.AuthPassword); err != nil {
@@ -132,7 +136,7 @@ func (e *edit) terminator(t terminator) error {
 		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
 		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
 		AuthUser: t.AuthUser, AuthSecret: secret, CallsPerSecond: t.CallsPerSecond, Rewrites: rewrites, Lists: lists,
-		Listener: t.Listener, Ping: ping,
+		Listener: t.Listener, Ping: ping, Sip: policy,
 	})
 	return nil
 }
@@ -170,6 +174,10 @@ func (e *edit) originator(o originator) error {
 			return fmt.Errorf("minimum_margin: %w", err)
 		}
 	}
+	policy, err := o.Sip.convert()
+	if err != nil {
+		return err
+	}
 	max, err := seconds("max_duration", o.MaxDuration)
 	if err != nil {
 		return err
@@ -185,7 +193,7 @@ func (e *edit) originator(o originator) error {
 		CallsPerSecond: o.CallsPerSecond, ProfitMode: profit, MinimumMarginNano: int64(margin),
 		MaxDurationS: max, Disabled: o.Disabled, MinimumMarginPpm: share,
 		Rewrites: rewrites, Lists: lists, PrefixLimits: limits(o.PrefixLimits),
-		Listener: o.Listener, Certificate: o.Certificate,
+		Listener: o.Listener, Certificate: o.Certificate, Sip: policy,
 	})
 	return nil
 }

@@ -109,6 +109,8 @@ type terminator struct {
 	// Listener is the local address that it is called from.
 	Listener string `yaml:"listener"`
 	Ping     *ping  `yaml:"ping"`
+	// Sip says how its signalling is treated.
+	Sip *sipPolicy `yaml:"sip"`
 }
 
 type routePlan struct {
@@ -160,6 +162,8 @@ type originator struct {
 	Listener    string `yaml:"listener"`
 	Certificate string `yaml:"certificate"`
 	Sieve       sieve  `yaml:",inline"`
+	// Sip says how its signalling is treated.
+	Sip *sipPolicy `yaml:"sip"`
 }
 
 type user struct {

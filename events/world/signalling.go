@@ -34,6 +34,30 @@ func (p *ping) convert() (*wire.Ping, error) {
 	return &wire.Ping{IntervalS: every, TimeoutMs: timeout, UpCodes: p.UpCodes, DownAfter: p.DownAfter, UpAfter: p.UpAfter}, nil
 }
 
+// sipPolicy is how a peer's signalling is treated.
+type sipPolicy struct {
+	Codecs          []string `yaml:"codecs"`
+	Headers         []string `yaml:"headers"`
+	Trusted         bool     `yaml:"trusted"`
+	Without         []string `yaml:"without"`
+	FollowRedirects bool     `yaml:"follow_redirects"`
+	Session         string   `yaml:"session"`
+}
+
+func (p *sipPolicy) convert() (*wire.SipPolicy, error) {
+	if p == nil {
+		return nil, nil
+	}
+	session, err := seconds("session", p.Session)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
+	return &wire.SipPolicy{
+		Codecs: p.Codecs, Headers: p.Headers, Trusted: p.Trusted, Without: p.Without,
+		FollowRedirects: p.FollowRedirects, SessionS: session,
+	}, nil
+}
+
 // registration keeps us registered at somebody else's registrar.
 type registration struct {
 	ID         string `yaml:"id"`

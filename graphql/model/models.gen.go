@@ -1212,10 +1212,12 @@ type Originator struct {
 	Lists []*ListUse `json:"lists"`
 	// Its limits by prefix.
 	PrefixLimits []*PrefixLimit `json:"prefixLimits"`
-	AccountKey   string         `json:"-"`
-	CompanyKey   string         `json:"-"`
-	DeckKey      string         `json:"-"`
-	PlanKey      string         `json:"-"`
+	// How its signalling is treated.
+	Sip        SipPolicy `json:"sip"`
+	AccountKey string    `json:"-"`
+	CompanyKey string    `json:"-"`
+	DeckKey    string    `json:"-"`
+	PlanKey    string    `json:"-"`
 }
 
 func (Originator) IsNode() {}
@@ -1262,6 +1264,8 @@ type OriginatorPutInput struct {
 	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
 	// Its limits by prefix; replaces all limits.
 	PrefixLimits graphql.Omittable[[]*PrefixLimitInput] `json:"prefixLimits,omitempty"`
+	// How its signalling is treated; null is as most peers' is.
+	Sip graphql.Omittable[*SipPolicyInput] `json:"sip,omitempty"`
 }
 
 // The answer to originatorPut.
@@ -1882,6 +1886,38 @@ type SignOutPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// How a peer's signalling is treated.
+type SipPolicy struct {
+	// The only codecs that its descriptions may name, in the order in which they are offered to it; empty is all.
+	Codecs []string `json:"codecs"`
+	// The headers about who calls whom that pass to and from it; empty is all that are known, "none" is none.
+	Headers []string `json:"headers"`
+	// Whether it is told who calls even if the caller wants that hidden (RFC 3325).
+	Trusted bool `json:"trusted"`
+	// Extensions that it is not offered: 100rel, timer, update.
+	Without []string `json:"without"`
+	// Whether a 3xx that names a terminator of the same company, for the same number, is followed.
+	FollowRedirects bool `json:"followRedirects"`
+	// The session interval that it is asked for (RFC 4028); 0 is 30 minutes.
+	Session time.Duration `json:"session"`
+}
+
+// How a peer's signalling shall be treated: whole, what is left out is as most peers' is.
+type SipPolicyInput struct {
+	// The only codecs that its descriptions may name, in the order in which they are offered to it.
+	Codecs graphql.Omittable[[]string] `json:"codecs,omitempty"`
+	// The headers about who calls whom that pass to and from it; "none" is none.
+	Headers graphql.Omittable[[]string] `json:"headers,omitempty"`
+	// Whether it is told who calls even if the caller wants that hidden.
+	Trusted graphql.Omittable[*bool] `json:"trusted,omitempty"`
+	// Extensions that it is not offered: 100rel, timer, update.
+	Without graphql.Omittable[[]string] `json:"without,omitempty"`
+	// Whether a 3xx that names a terminator of the same company, for the same number, is followed.
+	FollowRedirects graphql.Omittable[*bool] `json:"followRedirects,omitempty"`
+	// The session interval that it is asked for, in whole seconds.
+	Session graphql.Omittable[*time.Duration] `json:"session,omitempty"`
+}
+
 // What was posted on an account in some days of its company's time zone, by when it was recorded.
 type Statement struct {
 	// The account.
@@ -1945,10 +1981,12 @@ type Terminator struct {
 	// What becomes of the numbers that it gets.
 	Rewrites []*RewriteRule `json:"rewrites"`
 	// The numbers that it does not get.
-	Lists      []*ListUse `json:"lists"`
-	AccountKey string     `json:"-"`
-	CompanyKey string     `json:"-"`
-	DeckKey    string     `json:"-"`
+	Lists []*ListUse `json:"lists"`
+	// How its signalling is treated.
+	Sip        SipPolicy `json:"sip"`
+	AccountKey string    `json:"-"`
+	CompanyKey string    `json:"-"`
+	DeckKey    string    `json:"-"`
 }
 
 func (Terminator) IsNode() {}
@@ -1993,6 +2031,8 @@ type TerminatorPutInput struct {
 	Rewrites graphql.Omittable[[]*RewriteRuleInput] `json:"rewrites,omitempty"`
 	// The numbers that it does not get; replaces all lists.
 	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
+	// How its signalling is treated; null is as most peers' is.
+	Sip graphql.Omittable[*SipPolicyInput] `json:"sip,omitempty"`
 }
 
 // The answer to terminatorPut.

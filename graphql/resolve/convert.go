@@ -64,7 +64,7 @@ func originator(it catalog.Item) *model.Originator {
 		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
 		MinimumMarginShare: model.Micro(int64(o.MinimumMarginPpm)), Rewrites: rewrites(o.Rewrites),
 		Lists: listUses(o.Lists), PrefixLimits: showLimits(o.PrefixLimits),
-		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan,
+		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan, Sip: sipPolicy(o.Sip),
 	}
 }
 
@@ -79,7 +79,7 @@ func terminator(it catalog.Item) *model.Terminator {
 		TechPrefix: t.TechPrefix, Channels: int(t.Channels), PddTimeout: time.Duration(t.PddTimeoutMs) * time.Millisecond,
 		RingTimeout: time.Duration(t.RingTimeoutMs) * time.Millisecond, Disabled: t.Disabled, Version: it.Version,
 		CallsPerSecond: int(t.CallsPerSecond), Rewrites: rewrites(t.Rewrites), Lists: listUses(t.Lists), AuthUser: t.AuthUser,
-		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck,
+		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck, Sip: sipPolicy(t.Sip),
 	}
 }
 

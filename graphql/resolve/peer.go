@@ -59,6 +59,7 @@ func fillOriginator(o *wire.Originator, in model.OriginatorPutInput) error {
 	f.uses(&o.Lists, in.Lists)
 	f.prefixLimits(&o.PrefixLimits, in.PrefixLimits)
 	set(&o.Disabled, in.Disabled)
+	f.sip(&o.Sip, in.Sip)
 	return f.err
 }
 
@@ -121,5 +122,6 @@ func fillTerminator(t *wire.Terminator, in model.TerminatorPutInput) error {
 	given(&t.Rewrites, in.Rewrites, rewriteOf)
 	f.uses(&t.Lists, in.Lists)
 	set(&t.Disabled, in.Disabled)
+	f.sip(&t.Sip, in.Sip)
 	return f.err
 }
