@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test soak race lint gen fresh console check bench bench-sip tools
+.PHONY: demo build test soak race races lint gen fresh console check bench bench-sip tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -24,6 +24,9 @@ soak: ## the tests of random histories, for hours
 
 race: tools ## every test under the race detector
 	$(GO) test -race -count=1 -timeout 20m ./...
+
+races: ## ten thousand made-up calls in simulated time; SEEDS=n for others
+	TOLLBOOK_SEEDS=$(or $(SEEDS),10000) $(GO) test -count=1 -timeout 20m ./sip/b2bua -run TestRaces
 
 lint:
 	$(TOOL) golangci-lint run ./...

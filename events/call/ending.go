@@ -90,6 +90,19 @@ func (m *Machine) end(now Now, e ending) Record {
 	}}})
 }
 
+// forCaller is a vendor's final answer as the caller hears it: what is between the
+// vendor and us, such as a challenge or a redirection, is no business of his.
+func forCaller(code uint32, text string) (uint32, string) {
+	switch {
+	case code < 400:
+	case code == 401 || code == 402 || code == 407 || code == 408 || code == 422 || code == 481 || code == 491 || code == 494:
+	case code == 420 || code == 421:
+	default:
+		return code, text
+	}
+	return 480, "Temporarily Unavailable"
+}
+
 // refuse ends a call that no vendor took.
 func (m *Machine) refuse(now Now, code uint32, text string, q850 uint32, cause string, by wire.EndedBy) []Effect {
 	m.phase = over

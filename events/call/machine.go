@@ -12,10 +12,7 @@ func (m *Machine) Start(now Now) []Effect { return m.hunt(now) }
 // hunt tries the next candidate, or gives the caller the last vendor's answer.
 func (m *Machine) hunt(now Now) []Effect {
 	if m.next == len(m.plans) {
-		code, text := m.lastCode, m.lastText
-		if code == 0 || code == 408 {
-			code, text = 480, "Temporarily Unavailable"
-		}
+		code, text := forCaller(m.lastCode, m.lastText)
 		return m.refuse(now, code, text, m.lastQ850, CauseVendors, wire.EndedBy_ENDED_BY_CALLEE)
 	}
 	m.current = &leg{number: uint32(m.next + 1), candidate: m.next}
@@ -100,6 +97,7 @@ func (m *Machine) Failed(now Now, legNumber, code uint32, text string, q850 uint
 		m.end(now, ending{leg: l.number, code: code, text: text, q850: q850, cause: cause, by: wire.EndedBy_ENDED_BY_CALLEE, last: last}),
 	}
 	if stop {
+		code, text = forCaller(code, text)
 		return append(effects, m.refuse(now, code, text, q850, cause, wire.EndedBy_ENDED_BY_CALLEE)...)
 	}
 	return append(effects, m.hunt(now)...)

@@ -126,6 +126,9 @@ func crowded(t *wire.Terminator, r *Request) Reason {
 	if r.VendorOut != nil && r.VendorOut(t.Account) {
 		return VendorOut
 	}
+	if r.Rests != nil && r.Rests(t.Id) {
+		return Rests
+	}
 	if t.Channels > 0 && r.InUse != nil && r.InUse(t.Id) >= int(t.Channels) {
 		return Full
 	}

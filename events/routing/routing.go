@@ -125,6 +125,9 @@ type Request struct {
 	// Started tells how many attempts a terminator got within the last second; nil
 	// counts none.
 	Started func(terminator string) int
+	// Rests tells whether a terminator asked to be left alone for a while; nil knows of
+	// none.
+	Rests func(terminator string) bool
 	// VendorOut tells whether a vendor's account is cut off: we owe him all that he
 	// lets us owe. Nil knows of none.
 	VendorOut func(account string) bool
@@ -153,6 +156,7 @@ const (
 	NoExchangeRate Reason = "no_exchange_rate" // sell and buy prices are in different currencies
 	Full           Reason = "full"             // the vendor's channels are in use
 	VendorOut      Reason = "vendor_out"       // we owe the vendor all that he lets us owe
+	Rests          Reason = "rests"            // the vendor asked to be left alone for a while
 	TooFast        Reason = "too_fast"         // the vendor had his calls of this second
 	TooMany        Reason = "too_many"         // behind the first MaxCandidates
 )

@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,7 +23,8 @@ func TestRoutingEdits(t *testing.T) {
 		`originatorPut(input: {key: "acme-1", minimumMarginShare: "0.05",
 			rewrites: [{field: CALLED, pattern: "^00", replacement: "", last: true}],
 			lists: [{list: "number-list:bad", field: CALLED}], prefixLimits: [{prefix: "53", channels: 2}]})`,
-		`terminatorPut(input: {key: "globex-ams", callsPerSecond: 9, rewrites: [{field: CALLER, pattern: "^", replacement: "+"}]})`,
+		`terminatorPut(input: {key: "globex-ams", callsPerSecond: 9, rewrites: [{field: CALLER, pattern: "^", replacement: "+"}],
+			sip: {codecs: ["PCMA"], headers: ["Privacy"], trusted: true, without: ["100rel"], followRedirects: true, session: "600"}})`,
 		`routePlanPut(input: {key: "standard", order: [{criterion: PRIORITY}, {criterion: QUALITY, figure: ASR, window: 900, step: 50000}],
 			huntRules: [{sipCode: 486, q850: 17, stop: true}]})`,
 		`routePut(input: {plan: "route-plan:standard", prefix: "33", terminator: "terminator:globex-ams", callerPrefixes: ["44"],
@@ -35,11 +38,20 @@ func TestRoutingEdits(t *testing.T) {
 	if o := cat.Originator("acme-1"); o.MinimumMarginPpm != 50_000 || len(o.Rewrites) != 1 || !o.Rewrites[0].Last || o.Lists[0].List != "bad" || o.PrefixLimits[0].Channels != 2 {
 		t.Errorf("%v", o)
 	}
-	if v := cat.Terminator("globex-ams"); v.CallsPerSecond != 9 || v.Rewrites[0].Field != wire.NumberField_NUMBER_FIELD_CALLER {
+	if v := cat.Terminator("globex-ams"); v.CallsPerSecond != 9 || v.Rewrites[0].Field != wire.NumberField_NUMBER_FIELD_CALLER ||
+		!v.Sip.FollowRedirects || !v.Sip.Trusted || v.Sip.SessionS != 600 || v.Sip.Codecs[0] != "PCMA" || v.Sip.Without[0] != "100rel" {
 		t.Errorf("%v", v)
 	}
 	if p := cat.RoutePlan("standard"); len(p.Order) != 2 || p.Order[1].Step != 50_000 || !p.HuntRules[0].Stop {
 		t.Errorf("%v", p)
+	}
+	sip := c.must(`{ terminators(first: 50) { nodes { key sip { codecs headers trusted without followRedirects session } } } }`, nil)
+	if text := fmt.Sprint(sip); !strings.Contains(text, "codecs:[PCMA] followRedirects:true headers:[Privacy] session:600") {
+		t.Errorf("%v", sip)
+	}
+	bad := c.must(`mutation { terminatorPut(input: {key: "globex-ams", sip: {codecs: ["a b"]}}) { userErrors { message } } }`, nil)
+	if !strings.Contains(fmt.Sprint(bad), "sip.codecs.0") {
+		t.Errorf("%v", bad)
 	}
 	read := c.must(`{ routePlan(id: "route-plan:standard") { order { criterion figure step window } huntRules { sipCode q850 stop } }
 		numberLists(first: 5) { nodes { key prefixes } }

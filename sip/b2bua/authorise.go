@@ -14,10 +14,11 @@ import (
 type again struct {
 	authorised bool
 	raised     bool
+	redirects  int
 }
 
-// retry answers a refusal that another INVITE may mend: a challenge, or a session
-// interval that is too short. It gives the INVITE and its transaction, or nil.
+// retry answers a refusal that another INVITE may mend: a challenge, a session
+// interval that is too short, or a redirection. It gives the INVITE and its transaction, or nil.
 func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Response) (*sip.Request, sip.ClientTransaction) {
 	var tx sip.ClientTransaction
 	var err error
@@ -31,6 +32,9 @@ func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Respons
 	case code == 422 && !l.again.raised:
 		l.again.raised = true
 		tx, err = l.lengthen(next, res)
+	case code < 400 && t.Sip.GetFollowRedirects() && l.again.redirects < maxRedirects:
+		l.again.redirects++
+		tx, err = l.redirect(t, next, res)
 	default:
 		return nil, nil
 	}
@@ -55,7 +59,7 @@ func (l *egress) authorise(t *wire.Terminator, next *sip.Request, res *sip.Respo
 // section 7.3).
 func (l *egress) lengthen(next *sip.Request, res *sip.Response) (sip.ClientTransaction, error) {
 	least := minSE(res)
-	if least <= defaultSession || least > mostSession {
+	if least <= l.timer.asked() || least > mostSession {
 		return nil, errors.New("its session interval is out of bounds")
 	}
 	for _, name := range []string{"Session-Expires", "Min-SE"} {

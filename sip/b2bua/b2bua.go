@@ -82,11 +82,12 @@ type Switch struct {
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
 	dialogs  map[dialogKey]*dialogEntry
-	invites  map[string]struct{}     // ingress INVITEs in progress, to know merged ones
-	inUse    map[string]int          // attempts in progress by terminator
-	started  map[string]startsIn     // attempts of the present second by terminator
-	owed     map[events.CallID]int   // commands that the book has not answered yet
-	refusals map[string]*sip.Request // the ACKs of refused INVITEs, by branch, while they may be repeated
+	invites  map[string]struct{}      // ingress INVITEs in progress, to know merged ones
+	inUse    map[string]int           // attempts in progress by terminator
+	started  map[string]startsIn      // attempts of the present second by terminator
+	owed     map[events.CallID]int    // commands that the book has not answered yet
+	resting  map[string]time.Duration // terminators that want to be left alone, and until when
+	refusals map[string]*sip.Request  // the ACKs of refused INVITEs, by branch, while they may be repeated
 	draining bool
 }
 
@@ -97,7 +98,7 @@ func New(c Config) *Switch {
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{},
 		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
-		refusals: map[string]*sip.Request{},
+		refusals: map[string]*sip.Request{}, resting: map[string]time.Duration{},
 	}
 	s.reinvited = s.within(s.onChange)
 	c.Gate.On(sip.INVITE, s.onInvite)

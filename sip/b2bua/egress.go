@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -20,9 +21,6 @@ import (
 
 // resolveWithin bounds the look-up of a vendor's name.
 const resolveWithin = 2 * time.Second
-
-// passed are headers that go from leg to leg unaltered.
-var passed = [...]string{"P-Asserted-Identity", "P-Preferred-Identity", "Privacy", "Diversion", "History-Info", "Identity"}
 
 // egress is one attempt at a vendor.
 type egress struct {
@@ -69,6 +67,7 @@ func (c *session) invite(e call.SendInvite) {
 		t = &wire.Terminator{Id: l.plan.Candidate.Terminator} // removed since: fails below
 	}
 	now := c.sw.now()
+	l.treat(t.Sip)
 	fits := l.build(t)
 	c.record(call.Observed(c.id, now, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
@@ -117,7 +116,10 @@ func (l *egress) build(t *wire.Terminator) bool {
 	if way.transport != "udp" {
 		l.dialog.target.UriParams.Add("transport", way.transport)
 	}
-	l.dialog.sequence = 0
+	hidden := private(in.req) && !l.policy.GetTrusted()
+	if hidden {
+		l.dialog.local, out.CallerName = anonymous(), "Anonymous"
+	}
 	req := l.dialog.request(sip.INVITE)
 	req.From().DisplayName = out.CallerName
 	if mf := in.req.MaxForwards(); mf != nil {
@@ -128,20 +130,18 @@ func (l *egress) build(t *wire.Terminator) bool {
 	for _, h := range l.asking("") {
 		req.AppendHeader(h)
 	}
-	for _, name := range passed {
-		for _, h := range in.req.GetHeaders(name) {
-			req.AppendHeader(sip.HeaderClone(h))
-		}
-	}
+	pass(in.req, req, in.policy, l.policy, hidden, contact.HostPort())
 	offer, fits := []byte(nil), true
-	offered := extensions
+	offered := l.extensions()
 	if !in.asks {
 		// Without an offer in the INVITE a reliable provisional answer would bear one,
 		// which only the caller can answer.
-		offered += ", 100rel"
+		if !l.without("100rel") {
+			offered = append(offered, "100rel")
+		}
 		offer, fits = l.say(&in.end, in.theirs, false)
 	}
-	req.AppendHeader(sip.NewHeader("Supported", offered))
+	req.AppendHeader(sip.NewHeader("Supported", strings.Join(offered, ", ")))
 	describe(req, offer)
 	l.invite = req
 	l.dialog.enter(c.sw, c, l.leg)
@@ -302,6 +302,7 @@ func (l *egress) owed(body []byte) {
 
 func (l *egress) failed(now call.Now, res *sip.Response) {
 	l.final = true
+	l.call.sw.rest(l.plan.Candidate.Terminator, res)
 	l.call.do(l.call.machine.Failed(now, l.leg, uint32(res.StatusCode), clip(res.Reason), q850Of(res, res.StatusCode)))
 }
 

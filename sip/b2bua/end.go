@@ -6,9 +6,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/media/sdp"
 )
@@ -32,13 +34,32 @@ type end struct {
 	timer    sessionTimer
 	accepted *accepted // our last 2xx to an INVITE of the far end's
 	infos    int       // INFOs of the far end's on their way
-	codecs   []string  // those that the peer is limited to, in its order
+	policy   *wire.SipPolicy
+}
+
+// treat has the end's peer treated as its policy says.
+func (e *end) treat(p *wire.SipPolicy) {
+	e.policy = p
+	e.timer.usual = time.Duration(p.GetSessionS()) * time.Second
+}
+
+// without tells whether the peer is not offered an extension.
+func (e *end) without(extension string) bool {
+	return slices.Contains(e.policy.GetWithout(), extension)
+}
+
+// extensions are those that the peer is told of (RFC 4028; RFC 3262 where it fits).
+func (e *end) extensions() []string {
+	if e.without("timer") {
+		return nil
+	}
+	return []string{"timer"}
 }
 
 // learn notes what a message of the far end's tells of its abilities.
 func (e *end) learn(msg message) {
 	if methods := list(msg, "Allow"); len(methods) > 0 {
-		e.updates = slices.Contains(methods, "update")
+		e.updates = slices.Contains(methods, "update") && !e.without("update")
 	}
 }
 
@@ -71,6 +92,11 @@ func supports(msg interface{ GetHeaders(string) []sip.Header }, extension string
 	return slices.Contains(list(msg, "Supported", "k", "Require"), extension)
 }
 
+// requires tells whether a message names an extension in Require.
+func requires(msg interface{ GetHeaders(string) []sip.Header }, extension string) bool {
+	return slices.Contains(list(msg, "Require"), extension)
+}
+
 // say makes our description for this end out of the other end's, and remembers it
 // as the one in force. False means that the two peers have no codec in common.
 func (e *end) say(other *end, of *sdp.Session, fax bool) ([]byte, bool) {
@@ -78,7 +104,7 @@ func (e *end) say(other *end, of *sdp.Session, fax bool) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	tokens, ok := media.Select(other.codecs, e.codecs)
+	tokens, ok := media.Select(other.policy.GetCodecs(), e.policy.GetCodecs())
 	if !ok {
 		return nil, false
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -106,7 +107,7 @@ func (x *exchange) send(body []byte) {
 	req := to.dialog.request(x.method)
 	req.AppendHeader(&sip.ContactHeader{Address: to.dialog.way.contact()})
 	req.AppendHeader(sip.NewHeader("Allow", allowed))
-	req.AppendHeader(sip.NewHeader("Supported", extensions))
+	req.AppendHeader(sip.NewHeader("Supported", strings.Join(to.extensions(), ", ")))
 	if to.timer.interval > 0 {
 		refresher := "uas"
 		if to.timer.ours {

@@ -14,9 +14,6 @@ import (
 // allowed are the methods that we take.
 const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
 
-// extensions are those that we know (RFC 4028; RFC 3262 is offered where it fits).
-const extensions = "timer"
-
 // find leads a request within a dialog to its call. The far end's tag must be
 // the one that the dialog was made with: whoever knows only half of the dialog
 // is not a party to it.
@@ -85,7 +82,7 @@ func (a *asked) agree(body []byte, onAck func(call.Now, *sip.Request), more ...s
 	res := sip.NewResponseFromRequest(a.req, 200, "OK", nil)
 	res.AppendHeader(&sip.ContactHeader{Address: a.end.dialog.way.contact()})
 	res.AppendHeader(sip.NewHeader("Allow", allowed))
-	res.AppendHeader(sip.NewHeader("Supported", extensions))
+	res.AppendHeader(sip.NewHeader("Supported", strings.Join(a.end.extensions(), ", ")))
 	describe(res, body)
 	for _, h := range more {
 		res.AppendHeader(h)
@@ -168,7 +165,7 @@ func (s *Switch) onOptions(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	s.respond(req, tx, 200, "OK", sip.NewHeader("Allow", allowed), sip.NewHeader("Accept", "application/sdp"),
-		sip.NewHeader("Supported", extensions))
+		sip.NewHeader("Supported", "timer, 100rel"))
 }
 
 // onOther refuses methods that we know of but do not take: REFER too, since a

@@ -2,7 +2,7 @@ package b2bua
 
 import (
 	"net/netip"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -37,6 +37,7 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 	remoteTag, _ := from.Params.Get("tag")
 	in := &ingress{end: end{call: c, side: relay.A}, req: req, tx: tx, mergeKey: merge}
 	in.reliable.in = in
+	in.treat(c.origin.GetSip())
 	in.learn(req)
 	in.dialog = dialog{
 		key: dialogKey{req.CallID().Value(), tag}, remoteTag: remoteTag,
@@ -124,7 +125,7 @@ func (in *ingress) provisional(code int) {
 		return
 	}
 	reasons := map[int]string{180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress"}
-	if slices.Contains(list(in.req, "Require"), "100rel") {
+	if requires(in.req, "100rel") {
 		in.reliable.send(code, reasons[code], in.body)
 		return
 	}
@@ -154,7 +155,7 @@ func (in *ingress) answer(by *egress) {
 		return
 	}
 	in.final = true
-	more := append(in.asServer(in.req), sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", extensions))
+	more := append(in.asServer(in.req), sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", strings.Join(in.extensions(), ", ")))
 	var onAck func(call.Now, *sip.Request)
 	if in.asks {
 		onAck = by.acknowledgedBy

@@ -96,6 +96,11 @@ func (c *session) receive(world *routing.World, source netip.AddrPort, called st
 		c.refuse(refused{422, "Session Interval Too Small", "session_interval"})
 		return
 	}
+	if requires(c.in.req, "100rel") && c.in.without("100rel") {
+		c.in.refusal = append(c.in.refusal, sip.NewHeader("Unsupported", "100rel"))
+		c.refuse(refused{420, "Bad Extension", "bad_extension"})
+		return
+	}
 	offer, refusal := c.in.offer()
 	if refusal != nil {
 		c.refuse(*refusal)
@@ -166,7 +171,7 @@ func (c *session) request(digits string) routing.Request {
 	now := c.sw.now().US
 	r := routing.Request{
 		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
-		InUse: c.sw.InUse, Started: c.sw.Started, VendorOut: c.sw.config.VendorOut,
+		InUse: c.sw.InUse, Started: c.sw.Started, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut,
 		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
 	}
 	if view := c.sw.config.Quality; view != nil {

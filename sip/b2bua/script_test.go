@@ -248,6 +248,7 @@ func (r *rig) atVendor(l *leg, req *sip.Request) {
 				r.vendorAnswers(v, a)
 			} else {
 				a.answer(v.code, "No", v.headers, "")
+				l.answering = nil // a redirection may lead here again
 			}
 		})
 	}

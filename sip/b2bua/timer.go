@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type sessionTimer struct {
 	interval time.Duration
 	ours     bool          // we refresh
 	least    time.Duration // what the far end said it takes at least
+	usual    time.Duration // what we ask for, if not the default
 	refresh  *time.Timer
 	expiry   *time.Timer
 }
@@ -92,12 +94,12 @@ func tooShort(req *sip.Request) sip.Header {
 func (e *end) asServer(req *sip.Request) []sip.Header {
 	e.timer.stop()
 	e.timer.interval = 0
-	if !supports(req, "timer") {
+	if !supports(req, "timer") || e.without("timer") {
 		return nil
 	}
 	asked, refresher := sessionExpires(req)
 	if asked == 0 {
-		asked = max(defaultSession, minSE(req))
+		asked = max(e.timer.asked(), minSE(req))
 	}
 	if refresher != "uas" {
 		refresher = "uac"
@@ -112,6 +114,9 @@ func (e *end) asServer(req *sip.Request) []sip.Header {
 
 // asking are the headers of our own INVITE or UPDATE about the session timer.
 func (e *end) asking(refresher string) []sip.Header {
+	if e.without("timer") {
+		return nil
+	}
 	if refresher != "" {
 		refresher = ";refresher=" + refresher
 	}
@@ -143,7 +148,7 @@ func (e *end) raised(res *sip.Response) bool {
 // asked is the interval that we ask for.
 func (t *sessionTimer) asked() time.Duration {
 	if t.interval == 0 {
-		return max(defaultSession, t.least)
+		return max(cmp.Or(t.usual, defaultSession), t.least)
 	}
 	return t.interval
 }
