@@ -1153,7 +1153,9 @@ type Originator struct {
 	// listener names the local address that its calls must come to; empty is any.
 	Listener string `protobuf:"bytes,80,opt,name=listener,proto3" json:"listener,omitempty"`
 	// certificate is a name that its TLS certificate must be for; empty asks for none.
-	Certificate   string `protobuf:"bytes,81,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Certificate string `protobuf:"bytes,81,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	// sip says how its signalling is treated; without one, as most peers' is.
+	Sip           *SipPolicy `protobuf:"bytes,60,opt,name=sip,proto3" json:"sip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1342,6 +1344,13 @@ func (x *Originator) GetCertificate() string {
 	return ""
 }
 
+func (x *Originator) GetSip() *SipPolicy {
+	if x != nil {
+		return x.Sip
+	}
+	return nil
+}
+
 // Terminator takes calls from us.
 type Terminator struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1373,7 +1382,9 @@ type Terminator struct {
 	// a node does not have, is the node's first.
 	Listener string `protobuf:"bytes,80,opt,name=listener,proto3" json:"listener,omitempty"`
 	// ping asks it whether it is there; without one it is always taken to be.
-	Ping          *Ping `protobuf:"bytes,81,opt,name=ping,proto3" json:"ping,omitempty"`
+	Ping *Ping `protobuf:"bytes,81,opt,name=ping,proto3" json:"ping,omitempty"`
+	// sip says how its signalling is treated; without one, as most peers' is.
+	Sip           *SipPolicy `protobuf:"bytes,60,opt,name=sip,proto3" json:"sip,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1541,6 +1552,108 @@ func (x *Terminator) GetPing() *Ping {
 	return nil
 }
 
+func (x *Terminator) GetSip() *SipPolicy {
+	if x != nil {
+		return x.Sip
+	}
+	return nil
+}
+
+// SipPolicy is how a peer's signalling is treated.
+type SipPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// codecs are the only ones that its descriptions may name, in the order in which
+	// they are offered to it; empty is all, as the other side offers them.
+	Codecs []string `protobuf:"bytes,1,rep,name=codecs,proto3" json:"codecs,omitempty"`
+	// headers are those about who calls whom that pass to and from it, by name; empty
+	// is all that are known, "none" is none.
+	Headers []string `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
+	// trusted peers are told who calls even if the caller wants that hidden (RFC 3325).
+	Trusted bool `protobuf:"varint,3,opt,name=trusted,proto3" json:"trusted,omitempty"`
+	// without names extensions that it is not offered: 100rel, timer, update.
+	Without []string `protobuf:"bytes,4,rep,name=without,proto3" json:"without,omitempty"`
+	// follow_redirects calls a terminator of the same company that a 3xx names, for
+	// the same number; otherwise a 3xx is a refusal.
+	FollowRedirects bool `protobuf:"varint,5,opt,name=follow_redirects,json=followRedirects,proto3" json:"follow_redirects,omitempty"`
+	// session_s is the session interval that it is asked for (RFC 4028), 90 to 86400;
+	// 0 is 1800.
+	SessionS      uint32 `protobuf:"varint,6,opt,name=session_s,json=sessionS,proto3" json:"session_s,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SipPolicy) Reset() {
+	*x = SipPolicy{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SipPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SipPolicy) ProtoMessage() {}
+
+func (x *SipPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SipPolicy.ProtoReflect.Descriptor instead.
+func (*SipPolicy) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SipPolicy) GetCodecs() []string {
+	if x != nil {
+		return x.Codecs
+	}
+	return nil
+}
+
+func (x *SipPolicy) GetHeaders() []string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *SipPolicy) GetTrusted() bool {
+	if x != nil {
+		return x.Trusted
+	}
+	return false
+}
+
+func (x *SipPolicy) GetWithout() []string {
+	if x != nil {
+		return x.Without
+	}
+	return nil
+}
+
+func (x *SipPolicy) GetFollowRedirects() bool {
+	if x != nil {
+		return x.FollowRedirects
+	}
+	return false
+}
+
+func (x *SipPolicy) GetSessionS() uint32 {
+	if x != nil {
+		return x.SessionS
+	}
+	return 0
+}
+
 // Ping asks a terminator by OPTIONS whether it is there. While it is down no call
 // is routed to it.
 type Ping struct {
@@ -1562,7 +1675,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1574,7 +1687,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[10]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1587,7 +1700,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Ping) GetIntervalS() uint32 {
@@ -1656,7 +1769,7 @@ type Registration struct {
 
 func (x *Registration) Reset() {
 	*x = Registration{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1668,7 +1781,7 @@ func (x *Registration) String() string {
 func (*Registration) ProtoMessage() {}
 
 func (x *Registration) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[11]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1681,7 +1794,7 @@ func (x *Registration) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Registration.ProtoReflect.Descriptor instead.
 func (*Registration) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Registration) GetId() string {
@@ -1796,7 +1909,7 @@ type Deck struct {
 
 func (x *Deck) Reset() {
 	*x = Deck{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1921,7 @@ func (x *Deck) String() string {
 func (*Deck) ProtoMessage() {}
 
 func (x *Deck) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[12]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1934,7 @@ func (x *Deck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deck.ProtoReflect.Descriptor instead.
 func (*Deck) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Deck) GetId() string {
@@ -1919,7 +2032,7 @@ type Band struct {
 
 func (x *Band) Reset() {
 	*x = Band{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2044,7 @@ func (x *Band) String() string {
 func (*Band) ProtoMessage() {}
 
 func (x *Band) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[13]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2057,7 @@ func (x *Band) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Band.ProtoReflect.Descriptor instead.
 func (*Band) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Band) GetName() string {
@@ -1974,7 +2087,7 @@ type OriginSet struct {
 
 func (x *OriginSet) Reset() {
 	*x = OriginSet{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2099,7 @@ func (x *OriginSet) String() string {
 func (*OriginSet) ProtoMessage() {}
 
 func (x *OriginSet) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[14]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2112,7 @@ func (x *OriginSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OriginSet.ProtoReflect.Descriptor instead.
 func (*OriginSet) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OriginSet) GetId() string {
@@ -2039,7 +2152,7 @@ type ExchangeRate struct {
 
 func (x *ExchangeRate) Reset() {
 	*x = ExchangeRate{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2051,7 +2164,7 @@ func (x *ExchangeRate) String() string {
 func (*ExchangeRate) ProtoMessage() {}
 
 func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[15]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2064,7 +2177,7 @@ func (x *ExchangeRate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeRate.ProtoReflect.Descriptor instead.
 func (*ExchangeRate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{15}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExchangeRate) GetId() string {
@@ -2121,7 +2234,7 @@ type DeckMapping struct {
 
 func (x *DeckMapping) Reset() {
 	*x = DeckMapping{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2133,7 +2246,7 @@ func (x *DeckMapping) String() string {
 func (*DeckMapping) ProtoMessage() {}
 
 func (x *DeckMapping) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[16]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2146,7 +2259,7 @@ func (x *DeckMapping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckMapping.ProtoReflect.Descriptor instead.
 func (*DeckMapping) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{16}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DeckMapping) GetId() string {
@@ -2213,7 +2326,7 @@ type DeckVersion struct {
 
 func (x *DeckVersion) Reset() {
 	*x = DeckVersion{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2338,7 @@ func (x *DeckVersion) String() string {
 func (*DeckVersion) ProtoMessage() {}
 
 func (x *DeckVersion) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[17]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2351,7 @@ func (x *DeckVersion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeckVersion.ProtoReflect.Descriptor instead.
 func (*DeckVersion) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{17}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeckVersion) GetId() string {
@@ -2324,7 +2437,7 @@ type OrderBy struct {
 
 func (x *OrderBy) Reset() {
 	*x = OrderBy{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2336,7 +2449,7 @@ func (x *OrderBy) String() string {
 func (*OrderBy) ProtoMessage() {}
 
 func (x *OrderBy) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[18]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2349,7 +2462,7 @@ func (x *OrderBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderBy.ProtoReflect.Descriptor instead.
 func (*OrderBy) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{18}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *OrderBy) GetCriterion() Criterion {
@@ -2401,7 +2514,7 @@ type HuntRule struct {
 
 func (x *HuntRule) Reset() {
 	*x = HuntRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2526,7 @@ func (x *HuntRule) String() string {
 func (*HuntRule) ProtoMessage() {}
 
 func (x *HuntRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[19]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2539,7 @@ func (x *HuntRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HuntRule.ProtoReflect.Descriptor instead.
 func (*HuntRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{19}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HuntRule) GetSipCode() uint32 {
@@ -2464,7 +2577,7 @@ type RoutePlan struct {
 
 func (x *RoutePlan) Reset() {
 	*x = RoutePlan{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2476,7 +2589,7 @@ func (x *RoutePlan) String() string {
 func (*RoutePlan) ProtoMessage() {}
 
 func (x *RoutePlan) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[20]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2489,7 +2602,7 @@ func (x *RoutePlan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoutePlan.ProtoReflect.Descriptor instead.
 func (*RoutePlan) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{20}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RoutePlan) GetId() string {
@@ -2532,7 +2645,7 @@ type Hours struct {
 
 func (x *Hours) Reset() {
 	*x = Hours{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2657,7 @@ func (x *Hours) String() string {
 func (*Hours) ProtoMessage() {}
 
 func (x *Hours) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[21]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2670,7 @@ func (x *Hours) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hours.ProtoReflect.Descriptor instead.
 func (*Hours) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{21}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Hours) GetFromMinute() uint32 {
@@ -2601,7 +2714,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2726,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[22]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2739,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{22}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Route) GetId() string {
@@ -2730,7 +2843,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +2855,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[23]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +2868,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{23}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *User) GetId() string {
@@ -2818,7 +2931,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2830,7 +2943,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[24]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2843,7 +2956,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{24}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Token) GetId() string {
@@ -2920,7 +3033,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2932,7 +3045,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[25]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2945,7 +3058,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{25}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Settings) GetId() string {
@@ -3043,7 +3156,7 @@ type GuardRule struct {
 
 func (x *GuardRule) Reset() {
 	*x = GuardRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3055,7 +3168,7 @@ func (x *GuardRule) String() string {
 func (*GuardRule) ProtoMessage() {}
 
 func (x *GuardRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[26]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3068,7 +3181,7 @@ func (x *GuardRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuardRule.ProtoReflect.Descriptor instead.
 func (*GuardRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{26}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GuardRule) GetId() string {
@@ -3214,7 +3327,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3339,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +3352,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -3549,7 +3662,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3561,7 +3674,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3574,7 +3687,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -3605,7 +3718,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3617,7 +3730,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3630,7 +3743,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -3720,7 +3833,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vPrefixLimit\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bchannels\x18\x02 \x01(\rR\bchannels\x12(\n" +
-	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\x9a\x06\n" +
+	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\xc4\x06\n" +
 	"\n" +
 	"Originator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3749,7 +3862,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vauth_secret\x18G \x01(\fR\n" +
 	"authSecret\x12\x1a\n" +
 	"\blistener\x18P \x01(\tR\blistener\x12 \n" +
-	"\vcertificate\x18Q \x01(\tR\vcertificate\"\xe5\x04\n" +
+	"\vcertificate\x18Q \x01(\tR\vcertificate\x12(\n" +
+	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\x8f\x05\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3773,7 +3887,15 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\brewrites\x18\x10 \x03(\v2\x18.tollbook.v1.RewriteRuleR\brewrites\x12*\n" +
 	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12\x1a\n" +
 	"\blistener\x18P \x01(\tR\blistener\x12%\n" +
-	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\"\x99\x01\n" +
+	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\x12(\n" +
+	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\xb9\x01\n" +
+	"\tSipPolicy\x12\x16\n" +
+	"\x06codecs\x18\x01 \x03(\tR\x06codecs\x12\x18\n" +
+	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x18\n" +
+	"\atrusted\x18\x03 \x01(\bR\atrusted\x12\x18\n" +
+	"\awithout\x18\x04 \x03(\tR\awithout\x12)\n" +
+	"\x10follow_redirects\x18\x05 \x01(\bR\x0ffollowRedirects\x12\x1b\n" +
+	"\tsession_s\x18\x06 \x01(\rR\bsessionS\"\x99\x01\n" +
 	"\x04Ping\x12\x1d\n" +
 	"\n" +
 	"interval_s\x18\x01 \x01(\rR\tintervalS\x12\x1d\n" +
@@ -4031,7 +4153,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -4051,31 +4173,32 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*PrefixLimit)(nil),       // 15: tollbook.v1.PrefixLimit
 	(*Originator)(nil),        // 16: tollbook.v1.Originator
 	(*Terminator)(nil),        // 17: tollbook.v1.Terminator
-	(*Ping)(nil),              // 18: tollbook.v1.Ping
-	(*Registration)(nil),      // 19: tollbook.v1.Registration
-	(*Deck)(nil),              // 20: tollbook.v1.Deck
-	(*Band)(nil),              // 21: tollbook.v1.Band
-	(*OriginSet)(nil),         // 22: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 23: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 24: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 25: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 26: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 27: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 28: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 29: tollbook.v1.Hours
-	(*Route)(nil),             // 30: tollbook.v1.Route
-	(*User)(nil),              // 31: tollbook.v1.User
-	(*Token)(nil),             // 32: tollbook.v1.Token
-	(*Settings)(nil),          // 33: tollbook.v1.Settings
-	(*GuardRule)(nil),         // 34: tollbook.v1.GuardRule
-	(*Entity)(nil),            // 35: tollbook.v1.Entity
-	(*Change)(nil),            // 36: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 37: tollbook.v1.ChangeSetAccepted
-	nil,                       // 38: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 39: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 40: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 41: tollbook.v1.Subscriber
-	(*Did)(nil),               // 42: tollbook.v1.Did
+	(*SipPolicy)(nil),         // 18: tollbook.v1.SipPolicy
+	(*Ping)(nil),              // 19: tollbook.v1.Ping
+	(*Registration)(nil),      // 20: tollbook.v1.Registration
+	(*Deck)(nil),              // 21: tollbook.v1.Deck
+	(*Band)(nil),              // 22: tollbook.v1.Band
+	(*OriginSet)(nil),         // 23: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 24: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 25: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 26: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 27: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 28: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 29: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 30: tollbook.v1.Hours
+	(*Route)(nil),             // 31: tollbook.v1.Route
+	(*User)(nil),              // 32: tollbook.v1.User
+	(*Token)(nil),             // 33: tollbook.v1.Token
+	(*Settings)(nil),          // 34: tollbook.v1.Settings
+	(*GuardRule)(nil),         // 35: tollbook.v1.GuardRule
+	(*Entity)(nil),            // 36: tollbook.v1.Entity
+	(*Change)(nil),            // 37: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 38: tollbook.v1.ChangeSetAccepted
+	nil,                       // 39: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 40: tollbook.v1.Settings.SecretsEntry
+	(RoundingMode)(0),         // 41: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 42: tollbook.v1.Subscriber
+	(*Did)(nil),               // 43: tollbook.v1.Did
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	9,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -4087,50 +4210,52 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	12, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
 	14, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
 	15, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
-	12, // 9: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
-	14, // 10: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	18, // 11: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
-	40, // 12: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	21, // 13: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	29, // 14: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	38, // 15: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
-	3,  // 16: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
-	4,  // 17: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	26, // 18: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	27, // 19: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	29, // 20: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
-	5,  // 21: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	5,  // 22: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	39, // 23: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	29, // 24: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
-	6,  // 25: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
-	7,  // 26: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
-	8,  // 27: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	11, // 28: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	16, // 29: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	17, // 30: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	20, // 31: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	25, // 32: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	28, // 33: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	30, // 34: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	31, // 35: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	32, // 36: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	33, // 37: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	13, // 38: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	22, // 39: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	23, // 40: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	24, // 41: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	41, // 42: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	42, // 43: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	19, // 44: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	34, // 45: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	35, // 46: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	36, // 47: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	18, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
+	12, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	14, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	19, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
+	18, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
+	41, // 14: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	22, // 15: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	30, // 16: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	39, // 17: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	3,  // 18: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
+	4,  // 19: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
+	27, // 20: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	28, // 21: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	30, // 22: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	5,  // 23: tollbook.v1.User.role:type_name -> tollbook.v1.Role
+	5,  // 24: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	40, // 25: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	30, // 26: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	6,  // 27: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
+	7,  // 28: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
+	8,  // 29: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	11, // 30: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	16, // 31: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	17, // 32: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	21, // 33: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	26, // 34: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	29, // 35: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	31, // 36: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	32, // 37: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	33, // 38: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	34, // 39: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	13, // 40: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	23, // 41: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	24, // 42: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	25, // 43: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	42, // 44: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	43, // 45: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	20, // 46: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	35, // 47: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	36, // 48: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	37, // 49: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -4141,7 +4266,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[27].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[28].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -4168,7 +4293,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

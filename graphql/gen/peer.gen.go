@@ -560,6 +560,38 @@ func (ec *executionContext) fieldContext_Originator_prefixLimits(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _Originator_sip(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_sip(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sip, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.SipPolicy) graphql.Marshaler {
+			return ec.marshalNSipPolicy2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_sip(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Originator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SipPolicy(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _OriginatorPutPayload_originator(ctx context.Context, field graphql.CollectedField, obj *model.OriginatorPutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1106,6 +1138,38 @@ func (ec *executionContext) fieldContext_Terminator_lists(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Terminator_sip(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_sip(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sip, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.SipPolicy) graphql.Marshaler {
+			return ec.marshalNSipPolicy2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_sip(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Terminator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SipPolicy(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TerminatorPutPayload_terminator(ctx context.Context, field graphql.CollectedField, obj *model.TerminatorPutPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1212,7 +1276,7 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits"}
+	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1359,6 +1423,13 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.PrefixLimits = graphql.OmittableOf(data)
+		case "sip":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sip"))
+			data, err := ec.unmarshalOSipPolicyInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sip = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1391,7 +1462,7 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists"}
+	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1531,6 +1602,13 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.Lists = graphql.OmittableOf(data)
+		case "sip":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sip"))
+			data, err := ec.unmarshalOSipPolicyInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Sip = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -1668,6 +1746,11 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "prefixLimits":
 			out.Values[i] = ec._Originator_prefixLimits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sip":
+			out.Values[i] = ec._Originator_sip(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1832,6 +1915,11 @@ func (ec *executionContext) _Terminator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "lists":
 			out.Values[i] = ec._Terminator_lists(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sip":
+			out.Values[i] = ec._Terminator_sip(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -703,6 +703,7 @@ type ComplexityRoot struct {
 		Rewrites           func(childComplexity int) int
 		RoutePlan          func(childComplexity int) int
 		SellDeck           func(childComplexity int) int
+		Sip                func(childComplexity int) int
 		TechPrefix         func(childComplexity int) int
 		Version            func(childComplexity int) int
 	}
@@ -1063,6 +1064,15 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	SipPolicy struct {
+		Codecs          func(childComplexity int) int
+		FollowRedirects func(childComplexity int) int
+		Headers         func(childComplexity int) int
+		Session         func(childComplexity int) int
+		Trusted         func(childComplexity int) int
+		Without         func(childComplexity int) int
+	}
+
 	Statement struct {
 		Account    func(childComplexity int) int
 		AsOf       func(childComplexity int) int
@@ -1097,6 +1107,7 @@ type ComplexityRoot struct {
 		Port           func(childComplexity int) int
 		Rewrites       func(childComplexity int) int
 		RingTimeout    func(childComplexity int) int
+		Sip            func(childComplexity int) int
 		TechPrefix     func(childComplexity int) int
 		Transport      func(childComplexity int) int
 		Version        func(childComplexity int) int
@@ -4152,6 +4163,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.SellDeck(childComplexity), true
+	case "Originator.sip":
+		if e.ComplexityRoot.Originator.Sip == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Sip(childComplexity), true
 	case "Originator.techPrefix":
 		if e.ComplexityRoot.Originator.TechPrefix == nil {
 			break
@@ -5823,6 +5840,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SignOutPayload.UserErrors(childComplexity), true
 
+	case "SipPolicy.codecs":
+		if e.ComplexityRoot.SipPolicy.Codecs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Codecs(childComplexity), true
+	case "SipPolicy.followRedirects":
+		if e.ComplexityRoot.SipPolicy.FollowRedirects == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.FollowRedirects(childComplexity), true
+	case "SipPolicy.headers":
+		if e.ComplexityRoot.SipPolicy.Headers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Headers(childComplexity), true
+	case "SipPolicy.session":
+		if e.ComplexityRoot.SipPolicy.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Session(childComplexity), true
+	case "SipPolicy.trusted":
+		if e.ComplexityRoot.SipPolicy.Trusted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Trusted(childComplexity), true
+	case "SipPolicy.without":
+		if e.ComplexityRoot.SipPolicy.Without == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Without(childComplexity), true
+
 	case "Statement.account":
 		if e.ComplexityRoot.Statement.Account == nil {
 			break
@@ -6009,6 +6063,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.RingTimeout(childComplexity), true
+	case "Terminator.sip":
+		if e.ComplexityRoot.Terminator.Sip == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Sip(childComplexity), true
 	case "Terminator.techPrefix":
 		if e.ComplexityRoot.Terminator.TechPrefix == nil {
 			break
@@ -6464,6 +6524,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RouteSimulateInput", ec.unmarshalInputRouteSimulateInput),
 			graphql.NewInputUnmarshaler("SettingsPutInput", ec.unmarshalInputSettingsPutInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
+			graphql.NewInputUnmarshaler("SipPolicyInput", ec.unmarshalInputSipPolicyInput),
 			graphql.NewInputUnmarshaler("TerminatorPutInput", ec.unmarshalInputTerminatorPutInput),
 			graphql.NewInputUnmarshaler("TokenCreateInput", ec.unmarshalInputTokenCreateInput),
 			graphql.NewInputUnmarshaler("UserPutInput", ec.unmarshalInputUserPutInput),
@@ -9704,6 +9765,58 @@ type SettingsPutPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/sip.graphqls", Input: `"How a peer's signalling is treated."
+type SipPolicy {
+  "The only codecs that its descriptions may name, in the order in which they are offered to it; empty is all."
+  codecs: [String!]!
+  "The headers about who calls whom that pass to and from it; empty is all that are known, \"none\" is none."
+  headers: [String!]!
+  "Whether it is told who calls even if the caller wants that hidden (RFC 3325)."
+  trusted: Boolean!
+  "Extensions that it is not offered: 100rel, timer, update."
+  without: [String!]!
+  "Whether a 3xx that names a terminator of the same company, for the same number, is followed."
+  followRedirects: Boolean!
+  "The session interval that it is asked for (RFC 4028); 0 is 30 minutes."
+  session: Duration!
+}
+
+extend type Originator {
+  "How its signalling is treated."
+  sip: SipPolicy!
+}
+
+extend type Terminator {
+  "How its signalling is treated."
+  sip: SipPolicy!
+}
+
+"How a peer's signalling shall be treated: whole, what is left out is as most peers' is."
+input SipPolicyInput {
+  "The only codecs that its descriptions may name, in the order in which they are offered to it."
+  codecs: [String!]
+  "The headers about who calls whom that pass to and from it; \"none\" is none."
+  headers: [String!]
+  "Whether it is told who calls even if the caller wants that hidden."
+  trusted: Boolean = false
+  "Extensions that it is not offered: 100rel, timer, update."
+  without: [String!]
+  "Whether a 3xx that names a terminator of the same company, for the same number, is followed."
+  followRedirects: Boolean = false
+  "The session interval that it is asked for, in whole seconds."
+  session: Duration
+}
+
+extend input OriginatorPutInput {
+  "How its signalling is treated; null is as most peers' is."
+  sip: SipPolicyInput
+}
+
+extend input TerminatorPutInput {
+  "How its signalling is treated; null is as most peers' is."
+  sip: SipPolicyInput
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/statement.graphqls", Input: `"A day of the calendar: \"2026-03-29\"."
 scalar Date
 
@@ -11058,6 +11171,8 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_lists(ctx, field)
 	case "prefixLimits":
 		return ec.fieldContext_Originator_prefixLimits(ctx, field)
+	case "sip":
+		return ec.fieldContext_Originator_sip(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Originator", field.Name)
 }
@@ -11702,6 +11817,24 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SipPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "codecs":
+		return ec.fieldContext_SipPolicy_codecs(ctx, field)
+	case "headers":
+		return ec.fieldContext_SipPolicy_headers(ctx, field)
+	case "trusted":
+		return ec.fieldContext_SipPolicy_trusted(ctx, field)
+	case "without":
+		return ec.fieldContext_SipPolicy_without(ctx, field)
+	case "followRedirects":
+		return ec.fieldContext_SipPolicy_followRedirects(ctx, field)
+	case "session":
+		return ec.fieldContext_SipPolicy_session(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SipPolicy", field.Name)
+}
+
 func (ec *executionContext) childFields_Statement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "account":
@@ -11776,6 +11909,8 @@ func (ec *executionContext) childFields_Terminator(ctx context.Context, field gr
 		return ec.fieldContext_Terminator_rewrites(ctx, field)
 	case "lists":
 		return ec.fieldContext_Terminator_lists(ctx, field)
+	case "sip":
+		return ec.fieldContext_Terminator_sip(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Terminator", field.Name)
 }
