@@ -137,3 +137,23 @@ func TestEmergencyHasNoLimits(t *testing.T) {
 		t.Errorf("an emergency call on a package: %v", reply)
 	}
 }
+
+// TestForecastOfAPackage tells when the package is empty at the pace of its calls.
+func TestForecastOfAPackage(t *testing.T) {
+	pack, a := seconds("pack"), account("a", 0)
+	pack.Alerts, a.Package = &wire.AccountAlerts{ForecastMinutes: 10}, "pack"
+	b := start(t, pack, a)
+	b.must(crediting("pack", 300_000_000))
+	for n := 1; n <= 2; n++ {
+		cmd := b.placing(n, "a", 60_000)
+		cmd.GetPlaceHold().Lines[0].Package = "pack"
+		b.must(cmd)
+	}
+	got := b.st.Ledger.Paces(b.st.Catalog)
+	if len(got) != 1 || got[0].Account != "pack" || got[0].Currency != "SEC" || got[0].Calls != 2 {
+		t.Fatalf("%+v", got)
+	}
+	if minutes, runs := got[0].Minutes(); !runs || minutes != 2 || got[0].Left != 300_000_000 || got[0].Burn != 120_000_000 {
+		t.Errorf("two calls on 300 s: %+v", got[0])
+	}
+}
