@@ -49,7 +49,7 @@ func notOpen(route *wire.Route, r *Request) Reason {
 	if len(route.CallerPrefixes) > 0 && !hasPrefix(r.Caller, route.CallerPrefixes) {
 		return WrongOrigin
 	}
-	if len(route.Hours) > 0 && !open(route, r) {
+	if len(route.Hours) > 0 && !Open(route.Hours, route.TimeZone, r.AtUS, r.Offset) {
 		return Closed
 	}
 	return ""

@@ -8,21 +8,21 @@ const (
 	monday = 3 * 24 * 60
 )
 
-// open tells whether a route's hours include the request's instant. In a time zone
-// that nobody knows a route is never open.
-func open(route *wire.Route, r *Request) bool {
+// Open tells whether hours in a time zone include an instant. In a time zone that
+// nobody knows they never do.
+func Open(hours []*wire.Hours, zone string, atUS int64, offsetOf func(zone string) (seconds int, known bool)) bool {
 	offset := 0
-	if route.TimeZone != "" && route.TimeZone != "UTC" {
+	if zone != "" && zone != "UTC" {
 		known := false
-		if r.Offset != nil {
-			offset, known = r.Offset(route.TimeZone)
+		if offsetOf != nil {
+			offset, known = offsetOf(zone)
 		}
 		if !known {
 			return false
 		}
 	}
-	minute := minuteOfWeek(r.AtUS, offset)
-	for _, h := range route.Hours {
+	minute := minuteOfWeek(atUS, offset)
+	for _, h := range hours {
 		if within(h, minute) {
 			return true
 		}

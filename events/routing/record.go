@@ -13,7 +13,7 @@ const maxRecorded = 100
 func (d *Decision) Record(r Request, position events.Position) *wire.CallRouted {
 	out := &wire.CallRouted{
 		Call: r.Call[:], AtUs: r.AtUS, Plan: r.Originator.RoutePlan, CatalogPosition: uint64(position), Refused: string(d.Refused),
-		Emergency: d.Emergency, Package: d.Package,
+		Emergency: d.Emergency, Package: d.Package, Guard: d.Guard,
 	}
 	if d.Sell != nil {
 		out.Currency, out.SellPriceNano, out.SellPrefix = d.Sell.Currency, d.Sell.PriceNextNano, d.Sell.Prefix

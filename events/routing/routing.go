@@ -136,6 +136,9 @@ type Request struct {
 	Registered func(subscriber string) int
 	// Quality tells how calls by a terminator to a prefix went; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32) Quality
+	// Guard names the rule that blocks the call at a price, if one does. It is asked
+	// once there is a route and a price, and not about emergency calls. Nil blocks none.
+	Guard func(r *Request, sell *wire.Terms) (rule string)
 }
 
 // Reason says why a candidate was left out, or why a call has no route.
@@ -146,6 +149,7 @@ const (
 	NoPrice        Reason = "no_price"         // the sell deck has no price for the number
 	NoRoute        Reason = "no_route"         // no route of the plan matches the number
 	NoCandidate    Reason = "no_candidate"     // routes match, but every vendor was left out
+	Guarded        Reason = "guarded"          // a rule against fraud blocks it
 	NumberBlocked  Reason = "number_blocked"   // a number list of the originator or the terminator forbids it
 	Disabled       Reason = "disabled"         // the route, the terminator, its account or company is switched off
 	WrongOrigin    Reason = "wrong_origin"     // the route is for other callers
@@ -208,11 +212,24 @@ type Decision struct {
 	// and Owner who pays for being called, if anybody does.
 	Local bool
 	Owner *Owner
+	// Guard is the rule against fraud that blocks the call, if any does.
+	Guard string
 }
 
-// Route decides. Of the routes that match a number and are open each vendor is
-// considered once, by his longest prefix; the plan says how they are ordered.
+// Route decides, and asks the guard about a call that has a route and a price.
 func (w *World) Route(r Request) Decision {
+	d := w.decide(r)
+	if d.Refused == "" && d.Emergency == "" && d.Sell != nil && r.Guard != nil {
+		if d.Guard = r.Guard(&r, d.Sell); d.Guard != "" {
+			d.Refused = Guarded
+		}
+	}
+	return d
+}
+
+// decide finds the vendors. Of the routes that match a number and are open each vendor is
+// considered once, by his longest prefix; the plan says how they are ordered.
+func (w *World) decide(r Request) Decision {
 	d := Decision{Emergency: catalog.Emergency(w.Catalog.Settings(), r.Called)}
 	if d.Emergency == "" && w.origins[r.Originator.Id].refuses(r.Called, r.Caller) {
 		d.Refused = NumberBlocked

@@ -23,6 +23,7 @@ import (
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/lookup"
 	"github.com/tollbook/tollbook/sip/gate"
 )
@@ -58,6 +59,9 @@ type Config struct {
 	Quality func(terminator, prefix string, windowS uint32, nowUS int64) routing.Quality
 	// VendorOut tells whether a vendor's account is cut off. May be nil.
 	VendorOut func(account string) bool
+	// Guard asks the rules against fraud about a call that has a route; the trips that
+	// it tells are recorded. Nil has no rules.
+	Guard func(guard.Call) guard.Verdict
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

@@ -12,6 +12,7 @@ import (
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/projections/guard"
 )
 
 const (
@@ -148,6 +149,8 @@ func (c *session) place(world *routing.World, digits string) *refused {
 	c.decision, c.routed = d, d.Record(ask, world.Position)
 	switch d.Refused {
 	case "":
+	case routing.Guarded:
+		return &refused{403, "Forbidden", string(d.Refused) + ":" + d.Guard}
 	case routing.NumberBlocked:
 		return &refused{403, "Forbidden", string(d.Refused)}
 	case routing.NoPrice, routing.NoRoute:
@@ -179,7 +182,20 @@ func (c *session) request(digits string) routing.Request {
 			return view(terminator, prefix, windowS, now)
 		}
 	}
+	if c.sw.config.Guard != nil {
+		r.Guard = c.guarded
+	}
 	return r
+}
+
+// guarded asks the rules against fraud about the call, and records those that it
+// trips.
+func (c *session) guarded(r *routing.Request, sell *wire.Terms) string {
+	verdict := c.sw.config.Guard(guard.Of(r, sell))
+	for _, trip := range verdict.Tripped {
+		c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_GuardTripped{GuardTripped: trip}}))
+	}
+	return verdict.Rule
 }
 
 func planOf(c routing.Candidate) call.Plan {

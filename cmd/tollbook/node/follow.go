@@ -113,6 +113,7 @@ func (n *Node) liveBlock(b journal.Block) (recordedBlock, error) {
 	r := recordedBlock{b, b.Recorded(evs)}
 	n.live.Apply(r.records...)
 	n.quality.Apply(r.records...)
+	n.guard.Apply(r.records...)
 	return r, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/graphql/server"
 	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/projections/live"
 	"github.com/tollbook/tollbook/projections/lookup"
@@ -59,6 +60,7 @@ type Node struct {
 	history   *history.Store
 	live      *live.View
 	quality   *quality.View
+	guard     *guard.View
 	earlier   earlier
 	calls     *recorder
 	audit     *recorder
@@ -224,7 +226,7 @@ func (n *Node) openViews(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.history.Close)
-	n.live, n.quality = live.New(), quality.New()
+	n.live, n.quality, n.guard = live.New(), quality.New(), guard.New(n.settings.Node, n.log, guard.Usual())
 	n.tables = lookup.New(n.blobs, n.log)
 	n.onClose(func() error { n.tables.Close(); return nil })
 	if err := n.tables.Follow(ctx, n.follower.Catalog(), time.Now()); err != nil {
@@ -272,7 +274,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.onClose(func() error { n.engine.Close(); return nil })
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
-		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut,
+		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Guard: n.guard.Judge,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
