@@ -63,15 +63,15 @@ func (c *Calls) Left(a *wire.Account) Used {
 // Let decides whether a call may go out, and for how long it may talk at first. o
 // is the call as it would be routed: payer, terms, candidates, limits of time,
 // placed_at_us. The answer is o with its number and paid_ms: write it down, then
-// Record it. A call that nobody pays for is always let through. Refusals are
+// Record it. A call that nobody pays for, and one to an emergency number, is always
+// let through, and gets more time whenever it is asked for. Refusals are
 // events.CodeUnavailable: the book would have to decide.
 func (c *Calls) Let(a *wire.Account, o *wire.OfflineCall) (*wire.OfflineCall, error) {
-	if len(c.calls) >= maxCalls {
-		return nil, refuse("%d calls wait for the book already", maxCalls)
-	}
 	first := int64(ledger.PeriodMS)
-	if o.Payer != "" {
+	if granted(o) {
 		switch {
+		case len(c.calls) >= maxCalls:
+			return nil, refuse("%d calls wait for the book already", maxCalls)
 		case a.GetId() != o.Payer || a.GetDisabled():
 			return nil, refuse("account %s is disabled or not there", o.Payer)
 		case c.Left(a).Calls == 0:
@@ -99,7 +99,7 @@ func (c *Calls) Longer(a *wire.Account, number uint64) (*wire.OfflineCall, error
 		return nil, events.NotFound("offline call %d does not go on, or is in the book", number)
 	}
 	period := int64(ledger.PeriodMS)
-	if k.call.Payer != "" {
+	if granted(k.call) {
 		period = max(period, int64(k.call.Sell.IntervalNextS)*1000)
 	}
 	paid, err := c.longest(k.call, c.Left(a).Amount+k.gross, min(k.call.PaidMs+period, k.call.MaxMs))
@@ -115,7 +115,7 @@ func (c *Calls) Longer(a *wire.Account, number uint64) (*wire.OfflineCall, error
 }
 
 func (c *Calls) longest(o *wire.OfflineCall, left money.Amount, capMS int64) (int64, error) {
-	if o.Payer == "" {
+	if !granted(o) {
 		return capMS, nil
 	}
 	return rating.LongestFrom(o.Sell, ledger.OfflineStart(o), left, capMS)
@@ -137,13 +137,16 @@ func (c *Calls) Record(o *wire.OfflineCall) error {
 	case !known && o.Number != c.last+1:
 		return events.Refuse(events.CodeConflict, "offline call %d was written down behind %d", o.Number, c.last)
 	}
-	used := c.used[o.Payer]
-	if !known {
-		c.last = o.Number
-		used.Calls++
+	c.last = max(c.last, o.Number)
+	c.calls[o.Number] = kept{o, gross}
+	if granted(o) {
+		used := c.used[o.Payer]
+		if !known {
+			used.Calls++
+		}
+		used.Amount += gross - old.gross
+		c.used[o.Payer] = used
 	}
-	used.Amount += gross - old.gross
-	c.calls[o.Number], c.used[o.Payer] = kept{o, gross}, used
 	return nil
 }
 
@@ -155,6 +158,9 @@ func (c *Calls) Written(through uint64) {
 			continue
 		}
 		delete(c.calls, number)
+		if !granted(k.call) {
+			continue
+		}
 		used := c.used[k.call.Payer]
 		used.Calls--
 		used.Amount -= k.gross
@@ -164,6 +170,9 @@ func (c *Calls) Written(through uint64) {
 	}
 	c.last = max(c.last, through)
 }
+
+// granted tells whether a call uses up its payer's grant.
+func granted(o *wire.OfflineCall) bool { return o.Payer != "" && o.Emergency == "" }
 
 // Waiting are up to n calls to be written up next, by number.
 func (c *Calls) Waiting(n int) []*wire.OfflineCall {

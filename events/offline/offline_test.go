@@ -87,8 +87,17 @@ func TestRefusals(t *testing.T) {
 		}
 		free := to(1, 60_000)
 		free.Payer = ""
-		if o, err := c.Let(a, free); err != nil || o.PaidMs != 60_000 {
-			t.Errorf("%s: a call that nobody pays for: %v %v", name, o, err)
+		help := to(1, 60_000)
+		help.Emergency = "112"
+		for what, call := range map[string]*wire.OfflineCall{"a call that nobody pays for": free, "a call for help": help} {
+			o, err := c.Let(a, call)
+			if err != nil || o.PaidMs != 60_000 || c.Record(o) != nil || c.Used("a") != (offline.Used{}) {
+				t.Errorf("%s: %s: %v %v", name, what, o, err)
+			}
+			if longer, err := c.Longer(a, o.GetNumber()); err != nil || longer.PaidMs != 120_000 {
+				t.Errorf("%s: %s: %v %v", name, what, longer, err)
+			}
+			c.Written(o.GetNumber())
 		}
 	}
 	c := offline.New(3)

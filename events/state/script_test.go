@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &script{book: newBook(t), t: t, decks: map[string]*wire.Terms{}, calls: map[string]int{}}
+			s := &script{book: newBook(t), t: t, decks: map[string]*wire.Terms{}, calls: map[string]int{}, bands: map[string]func() *wire.Terms{}}
 			s.put(&wire.Company{Id: "co"})
 			for line := range strings.Lines(string(want)) {
 				if !strings.HasPrefix(line, "  ") {
@@ -66,6 +66,7 @@ type script struct {
 	out   strings.Builder
 	decks map[string]*wire.Terms
 	calls map[string]int
+	bands map[string]func() *wire.Terms // decks whose price depends on the hour
 }
 
 func (s *script) say(format string, args ...any) { fmt.Fprintf(&s.out, "    "+format+"\n", args...) }
@@ -142,7 +143,9 @@ func (s *script) run(line string) {
 	case "balances":
 		s.balances()
 	default:
-		s.t.Fatalf("%q: no such command", line)
+		if !s.more(words) {
+			s.t.Fatalf("%q: no such command", line)
+		}
 	}
 }
 
@@ -263,13 +266,14 @@ func (s *script) exchange(t *wire.Terms, words []string) {
 
 // hold CALL PAYER DECK, then VENDOR DECK for each candidate
 func (s *script) hold(call, payer, deck string, route []string) *wire.Command {
+	sell := s.terms(deck)
 	p := &wire.PlaceHold{
 		Call:            callID(s.call(call)),
-		Lines:           []*wire.HoldLine{{Payer: payer, Sell: s.decks[deck], Package: s.st.Catalog.PackageFor(payer, s.decks[deck].Prefix)}},
+		Lines:           []*wire.HoldLine{{Payer: payer, Sell: sell, Package: s.st.Catalog.PackageFor(payer, sell.Prefix)}},
 		CatalogPosition: uint64(s.st.Catalog.Position()), SetupMs: 120_000, MaxMs: 7_200_000,
 	}
 	for pair := range slices.Chunk(route, 2) {
-		p.Route = append(p.Route, &wire.Candidate{VendorAccount: pair[0], Buy: s.decks[pair[1]]})
+		p.Route = append(p.Route, &wire.Candidate{VendorAccount: pair[0], Buy: s.terms(pair[1])})
 	}
 	return &wire.Command{Body: &wire.Command_PlaceHold{PlaceHold: p}}
 }
@@ -309,15 +313,23 @@ func (s *script) show(c *wire.Command) {
 		case e.GetHoldExtended() != nil:
 			s.reserved(e.GetHoldExtended().Call)
 		}
-		for _, l := range e.GetCallCharged().GetLines() {
+		if u := e.GetOfflineWrittenUp(); u != nil {
+			s.writtenUp(u)
+		}
+		for _, l := range slices.Concat(e.GetCallCharged().GetLines(), e.GetOfflineWrittenUp().GetLines()) {
 			s.say("%s: %d s billed, exactly %s, net %s, tax %s, gross %s", l.Account, l.BilledS, l.Exact,
 				money.Amount(l.NetMicro), money.Amount(l.TaxMicro), money.Amount(l.GrossMicro))
 			if l.Package != "" {
 				s.say("%s pays the first %d s of them", l.Package, l.PackageS)
 			}
+			s.segments(l)
 		}
-		for _, p := range slices.Concat(e.GetCallCharged().GetPostings(), e.GetMoneyPosted().GetPostings()) {
-			s.say("%3d  %-20s %s %14s", s.st.Position, p.Account, p.Currency, money.Amount(p.AmountMicro))
+		for _, p := range slices.Concat(e.GetCallCharged().GetPostings(), e.GetMoneyPosted().GetPostings(), e.GetOfflineWrittenUp().GetPostings()) {
+			late := ""
+			if p.Late {
+				late = "  LATE"
+			}
+			s.say("%3d  %-20s %s %14s%s", s.st.Position, p.Account, p.Currency, money.Amount(p.AmountMicro), late)
 		}
 	}
 }

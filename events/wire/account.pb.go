@@ -466,6 +466,9 @@ type OfflineCall struct {
 	// paid_ms is the talk time that the node has allowed so far.
 	PaidMs        int64    `protobuf:"varint,47,opt,name=paid_ms,json=paidMs,proto3" json:"paid_ms,omitempty"`
 	LimitPrefixes []string `protobuf:"bytes,48,rep,name=limit_prefixes,json=limitPrefixes,proto3" json:"limit_prefixes,omitempty"`
+	// emergency is the number that was called, of a call that nothing may refuse: it
+	// uses up no allowance.
+	Emergency     string `protobuf:"bytes,49,opt,name=emergency,proto3" json:"emergency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -647,6 +650,13 @@ func (x *OfflineCall) GetLimitPrefixes() []string {
 	return nil
 }
 
+func (x *OfflineCall) GetEmergency() string {
+	if x != nil {
+		return x.Emergency
+	}
+	return ""
+}
+
 // OfflineWrittenUp is an offline call in the book: ended, with its price, which is
 // a forced debit, since the call was served already; or running, as a hold. A call
 // that the book knew to be closed, or had let through itself, has neither.
@@ -771,7 +781,7 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"\athrough\x18\a \x01(\x04R\athrough\x12\x10\n" +
 	"\x03key\x18( \x01(\fR\x03key\x12\x1f\n" +
 	"\vinputs_hash\x18) \x01(\fR\n" +
-	"inputsHash\"\xa5\x05\n" +
+	"inputsHash\"\xc3\x05\n" +
 	"\vOfflineCall\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\fR\x04call\x12\x14\n" +
@@ -800,7 +810,8 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"\bsetup_ms\x18- \x01(\x03R\asetupMs\x12\x15\n" +
 	"\x06max_ms\x18. \x01(\x03R\x05maxMs\x12\x17\n" +
 	"\apaid_ms\x18/ \x01(\x03R\x06paidMs\x12%\n" +
-	"\x0elimit_prefixes\x180 \x03(\tR\rlimitPrefixes\"\xf9\x01\n" +
+	"\x0elimit_prefixes\x180 \x03(\tR\rlimitPrefixes\x12\x1c\n" +
+	"\temergency\x181 \x01(\tR\temergency\"\xf9\x01\n" +
 	"\x10OfflineWrittenUp\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12,\n" +
 	"\x04call\x18\x02 \x01(\v2\x18.tollbook.v1.OfflineCallR\x04call\x12,\n" +
