@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCutOffs shows from outside what lets a call through, stops it or ends it
@@ -70,6 +71,9 @@ originators:
 	}
 	n.interrupt(t)
 	verify(t, data)
+	if code, stdout, stderr := tollbook(t, "verify", "--data", data, "--cdrs"); code != 0 {
+		t.Errorf("verify --cdrs ends with code %d\n%s%s", code, stdout, stderr)
+	}
 }
 
 // codes are what the calls of a stage ended with, in their order.
@@ -105,14 +109,24 @@ func playPackage(t *testing.T, s *stage) {
 		Call struct {
 			PriceLines []struct{ Explanation []string }
 			Entries    []struct{ AccountName string }
+			Events     []struct{ Text string }
 		}
 	}
-	s.ask(t, &out, `query ($id: ID!) { call(id: $id) { priceLines { explanation } entries { accountName } } }`, map[string]any{"id": c.CallID})
+	s.ask(t, &out, `query ($id: ID!) { call(id: $id) { priceLines { explanation } entries { accountName } events { text } } }`, map[string]any{"id": c.CallID})
 	if text := fmt.Sprint(out.Call.PriceLines); !strings.Contains(text, "package packed-min pays the first 2 s of them") {
 		t.Errorf("the derivation: %s", text)
 	}
 	if text := fmt.Sprint(out.Call.Entries); !strings.Contains(text, "packed-min") || !strings.Contains(text, "own/revenue/SEC") {
 		t.Errorf("the entries: %s", text)
+	}
+	if text := fmt.Sprint(out.Call.Events); !strings.Contains(text, "2.000 s of package packed-min") || !strings.Contains(text, "2 s to package packed-min") {
+		t.Errorf("the story: %s", text)
+	}
+	day := c.SetupAt.UTC()
+	code, stdout, stderr := tollbook(t, "statement", "--url", s.url, "--token", adminSecret, "-account", "packed-min",
+		"-from", day.Format(time.DateOnly), "-to", day.AddDate(0, 0, 2).Format(time.DateOnly))
+	if code != 0 || !strings.Contains(stdout, "two seconds") && !strings.Contains(stdout, "a test") || !strings.Contains(stdout, "-2.000000") {
+		t.Errorf("the package's statement: %d\n%s%s", code, stdout, stderr)
 	}
 }
 

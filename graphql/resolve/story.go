@@ -87,11 +87,7 @@ func tellRoute(d *wire.CallRouted) string {
 func tellBook(e *wire.Event) string {
 	switch b := e.GetBody().(type) {
 	case *wire.Event_HoldPlaced:
-		var held []string
-		for _, l := range b.HoldPlaced.Lines {
-			held = append(held, fmt.Sprintf("%s %s of %s", money.Amount(l.AmountMicro), rating.Currency(l.GetSell()), l.Payer))
-		}
-		return fmt.Sprintf("held %s for %s; %d candidates", strings.Join(held, ", "), seconds(b.HoldPlaced.PaidMs), len(b.HoldPlaced.Route))
+		return tellHold(b.HoldPlaced)
 	case *wire.Event_HoldExtended:
 		return fmt.Sprintf("hold extended to %s", seconds(b.HoldExtended.PaidMs))
 	case *wire.Event_CallCharged:
@@ -109,6 +105,26 @@ func tellBook(e *wire.Event) string {
 	}
 }
 
+func tellHold(h *wire.HoldPlaced) string {
+	var held []string
+	for _, l := range h.Lines {
+		if l.Payer != "" {
+			held = append(held, fmt.Sprintf("%s %s of %s", money.Amount(l.AmountMicro), rating.Currency(l.GetSell()), l.Payer))
+		}
+		if l.PackageMicro > 0 {
+			held = append(held, seconds(l.PackageMicro/1000)+" of package "+l.Package)
+		}
+	}
+	words := "held " + strings.Join(held, ", ")
+	if len(held) == 0 {
+		words = "nothing to pay: let through"
+	}
+	if h.Emergency != "" {
+		words = "an emergency call to " + h.Emergency + ": " + words
+	}
+	return fmt.Sprintf("%s for %s; %d candidates", words, seconds(h.PaidMs), len(h.Route))
+}
+
 func tellCharge(price []*wire.PriceLine) string {
 	var lines []string
 	for _, l := range price {
@@ -117,6 +133,9 @@ func tellCharge(price []*wire.PriceLine) string {
 			word = "owed"
 		}
 		lines = append(lines, fmt.Sprintf("%s %s %s to %s", word, money.Amount(l.GrossMicro), rating.Currency(l.GetTerms()), l.Account))
+		if l.PackageS > 0 {
+			lines = append(lines, fmt.Sprintf("%d s to package %s", l.PackageS, l.Package))
+		}
 	}
 	return strings.Join(lines, ", ")
 }
