@@ -93,6 +93,7 @@ func (s *Switch) onChange(now call.Now, a *asked) {
 		}
 	}
 	if a.req.IsInvite() {
+		c.sw.respond(a.req, a.tx, 100, "Trying")
 		a.tx.OnCancel(func(*sip.Request) {
 			c.postAsync(func(now call.Now) { x.cancelled(now) })
 		})

@@ -32,9 +32,13 @@ const MaxDatagram = 65_000
 // stack would open another socket to answer one whose socket has gone.
 const linger = 50 * time.Millisecond
 
-// allowLong lets the stack send and take what an IP datagram can hold. It must be
-// said before the first message.
-var allowLong = sync.OnceFunc(func() { sip.UDPMTUSize = MaxDatagram })
+// settle lets the stack send and take what an IP datagram can hold, and keeps it
+// from saying 100 Trying by itself, since its timer would read requests that we
+// complete meanwhile: handlers say it. It must be done before the first message.
+var settle = sync.OnceFunc(func() {
+	sip.UDPMTUSize = MaxDatagram
+	sip.Timer_1xx = time.Hour
+})
 
 // Config says where the gate stands.
 type Config struct {
@@ -72,7 +76,7 @@ type Gate struct {
 
 // Open binds the addresses. Nothing is read before Serve.
 func Open(c Config) (*Gate, error) {
-	allowLong()
+	settle()
 	g := &Gate{config: c, sources: newSources(c.Rejected), byName: map[string]*Listener{}}
 	if len(c.Listeners) == 0 {
 		return nil, errors.New("open SIP: no address to listen on")
