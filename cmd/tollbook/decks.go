@@ -125,9 +125,9 @@ type deckImported struct {
 	ErrorCount int           `json:"errorCount"`
 	Traffic    []weekTraffic `json:"traffic"`
 	Totals     []weekTraffic `json:"trafficTotals"`
-	Position   *string     `json:"position"`
-	Repeated   bool        `json:"repeated"`
-	UserErrors []userError `json:"userErrors"`
+	Position   *string       `json:"position"`
+	Repeated   bool          `json:"repeated"`
+	UserErrors []userError   `json:"userErrors"`
 }
 
 // weekTraffic is what last week's calls to a prefix, or all of them, would cost.

@@ -11,8 +11,8 @@ import (
 
 const simulateQuery = `query ($input: RouteSimulateInput!) { routeSimulate(input: $input) {
  originatorId refused caller called quality
- decision { at planId catalogPosition refused currency sellPrice sellDeckId sellPrefix emergency packageId choices {
-  rank terminatorId routeId deckId prefix price margin rejected callerOut calledOut
+ decision { at planId catalogPosition refused currency marginCurrency sellPrice sellDeckId sellPrefix emergency packageId choices {
+  rank terminatorId routeId deckId prefix price currency margin rejected callerOut calledOut
   quality { figure window attempts value } } } } }`
 
 // simulation is what the node answers.
@@ -28,6 +28,7 @@ type simulation struct {
 		CatalogPosition string      `json:"catalogPosition"`
 		Refused         *string     `json:"refused"`
 		Currency        string      `json:"currency"`
+		MarginCurrency  string      `json:"marginCurrency"`
 		SellPrice       string      `json:"sellPrice"`
 		SellDeckID      *string     `json:"sellDeckId"`
 		SellPrefix      string      `json:"sellPrefix"`
@@ -44,6 +45,7 @@ type simulated struct {
 	DeckID       *string `json:"deckId"`
 	Prefix       string  `json:"prefix"`
 	Price        string  `json:"price"`
+	Currency     string  `json:"currency"`
 	Margin       string  `json:"margin"`
 	Rejected     *string `json:"rejected"`
 	CallerOut    *string `json:"callerOut"`
@@ -139,7 +141,7 @@ func (s *simulation) print(c *console) error {
 			}
 			quality = append(quality, fmt.Sprintf("%s %s of %d", q.Figure, figure, q.Attempts))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", rank, bare(&v.TerminatorID), bare(&v.RouteID), v.Price, v.Margin,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", rank, bare(&v.TerminatorID), bare(&v.RouteID), v.Price+" "+v.Currency, v.Margin+" "+d.MarginCurrency,
 			strings.Join(quality, ", "), bare(v.CalledOut), bare(v.Rejected))
 	}
 	return w.Flush()

@@ -49,6 +49,7 @@ func (s *State) ChargeCall(d Deciding, c *wire.ChargeCall) (*wire.CallCharged, *
 	if err := s.priced(charged, h); err != nil {
 		return nil, nil, err
 	}
+	InBase(charged, d.Catalog, d.NowUS)
 	return charged, nil, CheckBalanced(charged.Postings)
 }
 

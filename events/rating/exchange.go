@@ -30,6 +30,15 @@ func Convert(nano, rateE12 int64) (int64, bool) {
 	return int64(whole.Lo), whole.Hi == 0 && whole.Lo <= 1<<62
 }
 
+// ConvertAmount is an amount in another currency, in micro-units, at a rate in
+// millionths of a millionth, rounded half up; false where it is too large to be one.
+func ConvertAmount(micro, rateE12 int64) (int64, bool) {
+	if micro < 0 || rateE12 <= 0 {
+		return 0, false
+	}
+	return money.WideOf(uint64(micro), uint64(rateE12)).Round(RateOne, money.HalfUp)
+}
+
 // PerMinute are the first and the following price of a minute in the account's
 // currency, before the tax that may stand in them, rounded down. It is what
 // margins are compared by; false where a price is too large to be converted.

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -18,6 +19,7 @@ func (d *Decision) Record(r Request, position events.Position) *wire.CallRouted 
 	if d.Sell != nil {
 		out.Currency, out.SellPriceNano, out.SellPrefix = d.Sell.Currency, d.Sell.PriceNextNano, d.Sell.Prefix
 		out.SellDeck, out.SellDeckVersion = d.Sell.Deck, d.Sell.DeckVersion
+		out.MarginCurrency = rating.Currency(d.Sell)
 	}
 	for _, list := range [][]Candidate{d.Candidates, d.Rejected} {
 		for i := range list {

@@ -83,6 +83,9 @@ func (a *Auditor) before(timeUS int64, e *wire.Event) error {
 	if err != nil {
 		return fmt.Errorf("price call %s again: %w", id, err)
 	}
+	if c.BaseCurrency != "" {
+		ledger.InBase(again, a.State.Catalog, timeUS)
+	}
 	if !proto.Equal(c, again) {
 		return fmt.Errorf("the charge of call %s is not what its hold's terms give: recorded %s, computed %s",
 			id, brief(c), brief(again))

@@ -418,6 +418,8 @@ type CallRouted struct {
 	// package the account in seconds that covers the destination.
 	Emergency string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
 	Package   string `protobuf:"bytes,31,opt,name=package,proto3" json:"package,omitempty"`
+	// margin_currency is that of the choices' margins: the payer's account's.
+	MarginCurrency string `protobuf:"bytes,50,opt,name=margin_currency,json=marginCurrency,proto3" json:"margin_currency,omitempty"`
 	// guard is the rule that blocked the call; refused is then "guarded".
 	Guard         string `protobuf:"bytes,90,opt,name=guard,proto3" json:"guard,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -541,6 +543,13 @@ func (x *CallRouted) GetEmergency() string {
 func (x *CallRouted) GetPackage() string {
 	if x != nil {
 		return x.Package
+	}
+	return ""
+}
+
+func (x *CallRouted) GetMarginCurrency() string {
+	if x != nil {
+		return x.MarginCurrency
 	}
 	return ""
 }
@@ -1272,7 +1281,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\bwindow_s\x18\x02 \x01(\rR\awindowS\x12\x1a\n" +
 	"\battempts\x18\x03 \x01(\x04R\battempts\x12\x14\n" +
 	"\x05value\x18\x04 \x01(\x04R\x05value\x12\x14\n" +
-	"\x05known\x18\x05 \x01(\bR\x05known\"\xbe\x03\n" +
+	"\x05known\x18\x05 \x01(\bR\x05known\"\xe7\x03\n" +
 	"\n" +
 	"CallRouted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x13\n" +
@@ -1289,7 +1298,8 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\vsell_prefix\x18\v \x01(\tR\n" +
 	"sellPrefix\x12\x1c\n" +
 	"\temergency\x18\x1e \x01(\tR\temergency\x12\x18\n" +
-	"\apackage\x18\x1f \x01(\tR\apackage\x12\x14\n" +
+	"\apackage\x18\x1f \x01(\tR\apackage\x12'\n" +
+	"\x0fmargin_currency\x182 \x01(\tR\x0emarginCurrency\x12\x14\n" +
 	"\x05guard\x18Z \x01(\tR\x05guard\"\xf5\x02\n" +
 	"\x0eAttemptStarted\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +

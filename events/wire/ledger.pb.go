@@ -1507,7 +1507,12 @@ type CallCharged struct {
 	// attempts is how many candidates of the route were sent an INVITE, from the first.
 	Attempts uint32 `protobuf:"varint,15,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// unanswered says that nobody answered: the lines are attempt fees.
-	Unanswered    bool `protobuf:"varint,16,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
+	Unanswered bool `protobuf:"varint,16,opt,name=unanswered,proto3" json:"unanswered,omitempty"`
+	// base_currency is that of the settings, and base_rates what the lines' currencies
+	// were worth in it when the book took the charge; only where the lines are of
+	// several currencies, and all of them have a rate.
+	BaseCurrency  string      `protobuf:"bytes,50,opt,name=base_currency,json=baseCurrency,proto3" json:"base_currency,omitempty"`
+	BaseRates     []*BaseRate `protobuf:"bytes,51,rep,name=base_rates,json=baseRates,proto3" json:"base_rates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1654,6 +1659,83 @@ func (x *CallCharged) GetUnanswered() bool {
 	return false
 }
 
+func (x *CallCharged) GetBaseCurrency() string {
+	if x != nil {
+		return x.BaseCurrency
+	}
+	return ""
+}
+
+func (x *CallCharged) GetBaseRates() []*BaseRate {
+	if x != nil {
+		return x.BaseRates
+	}
+	return nil
+}
+
+// BaseRate is what a unit of a currency is worth in the base currency.
+type BaseRate struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Currency string                 `protobuf:"bytes,1,opt,name=currency,proto3" json:"currency,omitempty"`
+	// rate_e12 is in millionths of a millionth.
+	RateE12 int64 `protobuf:"varint,2,opt,name=rate_e12,json=rateE12,proto3" json:"rate_e12,omitempty"`
+	// exchange is the id of the exchange rate; empty for the base currency itself.
+	Exchange      string `protobuf:"bytes,3,opt,name=exchange,proto3" json:"exchange,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BaseRate) Reset() {
+	*x = BaseRate{}
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BaseRate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BaseRate) ProtoMessage() {}
+
+func (x *BaseRate) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BaseRate.ProtoReflect.Descriptor instead.
+func (*BaseRate) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BaseRate) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *BaseRate) GetRateE12() int64 {
+	if x != nil {
+		return x.RateE12
+	}
+	return 0
+}
+
+func (x *BaseRate) GetExchange() string {
+	if x != nil {
+		return x.Exchange
+	}
+	return ""
+}
+
 // HoldReleased closes a hold without a price: the call was never answered.
 type HoldReleased struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1665,7 +1747,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1759,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1772,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *HoldReleased) GetCall() []byte {
@@ -1721,7 +1803,7 @@ type ChargeContested struct {
 
 func (x *ChargeContested) Reset() {
 	*x = ChargeContested{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1733,7 +1815,7 @@ func (x *ChargeContested) String() string {
 func (*ChargeContested) ProtoMessage() {}
 
 func (x *ChargeContested) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1746,7 +1828,7 @@ func (x *ChargeContested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeContested.ProtoReflect.Descriptor instead.
 func (*ChargeContested) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ChargeContested) GetCall() []byte {
@@ -1796,7 +1878,7 @@ type HoldClaimed struct {
 
 func (x *HoldClaimed) Reset() {
 	*x = HoldClaimed{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1890,7 @@ func (x *HoldClaimed) String() string {
 func (*HoldClaimed) ProtoMessage() {}
 
 func (x *HoldClaimed) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1903,7 @@ func (x *HoldClaimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldClaimed.ProtoReflect.Descriptor instead.
 func (*HoldClaimed) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HoldClaimed) GetCall() []byte {
@@ -1969,7 +2051,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\bbilled_s\x18\x03 \x01(\x03R\abilledS\x12\x14\n" +
 	"\x05first\x18\x04 \x01(\bR\x05first\x12 \n" +
 	"\fstarts_at_us\x18\x05 \x01(\x03R\n" +
-	"startsAtUs\"\x8a\x04\n" +
+	"startsAtUs\"\xe5\x04\n" +
 	"\vCallCharged\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x1c\n" +
@@ -1990,7 +2072,14 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\battempts\x18\x0f \x01(\rR\battempts\x12\x1e\n" +
 	"\n" +
 	"unanswered\x18\x10 \x01(\bR\n" +
-	"unanswered\":\n" +
+	"unanswered\x12#\n" +
+	"\rbase_currency\x182 \x01(\tR\fbaseCurrency\x124\n" +
+	"\n" +
+	"base_rates\x183 \x03(\v2\x15.tollbook.v1.BaseRateR\tbaseRates\"]\n" +
+	"\bBaseRate\x12\x1a\n" +
+	"\bcurrency\x18\x01 \x01(\tR\bcurrency\x12\x19\n" +
+	"\brate_e12\x18\x02 \x01(\x03R\arateE12\x12\x1a\n" +
+	"\bexchange\x18\x03 \x01(\tR\bexchange\":\n" +
 	"\fHoldReleased\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x95\x01\n" +
@@ -2044,7 +2133,7 @@ func file_tollbook_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tollbook_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tollbook_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tollbook_v1_ledger_proto_goTypes = []any{
 	(PostingKind)(0),        // 0: tollbook.v1.PostingKind
 	(RoundingMode)(0),       // 1: tollbook.v1.RoundingMode
@@ -2062,9 +2151,10 @@ var file_tollbook_v1_ledger_proto_goTypes = []any{
 	(*PriceLine)(nil),       // 13: tollbook.v1.PriceLine
 	(*PriceSegment)(nil),    // 14: tollbook.v1.PriceSegment
 	(*CallCharged)(nil),     // 15: tollbook.v1.CallCharged
-	(*HoldReleased)(nil),    // 16: tollbook.v1.HoldReleased
-	(*ChargeContested)(nil), // 17: tollbook.v1.ChargeContested
-	(*HoldClaimed)(nil),     // 18: tollbook.v1.HoldClaimed
+	(*BaseRate)(nil),        // 16: tollbook.v1.BaseRate
+	(*HoldReleased)(nil),    // 17: tollbook.v1.HoldReleased
+	(*ChargeContested)(nil), // 18: tollbook.v1.ChargeContested
+	(*HoldClaimed)(nil),     // 19: tollbook.v1.HoldClaimed
 }
 var file_tollbook_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.MoneyPosted.kind:type_name -> tollbook.v1.PostingKind
@@ -2081,11 +2171,12 @@ var file_tollbook_v1_ledger_proto_depIdxs = []int32{
 	2,  // 11: tollbook.v1.CallCharged.ended_by:type_name -> tollbook.v1.EndedBy
 	13, // 12: tollbook.v1.CallCharged.lines:type_name -> tollbook.v1.PriceLine
 	5,  // 13: tollbook.v1.CallCharged.postings:type_name -> tollbook.v1.Posting
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	16, // 14: tollbook.v1.CallCharged.base_rates:type_name -> tollbook.v1.BaseRate
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_ledger_proto_init() }
@@ -2099,7 +2190,7 @@ func file_tollbook_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_ledger_proto_rawDesc), len(file_tollbook_v1_ledger_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1288,6 +1288,52 @@ func (ec *executionContext) fieldContext_CdrPrice_priceNext(_ context.Context, f
 	return graphql.NewScalarFieldContext("CdrPrice", field, false, false, "Decimal")
 }
 
+func (ec *executionContext) _CdrPrice_deckCurrency(ctx context.Context, field graphql.CollectedField, obj *model.CdrPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CdrPrice_deckCurrency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeckCurrency, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CdrPrice_deckCurrency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CdrPrice", field, false, false, "String")
+}
+
+func (ec *executionContext) _CdrPrice_exchangeRate(ctx context.Context, field graphql.CollectedField, obj *model.CdrPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CdrPrice_exchangeRate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExchangeRate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Decimal) graphql.Marshaler {
+			return ec.marshalODecimal2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐDecimal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CdrPrice_exchangeRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CdrPrice", field, false, false, "Decimal")
+}
+
 func (ec *executionContext) _CdrPrice_net(ctx context.Context, field graphql.CollectedField, obj *model.CdrPrice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1955,6 +2001,16 @@ func (ec *executionContext) _CdrPrice(ctx context.Context, sel ast.SelectionSet,
 		case "priceNext":
 			out.Values[i] = ec._CdrPrice_priceNext(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deckCurrency":
+			out.Values[i] = ec._CdrPrice_deckCurrency(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "exchangeRate":
+			out.Values[i] = ec._CdrPrice_exchangeRate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "net":

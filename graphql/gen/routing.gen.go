@@ -1123,6 +1123,29 @@ func (ec *executionContext) fieldContext_RouteChoice_price(_ context.Context, fi
 	return graphql.NewScalarFieldContext("RouteChoice", field, false, false, "Decimal")
 }
 
+func (ec *executionContext) _RouteChoice_currency(ctx context.Context, field graphql.CollectedField, obj *model.RouteChoice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteChoice_currency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Currency, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RouteChoice_currency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteChoice", field, false, false, "String")
+}
+
 func (ec *executionContext) _RouteChoice_margin(ctx context.Context, field graphql.CollectedField, obj *model.RouteChoice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1383,6 +1406,29 @@ func (ec *executionContext) _RouteDecision_sellPrice(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_RouteDecision_sellPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RouteDecision", field, false, false, "Decimal")
+}
+
+func (ec *executionContext) _RouteDecision_marginCurrency(ctx context.Context, field graphql.CollectedField, obj *model.RouteDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteDecision_marginCurrency(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MarginCurrency, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RouteDecision_marginCurrency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteDecision", field, false, false, "String")
 }
 
 func (ec *executionContext) _RouteDecision_sellDeckId(ctx context.Context, field graphql.CollectedField, obj *model.RouteDecision) (ret graphql.Marshaler) {
@@ -2759,6 +2805,11 @@ func (ec *executionContext) _RouteChoice(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "currency":
+			out.Values[i] = ec._RouteChoice_currency(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "margin":
 			out.Values[i] = ec._RouteChoice_margin(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -2839,6 +2890,11 @@ func (ec *executionContext) _RouteDecision(ctx context.Context, sel ast.Selectio
 			}
 		case "sellPrice":
 			out.Values[i] = ec._RouteDecision_sellPrice(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "marginCurrency":
+			out.Values[i] = ec._RouteDecision_marginCurrency(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

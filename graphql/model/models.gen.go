@@ -426,9 +426,9 @@ type Cdr struct {
 	EndedBy *EndedBy `json:"endedBy,omitempty"`
 	// The price; null if there is none. Amounts are 0 until the call is charged.
 	Price *CdrPrice `json:"price,omitempty"`
-	// What the call cost us, without tax; on leg 0, staff only.
+	// What the call cost us, without tax; in the currency of the margin. On leg 0, staff only.
 	Cost *Money `json:"cost,omitempty"`
-	// The price less the cost, if both are of one currency; on leg 0, staff only.
+	// The price less the cost; in the base currency where the two are of several, by the rates that stand on the charge; null where there are none. On leg 0, staff only.
 	Margin *Money `json:"margin,omitempty"`
 	// What the price exceeded the call's hold by; on leg 0, staff only.
 	Overrun *Money `json:"overrun,omitempty"`
@@ -496,10 +496,14 @@ type CdrPrice struct {
 	Destination string `json:"destination"`
 	// The billed time.
 	Billed time.Duration `json:"billed"`
-	// The price of a minute in the first interval.
+	// The price of a minute in the first interval, in the deck's currency.
 	PriceFirst Decimal `json:"priceFirst"`
-	// The price of a minute after the first interval.
+	// The price of a minute after the first interval, in the deck's currency.
 	PriceNext Decimal `json:"priceNext"`
+	// The currency of the deck, which the prices of a minute are in.
+	DeckCurrency string `json:"deckCurrency"`
+	// What a unit of it was worth in the account's currency; null where they are the same.
+	ExchangeRate *Decimal `json:"exchangeRate,omitempty"`
 	// The price without tax.
 	Net Money `json:"net"`
 	// The tax.
@@ -1428,8 +1432,14 @@ type PriceLine struct {
 	Prefix string `json:"prefix"`
 	// What the prefix is called.
 	Destination string `json:"destination"`
-	// The currency of all amounts of the line.
+	// The currency of net, tax and gross: that of the account.
 	Currency string `json:"currency"`
+	// The currency of the prices and fees: that of the deck.
+	DeckCurrency string `json:"deckCurrency"`
+	// What a unit of the deck's currency was worth in the account's; null where they are the same.
+	ExchangeRate *Decimal `json:"exchangeRate,omitempty"`
+	// What a unit of the account's currency was worth in the base currency when the call was charged; null where all lines are of one currency, or there is no rate.
+	BaseRate *Decimal `json:"baseRate,omitempty"`
 	// The talk time as measured.
 	Raw time.Duration `json:"raw"`
 	// The seconds that were billed.
@@ -1664,15 +1674,17 @@ type RouteChoice struct {
 	Prefix string `json:"prefix"`
 	// The price of a minute.
 	Price Decimal `json:"price"`
-	// What a minute earns.
+	// The currency of the price: that of the vendor's deck; empty where there is no price.
+	Currency string `json:"currency"`
+	// What a minute earns, in the decision's margin currency.
 	Margin Decimal `json:"margin"`
 	// Why the call must not try it; null for a candidate.
 	Rejected *string `json:"rejected,omitempty"`
 	// The figures of quality that the order was made with.
 	Quality []*QualityUsed `json:"quality"`
-	// The numbers that it would get; null where no simulation was asked for.
+	// The caller's number that it got, or in a simulation would get; null for one that was not tried.
 	CallerOut *string `json:"callerOut,omitempty"`
-	// The called number that it would get.
+	// The called number that it got or would get.
 	CalledOut *string `json:"calledOut,omitempty"`
 }
 
@@ -1690,6 +1702,8 @@ type RouteDecision struct {
 	Currency string `json:"currency"`
 	// The sell price of a minute.
 	SellPrice Decimal `json:"sellPrice"`
+	// The currency of what a minute earns: that of the account that pays.
+	MarginCurrency string `json:"marginCurrency"`
 	// The sell price's deck.
 	SellDeckID *string `json:"sellDeckId,omitempty"`
 	// The prefix that matched in it.
@@ -2352,6 +2366,8 @@ const (
 	AuditKindSignInFailed AuditKind = "SIGN_IN_FAILED"
 	// What an unidentified source sent in one minute.
 	AuditKindSourceRejected AuditKind = "SOURCE_REJECTED"
+	// An account will soon be empty at the pace of its calls: the actor is the account, the count its calls.
+	AuditKindBalanceForecast AuditKind = "BALANCE_FORECAST"
 )
 
 var AllAuditKind = []AuditKind{
@@ -2359,11 +2375,12 @@ var AllAuditKind = []AuditKind{
 	AuditKindSignIn,
 	AuditKindSignInFailed,
 	AuditKindSourceRejected,
+	AuditKindBalanceForecast,
 }
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast:
 		return true
 	}
 	return false

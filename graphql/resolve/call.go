@@ -41,6 +41,7 @@ func (r *Resolver) call(ctx context.Context, id string) (*model.Call, error) {
 	}
 	out := r.showCall(key, &c, charge)
 	out.Decision = decision(routed)
+	sentOut(out.Decision, &c)
 	return out, nil
 }
 
@@ -90,6 +91,13 @@ func (r *Resolver) showCall(id events.CallID, c *history.Call, charge *wire.Call
 	for _, line := range charge.GetLines() {
 		addTerms(out.PriceLines, line)
 	}
+	for _, rate := range charge.GetBaseRates() {
+		for _, p := range out.PriceLines {
+			if p.Currency == rate.Currency {
+				p.BaseRate = exchanged(rate.RateE12)
+			}
+		}
+	}
 	return out
 }
 
@@ -115,7 +123,7 @@ func priceLine(l *history.PriceLine, position int64) *model.PriceLine {
 		Side: model.Side(strings.ToUpper(l.Side)), Leg: int(l.Leg),
 		AccountID: model.OptionalID(catalog.KindAccount, l.BilledAccount), DeckID: model.ID(catalog.KindDeck, l.Deck),
 		DeckVersion: int(l.DeckVersion), Row: int(l.DeckRow), Prefix: l.Prefix, Destination: l.Destination,
-		Currency: l.Currency, Raw: time.Duration(l.RawMS) * time.Millisecond,
+		Currency: l.Currency, DeckCurrency: l.DeckCurrency, ExchangeRate: exchanged(l.ExchangeE12), Raw: time.Duration(l.RawMS) * time.Millisecond,
 		BilledSeconds: int(l.BilledS), FirstSeconds: int(l.FirstS),
 		PackageID: model.OptionalID(catalog.KindAccount, l.Package), PackageSeconds: int(l.PackageS),
 		PriceFirst: model.Nano(l.PriceFirstNano), PriceNext: model.Nano(l.PriceNextNano),
@@ -132,7 +140,7 @@ func candidate(rank int, c *history.Candidate) *model.Candidate {
 		Rank: rank, TerminatorID: model.ID(catalog.KindTerminator, c.Terminator),
 		AccountID: model.OptionalID(catalog.KindAccount, c.BilledAccount),
 		RouteID:   model.OptionalID(catalog.KindRoute, c.Route), DeckID: model.OptionalID(catalog.KindDeck, c.Deck),
-		DeckVersion: int(c.DeckVersion), Prefix: c.Prefix, Destination: c.Destination, Currency: c.Currency,
+		DeckVersion: int(c.DeckVersion), Prefix: c.Prefix, Destination: c.Destination, Currency: c.DeckCurrency,
 		PriceFirst: model.Nano(c.PriceFirstNano), PriceNext: model.Nano(c.PriceNextNano),
 	}
 }

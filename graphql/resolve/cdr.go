@@ -203,8 +203,18 @@ func cdrPrice(c *history.CDR) *model.CdrPrice {
 		Prefix: c.Prefix, Destination: c.Destination, Billed: time.Duration(c.BilledS) * time.Second,
 		PackageID: model.OptionalID(catalog.KindAccount, c.Package), PackageSeconds: int(c.PackageS),
 		PriceFirst: model.Nano(c.PriceFirstNano), PriceNext: model.Nano(c.PriceNextNano),
+		DeckCurrency: c.DeckCurrency, ExchangeRate: exchanged(c.ExchangeE12),
 		Net: amount(c.NetMicro, c.Currency), Tax: amount(c.TaxMicro, c.Currency), Gross: amount(c.GrossMicro, c.Currency),
 	}
+}
+
+// exchanged is an exchange rate, nil where there was none.
+func exchanged(e12 int64) *model.Decimal {
+	if e12 == 0 {
+		return nil
+	}
+	rate := model.Pico(e12)
+	return &rate
 }
 
 func media(c *history.CDR) *model.MediaQuality {

@@ -1,6 +1,8 @@
 package resolve
 
 import (
+	"cmp"
+
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
@@ -25,7 +27,7 @@ func decision(d *wire.CallRouted) *model.RouteDecision {
 	}
 	out := &model.RouteDecision{
 		At: events.Instant(d.AtUs), PlanID: model.OptionalID(catalog.KindRoutePlan, d.Plan), CatalogPosition: events.Position(d.CatalogPosition),
-		Refused: text(d.Refused), Currency: d.Currency, SellPrice: model.Nano(d.SellPriceNano),
+		Refused: text(d.Refused), Currency: d.Currency, MarginCurrency: cmp.Or(d.MarginCurrency, d.Currency), SellPrice: model.Nano(d.SellPriceNano),
 		SellDeckID: model.OptionalID(catalog.KindDeck, d.SellDeck), SellPrefix: d.SellPrefix,
 		Choices: each(d.Choices, choice), PackageID: model.OptionalID(catalog.KindAccount, d.Package), Emergency: text(d.Emergency),
 	}
@@ -40,10 +42,25 @@ func decision(d *wire.CallRouted) *model.RouteDecision {
 	return out
 }
 
+// sentOut fills in the numbers that vendors got.
+func sentOut(d *model.RouteDecision, c *history.Call) {
+	for i := range c.Events {
+		a := c.Events[i].Body.GetAttemptStarted()
+		if a == nil || d == nil {
+			continue
+		}
+		for _, x := range d.Choices {
+			if x.RouteID == model.ID(catalog.KindRoute, a.Route) && x.TerminatorID == model.ID(catalog.KindTerminator, a.Terminator) {
+				x.CallerOut, x.CalledOut = text(a.CallerOut), text(a.CalledOut)
+			}
+		}
+	}
+}
+
 func choice(c *wire.RouteChoice) *model.RouteChoice {
 	return &model.RouteChoice{
 		TerminatorID: model.ID(catalog.KindTerminator, c.Terminator), RouteID: model.ID(catalog.KindRoute, c.Route),
-		DeckID: model.OptionalID(catalog.KindDeck, c.Deck), Prefix: c.Prefix, Price: model.Nano(c.PriceNano),
+		DeckID: model.OptionalID(catalog.KindDeck, c.Deck), Prefix: c.Prefix, Price: model.Nano(c.PriceNano), Currency: c.Currency,
 		Margin: model.Nano(c.MarginNano), Rejected: text(c.Rejected),
 		Quality: each(c.Quality, qualityUsed),
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/wire"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -19,6 +20,7 @@ const (
 	AuditSignIn   = "sign_in"
 	AuditSignFail = "sign_in_failed"
 	AuditRejected = "source_rejected"
+	AuditForecast = "balance_forecast"
 
 	// What pings found out of terminators, registrars said to our registrations.
 	AuditTerminatorUp     = "terminator_up"
@@ -51,6 +53,11 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 		if e.GetNode() != "" {
 			row.Node = e.GetNode()
 		}
+	case *wire.Event_BalanceForecast:
+		e := body.BalanceForecast
+		row.Kind, row.Actor, row.Count = AuditForecast, "account:"+e.GetAccount(), int64(e.GetCalls())
+		row.Note = fmt.Sprintf("%s %s left, %s a minute: empty in %d min", money.Amount(e.GetAvailableMicro()), e.GetCurrency(),
+			money.Amount(e.GetBurnMicro()), e.GetMinutes())
 	case *wire.Event_TerminatorStateChanged:
 		e := body.TerminatorStateChanged
 		row.Kind = pick(e.Up, AuditTerminatorUp, AuditTerminatorDown)

@@ -106,8 +106,8 @@ type CDR struct {
 	// CostMicro is the vendors' net price of the call, on leg 0.
 	CostMicro    int64
 	CostCurrency string
-	// MarginMicro is sell net less buy net, on leg 0; MarginCurrency is empty
-	// where the two sides have different currencies.
+	// MarginMicro is sell net less buy net, on leg 0; in the base currency where the
+	// two sides have different ones. MarginCurrency is empty where no rates lead there.
 	MarginMicro    int64
 	MarginCurrency string
 
@@ -135,7 +135,11 @@ type Price struct {
 	DeckRow     int64
 	Prefix      string
 	Destination string
-	Currency    string
+	// Currency is that of the amounts, DeckCurrency that of the prices and fees;
+	// ExchangeE12 leads from the second to the first, 0 where they are the same.
+	Currency     string
+	DeckCurrency string
+	ExchangeE12  int64
 	// PriceFirstNano and PriceNextNano are nano-units a minute.
 	PriceFirstNano  int64
 	PriceNextNano   int64

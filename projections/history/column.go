@@ -22,7 +22,8 @@ side billed_account deck deck_version deck_row prefix destination currency
 price_first_nano price_next_nano interval_first_s interval_next_s free_s connect_fee_micro tax_ppm
 billed_s first_s exact net_micro tax_micro gross_micro
 overrun_micro cost_micro cost_currency margin_micro margin_currency hold_position book_position
-emergency package package_s late offline`
+emergency package package_s late offline
+deck_currency exchange_e12`
 
 // Columns returns the names of a CDR's columns in their order.
 func Columns() []string { return columnNames() }
@@ -50,7 +51,8 @@ func pointers(c *CDR, into []any) []any {
 		&c.FreeS, &c.ConnectFeeMicro, &c.TaxPPM,
 		&c.BilledS, &c.FirstS, &c.Exact, &c.NetMicro, &c.TaxMicro, &c.GrossMicro,
 		&c.OverrunMicro, &c.CostMicro, &c.CostCurrency, &c.MarginMicro, &c.MarginCurrency,
-		&c.HoldPosition, &c.BookPosition, &c.Emergency, &c.Package, &c.PackageS, &c.Late, &c.Offline)
+		&c.HoldPosition, &c.BookPosition, &c.Emergency, &c.Package, &c.PackageS, &c.Late, &c.Offline,
+		&c.DeckCurrency, &c.ExchangeE12)
 }
 
 // values turns pointers of c into what the driver binds, with the row's party last.

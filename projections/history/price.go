@@ -135,8 +135,14 @@ func (f *folding) holdTerms(row *CDR) (terms *wire.Terms, account string) {
 	return nil, ""
 }
 
-// margin sums both sides of the call. Sides in several currencies have no margin.
+// margin sums both sides of the call. Where they are of several currencies it is
+// in the base currency, by the rates that stand on the charge; without rates there
+// is none.
 func (f *folding) margin(row *CDR) {
+	if f.charge.GetBaseCurrency() != "" {
+		f.baseMargin(row)
+		return
+	}
 	var sell, buy int64
 	var sellCurrency, buyCurrency string
 	mixed := false
@@ -158,6 +164,28 @@ func (f *folding) margin(row *CDR) {
 	}
 }
 
+// baseMargin converts each line and sums what came of it.
+func (f *folding) baseMargin(row *CDR) {
+	rates := map[string]int64{}
+	for _, r := range f.charge.GetBaseRates() {
+		rates[r.GetCurrency()] = r.GetRateE12()
+	}
+	var sell, buy int64
+	for _, line := range f.charge.GetLines() {
+		net, ok := rating.ConvertAmount(line.GetNetMicro(), rates[rating.Currency(line.GetTerms())])
+		if !ok {
+			return
+		}
+		if line.GetSide() == wire.Side_SIDE_BUY {
+			buy += net
+		} else {
+			sell += net
+		}
+	}
+	row.CostMicro, row.CostCurrency = buy, f.charge.GetBaseCurrency()
+	row.MarginMicro, row.MarginCurrency = sell-buy, f.charge.GetBaseCurrency()
+}
+
 func linePrice(line *wire.PriceLine) Price {
 	p := termsPrice(line.GetTerms())
 	p.Side = "sell"
@@ -176,6 +204,7 @@ func termsPrice(t *wire.Terms) Price {
 	return Price{
 		Deck: t.GetDeck(), DeckVersion: int64(t.GetDeckVersion()), DeckRow: int64(t.GetRow()),
 		Prefix: t.GetPrefix(), Destination: t.GetDestination(), Currency: rating.Currency(t),
+		DeckCurrency: t.GetCurrency(), ExchangeE12: t.GetExchangeE12(),
 		PriceFirstNano: t.GetPriceFirstNano(), PriceNextNano: t.GetPriceNextNano(),
 		IntervalFirstS: int64(t.GetIntervalFirstS()), IntervalNextS: int64(t.GetIntervalNextS()),
 		FreeS: int64(t.GetFreeS()), ConnectFeeMicro: t.GetConnectFeeMicro(),

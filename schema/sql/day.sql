@@ -94,6 +94,8 @@ CREATE TABLE IF NOT EXISTS cdrs (
   package_s          INTEGER NOT NULL,
   late               INTEGER NOT NULL,
   offline            INTEGER NOT NULL,
+  deck_currency      TEXT    NOT NULL,
+  exchange_e12       INTEGER NOT NULL,
   -- company and account are the row's own party: the customer on leg 0, the
   -- vendor on the others. A partner sees the rows whose company is his.
   company            TEXT    NOT NULL,

@@ -55,48 +55,94 @@ func (n *Node) recover(ctx context.Context) error {
 	return n.calls.log.Flush(ctx)
 }
 
-// recoverHold charges a call that the log knows to have ended, and releases the
-// hold of any other.
+// recoverHold charges a call that the log knows to have ended, or to have been
+// tried, and releases the hold of any other.
 func (n *Node) recoverHold(ctx context.Context, id events.CallID) error {
-	cmd := n.release(id, call.CauseLost)
-	l, ended, err := n.endedLeg(ctx, id)
-	if err != nil {
+	hold := n.hold(id)
+	l, attempts, err := n.endedLeg(ctx, id)
+	if err != nil || hold == nil {
 		return err
 	}
-	if ended {
-		cmd = n.chargeEnded(id, l)
+	cmd := n.unanswered(id, hold, attempts, l.EndedUS)
+	if charged(l) {
+		cmd = n.chargeEnded(id, hold, l, attempts)
 	}
 	_, err = n.book.Execute(ctx, cmd)
 	return err
 }
 
-// endedLeg finds the answered leg of a call, if the log knows that it has ended.
-func (n *Node) endedLeg(ctx context.Context, id events.CallID) (history.CDR, bool, error) {
+// hold is the open hold of a call, nil if it has none.
+func (n *Node) hold(id events.CallID) (hold *ledger.Hold) {
+	n.follower.View(func(st *state.State) { hold, _ = st.Ledger.Hold(id) })
+	return hold
+}
+
+// endedLeg finds the answered leg of a call, if the log knows that it has ended,
+// else the last one, and how many vendors were sent an INVITE.
+func (n *Node) endedLeg(ctx context.Context, id events.CallID) (leg history.CDR, attempts uint32, err error) {
 	if err := n.historyCaughtUp(ctx); err != nil {
-		return history.CDR{}, false, err
+		return history.CDR{}, 0, err
 	}
 	told, err := n.history.Call(ctx, id)
 	if err != nil && !errors.Is(err, history.ErrNotFound) {
-		return history.CDR{}, false, fmt.Errorf("look up its end: %w", err)
+		return history.CDR{}, 0, fmt.Errorf("look up its end: %w", err)
 	}
 	for _, l := range told.Legs {
-		if l.Leg > 0 && l.Answered && l.Priced && l.EndedUS != 0 {
-			return l, true, nil
+		if l.Leg == 0 {
+			continue
+		}
+		attempts = max(attempts, uint32(l.Leg))
+		if !charged(leg) {
+			leg = l
 		}
 	}
-	return history.CDR{}, false, nil
+	return leg, attempts, nil
 }
 
-// chargeEnded is the charge that the last run did not live to see stored.
-func (n *Node) chargeEnded(id events.CallID, l history.CDR) *wire.Command {
+// charged says whether a leg was answered and has ended: its call must be charged.
+func charged(l history.CDR) bool { return l.Answered && l.Priced && l.EndedUS != 0 }
+
+// command closes a call of the last run.
+func (n *Node) command(id events.CallID, c *wire.ChargeCall) *wire.Command {
 	key := events.KeyOf(id.String(), "charge", call.CauseLost)
 	return &wire.Command{
 		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.settings.Node,
-		Body: &wire.Command_ChargeCall{ChargeCall: &wire.ChargeCall{
-			Call: id[:], Candidate: uint32(l.Leg - 1), EgressLeg: uint32(l.Leg), AnsweredAtUs: l.AnsweredUS, EndedAtUs: l.EndedUS,
-			RawMs: l.RawMS, SipCode: uint32(l.SIPCode), Q850: uint32(l.Q850), EndedBy: endedBy(l.EndedBy),
-		}},
+		Body: &wire.Command_ChargeCall{ChargeCall: c},
 	}
+}
+
+// chargeEnded is the charge that the last run did not live to see stored.
+func (n *Node) chargeEnded(id events.CallID, hold *ledger.Hold, l history.CDR, attempts uint32) *wire.Command {
+	return n.command(id, &wire.ChargeCall{
+		Call: id[:], Candidate: uint32(l.Leg - 1), EgressLeg: uint32(l.Leg), AnsweredAtUs: l.AnsweredUS, EndedAtUs: l.EndedUS,
+		RawMs: l.RawMS, SipCode: uint32(l.SIPCode), Q850: uint32(l.Q850), EndedBy: endedBy(l.EndedBy),
+		Attempts: owed(hold, attempts, int(l.Leg-1)),
+	})
+}
+
+// unanswered closes the hold of a call that nobody answered: it is charged where
+// vendors were tried and a deck takes a fee for that, else released.
+func (n *Node) unanswered(id events.CallID, hold *ledger.Hold, attempts uint32, ended int64) *wire.Command {
+	fee := owed(hold, attempts, -1) > 0 || slices.ContainsFunc(hold.Lines, func(l *wire.HoldLine) bool { return l.Sell.GetAttemptFeeMicro() > 0 })
+	attempts = min(attempts, uint32(len(hold.Route)))
+	if attempts == 0 || !fee {
+		return n.release(id, call.CauseLost)
+	}
+	return n.command(id, &wire.ChargeCall{
+		Call: id[:], Unanswered: true, Attempts: attempts, EndedAtUs: ended, EndedBy: wire.EndedBy_ENDED_BY_LOST,
+	})
+}
+
+// owed is how many attempts a charge must name: all of them if a vendor takes a fee
+// for one that he did not answer, else none.
+func owed(hold *ledger.Hold, attempts uint32, answered int) uint32 {
+	attempts = min(attempts, uint32(len(hold.Route)))
+	for i := range int(attempts) {
+		if i != answered && hold.Route[i].GetBuy().GetAttemptFeeMicro() > 0 {
+			return attempts
+		}
+	}
+	return 0
 }
 
 func endedBy(word string) wire.EndedBy {
@@ -126,8 +172,10 @@ func (n *Node) recoverCall(ctx context.Context, c live.Call) error {
 	id := c.ID
 	proof, _ := n.live.ProofOfLife(c.ID)
 	ended := max(proof.AliveUS, c.AnsweredUS)
-	var hold *ledger.Hold
-	n.follower.View(func(st *state.State) { hold, _ = st.Ledger.Hold(id) })
+	hold, attempts := n.hold(id), uint32(0)
+	for _, l := range c.Legs {
+		attempts = max(attempts, l.Leg)
+	}
 	rawMS, priced := int64(0), false
 	switch answered := answeredLeg(c); {
 	case hold != nil && answered > 0 && over(c, answered):
@@ -136,16 +184,20 @@ func (n *Node) recoverCall(ctx context.Context, c live.Call) error {
 			return err
 		}
 		rawMS, priced, ended = l.RawMS, true, l.EndedUS
-		if _, err := n.book.Execute(ctx, n.chargeEnded(id, l)); err != nil {
+		if _, err := n.book.Execute(ctx, n.chargeEnded(id, hold, l, attempts)); err != nil {
 			return err
 		}
 	case hold != nil && answered > 0 && int(answered) <= len(hold.Route):
 		rawMS, priced = min((ended-c.AnsweredUS)/1000, hold.PaidMs), true
-		if err := n.chargeLost(ctx, c, answered, rawMS, ended); err != nil {
+		lost := n.command(id, &wire.ChargeCall{
+			Call: id[:], Candidate: answered - 1, EgressLeg: answered, AnsweredAtUs: c.AnsweredUS, EndedAtUs: ended,
+			RawMs: rawMS, SipCode: 200, Q850: 41, EndedBy: wire.EndedBy_ENDED_BY_LOST, Attempts: owed(hold, attempts, int(answered)-1),
+		})
+		if _, err := n.book.Execute(ctx, lost); err != nil {
 			return err
 		}
 	case hold != nil:
-		if _, err := n.book.Execute(ctx, n.release(id, call.CauseLost)); err != nil {
+		if _, err := n.book.Execute(ctx, n.unanswered(id, hold, attempts, ended)); err != nil {
 			return err
 		}
 	case answered > 0:
@@ -175,19 +227,6 @@ func answeredLeg(c live.Call) uint32 {
 // over tells whether the log has the end of a leg.
 func over(c live.Call, leg uint32) bool {
 	return slices.ContainsFunc(c.Legs, func(l live.Leg) bool { return l.Leg == leg && l.Ended })
-}
-
-func (n *Node) chargeLost(ctx context.Context, c live.Call, leg uint32, rawMS, ended int64) error {
-	id := c.ID
-	key := events.KeyOf(id.String(), "charge", call.CauseLost)
-	_, err := n.book.Execute(ctx, &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.settings.Node,
-		Body: &wire.Command_ChargeCall{ChargeCall: &wire.ChargeCall{
-			Call: id[:], Candidate: leg - 1, EgressLeg: leg, AnsweredAtUs: c.AnsweredUS, EndedAtUs: ended,
-			RawMs: rawMS, SipCode: 200, Q850: 41, EndedBy: wire.EndedBy_ENDED_BY_LOST,
-		}},
-	})
-	return err
 }
 
 // chargedBefore finds the talk time of a call that the book has closed.

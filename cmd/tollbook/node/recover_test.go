@@ -22,8 +22,8 @@ companies:
   - {id: cust, accounts: [{id: cust-usd, currency: USD, kind: customer, credit_limit: "10"}]}
   - {id: vend, accounts: [{id: vend-usd, currency: USD, kind: vendor}]}
 decks:
-  - {id: sell, currency: USD, rows: "prefix,destination,price,increments\n44,UK,0.60,1/1/0\n"}
-  - {id: buy, currency: USD, rows: "prefix,destination,price,increments\n44,UK,0.30,1/1/0\n"}
+  - {id: sell, currency: USD, rows: "prefix,destination,price,increments,attempt_fee\n44,UK,0.60,1/1/0,0.02\n"}
+  - {id: buy, currency: USD, rows: "prefix,destination,price,increments,attempt_fee\n44,UK,0.30,1/1/0,0.01\n"}
 terminators:
   - {id: term, company: vend, account: vend-usd, buy_deck: buy, host: 127.0.0.99, port: 5099}
 route_plans:
@@ -56,6 +56,9 @@ func start(t *testing.T, dir string) *Node {
 	return n
 }
 
+// unanswered is a call that the last run left before its answer.
+const unanswered = -1
+
 // talk brings a call of five seconds as far as the last run has stored it: some of
 // the events of its end, and no charge.
 func talk(t *testing.T, n *Node, id events.CallID, ends int) {
@@ -81,6 +84,12 @@ func talk(t *testing.T, n *Node, id events.CallID, ends int) {
 		Call: id[:], Node: "n1", Originator: "orig", Company: "cust", Account: "cust-usd", AtUs: now.US}}})
 	record(&wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: id[:], Leg: 1, Terminator: "term", Company: "vend", Account: "vend-usd", AtUs: now.US}}})
+	if ends == unanswered {
+		if err := n.calls.log.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	m := call.New(id, []call.Plan{plan}, time.Duration(reply.GetHoldGranted().GetPaidMs())*time.Millisecond, nil)
 	keep := func(effects []call.Effect, most int) {
 		for _, e := range effects {
@@ -115,7 +124,7 @@ func TestRecoverChargesEndedCalls(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	ids := map[int]events.CallID{}
-	for ends := range 3 { // of the two legs' ends, so many were stored
+	for _, ends := range []int{unanswered, 0, 1, 2} { // of the two legs' ends, so many were stored
 		ids[ends] = events.NewCallID(time.Now(), [10]byte{byte(ends)})
 		talk(t, n, ids[ends], ends)
 	}
@@ -137,11 +146,33 @@ func TestRecoverChargesEndedCalls(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if ends == unanswered {
+			checkAttempt(t, told)
+			continue
+		}
 		for _, l := range told.Legs {
 			// With an end in the log it is that; without, the last sign of life.
 			if l.State != history.Final || ends > 0 && (l.RawMS != 4500 || l.Price.GrossMicro != map[int64]int64{0: 50_000, 1: 25_000}[l.Leg]) {
 				t.Errorf("%d ends stored: %+v", ends, l)
 			}
+		}
+	}
+}
+
+// checkAttempt wants the fee for the attempt on both sides, as if the node had
+// lived to see the call end.
+func checkAttempt(t *testing.T, told history.Call) {
+	t.Helper()
+	sum := map[string]int64{}
+	for _, l := range told.Lines {
+		sum[l.Side] += l.GrossMicro
+	}
+	if sum["sell"] != 20_000 || sum["buy"] != 10_000 {
+		t.Errorf("an attempt that nobody answered: %v", sum)
+	}
+	for _, l := range told.Legs {
+		if l.State != history.Final || l.Answered || l.EndedBy != "lost" {
+			t.Errorf("%+v", l)
 		}
 	}
 }

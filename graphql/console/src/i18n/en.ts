@@ -285,6 +285,7 @@ export const en = {
   'audit.CHANGE': 'edit',
   'audit.SIGN_IN': 'sign-in',
   'audit.SIGN_IN_FAILED': 'sign-in failed',
+  'audit.BALANCE_FORECAST': 'balance forecast',
   'audit.SOURCE_REJECTED': 'source rejected',
   'rounding.HALF_UP': 'half up',
   'rounding.UP': 'up',

@@ -287,6 +287,7 @@ export const ru: Dictionary = {
   'audit.CHANGE': 'правка',
   'audit.SIGN_IN': 'вход',
   'audit.SIGN_IN_FAILED': 'отказ во входе',
+  'audit.BALANCE_FORECAST': 'прогноз баланса',
   'audit.SOURCE_REJECTED': 'отвергнутый источник',
   'rounding.HALF_UP': 'половина вверх',
   'rounding.UP': 'вверх',

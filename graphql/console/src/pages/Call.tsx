@@ -129,14 +129,17 @@ const CallQuery = graphql(`
       }
       decision {
         currency
+        marginCurrency
         choices {
           rank
           terminatorId
           routeId
           prefix
           price
+          currency
           margin
           rejected
+          calledOut
           quality {
             figure
             window
@@ -229,7 +232,7 @@ export function CallPage() {
                 {call.decision ? (
                   <Choices
                     choices={call.decision.choices}
-                    currency={call.decision.currency}
+                    currency={call.decision.marginCurrency}
                     chosen={call.legs.find((l) => l.leg > 0 && l.answered)?.terminatorId}
                   />
                 ) : (

@@ -24,6 +24,7 @@ const SimulateQuery = graphql(`
         catalogPosition
         refused
         currency
+        marginCurrency
         sellPrice
         sellDeckId
         sellPrefix
@@ -35,6 +36,7 @@ const SimulateQuery = graphql(`
           routeId
           prefix
           price
+          currency
           margin
           rejected
           calledOut
@@ -95,7 +97,7 @@ export function Simulate() {
           {answer.decision.emergency && <Tag tone="bad">{`${t('cdr.emergency')}: ${answer.decision.emergency}`}</Tag>}
           {answer.decision.packageId && <Tag tone="good">{`${t('account.package')}: ${keyOf(answer.decision.packageId)}`}</Tag>}
           {answer.decision.refused && <Tag tone="bad">{answer.decision.refused}</Tag>}
-          <Choices choices={answer.decision.choices} currency={answer.decision.currency} />
+          <Choices choices={answer.decision.choices} currency={answer.decision.marginCurrency} />
         </Section>
       )}
     </Page>
