@@ -68,6 +68,8 @@ type ComplexityRoot struct {
 		LowBalance      func(childComplexity int) int
 		Name            func(childComplexity int) int
 		Offline         func(childComplexity int) int
+		PackageID       func(childComplexity int) int
+		PackagePrefixes func(childComplexity int) int
 		Periods         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Version         func(childComplexity int) int
 	}
@@ -151,6 +153,7 @@ type ComplexityRoot struct {
 		AsOf      func(childComplexity int) int
 		Available func(childComplexity int) int
 		Holds     func(childComplexity int) int
+		Owable    func(childComplexity int) int
 		Posted    func(childComplexity int) int
 		Reserved  func(childComplexity int) int
 	}
@@ -215,6 +218,7 @@ type ComplexityRoot struct {
 		CustomerAccountID func(childComplexity int) int
 		CustomerCompanyID func(childComplexity int) int
 		Direction         func(childComplexity int) int
+		Emergency         func(childComplexity int) int
 		EndedAt           func(childComplexity int) int
 		EndedBy           func(childComplexity int) int
 		ID                func(childComplexity int) int
@@ -259,20 +263,22 @@ type ComplexityRoot struct {
 	}
 
 	CdrPrice struct {
-		AccountID    func(childComplexity int) int
-		Billed       func(childComplexity int) int
-		DeckCurrency func(childComplexity int) int
-		DeckID       func(childComplexity int) int
-		DeckVersion  func(childComplexity int) int
-		Destination  func(childComplexity int) int
-		ExchangeRate func(childComplexity int) int
-		Gross        func(childComplexity int) int
-		Net          func(childComplexity int) int
-		Prefix       func(childComplexity int) int
-		PriceFirst   func(childComplexity int) int
-		PriceNext    func(childComplexity int) int
-		Side         func(childComplexity int) int
-		Tax          func(childComplexity int) int
+		AccountID      func(childComplexity int) int
+		Billed         func(childComplexity int) int
+		DeckCurrency   func(childComplexity int) int
+		DeckID         func(childComplexity int) int
+		DeckVersion    func(childComplexity int) int
+		Destination    func(childComplexity int) int
+		ExchangeRate   func(childComplexity int) int
+		Gross          func(childComplexity int) int
+		Net            func(childComplexity int) int
+		PackageID      func(childComplexity int) int
+		PackageSeconds func(childComplexity int) int
+		Prefix         func(childComplexity int) int
+		PriceFirst     func(childComplexity int) int
+		PriceNext      func(childComplexity int) int
+		Side           func(childComplexity int) int
+		Tax            func(childComplexity int) int
 	}
 
 	Company struct {
@@ -592,6 +598,7 @@ type ComplexityRoot struct {
 		RoutePlanRemove   func(childComplexity int, input model.RemoveInput) int
 		RoutePut          func(childComplexity int, input model.RoutePutInput) int
 		RouteRemove       func(childComplexity int, input model.RemoveInput) int
+		SettingsPut       func(childComplexity int, input model.SettingsPutInput) int
 		SignIn            func(childComplexity int, input model.SignInInput) int
 		SignOut           func(childComplexity int) int
 		TerminatorPut     func(childComplexity int, input model.TerminatorPutInput) int
@@ -698,6 +705,7 @@ type ComplexityRoot struct {
 		Rewrites           func(childComplexity int) int
 		RoutePlan          func(childComplexity int) int
 		SellDeck           func(childComplexity int) int
+		Sip                func(childComplexity int) int
 		TechPrefix         func(childComplexity int) int
 		Version            func(childComplexity int) int
 	}
@@ -788,39 +796,41 @@ type ComplexityRoot struct {
 	}
 
 	PriceLine struct {
-		AccountID     func(childComplexity int) int
-		AttemptFee    func(childComplexity int) int
-		BaseRate      func(childComplexity int) int
-		BilledSeconds func(childComplexity int) int
-		ConnectFee    func(childComplexity int) int
-		Currency      func(childComplexity int) int
-		Decimals      func(childComplexity int) int
-		DeckCurrency  func(childComplexity int) int
-		DeckID        func(childComplexity int) int
-		DeckVersion   func(childComplexity int) int
-		Destination   func(childComplexity int) int
-		Exact         func(childComplexity int) int
-		ExchangeRate  func(childComplexity int) int
-		Explanation   func(childComplexity int) int
-		FirstSeconds  func(childComplexity int) int
-		FreeSeconds   func(childComplexity int) int
-		Gross         func(childComplexity int) int
-		IntervalFirst func(childComplexity int) int
-		IntervalNext  func(childComplexity int) int
-		Leg           func(childComplexity int) int
-		Minimum       func(childComplexity int) int
-		Net           func(childComplexity int) int
-		Position      func(childComplexity int) int
-		Prefix        func(childComplexity int) int
-		PriceFirst    func(childComplexity int) int
-		PriceNext     func(childComplexity int) int
-		Raw           func(childComplexity int) int
-		Rounding      func(childComplexity int) int
-		Row           func(childComplexity int) int
-		Side          func(childComplexity int) int
-		Tax           func(childComplexity int) int
-		TaxInclusive  func(childComplexity int) int
-		TaxRate       func(childComplexity int) int
+		AccountID      func(childComplexity int) int
+		AttemptFee     func(childComplexity int) int
+		BaseRate       func(childComplexity int) int
+		BilledSeconds  func(childComplexity int) int
+		ConnectFee     func(childComplexity int) int
+		Currency       func(childComplexity int) int
+		Decimals       func(childComplexity int) int
+		DeckCurrency   func(childComplexity int) int
+		DeckID         func(childComplexity int) int
+		DeckVersion    func(childComplexity int) int
+		Destination    func(childComplexity int) int
+		Exact          func(childComplexity int) int
+		ExchangeRate   func(childComplexity int) int
+		Explanation    func(childComplexity int) int
+		FirstSeconds   func(childComplexity int) int
+		FreeSeconds    func(childComplexity int) int
+		Gross          func(childComplexity int) int
+		IntervalFirst  func(childComplexity int) int
+		IntervalNext   func(childComplexity int) int
+		Leg            func(childComplexity int) int
+		Minimum        func(childComplexity int) int
+		Net            func(childComplexity int) int
+		PackageID      func(childComplexity int) int
+		PackageSeconds func(childComplexity int) int
+		Position       func(childComplexity int) int
+		Prefix         func(childComplexity int) int
+		PriceFirst     func(childComplexity int) int
+		PriceNext      func(childComplexity int) int
+		Raw            func(childComplexity int) int
+		Rounding       func(childComplexity int) int
+		Row            func(childComplexity int) int
+		Side           func(childComplexity int) int
+		Tax            func(childComplexity int) int
+		TaxInclusive   func(childComplexity int) int
+		TaxRate        func(childComplexity int) int
 	}
 
 	QualityUsed struct {
@@ -858,6 +868,7 @@ type ComplexityRoot struct {
 		RoutePlan     func(childComplexity int, id string) int
 		RoutePlans    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		RouteSimulate func(childComplexity int, input model.RouteSimulateInput) int
+		Settings      func(childComplexity int) int
 		Statement     func(childComplexity int, account string, from time.Time, to time.Time, atLeast *events.Position) int
 		Terminators   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Tokens        func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -978,7 +989,9 @@ type ComplexityRoot struct {
 		CatalogPosition func(childComplexity int) int
 		Choices         func(childComplexity int) int
 		Currency        func(childComplexity int) int
+		Emergency       func(childComplexity int) int
 		MarginCurrency  func(childComplexity int) int
+		PackageID       func(childComplexity int) int
 		PlanID          func(childComplexity int) int
 		Refused         func(childComplexity int) int
 		SellDeckID      func(childComplexity int) int
@@ -1034,6 +1047,21 @@ type ComplexityRoot struct {
 		Refused      func(childComplexity int) int
 	}
 
+	Settings struct {
+		BaseCurrency      func(childComplexity int) int
+		EmergencyNumbers  func(childComplexity int) int
+		EmergencyPrefixes func(childComplexity int) int
+		HuntStopCodes     func(childComplexity int) int
+		MaxDuration       func(childComplexity int) int
+		Version           func(childComplexity int) int
+	}
+
+	SettingsPutPayload struct {
+		Position   func(childComplexity int) int
+		Settings   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	SignInPayload struct {
 		UserErrors func(childComplexity int) int
 		Viewer     func(childComplexity int) int
@@ -1041,6 +1069,15 @@ type ComplexityRoot struct {
 
 	SignOutPayload struct {
 		UserErrors func(childComplexity int) int
+	}
+
+	SipPolicy struct {
+		Codecs          func(childComplexity int) int
+		FollowRedirects func(childComplexity int) int
+		Headers         func(childComplexity int) int
+		Session         func(childComplexity int) int
+		Trusted         func(childComplexity int) int
+		Without         func(childComplexity int) int
 	}
 
 	Statement struct {
@@ -1063,6 +1100,7 @@ type ComplexityRoot struct {
 
 	Terminator struct {
 		Account        func(childComplexity int) int
+		AuthUser       func(childComplexity int) int
 		BuyDeck        func(childComplexity int) int
 		CallsPerSecond func(childComplexity int) int
 		Channels       func(childComplexity int) int
@@ -1076,6 +1114,7 @@ type ComplexityRoot struct {
 		Port           func(childComplexity int) int
 		Rewrites       func(childComplexity int) int
 		RingTimeout    func(childComplexity int) int
+		Sip            func(childComplexity int) int
 		TechPrefix     func(childComplexity int) int
 		Transport      func(childComplexity int) int
 		Version        func(childComplexity int) int
@@ -1328,6 +1367,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Account.Offline(childComplexity), true
+	case "Account.packageId":
+		if e.ComplexityRoot.Account.PackageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.PackageID(childComplexity), true
+	case "Account.packagePrefixes":
+		if e.ComplexityRoot.Account.PackagePrefixes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Account.PackagePrefixes(childComplexity), true
 	case "Account.periods":
 		if e.ComplexityRoot.Account.Periods == nil {
 			break
@@ -1627,6 +1678,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Balance.Holds(childComplexity), true
+	case "Balance.owable":
+		if e.ComplexityRoot.Balance.Owable == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Balance.Owable(childComplexity), true
 	case "Balance.posted":
 		if e.ComplexityRoot.Balance.Posted == nil {
 			break
@@ -1909,6 +1966,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.Direction(childComplexity), true
+	case "Cdr.emergency":
+		if e.ComplexityRoot.Cdr.Emergency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.Emergency(childComplexity), true
 	case "Cdr.endedAt":
 		if e.ComplexityRoot.Cdr.EndedAt == nil {
 			break
@@ -2176,6 +2239,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CdrPrice.Net(childComplexity), true
+	case "CdrPrice.packageId":
+		if e.ComplexityRoot.CdrPrice.PackageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrPrice.PackageID(childComplexity), true
+	case "CdrPrice.packageSeconds":
+		if e.ComplexityRoot.CdrPrice.PackageSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrPrice.PackageSeconds(childComplexity), true
 	case "CdrPrice.prefix":
 		if e.ComplexityRoot.CdrPrice.Prefix == nil {
 			break
@@ -3619,6 +3694,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RouteRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.settingsPut":
+		if e.ComplexityRoot.Mutation.SettingsPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_settingsPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SettingsPut(childComplexity, args["input"].(model.SettingsPutInput)), true
 	case "Mutation.signIn":
 		if e.ComplexityRoot.Mutation.SignIn == nil {
 			break
@@ -4096,6 +4182,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.SellDeck(childComplexity), true
+	case "Originator.sip":
+		if e.ComplexityRoot.Originator.Sip == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Sip(childComplexity), true
 	case "Originator.techPrefix":
 		if e.ComplexityRoot.Originator.TechPrefix == nil {
 			break
@@ -4564,6 +4656,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PriceLine.Net(childComplexity), true
+	case "PriceLine.packageId":
+		if e.ComplexityRoot.PriceLine.PackageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceLine.PackageID(childComplexity), true
+	case "PriceLine.packageSeconds":
+		if e.ComplexityRoot.PriceLine.PackageSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PriceLine.PackageSeconds(childComplexity), true
 	case "PriceLine.position":
 		if e.ComplexityRoot.PriceLine.Position == nil {
 			break
@@ -4944,6 +5048,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.RouteSimulate(childComplexity, args["input"].(model.RouteSimulateInput)), true
+	case "Query.settings":
+		if e.ComplexityRoot.Query.Settings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Settings(childComplexity), true
 	case "Query.statement":
 		if e.ComplexityRoot.Query.Statement == nil {
 			break
@@ -5480,12 +5590,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RouteDecision.Currency(childComplexity), true
+	case "RouteDecision.emergency":
+		if e.ComplexityRoot.RouteDecision.Emergency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.Emergency(childComplexity), true
 	case "RouteDecision.marginCurrency":
 		if e.ComplexityRoot.RouteDecision.MarginCurrency == nil {
 			break
 		}
 
 		return e.ComplexityRoot.RouteDecision.MarginCurrency(childComplexity), true
+	case "RouteDecision.packageId":
+		if e.ComplexityRoot.RouteDecision.PackageID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.PackageID(childComplexity), true
 	case "RouteDecision.planId":
 		if e.ComplexityRoot.RouteDecision.PlanID == nil {
 			break
@@ -5691,6 +5813,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RouteSimulation.Refused(childComplexity), true
 
+	case "Settings.baseCurrency":
+		if e.ComplexityRoot.Settings.BaseCurrency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.BaseCurrency(childComplexity), true
+	case "Settings.emergencyNumbers":
+		if e.ComplexityRoot.Settings.EmergencyNumbers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.EmergencyNumbers(childComplexity), true
+	case "Settings.emergencyPrefixes":
+		if e.ComplexityRoot.Settings.EmergencyPrefixes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.EmergencyPrefixes(childComplexity), true
+	case "Settings.huntStopCodes":
+		if e.ComplexityRoot.Settings.HuntStopCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.HuntStopCodes(childComplexity), true
+	case "Settings.maxDuration":
+		if e.ComplexityRoot.Settings.MaxDuration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.MaxDuration(childComplexity), true
+	case "Settings.version":
+		if e.ComplexityRoot.Settings.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.Version(childComplexity), true
+
+	case "SettingsPutPayload.position":
+		if e.ComplexityRoot.SettingsPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SettingsPutPayload.Position(childComplexity), true
+	case "SettingsPutPayload.settings":
+		if e.ComplexityRoot.SettingsPutPayload.Settings == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SettingsPutPayload.Settings(childComplexity), true
+	case "SettingsPutPayload.userErrors":
+		if e.ComplexityRoot.SettingsPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SettingsPutPayload.UserErrors(childComplexity), true
+
 	case "SignInPayload.userErrors":
 		if e.ComplexityRoot.SignInPayload.UserErrors == nil {
 			break
@@ -5710,6 +5888,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SignOutPayload.UserErrors(childComplexity), true
+
+	case "SipPolicy.codecs":
+		if e.ComplexityRoot.SipPolicy.Codecs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Codecs(childComplexity), true
+	case "SipPolicy.followRedirects":
+		if e.ComplexityRoot.SipPolicy.FollowRedirects == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.FollowRedirects(childComplexity), true
+	case "SipPolicy.headers":
+		if e.ComplexityRoot.SipPolicy.Headers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Headers(childComplexity), true
+	case "SipPolicy.session":
+		if e.ComplexityRoot.SipPolicy.Session == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Session(childComplexity), true
+	case "SipPolicy.trusted":
+		if e.ComplexityRoot.SipPolicy.Trusted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Trusted(childComplexity), true
+	case "SipPolicy.without":
+		if e.ComplexityRoot.SipPolicy.Without == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Without(childComplexity), true
 
 	case "Statement.account":
 		if e.ComplexityRoot.Statement.Account == nil {
@@ -5813,6 +6028,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.Account(childComplexity), true
+	case "Terminator.authUser":
+		if e.ComplexityRoot.Terminator.AuthUser == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.AuthUser(childComplexity), true
 	case "Terminator.buyDeck":
 		if e.ComplexityRoot.Terminator.BuyDeck == nil {
 			break
@@ -5891,6 +6112,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.RingTimeout(childComplexity), true
+	case "Terminator.sip":
+		if e.ComplexityRoot.Terminator.Sip == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Sip(childComplexity), true
 	case "Terminator.techPrefix":
 		if e.ComplexityRoot.Terminator.TechPrefix == nil {
 			break
@@ -6344,7 +6571,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RoutePlanPutInput", ec.unmarshalInputRoutePlanPutInput),
 			graphql.NewInputUnmarshaler("RoutePutInput", ec.unmarshalInputRoutePutInput),
 			graphql.NewInputUnmarshaler("RouteSimulateInput", ec.unmarshalInputRouteSimulateInput),
+			graphql.NewInputUnmarshaler("SettingsPutInput", ec.unmarshalInputSettingsPutInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
+			graphql.NewInputUnmarshaler("SipPolicyInput", ec.unmarshalInputSipPolicyInput),
 			graphql.NewInputUnmarshaler("TerminatorPutInput", ec.unmarshalInputTerminatorPutInput),
 			graphql.NewInputUnmarshaler("TokenCreateInput", ec.unmarshalInputTokenCreateInput),
 			graphql.NewInputUnmarshaler("UserPutInput", ec.unmarshalInputUserPutInput),
@@ -6486,14 +6715,16 @@ type Account implements Node {
   version: Position!
 }
 
-"What is on an account: available is posted + credit limit - reserved."
+"What is on an account. A customer's available is posted + credit limit - reserved."
 type Balance {
   "What was posted: credits less debits and charges."
   posted: Money!
   "What open calls hold."
   reserved: Money!
-  "What may still be spent; negative in a deficit."
-  available: Money!
+  "What may still be spent; negative in a deficit. A vendor's credit is not ours to spend: null for his account."
+  available: Money
+  "What a vendor still lets us owe: his credit limit less what we owe; null for a customer's account."
+  owable: Money
   "How many calls hold money."
   holds: Int!
   "How complete the answer is."
@@ -8139,6 +8370,46 @@ extend type Query {
   overview: Overview! @needs(roles: [FINANCE, NOC])
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/package.graphqls", Input: `extend type Account {
+  "The account in seconds (SEC) that pays for its calls first; null for none."
+  packageId: ID
+  "The destinations that an account in seconds covers; none is all."
+  packagePrefixes: [String!]!
+}
+
+extend input AccountPutInput {
+  "The account in seconds (SEC) of the same company that pays for its calls first; null for none."
+  package: ID
+  "The destinations that an account in seconds covers; none is all."
+  packagePrefixes: [String!]
+}
+
+extend type CdrPrice {
+  "The account in seconds that paid for a part of the billed time; null for none."
+  packageId: ID
+  "How many of the billed seconds it paid, from the first; the amounts are the price of the others."
+  packageSeconds: Int!
+}
+
+extend type PriceLine {
+  "The account in seconds that paid for a part of the billed time; null for none."
+  packageId: ID
+  "How many of the billed seconds it paid, from the first; the amounts are the price of the others."
+  packageSeconds: Int!
+}
+
+extend type RouteDecision {
+  "The account in seconds that covers the destination; null for none."
+  packageId: ID
+  "The settings' number or prefix that makes it an emergency call; null for all others."
+  emergency: String
+}
+
+extend type Cdr {
+  "Whether it was let through as a call to an emergency number: without money, over limits, in spite of number lists."
+  emergency: Boolean!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/peer.graphqls", Input: `"Which candidates an originator's calls may take."
 enum ProfitMode {
   "Only those that earn at least the minimum margin."
@@ -8321,6 +8592,18 @@ type TerminatorPutPayload {
   position: Position
   "Why it was not done."
   userErrors: [UserError!]!
+}
+
+extend type Terminator {
+  "The name that answers its digest challenges; empty for none."
+  authUser: String!
+}
+
+extend input TerminatorPutInput {
+  "The name that answers its digest challenges; empty takes name and password away."
+  authUser: String
+  "The password to it. It is kept wrapped by the cluster's key and never shown."
+  authPassword: String
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/period.graphqls", Input: `"A closed period of an account: what was posted in it, and what it brought forward. It never changes; what comes later stands in the next one."
@@ -9493,6 +9776,112 @@ type RemovePayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/settings.graphqls", Input: `"What holds for the whole switch."
+type Settings {
+  "The currency that margins are reported in; empty where none was chosen."
+  baseCurrency: String!
+  "The longest talk time of any call; 0 is four hours."
+  maxDuration: Duration!
+  "The SIP codes that end hunting; none means the usual ones."
+  huntStopCodes: [Int!]!
+  "Called numbers that are never refused for money, limits or number lists."
+  emergencyNumbers: [String!]!
+  "Beginnings of called numbers that are never refused for money, limits or number lists."
+  emergencyPrefixes: [String!]!
+  "Where they were last changed; 0 if never."
+  version: Position!
+}
+
+extend type Query {
+  "The switch's settings."
+  settings: Settings! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Edits the switch's settings."
+  settingsPut("What they shall be." input: SettingsPutInput!): SettingsPutPayload! @needs(roles: [])
+}
+
+"What the settings shall be. Fields left out keep their value."
+input SettingsPutInput {
+  "The currency that margins are reported in."
+  baseCurrency: CurrencyCode
+  "The longest talk time of any call, in whole seconds; 0 is four hours."
+  maxDuration: Duration
+  "The SIP codes that end hunting; none means the usual ones."
+  huntStopCodes: [Int!]
+  "Called numbers that are never refused for money, limits or number lists, in digits."
+  emergencyNumbers: [String!]
+  "Beginnings of called numbers that are never refused for money, limits or number lists, in digits."
+  emergencyPrefixes: [String!]
+  "The version this edit was made from; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to settingsPut."
+type SettingsPutPayload {
+  "The settings as they are now."
+  settings: Settings
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/sip.graphqls", Input: `"How a peer's signalling is treated."
+type SipPolicy {
+  "The only codecs that its descriptions may name, in the order in which they are offered to it; empty is all."
+  codecs: [String!]!
+  "The headers about who calls whom that pass to and from it; empty is all that are known, \"none\" is none."
+  headers: [String!]!
+  "Whether it is told who calls even if the caller wants that hidden (RFC 3325)."
+  trusted: Boolean!
+  "Extensions that it is not offered: 100rel, timer, update."
+  without: [String!]!
+  "Whether a 3xx that names a terminator of the same company, for the same number, is followed."
+  followRedirects: Boolean!
+  "The session interval that it is asked for (RFC 4028); 0 is 30 minutes."
+  session: Duration!
+}
+
+extend type Originator {
+  "How its signalling is treated."
+  sip: SipPolicy!
+}
+
+extend type Terminator {
+  "How its signalling is treated."
+  sip: SipPolicy!
+}
+
+"How a peer's signalling shall be treated: whole, what is left out is as most peers' is."
+input SipPolicyInput {
+  "The only codecs that its descriptions may name, in the order in which they are offered to it."
+  codecs: [String!]
+  "The headers about who calls whom that pass to and from it; \"none\" is none."
+  headers: [String!]
+  "Whether it is told who calls even if the caller wants that hidden."
+  trusted: Boolean = false
+  "Extensions that it is not offered: 100rel, timer, update."
+  without: [String!]
+  "Whether a 3xx that names a terminator of the same company, for the same number, is followed."
+  followRedirects: Boolean = false
+  "The session interval that it is asked for, in whole seconds."
+  session: Duration
+}
+
+extend input OriginatorPutInput {
+  "How its signalling is treated; null is as most peers' is."
+  sip: SipPolicyInput
+}
+
+extend input TerminatorPutInput {
+  "How its signalling is treated; null is as most peers' is."
+  sip: SipPolicyInput
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/statement.graphqls", Input: `"A day of the calendar: \"2026-03-29\"."
 scalar Date
 
@@ -9657,6 +10046,10 @@ func (ec *executionContext) childFields_Account(ctx context.Context, field graph
 		return ec.fieldContext_Account_forecastMinutes(ctx, field)
 	case "cutOff":
 		return ec.fieldContext_Account_cutOff(ctx, field)
+	case "packageId":
+		return ec.fieldContext_Account_packageId(ctx, field)
+	case "packagePrefixes":
+		return ec.fieldContext_Account_packagePrefixes(ctx, field)
 	case "periods":
 		return ec.fieldContext_Account_periods(ctx, field)
 	case "offline":
@@ -9823,6 +10216,8 @@ func (ec *executionContext) childFields_Balance(ctx context.Context, field graph
 		return ec.fieldContext_Balance_reserved(ctx, field)
 	case "available":
 		return ec.fieldContext_Balance_available(ctx, field)
+	case "owable":
+		return ec.fieldContext_Balance_owable(ctx, field)
 	case "holds":
 		return ec.fieldContext_Balance_holds(ctx, field)
 	case "asOf":
@@ -10005,6 +10400,8 @@ func (ec *executionContext) childFields_Cdr(ctx context.Context, field graphql.C
 		return ec.fieldContext_Cdr_signallingAddress(ctx, field)
 	case "userAgent":
 		return ec.fieldContext_Cdr_userAgent(ctx, field)
+	case "emergency":
+		return ec.fieldContext_Cdr_emergency(ctx, field)
 	case "callerRouted":
 		return ec.fieldContext_Cdr_callerRouted(ctx, field)
 	case "calledRouted":
@@ -10067,6 +10464,10 @@ func (ec *executionContext) childFields_CdrPrice(ctx context.Context, field grap
 		return ec.fieldContext_CdrPrice_tax(ctx, field)
 	case "gross":
 		return ec.fieldContext_CdrPrice_gross(ctx, field)
+	case "packageId":
+		return ec.fieldContext_CdrPrice_packageId(ctx, field)
+	case "packageSeconds":
+		return ec.fieldContext_CdrPrice_packageSeconds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CdrPrice", field.Name)
 }
@@ -10839,6 +11240,8 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_lists(ctx, field)
 	case "prefixLimits":
 		return ec.fieldContext_Originator_prefixLimits(ctx, field)
+	case "sip":
+		return ec.fieldContext_Originator_sip(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Originator", field.Name)
 }
@@ -11081,6 +11484,10 @@ func (ec *executionContext) childFields_PriceLine(ctx context.Context, field gra
 		return ec.fieldContext_PriceLine_position(ctx, field)
 	case "explanation":
 		return ec.fieldContext_PriceLine_explanation(ctx, field)
+	case "packageId":
+		return ec.fieldContext_PriceLine_packageId(ctx, field)
+	case "packageSeconds":
+		return ec.fieldContext_PriceLine_packageSeconds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PriceLine", field.Name)
 }
@@ -11337,6 +11744,10 @@ func (ec *executionContext) childFields_RouteDecision(ctx context.Context, field
 		return ec.fieldContext_RouteDecision_sellPrefix(ctx, field)
 	case "choices":
 		return ec.fieldContext_RouteDecision_choices(ctx, field)
+	case "packageId":
+		return ec.fieldContext_RouteDecision_packageId(ctx, field)
+	case "emergency":
+		return ec.fieldContext_RouteDecision_emergency(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RouteDecision", field.Name)
 }
@@ -11437,6 +11848,36 @@ func (ec *executionContext) childFields_RouteSimulation(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RouteSimulation", field.Name)
 }
 
+func (ec *executionContext) childFields_Settings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "baseCurrency":
+		return ec.fieldContext_Settings_baseCurrency(ctx, field)
+	case "maxDuration":
+		return ec.fieldContext_Settings_maxDuration(ctx, field)
+	case "huntStopCodes":
+		return ec.fieldContext_Settings_huntStopCodes(ctx, field)
+	case "emergencyNumbers":
+		return ec.fieldContext_Settings_emergencyNumbers(ctx, field)
+	case "emergencyPrefixes":
+		return ec.fieldContext_Settings_emergencyPrefixes(ctx, field)
+	case "version":
+		return ec.fieldContext_Settings_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Settings", field.Name)
+}
+
+func (ec *executionContext) childFields_SettingsPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "settings":
+		return ec.fieldContext_SettingsPutPayload_settings(ctx, field)
+	case "position":
+		return ec.fieldContext_SettingsPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SettingsPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SettingsPutPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "viewer":
@@ -11453,6 +11894,24 @@ func (ec *executionContext) childFields_SignOutPayload(ctx context.Context, fiel
 		return ec.fieldContext_SignOutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignOutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SipPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "codecs":
+		return ec.fieldContext_SipPolicy_codecs(ctx, field)
+	case "headers":
+		return ec.fieldContext_SipPolicy_headers(ctx, field)
+	case "trusted":
+		return ec.fieldContext_SipPolicy_trusted(ctx, field)
+	case "without":
+		return ec.fieldContext_SipPolicy_without(ctx, field)
+	case "followRedirects":
+		return ec.fieldContext_SipPolicy_followRedirects(ctx, field)
+	case "session":
+		return ec.fieldContext_SipPolicy_session(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SipPolicy", field.Name)
 }
 
 func (ec *executionContext) childFields_Statement(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11521,12 +11980,16 @@ func (ec *executionContext) childFields_Terminator(ctx context.Context, field gr
 		return ec.fieldContext_Terminator_disabled(ctx, field)
 	case "version":
 		return ec.fieldContext_Terminator_version(ctx, field)
+	case "authUser":
+		return ec.fieldContext_Terminator_authUser(ctx, field)
 	case "callsPerSecond":
 		return ec.fieldContext_Terminator_callsPerSecond(ctx, field)
 	case "rewrites":
 		return ec.fieldContext_Terminator_rewrites(ctx, field)
 	case "lists":
 		return ec.fieldContext_Terminator_lists(ctx, field)
+	case "sip":
+		return ec.fieldContext_Terminator_sip(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Terminator", field.Name)
 }
