@@ -211,8 +211,14 @@ var console = regexp.MustCompile(`http://(\S+)`)
 // serve starts a switch on the test's own address and waits until it is ready.
 func serve(t *testing.T, net network, data string) *node {
 	t.Helper()
+	return serveOn(t, net, data, "sip: "+net.addr(1)+"\n")
+}
+
+// serveOn starts one that listens as the lines of its configuration say.
+func serveOn(t *testing.T, net network, data, listeners string) *node {
+	t.Helper()
 	config := filepath.Join(t.TempDir(), "node.yaml")
-	text := fmt.Sprintf("node: n1\ndata: %s\nhttp: 127.0.0.1:0\nsip: %s\n", data, net.addr(1))
+	text := fmt.Sprintf("node: n1\ndata: %s\nhttp: 127.0.0.1:0\n%s", data, listeners)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ type stage struct {
 	credit string
 	sell   string // per minute, 1/1
 	buy    string // per minute, 6/6
-	// vendors are tried in this order; each names its limits in YAML, if any.
+	// vendors are tried in this order; each names its limits in YAML, if any, and its
+	// host, if it is not the story's own address.
 	vendors []string
 }
 
@@ -50,8 +51,10 @@ func world(n *node, stages []*stage) string {
 			id := s.terminator(v)
 			fmt.Fprintf(&companies, "  - {id: %s, accounts: [{id: %s, currency: USD, kind: vendor}]}\n", id, s.vendor(v))
 			fmt.Fprintf(&decks, "  - {id: %s-buy, currency: USD, rows: \"prefix,destination,price,increments\\n44,UK,%s,6/6/0\\n\"}\n", id, s.buy)
-			fmt.Fprintf(&terminators, "  - {id: %s, company: %s, account: %s, buy_deck: %s-buy, host: %s, port: %d%s}\n",
-				id, id, s.vendor(v), id, s.vendorIP(v), n.net.port(), limits)
+			if !strings.Contains(limits, "host:") {
+				limits = fmt.Sprintf(", host: %s, port: %d%s", s.vendorIP(v), n.net.port(), limits)
+			}
+			fmt.Fprintf(&terminators, "  - {id: %s, company: %s, account: %s, buy_deck: %s-buy%s}\n", id, id, s.vendor(v), id, limits)
 			fmt.Fprintf(&plans, "      - {prefix: \"44%03d\", terminator: %s, priority: %d}\n", s.number, id, v)
 		}
 		fmt.Fprintf(&originators, "  - {id: %s, company: %s, account: %s, sell_deck: %s-sell, route_plan: %s-plan, networks: [%s/32]}\n",

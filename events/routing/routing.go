@@ -134,6 +134,8 @@ type Request struct {
 	// Registered counts a subscriber's devices that are there; nil takes them all for
 	// there.
 	Registered func(subscriber string) int
+	// Down tells whether a terminator does not answer pings; nil knows of none.
+	Down func(terminator string) bool
 	// Quality tells how calls by a terminator to a prefix went; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32) Quality
 	// Guard names the rule that blocks the call at a price, if one does. It is asked
@@ -161,6 +163,7 @@ const (
 	Full           Reason = "full"             // the vendor's channels are in use
 	VendorOut      Reason = "vendor_out"       // we owe the vendor all that he lets us owe
 	Rests          Reason = "rests"            // the vendor asked to be left alone for a while
+	Down           Reason = "down"             // the vendor does not answer our pings
 	TooFast        Reason = "too_fast"         // the vendor had his calls of this second
 	TooMany        Reason = "too_many"         // behind the first MaxCandidates
 )

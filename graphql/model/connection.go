@@ -141,3 +141,9 @@ type DeckMappingConnection = Connection[DeckMapping]
 
 // DeckMappingEdge is a row of its kind with its cursor.
 type DeckMappingEdge = Edge[DeckMapping]
+
+// RegistrationConnection is a page of its kind.
+type RegistrationConnection = Connection[Registration]
+
+// RegistrationEdge is a row of its kind with its cursor.
+type RegistrationEdge = Edge[Registration]

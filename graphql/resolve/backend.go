@@ -17,6 +17,7 @@ import (
 // goroutines.
 type Backend interface {
 	Router
+	Signalling
 
 	// Execute asks the keeper for a decision and waits until it is committed. A
 	// refusal comes as a domain error, or in the reply.

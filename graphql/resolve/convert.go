@@ -63,7 +63,7 @@ func originator(it catalog.Item) *model.Originator {
 		ProfitMode: model.ProfitModeOf(o.ProfitMode), MinimumMargin: model.Nano(o.MinimumMarginNano),
 		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
 		MinimumMarginShare: model.Micro(int64(o.MinimumMarginPpm)), Rewrites: rewrites(o.Rewrites),
-		Lists: listUses(o.Lists), PrefixLimits: showLimits(o.PrefixLimits),
+		Lists: listUses(o.Lists), PrefixLimits: showLimits(o.PrefixLimits), Listener: o.Listener, Certificate: o.Certificate,
 		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan, Sip: sipPolicy(o.Sip),
 	}
 }
@@ -79,6 +79,7 @@ func terminator(it catalog.Item) *model.Terminator {
 		TechPrefix: t.TechPrefix, Channels: int(t.Channels), PddTimeout: time.Duration(t.PddTimeoutMs) * time.Millisecond,
 		RingTimeout: time.Duration(t.RingTimeoutMs) * time.Millisecond, Disabled: t.Disabled, Version: it.Version,
 		CallsPerSecond: int(t.CallsPerSecond), Rewrites: rewrites(t.Rewrites), Lists: listUses(t.Lists), AuthUser: t.AuthUser,
+		Listener: t.Listener, Ping: showPing(t.Ping),
 		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck, Sip: sipPolicy(t.Sip),
 	}
 }

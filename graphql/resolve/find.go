@@ -55,7 +55,7 @@ func sees(v *auth.Viewer, cat *catalog.State, e *wire.Entity) bool {
 		return v.Sees(of.Deck.Company)
 	case *wire.Entity_DeckVersion:
 		return v.Sees(cat.Deck(of.DeckVersion.Deck).GetCompany())
-	case *wire.Entity_RoutePlan, *wire.Entity_Route, *wire.Entity_NumberList,
+	case *wire.Entity_RoutePlan, *wire.Entity_Route, *wire.Entity_NumberList, *wire.Entity_Registration,
 		*wire.Entity_ExchangeRate, *wire.Entity_OriginSet, *wire.Entity_DeckMapping:
 		return v.Staff()
 	case *wire.Entity_User:

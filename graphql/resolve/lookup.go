@@ -100,6 +100,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return route(item)
 	case catalog.KindNumberList:
 		return numberList(item)
+	case catalog.KindRegistration:
+		return registration(item)
 	case catalog.KindExchangeRate:
 		return r.exchangeRate(item)
 	case catalog.KindOriginSet:

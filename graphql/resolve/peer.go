@@ -58,6 +58,8 @@ func fillOriginator(o *wire.Originator, in model.OriginatorPutInput) error {
 	given(&o.Rewrites, in.Rewrites, rewriteOf)
 	f.uses(&o.Lists, in.Lists)
 	f.prefixLimits(&o.PrefixLimits, in.PrefixLimits)
+	set(&o.Listener, in.Listener)
+	set(&o.Certificate, in.Certificate)
 	set(&o.Disabled, in.Disabled)
 	f.sip(&o.Sip, in.Sip)
 	return f.err
@@ -121,6 +123,8 @@ func fillTerminator(t *wire.Terminator, in model.TerminatorPutInput) error {
 	f.count("callsPerSecond", &t.CallsPerSecond, in.CallsPerSecond)
 	given(&t.Rewrites, in.Rewrites, rewriteOf)
 	f.uses(&t.Lists, in.Lists)
+	set(&t.Listener, in.Listener)
+	f.ping(&t.Ping, in.Ping)
 	set(&t.Disabled, in.Disabled)
 	f.sip(&t.Sip, in.Sip)
 	return f.err

@@ -57,6 +57,7 @@ func (r *Resolver) simulate(ctx context.Context, in model.RouteSimulateInput) (*
 		q.Request.Quality = func(terminator, prefix string, windowS uint32) routing.Quality {
 			return r.Backend.Quality(terminator, prefix, windowS, q.Request.AtUS)
 		}
+		q.Request.Down = r.down
 	}
 	if q.Request.VendorOut, err = r.vendorsOut(ctx, world.Catalog, s, at); err != nil {
 		return nil, asked(err)

@@ -57,10 +57,22 @@ func tell(e *wire.Event) (int, string) {
 		return int(b.LegAnswered.Leg), strings.TrimSpace("200 answered " + b.LegAnswered.Codec)
 	case *wire.Event_LegEnded:
 		l := b.LegEnded
-		return int(l.Leg), fmt.Sprintf("ended: %d %s, %s, talked %s", l.SipCode, l.Reason, l.Cause, seconds(l.RawMs))
+		return int(l.Leg), fmt.Sprintf("ended: %d %s, %s, talked %s", l.SipCode, l.Reason, l.Cause, seconds(l.RawMs)) + tellTried(l.Tried)
 	default:
 		return -1, tellBook(e)
 	}
+}
+
+// tellTried tells at which addresses a vendor was tried.
+func tellTried(list []*wire.AddressTried) string {
+	var out []string
+	for _, a := range list {
+		out = append(out, a.Address+": "+a.Outcome)
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "; tried " + strings.Join(out, ", then ")
 }
 
 // tellRoute tells whom a call may try, and why not others.

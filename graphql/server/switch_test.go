@@ -36,6 +36,7 @@ type fakeSwitch struct {
 	now     func() time.Time
 	serial  uint32
 	book    []bookEvent
+	down    map[string]bool // terminators that are pinged
 }
 
 // bookEvent is an event of the book and when it was recorded.
@@ -90,6 +91,15 @@ func (s *fakeSwitch) WorldAt(context.Context, events.Position, time.Time) (*rout
 
 func (s *fakeSwitch) Quality(string, string, uint32, int64) routing.Quality {
 	return routing.Quality{Attempts: 100, Answered: 50}
+}
+
+func (s *fakeSwitch) TerminatorState(id string) (resolve.TerminatorState, bool) {
+	down, pinged := s.down[id]
+	return resolve.TerminatorState{Up: !down, Since: s.now(), Reason: "no answer", Address: "udp 192.0.2.1:5060"}, pinged
+}
+
+func (s *fakeSwitch) RegistrationState(id string) (resolve.RegistrationState, bool) {
+	return resolve.RegistrationState{Registered: true, Since: s.now(), Reason: "200 OK", Contact: "sip:x@192.0.2.1"}, id == "home"
 }
 
 // observe records events in a log.

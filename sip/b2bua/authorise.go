@@ -3,18 +3,18 @@ package b2bua
 import (
 	"errors"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/sip/challenge"
 )
 
 // again is what an attempt has tried after a refusal. It belongs to the attempt's
 // own goroutine.
 type again struct {
-	authorised bool
-	raised     bool
-	redirects  int
+	answers   int // to challenges
+	raised    bool
+	redirects int
 }
 
 // retry answers a refusal that another INVITE may mend: a challenge, a session
@@ -26,8 +26,8 @@ func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Respons
 	next.Laddr = invite.Laddr
 	next.SetDestination(invite.Destination())
 	switch code := res.StatusCode; {
-	case (code == 401 || code == 407) && t.AuthUser != "" && !l.again.authorised:
-		l.again.authorised = true
+	case challenge.Is(res) && t.AuthUser != "" && l.again.answers < 2 && (l.again.answers == 0 || challenge.Stale(res)):
+		l.again.answers++
 		tx, err = l.authorise(t, next, res)
 	case code == 422 && !l.again.raised:
 		l.again.raised = true
@@ -51,8 +51,10 @@ func (l *egress) authorise(t *wire.Terminator, next *sip.Request, res *sip.Respo
 	if err != nil {
 		return nil, err
 	}
-	return l.call.sw.config.Gate.Client().TransactionDigestAuth(l.call.sw.ctx, next, res,
-		sipgo.DigestAuth{Username: t.AuthUser, Password: string(password)})
+	if err := challenge.Answer(next, res, t.AuthUser, string(password)); err != nil {
+		return nil, err
+	}
+	return l.call.sw.config.Gate.Client().TransactionRequest(l.call.sw.ctx, next)
 }
 
 // lengthen asks for the session interval that the vendor takes at least (RFC 4028,

@@ -52,6 +52,13 @@ type Config struct {
 	Book  Executor
 	Log   Recorder
 	Media *relay.Engine
+	// Locate finds the vendors' addresses.
+	Locate Locator
+	// Down tells whether pings have taken a terminator out of routing. May be nil.
+	Down func(terminator string) bool
+	// Registered finds the originator whose contact, registered by us elsewhere, a
+	// call is for, and the number dialled. May be nil.
+	Registered func(source string, recipient, to sip.Uri) (originator, dialled string, ok bool)
 	// Secrets gives the passwords for vendors that challenge our calls.
 	Secrets Secrets
 	// Quality tells at an instant how calls by a terminator to a prefix went within

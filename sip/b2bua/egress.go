@@ -2,12 +2,7 @@ package b2bua
 
 import (
 	"cmp"
-	"context"
 	"fmt"
-	"net"
-	"net/netip"
-	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,9 +13,6 @@ import (
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/sip/gate"
 )
-
-// resolveWithin bounds the look-up of a vendor's name.
-const resolveWithin = 2 * time.Second
 
 // egress is one attempt at a vendor.
 type egress struct {
@@ -36,6 +28,7 @@ type egress struct {
 	again again
 
 	counted bool // its place at the terminator is free again
+	tried   []*wire.AddressTried
 
 	heard      bool // a provisional answer has come
 	final      bool
@@ -71,7 +64,7 @@ func (c *session) invite(e call.SendInvite) {
 	fits := l.build(t)
 	c.record(call.Observed(c.id, now, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
-		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: net.JoinHostPort(t.Host, portOf(t)),
+		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: gate.HostPort(t.Host, int(cmp.Or(t.Port, 5060))),
 		SipCallId: l.dialog.key.callID, CallerOut: l.invite.From().Address.User, CalledOut: l.invite.Recipient.User,
 		CallerNameOut: clip(l.invite.From().DisplayName), Prefix: l.plan.Candidate.GetBuy().GetPrefix(),
 	}}}))
@@ -84,13 +77,6 @@ func (c *session) invite(e call.SendInvite) {
 		return
 	}
 	go l.run(t)
-}
-
-func portOf(t *wire.Terminator) string {
-	if t.Port == 0 {
-		return "5060"
-	}
-	return strconv.Itoa(int(t.Port))
 }
 
 // build makes the INVITE: a dialog of its own, with nothing in it that shows the
@@ -148,95 +134,12 @@ func (l *egress) build(t *wire.Terminator) bool {
 	return fits
 }
 
-// run is the attempt's own goroutine: it owns the INVITE transaction until the
-// final answer and posts what comes to the call.
-func (l *egress) run(t *wire.Terminator) {
-	defer l.call.end()
-	defer func() {
-		if r := recover(); r != nil {
-			l.call.log.Error("an attempt panicked", "leg", l.leg, "panic", r, "stack", string(debug.Stack()))
-			l.lost(500, "Server Internal Error", 41)
-		}
-	}()
-	ctx, cancel := context.WithTimeout(l.call.sw.ctx, resolveWithin)
-	addr, err := l.resolve(ctx, t)
-	cancel()
-	if err == nil {
-		l.invite.SetDestination(addr.String())
-		var tx sip.ClientTransaction
-		if tx, err = l.call.sw.config.Gate.Client().TransactionRequest(l.call.sw.ctx, l.invite); err == nil {
-			l.serve(t, l.invite, tx)
-			return
-		}
-	}
-	l.call.log.Warn("an INVITE could not be sent", "leg", l.leg, "terminator", t.Id, "err", err)
-	l.lost(503, "Vendor Not Reachable", 38)
-}
-
 // lost tells that the attempt ends without an answer of the vendor's.
 func (l *egress) lost(code uint32, text string, q850 uint32) {
 	l.call.post(func(now call.Now) {
 		l.final = true
 		l.call.do(l.call.machine.Failed(now, l.leg, code, text, q850))
 	})
-}
-
-func (l *egress) resolve(ctx context.Context, t *wire.Terminator) (netip.AddrPort, error) {
-	port, err := strconv.ParseUint(portOf(t), 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("port of terminator %s: %w", t.Id, err)
-	}
-	addr, err := netip.ParseAddr(t.Host)
-	if err != nil {
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", t.Host)
-		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("look up terminator %s: %w", t.Id, err)
-		}
-		addr = addrs[0].Unmap()
-	}
-	l.call.vendor.Store(&addr)
-	l.call.sw.config.Gate.Admit(addr)
-	return netip.AddrPortFrom(addr, uint16(port)), nil
-}
-
-// serve reads the transaction's responses until the final one. It never waits for
-// the transaction's own lock, which is held while a response is passed here.
-func (l *egress) serve(t *wire.Terminator, invite *sip.Request, tx sip.ClientTransaction) {
-	tx.OnRetransmission(l.repeated)
-	l.call.post(func(call.Now) {
-		l.invite, l.tx = invite, tx
-		l.dialog.sequence = max(l.dialog.sequence, invite.CSeq().SeqNo)
-	})
-	for {
-		select {
-		case res := <-tx.Responses():
-			switch {
-			case !whole(res):
-				if res.IsProvisional() {
-					continue
-				}
-				tx.Terminate()
-				l.lost(502, "Bad Response", 41)
-				return
-			case res.IsProvisional():
-				l.call.post(func(now call.Now) { l.provisional(now, res) })
-				continue
-			case res.IsSuccess():
-				l.call.post(func(now call.Now) { l.answered(now, res) })
-				return
-			}
-			l.call.sw.concluded(invite, res, tx)
-			if again, next := l.retry(t, invite, res); next != nil {
-				l.serve(t, again, next)
-				return
-			}
-			l.call.post(func(now call.Now) { l.failed(now, res) })
-			return
-		case <-tx.Done():
-			l.lost(408, "Request Timeout", 102)
-			return
-		}
-	}
 }
 
 func (l *egress) provisional(now call.Now, res *sip.Response) {
@@ -320,11 +223,16 @@ func (l *egress) repeated(res *sip.Response) {
 		if !l.final || tag == l.dialog.remoteTag || l.acks.repeat(l.call, tag) {
 			return
 		}
-		fork := l.dialog
-		fork.follow(res)
-		l.acks.send(l.call, tag, fork.ack(res.CSeq().SeqNo, nil))
-		fork.sendBye(l.call, call.SendBye{Leg: l.leg, Reason: "another fork has answered", Q850: 26})
+		l.disown(res)
 	})
+}
+
+// disown acknowledges an answer that is one too many, and ends what it began.
+func (l *egress) disown(res *sip.Response) {
+	fork := l.dialog
+	fork.follow(res)
+	l.acks.send(l.call, fork.remoteTag, fork.ack(res.CSeq().SeqNo, nil))
+	fork.sendBye(l.call, call.SendBye{Leg: l.leg, Reason: "another fork has answered", Q850: 26})
 }
 
 // cancel gives the attempt up, at once or with its first provisional answer

@@ -13,6 +13,7 @@ import (
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/projections/guard"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 const (
@@ -38,10 +39,8 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-	dialled := strings.TrimPrefix(req.Recipient.User, "+")
-	by := s.config.Gate.ListenerOf(tx)
-	origin, called := world.Identify(source, by.Name(), dialled)
-	if origin == nil || origin.Certificate != "" && !by.CertifiedAs(req.Source(), origin.Certificate) {
+	origin, called := s.identify(world, source, req, s.config.Gate.ListenerOf(tx))
+	if origin == nil {
 		s.respond(req, tx, 403, "Forbidden")
 		return
 	}
@@ -56,6 +55,20 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	c.in = newIngress(c, req, tx, merge)
 	c.receive(world, source, called)
 	c.run()
+}
+
+// identify finds whose call an INVITE is, and the number dialled without tech prefix.
+func (s *Switch) identify(world *routing.World, source netip.AddrPort, req *sip.Request, by *gate.Listener) (*wire.Originator, string) {
+	if s.config.Registered != nil {
+		if id, dialled, ok := s.config.Registered(req.Source(), req.Recipient, req.To().Address); ok {
+			return world.Catalog.Originator(id), strings.TrimPrefix(dialled, "+")
+		}
+	}
+	origin, called := world.Identify(source, by.Name(), strings.TrimPrefix(req.Recipient.User, "+"))
+	if origin == nil || origin.Certificate != "" && !by.CertifiedAs(req.Source(), origin.Certificate) {
+		return nil, ""
+	}
+	return origin, called
 }
 
 // mergeKey is the same for an INVITE that comes twice by different ways
@@ -174,7 +187,7 @@ func (c *session) request(digits string) routing.Request {
 	now := c.sw.now().US
 	r := routing.Request{
 		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
-		InUse: c.sw.InUse, Started: c.sw.Started, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut,
+		InUse: c.sw.InUse, Started: c.sw.Started, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut, Down: c.sw.config.Down,
 		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
 	}
 	if view := c.sw.config.Quality; view != nil {

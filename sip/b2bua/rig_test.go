@@ -18,6 +18,7 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/sip/gate"
+	"github.com/tollbook/tollbook/sip/locate"
 )
 
 var (
@@ -68,9 +69,13 @@ func play(t *testing.T, engine *relay.Engine, seed uint64, f faults, p *plan, lo
 		if err != nil {
 			t.Fatal(err)
 		}
+		names, err := locate.New([]string{"192.0.2.53:53"}) // the vendors have addresses: it is not asked
+		if err != nil {
+			t.Fatal(err)
+		}
 		r.sw = New(Config{
 			Node: "n1", Gate: g, World: func() *routing.World { return world }, Book: r.book, Log: r.diary, Media: engine,
-			MaxCalls: 10, Logger: log,
+			Locate: names, MaxCalls: 10, Logger: log,
 		})
 		g.Serve()
 		r.caller = newPhone(r.air, "caller", callerAddr)

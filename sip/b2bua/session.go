@@ -227,6 +227,9 @@ func (c *session) record(e *wire.Event) {
 		c.describe(b.LegAnswered)
 	case *wire.Event_LegEnded:
 		b.LegEnded.Media = c.quality(b.LegEnded.Leg)
+		if l := c.legs[b.LegEnded.Leg]; l != nil {
+			b.LegEnded.Tried = l.addresses()
+		}
 		c.legEnded(b.LegEnded.Leg)
 	}
 	c.sw.config.Log.Record(e)

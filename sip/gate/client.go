@@ -58,7 +58,7 @@ func (c Client) prepare(ctx context.Context, req *sip.Request) (*sipgo.Client, e
 	if err != nil {
 		return nil, fmt.Errorf("send %s: destination: %w", req.Method, err)
 	}
-	to, err := c.gate.resolve(ctx, host, port, network)
+	to, err := l.resolve(ctx, host, port, network)
 	if err != nil {
 		return nil, fmt.Errorf("send %s: %w", req.Method, err)
 	}
@@ -71,14 +71,15 @@ func (c Client) prepare(ctx context.Context, req *sip.Request) (*sipgo.Client, e
 	return by, l.Connect(ctx, network, to, host)
 }
 
-func (g *Gate) resolve(ctx context.Context, host string, port int, network string) (netip.AddrPort, error) {
+func (l *Listener) resolve(ctx context.Context, host string, port int, network string) (netip.AddrPort, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
 	}
+	g := l.gate
 	if g.config.Resolve == nil {
 		return netip.AddrPort{}, fmt.Errorf("%q is a name, and there is nothing to look it up with", host)
 	}
-	to, err := g.config.Resolve(ctx, host, port, network)
+	to, err := g.config.Resolve(ctx, l, host, port, network)
 	if err == nil {
 		g.Admit(to.Addr())
 	}

@@ -32,12 +32,14 @@ const MaxDatagram = 65_000
 // stack would open another socket to answer one whose socket has gone.
 const linger = 50 * time.Millisecond
 
-// settle lets the stack send and take what an IP datagram can hold, and keeps it
-// from saying 100 Trying by itself, since its timer would read requests that we
-// complete meanwhile: handlers say it. It must be done before the first message.
+// settle lets the stack send and take what an IP datagram can hold, keeps it from
+// saying 100 Trying by itself, since its timer would read requests that we complete
+// meanwhile: handlers say it; and from telling the world, past the loggers that it
+// is given, how it counts its references. It must be done before the first message.
 var settle = sync.OnceFunc(func() {
 	sip.UDPMTUSize = MaxDatagram
 	sip.Timer_1xx = time.Hour
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 })
 
 // Config says where the gate stands.
@@ -58,8 +60,8 @@ type Config struct {
 	// Rejected is told of strangers, summed up by minute.
 	Rejected func(Summary)
 	// Resolve finds the address of a host to which a request within a dialog goes.
-	// Nil asks the system.
-	Resolve func(ctx context.Context, host string, port int, transport string) (netip.AddrPort, error)
+	// Nil finds none.
+	Resolve func(ctx context.Context, by *Listener, host string, port int, transport string) (netip.AddrPort, error)
 	Log     *slog.Logger
 }
 

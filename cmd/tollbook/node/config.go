@@ -29,6 +29,9 @@ type Config struct {
 	// SIP says where signalling is taken: an address and port for UDP and TCP, or a
 	// list of listeners.
 	SIP Listeners `yaml:"sip"`
+	// DNS are servers to ask for names, each an address and port; none asks those of
+	// the system.
+	DNS []string `yaml:"dns"`
 	// Media says where RTP is relayed.
 	Media Media `yaml:"media"`
 	// MaxCalls bounds the calls in progress.
@@ -97,6 +100,11 @@ func (c Config) parse() (settings, error) {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	s.media = s.sip[0].Addr
+	for i, server := range c.DNS {
+		if at, err := netip.ParseAddrPort(server); err != nil || at.Port() == 0 {
+			return bad(fmt.Sprintf("dns[%d]", i), server, "an address with a port, such as 192.0.2.53:53")
+		}
+	}
 	if c.Media.Address != "" {
 		if s.media, err = netip.ParseAddr(c.Media.Address); err != nil {
 			return bad("media.address", c.Media.Address, "an IP address")

@@ -30,6 +30,8 @@ import (
 	"github.com/tollbook/tollbook/projections/quality"
 	"github.com/tollbook/tollbook/sip/b2bua"
 	"github.com/tollbook/tollbook/sip/gate"
+	"github.com/tollbook/tollbook/sip/locate"
+	"github.com/tollbook/tollbook/sip/outbound"
 )
 
 // Version is the program's.
@@ -66,6 +68,8 @@ type Node struct {
 	audit     *recorder
 	engine    *relay.Engine
 	gate      *gate.Gate
+	locate    *locate.Locator
+	outbound  *outbound.Outbound
 	sw        *b2bua.Switch
 	http      *http.Server
 	listener  net.Listener
@@ -139,42 +143,6 @@ func (n *Node) bindHTTP(context.Context) error {
 		}
 		return nil
 	})
-	return nil
-}
-
-func (n *Node) bindSIP(context.Context) error {
-	if err := n.identify(); err != nil {
-		return err
-	}
-	var err error
-	n.gate, err = gate.Open(gate.Config{
-		Listeners: n.settings.sip, UserAgent: "Tollbook/" + Version, Known: n.known, Rejected: n.rejected, Log: n.log,
-	})
-	if err != nil {
-		return err
-	}
-	n.onClose(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
-		defer cancel()
-		return n.gate.Close(ctx)
-	})
-	return nil
-}
-
-// identify reads the certificates of those listeners that have one.
-func (n *Node) identify() error {
-	for i, one := range n.settings.SIP {
-		if one.Certificate == "" {
-			continue
-		}
-		id, err := gate.LoadIdentity(one.Certificate, one.Key, one.Authorities, func(err error) {
-			n.log.Error("a renewed certificate cannot be used; the old one stays", "listener", one.Name, "err", err)
-		})
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", one.Name, err)
-		}
-		n.settings.sip[i].Identity = id
-	}
 	return nil
 }
 
@@ -272,9 +240,11 @@ func (n *Node) openSwitch(context.Context) error {
 		return fmt.Errorf("open the media relay: %w", err)
 	}
 	n.onClose(func() error { n.engine.Close(); return nil })
+	n.makeOutbound()
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Guard: n.guard.Judge,
+		Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
@@ -284,6 +254,7 @@ func (n *Node) openSwitch(context.Context) error {
 		return errors.Join(n.sw.Close(ctx), n.gate.Close(ctx))
 	})
 	n.gate.Serve()
+	n.askOthers()
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
 	n.task("forecast", n.forecast)

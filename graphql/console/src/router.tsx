@@ -15,6 +15,7 @@ import { NotFound } from './pages/NotFound';
 import { Overview } from './pages/Overview';
 import { Peers } from './pages/Peers';
 import { PriceSetup } from './pages/PriceSetup';
+import { Registrations } from './pages/Registrations';
 import { Routes } from './pages/Routes';
 import { readSimulateSearch, Simulate } from './pages/Simulate';
 import { useRights } from './session';
@@ -55,6 +56,7 @@ const tree = root.addChildren([
   accountRoute,
   at('/companies', Companies),
   at('/peers', Peers),
+  at('/registrations', Registrations),
   at('/decks', Decks),
   deckRoute,
   at('/decks/$key/import', DeckImportPage),

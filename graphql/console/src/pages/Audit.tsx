@@ -34,6 +34,8 @@ const AuditQuery = graphql(`
   }
 `);
 
+const bad = new Set(['SIGN_IN_FAILED', 'SOURCE_REJECTED', 'TERMINATOR_DOWN', 'REGISTRATION_LOST']);
+
 export function Audit() {
   const { t } = useTexts();
   const navigate = useNavigate();
@@ -51,7 +53,7 @@ export function Audit() {
         maxHeight="calc(100vh - 170px)"
         columns={[
           { id: 'at', title: t('audit.at'), cell: (a) => fullTime(a.at) },
-          { id: 'kind', title: t('audit.kind'), cell: (a) => <Tag tone={a.kind === 'SIGN_IN_FAILED' || a.kind === 'SOURCE_REJECTED' ? 'bad' : undefined}>{t(`audit.${a.kind}`)}</Tag> },
+          { id: 'kind', title: t('audit.kind'), cell: (a) => <Tag tone={bad.has(a.kind) ? 'bad' : undefined}>{t(`audit.${a.kind}`)}</Tag> },
           { id: 'actor', title: t('audit.actor'), cell: (a) => a.actor },
           { id: 'address', title: t('audit.address'), cell: (a) => a.address },
           { id: 'note', title: t('audit.note'), cell: (a) => a.note },

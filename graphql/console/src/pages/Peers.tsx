@@ -3,8 +3,8 @@ import { useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
-import { keyOf, seconds } from '../parts/format';
-import { Page, Section } from '../parts/Page';
+import { fullTime, keyOf, seconds } from '../parts/format';
+import { Page, Section, Tag } from '../parts/Page';
 import { type Peer, SieveForm } from '../parts/SieveForm';
 import { useRights } from '../session';
 
@@ -49,6 +49,8 @@ const PeersQuery = graphql(`
           channels
           callsPerSecond
         }
+        listener
+        certificate
         disabled
         version
       }
@@ -88,6 +90,21 @@ const PeersQuery = graphql(`
           listId
           field
           allow
+        }
+        listener
+        ping {
+          interval
+          timeout
+          upCodes
+          downAfter
+          upAfter
+        }
+        state {
+          up
+          since
+          reason
+          took
+          address
         }
         disabled
         version
@@ -133,6 +150,7 @@ export function Peers() {
             { id: 'prefixes', title: t('peer.prefixLimits'), cell: (p) => p.prefixLimits.map((l) => `${l.prefix}: ${limit(l.channels)} / ${limit(l.callsPerSecond)}`).join(', ') },
             { id: 'rewrites', title: t('peer.rewrites'), cell: rewrites },
             { id: 'lists', title: t('route.lists'), cell: lists },
+            { id: 'listener', title: t('peer.listener'), cell: (p) => p.listener },
           ]}
         />
       </Section>
@@ -149,6 +167,17 @@ export function Peers() {
             { id: 'account', title: t('account.account'), cell: (p) => p.account?.key },
             { id: 'host', title: t('peer.host'), cell: (p) => `${p.host}:${p.port || 5060}` },
             { id: 'transport', title: t('peer.transport'), cell: (p) => p.transport },
+            {
+              id: 'state',
+              title: t('peer.state'),
+              cell: (p) =>
+                p.state && (
+                  <span title={`${p.state.address} ${p.state.reason} · ${t('peer.since')} ${fullTime(p.state.since)}`}>
+                    <Tag tone={p.state.up ? 'good' : 'bad'}>{p.state.up ? `${t('peer.up')} · ${seconds(p.state.took, 3)} s` : t('peer.down')}</Tag>
+                  </span>
+                ),
+            },
+            { id: 'listener', title: t('peer.listener'), cell: (p) => p.listener },
             { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
             { id: 'deck', title: t('peer.deck'), cell: (p) => p.buyDeck?.key },
             { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },

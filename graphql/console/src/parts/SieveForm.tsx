@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from 'urql';
 import { graphql, type VariablesOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
-import { EditForm, mistakesOf, rowsOf, text, type Values } from './EditForm';
+import { EditForm, type Field, lines, mistakesOf, rowsOf, text, type Values } from './EditForm';
 
 const ListsQuery = graphql(`
   query ListNames {
@@ -44,6 +44,9 @@ export interface Peer {
   version: string;
   rewrites: readonly { field: string; pattern: string; replacement: string; last: boolean }[];
   lists: readonly { listId: string; field: string; allow: boolean }[];
+  listener: string;
+  certificate?: string;
+  ping?: { interval: string; timeout: string; upCodes: readonly number[]; downAfter: number; upAfter: number } | null;
 }
 
 const rewritten = ['CALLED', 'CALLER', 'CALLER_NAME'] as const;
@@ -60,28 +63,45 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
   const [, putOriginator] = useMutation(PutOriginator);
   const [, putTerminator] = useMutation(PutTerminator);
   const save = async (v: Values) => {
-    const input: Input = {
+    const shared: Input = {
       key: of.key,
       rewrites: rowsOf(v, 'rewrites').map((r) => ({ field: fieldOf(r['field']), pattern: String(r['pattern'] ?? ''), replacement: String(r['replacement'] ?? ''), last: r['last'] === true })),
       lists: rowsOf(v, 'lists').map((l) => ({ list: text(l, 'list'), field: fieldOf(l['field']), allow: l['use'] === 'allow' })),
+      listener: text(v, 'listener'),
       expectedVersion: of.version,
     };
-    const answer = kind === 'originator' ? await putOriginator({ input }) : await putTerminator({ input });
+    const every = text(v, 'interval');
+    const ping = every ? { interval: every, timeout: text(v, 'timeout') || '0', downAfter: Number(text(v, 'downAfter')), upCodes: lines(v, 'upCodes').map(Number), upAfter: of.ping?.upAfter ?? 0 } : null;
+    const answer = kind === 'originator' ? await putOriginator({ input: { ...shared, certificate: text(v, 'certificate') } }) : await putTerminator({ input: { ...shared, ping } });
     changed();
     const payload = answer.data && ('originatorPut' in answer.data ? answer.data.originatorPut : answer.data.terminatorPut);
     return mistakesOf(answer.error, payload?.userErrors);
   };
   if (!data) return null;
+  const pinged: Field[] = [
+    { name: 'interval', label: t('ping.interval'), kind: 'text', hint: t('ping.intervalHint') },
+    { name: 'timeout', label: t('ping.timeout'), kind: 'text' },
+    { name: 'downAfter', label: t('ping.downAfter'), kind: 'text' },
+    { name: 'upCodes', label: t('ping.upCodes'), kind: 'text', hint: t('ping.upCodesHint') },
+  ];
   return (
     <EditForm
-      title={`${t('peer.rewrites')}: ${of.key}`}
+      title={of.key}
       initial={{
         rewrites: of.rewrites.map((r) => ({ field: r.field, pattern: r.pattern, replacement: r.replacement, last: r.last })),
         lists: of.lists.map((l) => ({ use: l.allow ? 'allow' : 'block', list: l.listId, field: l.field })),
+        listener: of.listener,
+        certificate: of.certificate ?? '',
+        interval: of.ping ? String(Number(of.ping.interval)) : '',
+        timeout: of.ping && Number(of.ping.timeout) ? String(Number(of.ping.timeout)) : '',
+        downAfter: of.ping?.downAfter ? String(of.ping.downAfter) : '',
+        upCodes: of.ping?.upCodes.join(' ') ?? '',
       }}
       save={save}
       close={close}
       fields={[
+        { name: 'listener', label: t('peer.listener'), kind: 'text', hint: t('peer.listenerHint') },
+        ...(kind === 'originator' ? ([{ name: 'certificate', label: t('peer.certificate'), kind: 'text', hint: t('peer.certificateHint') }] satisfies Field[]) : pinged),
         {
           name: 'rewrites',
           label: t('peer.rewrites'),
