@@ -27,6 +27,8 @@ type TerminatorResolver interface {
 	Company(ctx context.Context, obj *model.Terminator) (*model.Company, error)
 	Account(ctx context.Context, obj *model.Terminator) (*model.Account, error)
 	BuyDeck(ctx context.Context, obj *model.Terminator) (*model.Deck, error)
+
+	State(ctx context.Context, obj *model.Terminator) (*model.TerminatorState, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -558,6 +560,52 @@ func (ec *executionContext) fieldContext_Originator_prefixLimits(_ context.Conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Originator_listener(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_listener(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Listener, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_listener(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "String")
+}
+
+func (ec *executionContext) _Originator_certificate(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_certificate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Certificate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_certificate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "String")
 }
 
 func (ec *executionContext) _Originator_sip(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
@@ -1138,6 +1186,93 @@ func (ec *executionContext) fieldContext_Terminator_lists(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Terminator_listener(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_listener(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Listener, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_listener(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Terminator", field, false, false, "String")
+}
+
+func (ec *executionContext) _Terminator_ping(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_ping(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ping, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Ping) graphql.Marshaler {
+			return ec.marshalOPing2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPing(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_ping(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Terminator",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ping(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Terminator_state(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Terminator().State(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.TerminatorState) graphql.Marshaler {
+			return ec.marshalOTerminatorState2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐTerminatorState(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Terminator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TerminatorState(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Terminator_sip(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1276,7 +1411,7 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "sip"}
+	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "certificate", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1423,6 +1558,20 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.PrefixLimits = graphql.OmittableOf(data)
+		case "listener":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("listener"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Listener = graphql.OmittableOf(data)
+		case "certificate":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("certificate"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Certificate = graphql.OmittableOf(data)
 		case "sip":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sip"))
 			data, err := ec.unmarshalOSipPolicyInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicyInput(ctx, v)
@@ -1462,7 +1611,7 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists", "sip"}
+	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists", "listener", "ping", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1602,6 +1751,20 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.Lists = graphql.OmittableOf(data)
+		case "listener":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("listener"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Listener = graphql.OmittableOf(data)
+		case "ping":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ping"))
+			data, err := ec.unmarshalOPingInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPingInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ping = graphql.OmittableOf(data)
 		case "sip":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sip"))
 			data, err := ec.unmarshalOSipPolicyInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicyInput(ctx, v)
@@ -1746,6 +1909,16 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "prefixLimits":
 			out.Values[i] = ec._Originator_prefixLimits(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "listener":
+			out.Values[i] = ec._Originator_listener(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "certificate":
+			out.Values[i] = ec._Originator_certificate(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -1918,6 +2091,22 @@ func (ec *executionContext) _Terminator(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "listener":
+			out.Values[i] = ec._Terminator_listener(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ping":
+			out.Values[i] = ec._Terminator_ping(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Terminator_state(ctx, field, obj)
+				})
 		case "sip":
 			out.Values[i] = ec._Terminator_sip(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
