@@ -35,6 +35,7 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Originator() OriginatorResolver
 	Query() QueryResolver
+	Registration() RegistrationResolver
 	Route() RouteResolver
 	RoutePlan() RoutePlanResolver
 	Statement() StatementResolver
@@ -570,45 +571,47 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		AccountCredit     func(childComplexity int, input model.AccountCreditInput) int
-		AccountDebit      func(childComplexity int, input model.AccountDebitInput) int
-		AccountPost       func(childComplexity int, input model.AccountPostInput) int
-		AccountPut        func(childComplexity int, input model.AccountPutInput) int
-		AccountRemove     func(childComplexity int, input model.RemoveInput) int
-		AccountTransfer   func(childComplexity int, input model.AccountTransferInput) int
-		CallHangUp        func(childComplexity int, input model.CallHangUpInput) int
-		CompanyPut        func(childComplexity int, input model.CompanyPutInput) int
-		CompanyRemove     func(childComplexity int, input model.RemoveInput) int
-		DeckImport        func(childComplexity int, input model.DeckImportInput) int
-		DeckMappingPut    func(childComplexity int, input model.DeckMappingPutInput) int
-		DeckMappingRemove func(childComplexity int, input model.RemoveInput) int
-		DeckPut           func(childComplexity int, input model.DeckPutInput) int
-		DeckRemove        func(childComplexity int, input model.RemoveInput) int
-		DeckVersionRemove func(childComplexity int, input model.RemoveInput) int
-		ExchangeRatePut   func(childComplexity int, input model.ExchangeRatePutInput) int
-		NumberListPut     func(childComplexity int, input model.NumberListPutInput) int
-		NumberListRemove  func(childComplexity int, input model.RemoveInput) int
-		OriginSetPut      func(childComplexity int, input model.OriginSetPutInput) int
-		OriginSetRemove   func(childComplexity int, input model.RemoveInput) int
-		OriginatorPut     func(childComplexity int, input model.OriginatorPutInput) int
-		OriginatorRemove  func(childComplexity int, input model.RemoveInput) int
-		PeriodClose       func(childComplexity int, input model.PeriodCloseInput) int
-		PostingReverse    func(childComplexity int, input model.PostingReverseInput) int
-		RoutePlanPut      func(childComplexity int, input model.RoutePlanPutInput) int
-		RoutePlanRemove   func(childComplexity int, input model.RemoveInput) int
-		RoutePut          func(childComplexity int, input model.RoutePutInput) int
-		RouteRemove       func(childComplexity int, input model.RemoveInput) int
-		SettingsPut       func(childComplexity int, input model.SettingsPutInput) int
-		SignIn            func(childComplexity int, input model.SignInInput) int
-		SignOut           func(childComplexity int) int
-		TerminatorPut     func(childComplexity int, input model.TerminatorPutInput) int
-		TerminatorRemove  func(childComplexity int, input model.RemoveInput) int
-		TokenCreate       func(childComplexity int, input model.TokenCreateInput) int
-		TokenRevoke       func(childComplexity int, input model.RemoveInput) int
-		UserPut           func(childComplexity int, input model.UserPutInput) int
-		UserRemove        func(childComplexity int, input model.RemoveInput) int
-		UserSetPassword   func(childComplexity int, input model.UserSetPasswordInput) int
-		WorldApply        func(childComplexity int, input model.WorldApplyInput) int
+		AccountCredit      func(childComplexity int, input model.AccountCreditInput) int
+		AccountDebit       func(childComplexity int, input model.AccountDebitInput) int
+		AccountPost        func(childComplexity int, input model.AccountPostInput) int
+		AccountPut         func(childComplexity int, input model.AccountPutInput) int
+		AccountRemove      func(childComplexity int, input model.RemoveInput) int
+		AccountTransfer    func(childComplexity int, input model.AccountTransferInput) int
+		CallHangUp         func(childComplexity int, input model.CallHangUpInput) int
+		CompanyPut         func(childComplexity int, input model.CompanyPutInput) int
+		CompanyRemove      func(childComplexity int, input model.RemoveInput) int
+		DeckImport         func(childComplexity int, input model.DeckImportInput) int
+		DeckMappingPut     func(childComplexity int, input model.DeckMappingPutInput) int
+		DeckMappingRemove  func(childComplexity int, input model.RemoveInput) int
+		DeckPut            func(childComplexity int, input model.DeckPutInput) int
+		DeckRemove         func(childComplexity int, input model.RemoveInput) int
+		DeckVersionRemove  func(childComplexity int, input model.RemoveInput) int
+		ExchangeRatePut    func(childComplexity int, input model.ExchangeRatePutInput) int
+		NumberListPut      func(childComplexity int, input model.NumberListPutInput) int
+		NumberListRemove   func(childComplexity int, input model.RemoveInput) int
+		OriginSetPut       func(childComplexity int, input model.OriginSetPutInput) int
+		OriginSetRemove    func(childComplexity int, input model.RemoveInput) int
+		OriginatorPut      func(childComplexity int, input model.OriginatorPutInput) int
+		OriginatorRemove   func(childComplexity int, input model.RemoveInput) int
+		PeriodClose        func(childComplexity int, input model.PeriodCloseInput) int
+		PostingReverse     func(childComplexity int, input model.PostingReverseInput) int
+		RegistrationPut    func(childComplexity int, input model.RegistrationPutInput) int
+		RegistrationRemove func(childComplexity int, input model.RemoveInput) int
+		RoutePlanPut       func(childComplexity int, input model.RoutePlanPutInput) int
+		RoutePlanRemove    func(childComplexity int, input model.RemoveInput) int
+		RoutePut           func(childComplexity int, input model.RoutePutInput) int
+		RouteRemove        func(childComplexity int, input model.RemoveInput) int
+		SettingsPut        func(childComplexity int, input model.SettingsPutInput) int
+		SignIn             func(childComplexity int, input model.SignInInput) int
+		SignOut            func(childComplexity int) int
+		TerminatorPut      func(childComplexity int, input model.TerminatorPutInput) int
+		TerminatorRemove   func(childComplexity int, input model.RemoveInput) int
+		TokenCreate        func(childComplexity int, input model.TokenCreateInput) int
+		TokenRevoke        func(childComplexity int, input model.RemoveInput) int
+		UserPut            func(childComplexity int, input model.UserPutInput) int
+		UserRemove         func(childComplexity int, input model.RemoveInput) int
+		UserSetPassword    func(childComplexity int, input model.UserSetPasswordInput) int
+		WorldApply         func(childComplexity int, input model.WorldApplyInput) int
 	}
 
 	NumberList struct {
@@ -689,11 +692,13 @@ type ComplexityRoot struct {
 	Originator struct {
 		Account            func(childComplexity int) int
 		CallsPerSecond     func(childComplexity int) int
+		Certificate        func(childComplexity int) int
 		Channels           func(childComplexity int) int
 		Company            func(childComplexity int) int
 		Disabled           func(childComplexity int) int
 		ID                 func(childComplexity int) int
 		Key                func(childComplexity int) int
+		Listener           func(childComplexity int) int
 		Lists              func(childComplexity int) int
 		MaxDuration        func(childComplexity int) int
 		MinimumMargin      func(childComplexity int) int
@@ -781,6 +786,14 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Ping struct {
+		DownAfter func(childComplexity int) int
+		Interval  func(childComplexity int) int
+		Timeout   func(childComplexity int) int
+		UpAfter   func(childComplexity int) int
+		UpCodes   func(childComplexity int) int
+	}
+
 	PostingPayload struct {
 		Account    func(childComplexity int) int
 		Entry      func(childComplexity int) int
@@ -865,6 +878,7 @@ type ComplexityRoot struct {
 		Originators   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Overview      func(childComplexity int) int
 		Proof         func(childComplexity int, position events.Position) int
+		Registrations func(childComplexity int, first *int, after *string, last *int, before *string) int
 		RoutePlan     func(childComplexity int, id string) int
 		RoutePlans    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		RouteSimulate func(childComplexity int, input model.RouteSimulateInput) int
@@ -922,6 +936,54 @@ type ComplexityRoot struct {
 	RateEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	Registration struct {
+		AuthUser    func(childComplexity int) int
+		Disabled    func(childComplexity int) int
+		Expiry      func(childComplexity int) int
+		HasPassword func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Key         func(childComplexity int) int
+		Listener    func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Originator  func(childComplexity int) int
+		Proxy       func(childComplexity int) int
+		Registrar   func(childComplexity int) int
+		State       func(childComplexity int) int
+		Transport   func(childComplexity int) int
+		User        func(childComplexity int) int
+		Version     func(childComplexity int) int
+	}
+
+	RegistrationConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	RegistrationEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	RegistrationPutPayload struct {
+		Position     func(childComplexity int) int
+		Registration func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
+	RegistrationState struct {
+		Address    func(childComplexity int) int
+		AskedAt    func(childComplexity int) int
+		Contact    func(childComplexity int) int
+		Failures   func(childComplexity int) int
+		Next       func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		Registered func(childComplexity int) int
+		Since      func(childComplexity int) int
+		Until      func(childComplexity int) int
 	}
 
 	RemovePayload struct {
@@ -1109,12 +1171,15 @@ type ComplexityRoot struct {
 		Host           func(childComplexity int) int
 		ID             func(childComplexity int) int
 		Key            func(childComplexity int) int
+		Listener       func(childComplexity int) int
 		Lists          func(childComplexity int) int
 		PddTimeout     func(childComplexity int) int
+		Ping           func(childComplexity int) int
 		Port           func(childComplexity int) int
 		Rewrites       func(childComplexity int) int
 		RingTimeout    func(childComplexity int) int
 		Sip            func(childComplexity int) int
+		State          func(childComplexity int) int
 		TechPrefix     func(childComplexity int) int
 		Transport      func(childComplexity int) int
 		Version        func(childComplexity int) int
@@ -1136,6 +1201,15 @@ type ComplexityRoot struct {
 		Position   func(childComplexity int) int
 		Terminator func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	TerminatorState struct {
+		Address  func(childComplexity int) int
+		PingedAt func(childComplexity int) int
+		Reason   func(childComplexity int) int
+		Since    func(childComplexity int) int
+		Took     func(childComplexity int) int
+		Up       func(childComplexity int) int
 	}
 
 	Token struct {
@@ -3650,6 +3724,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PostingReverse(childComplexity, args["input"].(model.PostingReverseInput)), true
+	case "Mutation.registrationPut":
+		if e.ComplexityRoot.Mutation.RegistrationPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_registrationPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RegistrationPut(childComplexity, args["input"].(model.RegistrationPutInput)), true
+	case "Mutation.registrationRemove":
+		if e.ComplexityRoot.Mutation.RegistrationRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_registrationRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RegistrationRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.routePlanPut":
 		if e.ComplexityRoot.Mutation.RoutePlanPut == nil {
 			break
@@ -4086,6 +4182,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.CallsPerSecond(childComplexity), true
+	case "Originator.certificate":
+		if e.ComplexityRoot.Originator.Certificate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Certificate(childComplexity), true
 	case "Originator.channels":
 		if e.ComplexityRoot.Originator.Channels == nil {
 			break
@@ -4116,6 +4218,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.Key(childComplexity), true
+	case "Originator.listener":
+		if e.ComplexityRoot.Originator.Listener == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Listener(childComplexity), true
 	case "Originator.lists":
 		if e.ComplexityRoot.Originator.Lists == nil {
 			break
@@ -4473,6 +4581,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PeriodEdge.Node(childComplexity), true
+
+	case "Ping.downAfter":
+		if e.ComplexityRoot.Ping.DownAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ping.DownAfter(childComplexity), true
+	case "Ping.interval":
+		if e.ComplexityRoot.Ping.Interval == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ping.Interval(childComplexity), true
+	case "Ping.timeout":
+		if e.ComplexityRoot.Ping.Timeout == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ping.Timeout(childComplexity), true
+	case "Ping.upAfter":
+		if e.ComplexityRoot.Ping.UpAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ping.UpAfter(childComplexity), true
+	case "Ping.upCodes":
+		if e.ComplexityRoot.Ping.UpCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ping.UpCodes(childComplexity), true
 
 	case "PostingPayload.account":
 		if e.ComplexityRoot.PostingPayload.Account == nil {
@@ -5015,6 +5154,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Proof(childComplexity, args["position"].(events.Position)), true
+	case "Query.registrations":
+		if e.ComplexityRoot.Query.Registrations == nil {
+			break
+		}
+
+		args, err := ec.field_Query_registrations_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Registrations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.routePlan":
 		if e.ComplexityRoot.Query.RoutePlan == nil {
 			break
@@ -5307,6 +5457,209 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RateEdge.Node(childComplexity), true
+
+	case "Registration.authUser":
+		if e.ComplexityRoot.Registration.AuthUser == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.AuthUser(childComplexity), true
+	case "Registration.disabled":
+		if e.ComplexityRoot.Registration.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Disabled(childComplexity), true
+	case "Registration.expiry":
+		if e.ComplexityRoot.Registration.Expiry == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Expiry(childComplexity), true
+	case "Registration.hasPassword":
+		if e.ComplexityRoot.Registration.HasPassword == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.HasPassword(childComplexity), true
+	case "Registration.id":
+		if e.ComplexityRoot.Registration.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.ID(childComplexity), true
+	case "Registration.key":
+		if e.ComplexityRoot.Registration.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Key(childComplexity), true
+	case "Registration.listener":
+		if e.ComplexityRoot.Registration.Listener == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Listener(childComplexity), true
+	case "Registration.node":
+		if e.ComplexityRoot.Registration.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Node(childComplexity), true
+	case "Registration.originator":
+		if e.ComplexityRoot.Registration.Originator == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Originator(childComplexity), true
+	case "Registration.proxy":
+		if e.ComplexityRoot.Registration.Proxy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Proxy(childComplexity), true
+	case "Registration.registrar":
+		if e.ComplexityRoot.Registration.Registrar == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Registrar(childComplexity), true
+	case "Registration.state":
+		if e.ComplexityRoot.Registration.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.State(childComplexity), true
+	case "Registration.transport":
+		if e.ComplexityRoot.Registration.Transport == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Transport(childComplexity), true
+	case "Registration.user":
+		if e.ComplexityRoot.Registration.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.User(childComplexity), true
+	case "Registration.version":
+		if e.ComplexityRoot.Registration.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Registration.Version(childComplexity), true
+
+	case "RegistrationConnection.asOf":
+		if e.ComplexityRoot.RegistrationConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.AsOf(childComplexity), true
+	case "RegistrationConnection.edges":
+		if e.ComplexityRoot.RegistrationConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.Edges(childComplexity), true
+	case "RegistrationConnection.nodes":
+		if e.ComplexityRoot.RegistrationConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.Nodes(childComplexity), true
+	case "RegistrationConnection.pageInfo":
+		if e.ComplexityRoot.RegistrationConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationConnection.PageInfo(childComplexity), true
+
+	case "RegistrationEdge.cursor":
+		if e.ComplexityRoot.RegistrationEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationEdge.Cursor(childComplexity), true
+	case "RegistrationEdge.node":
+		if e.ComplexityRoot.RegistrationEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationEdge.Node(childComplexity), true
+
+	case "RegistrationPutPayload.position":
+		if e.ComplexityRoot.RegistrationPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPutPayload.Position(childComplexity), true
+	case "RegistrationPutPayload.registration":
+		if e.ComplexityRoot.RegistrationPutPayload.Registration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPutPayload.Registration(childComplexity), true
+	case "RegistrationPutPayload.userErrors":
+		if e.ComplexityRoot.RegistrationPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationPutPayload.UserErrors(childComplexity), true
+
+	case "RegistrationState.address":
+		if e.ComplexityRoot.RegistrationState.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Address(childComplexity), true
+	case "RegistrationState.askedAt":
+		if e.ComplexityRoot.RegistrationState.AskedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.AskedAt(childComplexity), true
+	case "RegistrationState.contact":
+		if e.ComplexityRoot.RegistrationState.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Contact(childComplexity), true
+	case "RegistrationState.failures":
+		if e.ComplexityRoot.RegistrationState.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Failures(childComplexity), true
+	case "RegistrationState.next":
+		if e.ComplexityRoot.RegistrationState.Next == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Next(childComplexity), true
+	case "RegistrationState.reason":
+		if e.ComplexityRoot.RegistrationState.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Reason(childComplexity), true
+	case "RegistrationState.registered":
+		if e.ComplexityRoot.RegistrationState.Registered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Registered(childComplexity), true
+	case "RegistrationState.since":
+		if e.ComplexityRoot.RegistrationState.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Since(childComplexity), true
+	case "RegistrationState.until":
+		if e.ComplexityRoot.RegistrationState.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegistrationState.Until(childComplexity), true
 
 	case "RemovePayload.position":
 		if e.ComplexityRoot.RemovePayload.Position == nil {
@@ -6082,6 +6435,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.Key(childComplexity), true
+	case "Terminator.listener":
+		if e.ComplexityRoot.Terminator.Listener == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Listener(childComplexity), true
 	case "Terminator.lists":
 		if e.ComplexityRoot.Terminator.Lists == nil {
 			break
@@ -6094,6 +6453,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.PddTimeout(childComplexity), true
+	case "Terminator.ping":
+		if e.ComplexityRoot.Terminator.Ping == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Ping(childComplexity), true
 	case "Terminator.port":
 		if e.ComplexityRoot.Terminator.Port == nil {
 			break
@@ -6118,6 +6483,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.Sip(childComplexity), true
+	case "Terminator.state":
+		if e.ComplexityRoot.Terminator.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.State(childComplexity), true
 	case "Terminator.techPrefix":
 		if e.ComplexityRoot.Terminator.TechPrefix == nil {
 			break
@@ -6193,6 +6564,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TerminatorPutPayload.UserErrors(childComplexity), true
+
+	case "TerminatorState.address":
+		if e.ComplexityRoot.TerminatorState.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminatorState.Address(childComplexity), true
+	case "TerminatorState.pingedAt":
+		if e.ComplexityRoot.TerminatorState.PingedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminatorState.PingedAt(childComplexity), true
+	case "TerminatorState.reason":
+		if e.ComplexityRoot.TerminatorState.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminatorState.Reason(childComplexity), true
+	case "TerminatorState.since":
+		if e.ComplexityRoot.TerminatorState.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminatorState.Since(childComplexity), true
+	case "TerminatorState.took":
+		if e.ComplexityRoot.TerminatorState.Took == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminatorState.Took(childComplexity), true
+	case "TerminatorState.up":
+		if e.ComplexityRoot.TerminatorState.Up == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TerminatorState.Up(childComplexity), true
 
 	case "Token.company":
 		if e.ComplexityRoot.Token.Company == nil {
@@ -6564,8 +6972,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("OriginSetPutInput", ec.unmarshalInputOriginSetPutInput),
 			graphql.NewInputUnmarshaler("OriginatorPutInput", ec.unmarshalInputOriginatorPutInput),
 			graphql.NewInputUnmarshaler("PeriodCloseInput", ec.unmarshalInputPeriodCloseInput),
+			graphql.NewInputUnmarshaler("PingInput", ec.unmarshalInputPingInput),
 			graphql.NewInputUnmarshaler("PostingReverseInput", ec.unmarshalInputPostingReverseInput),
 			graphql.NewInputUnmarshaler("PrefixLimitInput", ec.unmarshalInputPrefixLimitInput),
+			graphql.NewInputUnmarshaler("RegistrationPutInput", ec.unmarshalInputRegistrationPutInput),
 			graphql.NewInputUnmarshaler("RemoveInput", ec.unmarshalInputRemoveInput),
 			graphql.NewInputUnmarshaler("RewriteRuleInput", ec.unmarshalInputRewriteRuleInput),
 			graphql.NewInputUnmarshaler("RoutePlanPutInput", ec.unmarshalInputRoutePlanPutInput),
@@ -7101,6 +7511,14 @@ enum AuditKind {
   SOURCE_REJECTED
   "An account will soon be empty at the pace of its calls: the actor is the account, the count its calls."
   BALANCE_FORECAST
+  "A terminator answers pings again."
+  TERMINATOR_UP
+  "A terminator does not answer pings and gets no calls."
+  TERMINATOR_DOWN
+  "A registrar has taken a registration of ours."
+  REGISTERED
+  "A registrar has refused a registration of ours, or let it expire."
+  REGISTRATION_LOST
 }
 
 "An edit, a sign-in, a stranger at the door: who did what."
@@ -9830,6 +10248,210 @@ type SettingsPutPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/signalling.graphqls", Input: `"How a terminator is asked by OPTIONS whether it is there."
+type Ping {
+  "The time between two pings."
+  interval: Duration!
+  "How long an answer may take; 0 is four seconds."
+  timeout: Duration!
+  "The answers that count as being there; empty is any but 408, 480, 503 and 504."
+  upCodes: [Int!]!
+  "So many pings in a row must fail before it is down; 0 is 3."
+  downAfter: Int!
+  "So many must be answered before it is up again; 0 is 1."
+  upAfter: Int!
+}
+
+"What pings know of a terminator on the node that answers."
+type TerminatorState {
+  "Whether it gets calls."
+  up: Boolean!
+  "Since when it is up or down, or is looked at."
+  since: DateTime!
+  "When it was last asked; null before the first time."
+  pingedAt: DateTime
+  "What that came to: an answer, or none."
+  reason: String!
+  "How long the answer took."
+  took: Duration!
+  "Where the last ping went."
+  address: String!
+}
+
+extend type Terminator {
+  "The local address that it is called from, by the listener's name; empty is the first."
+  listener: String!
+  "How it is asked whether it is there; null for one that is always taken to be."
+  ping: Ping
+  "What pings know of it; null for one that is not asked, and for a partner."
+  state: TerminatorState
+}
+
+extend type Originator {
+  "The local address that its calls must come to, by the listener's name; empty is any."
+  listener: String!
+  "A name that its TLS certificate must be for; empty asks for none."
+  certificate: String!
+}
+
+"A registration of ours at somebody else's registrar."
+type Registration implements Node {
+  "The global id."
+  id: ID!
+  "The registration's key."
+  key: String!
+  "Whose calls those are that come to the registered contact."
+  originator: Originator
+  "The domain that we register in."
+  registrar: String!
+  "Where the requests are sent; empty is the registrar."
+  proxy: String!
+  "udp, tcp or tls; empty is what the registrar's records prefer."
+  transport: String!
+  "The user that we register."
+  user: String!
+  "The user that answers the challenge; empty is the one that we register."
+  authUser: String!
+  "Whether there is a password. It is never shown."
+  hasPassword: Boolean!
+  "The time that is asked for; 0 is an hour."
+  expiry: Duration!
+  "The local address, by the listener's name; empty is the first."
+  listener: String!
+  "The only node that registers; empty is each of them."
+  node: String!
+  "Whether we do not register."
+  disabled: Boolean!
+  "How it stands on the node that answers; null where that node does not register."
+  state: RegistrationState
+  "Where it was last changed."
+  version: Position!
+}
+
+"How a registration of ours stands."
+type RegistrationState {
+  "Whether calls can come to us."
+  registered: Boolean!
+  "Since when that is so."
+  since: DateTime!
+  "When we last asked; null before the first time."
+  askedAt: DateTime
+  "What the registrar answered, if anything."
+  reason: String!
+  "When the registration runs out."
+  until: DateTime
+  "When we ask again."
+  next: DateTime
+  "Where the registrar is."
+  address: String!
+  "The contact that is registered."
+  contact: String!
+  "Failures in a row."
+  failures: Int!
+}
+
+"A page of registrations."
+type RegistrationConnection {
+  "The rows with their cursors."
+  edges: [RegistrationEdge!]!
+  "The rows."
+  nodes: [Registration!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the registrations with its cursor."
+type RegistrationEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Registration!
+}
+
+extend type Query {
+  "Our registrations at others' registrars, by key."
+  registrations("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): RegistrationConnection! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Creates or changes a registration of ours."
+  registrationPut("The registration." input: RegistrationPutInput!): RegistrationPutPayload! @needs(roles: [NOC])
+  "Removes a registration of ours."
+  registrationRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [NOC])
+}
+
+"How a terminator is asked whether it is there."
+input PingInput {
+  "The time between two pings, in whole seconds from 1 s to an hour."
+  interval: Duration!
+  "How long an answer may take; 0 is four seconds."
+  timeout: Duration
+  "The answers that count as being there; empty is any but 408, 480, 503 and 504."
+  upCodes: [Int!]
+  "So many pings in a row must fail before it is down; 0 is 3."
+  downAfter: Int
+  "So many must be answered before it is up again; 0 is 1."
+  upAfter: Int
+}
+
+extend input TerminatorPutInput {
+  "The local address that it is called from, by the listener's name; empty is the first."
+  listener: String
+  "How it is asked whether it is there; null asks no more."
+  ping: PingInput
+}
+
+extend input OriginatorPutInput {
+  "The local address that its calls must come to, by the listener's name; empty is any."
+  listener: String
+  "A name that its TLS certificate must be for; empty asks for none."
+  certificate: String
+}
+
+"What a registration of ours shall be. Fields left out keep their value."
+input RegistrationPutInput {
+  "The registration's key: letters, digits, dots and dashes."
+  key: String!
+  "Whose calls those are that come to the registered contact; required for a new one."
+  originator: ID
+  "The domain that we register in; required for a new one."
+  registrar: String
+  "Where the requests are sent, a host with or without a port; empty is the registrar."
+  proxy: String
+  "udp, tcp or tls; empty is what the registrar's records prefer."
+  transport: String
+  "The user that we register; required for a new one."
+  user: String
+  "The user that answers the challenge; empty is the one that we register."
+  authUser: String
+  "The password; left out, it stays, empty takes it away. It is kept encrypted and never shown."
+  password: String
+  "The time to ask for, in whole seconds; 0 is an hour."
+  expiry: Duration
+  "The local address, by the listener's name; empty is the first."
+  listener: String
+  "The only node that registers; empty is each of them."
+  node: String
+  "Whether not to register."
+  disabled: Boolean
+  "The version this edit was made from; \"0\" for a new one; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to registrationPut."
+type RegistrationPutPayload {
+  "The registration as it is now."
+  registration: Registration
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/sip.graphqls", Input: `"How a peer's signalling is treated."
 type SipPolicy {
   "The only codecs that its descriptions may name, in the order in which they are offered to it; empty is all."
@@ -11240,6 +11862,10 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_lists(ctx, field)
 	case "prefixLimits":
 		return ec.fieldContext_Originator_prefixLimits(ctx, field)
+	case "listener":
+		return ec.fieldContext_Originator_listener(ctx, field)
+	case "certificate":
+		return ec.fieldContext_Originator_certificate(ctx, field)
 	case "sip":
 		return ec.fieldContext_Originator_sip(ctx, field)
 	}
@@ -11386,6 +12012,22 @@ func (ec *executionContext) childFields_PeriodEdge(ctx context.Context, field gr
 		return ec.fieldContext_PeriodEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PeriodEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Ping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "interval":
+		return ec.fieldContext_Ping_interval(ctx, field)
+	case "timeout":
+		return ec.fieldContext_Ping_timeout(ctx, field)
+	case "upCodes":
+		return ec.fieldContext_Ping_upCodes(ctx, field)
+	case "downAfter":
+		return ec.fieldContext_Ping_downAfter(ctx, field)
+	case "upAfter":
+		return ec.fieldContext_Ping_upAfter(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Ping", field.Name)
 }
 
 func (ec *executionContext) childFields_PostingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11600,6 +12242,102 @@ func (ec *executionContext) childFields_RateEdge(ctx context.Context, field grap
 		return ec.fieldContext_RateEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RateEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Registration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Registration_id(ctx, field)
+	case "key":
+		return ec.fieldContext_Registration_key(ctx, field)
+	case "originator":
+		return ec.fieldContext_Registration_originator(ctx, field)
+	case "registrar":
+		return ec.fieldContext_Registration_registrar(ctx, field)
+	case "proxy":
+		return ec.fieldContext_Registration_proxy(ctx, field)
+	case "transport":
+		return ec.fieldContext_Registration_transport(ctx, field)
+	case "user":
+		return ec.fieldContext_Registration_user(ctx, field)
+	case "authUser":
+		return ec.fieldContext_Registration_authUser(ctx, field)
+	case "hasPassword":
+		return ec.fieldContext_Registration_hasPassword(ctx, field)
+	case "expiry":
+		return ec.fieldContext_Registration_expiry(ctx, field)
+	case "listener":
+		return ec.fieldContext_Registration_listener(ctx, field)
+	case "node":
+		return ec.fieldContext_Registration_node(ctx, field)
+	case "disabled":
+		return ec.fieldContext_Registration_disabled(ctx, field)
+	case "state":
+		return ec.fieldContext_Registration_state(ctx, field)
+	case "version":
+		return ec.fieldContext_Registration_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Registration", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_RegistrationConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_RegistrationConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_RegistrationConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_RegistrationConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_RegistrationEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_RegistrationEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registration":
+		return ec.fieldContext_RegistrationPutPayload_registration(ctx, field)
+	case "position":
+		return ec.fieldContext_RegistrationPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RegistrationPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RegistrationState(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registered":
+		return ec.fieldContext_RegistrationState_registered(ctx, field)
+	case "since":
+		return ec.fieldContext_RegistrationState_since(ctx, field)
+	case "askedAt":
+		return ec.fieldContext_RegistrationState_askedAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_RegistrationState_reason(ctx, field)
+	case "until":
+		return ec.fieldContext_RegistrationState_until(ctx, field)
+	case "next":
+		return ec.fieldContext_RegistrationState_next(ctx, field)
+	case "address":
+		return ec.fieldContext_RegistrationState_address(ctx, field)
+	case "contact":
+		return ec.fieldContext_RegistrationState_contact(ctx, field)
+	case "failures":
+		return ec.fieldContext_RegistrationState_failures(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RegistrationState", field.Name)
 }
 
 func (ec *executionContext) childFields_RemovePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -11988,6 +12726,12 @@ func (ec *executionContext) childFields_Terminator(ctx context.Context, field gr
 		return ec.fieldContext_Terminator_rewrites(ctx, field)
 	case "lists":
 		return ec.fieldContext_Terminator_lists(ctx, field)
+	case "listener":
+		return ec.fieldContext_Terminator_listener(ctx, field)
+	case "ping":
+		return ec.fieldContext_Terminator_ping(ctx, field)
+	case "state":
+		return ec.fieldContext_Terminator_state(ctx, field)
 	case "sip":
 		return ec.fieldContext_Terminator_sip(ctx, field)
 	}
@@ -12028,6 +12772,24 @@ func (ec *executionContext) childFields_TerminatorPutPayload(ctx context.Context
 		return ec.fieldContext_TerminatorPutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TerminatorPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_TerminatorState(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "up":
+		return ec.fieldContext_TerminatorState_up(ctx, field)
+	case "since":
+		return ec.fieldContext_TerminatorState_since(ctx, field)
+	case "pingedAt":
+		return ec.fieldContext_TerminatorState_pingedAt(ctx, field)
+	case "reason":
+		return ec.fieldContext_TerminatorState_reason(ctx, field)
+	case "took":
+		return ec.fieldContext_TerminatorState_took(ctx, field)
+	case "address":
+		return ec.fieldContext_TerminatorState_address(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TerminatorState", field.Name)
 }
 
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1216,6 +1216,10 @@ type Originator struct {
 	Lists []*ListUse `json:"lists"`
 	// Its limits by prefix.
 	PrefixLimits []*PrefixLimit `json:"prefixLimits"`
+	// The local address that its calls must come to, by the listener's name; empty is any.
+	Listener string `json:"listener"`
+	// A name that its TLS certificate must be for; empty asks for none.
+	Certificate string `json:"certificate"`
 	// How its signalling is treated.
 	Sip        SipPolicy `json:"sip"`
 	AccountKey string    `json:"-"`
@@ -1268,6 +1272,10 @@ type OriginatorPutInput struct {
 	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
 	// Its limits by prefix; replaces all limits.
 	PrefixLimits graphql.Omittable[[]*PrefixLimitInput] `json:"prefixLimits,omitempty"`
+	// The local address that its calls must come to, by the listener's name; empty is any.
+	Listener graphql.Omittable[*string] `json:"listener,omitempty"`
+	// A name that its TLS certificate must be for; empty asks for none.
+	Certificate graphql.Omittable[*string] `json:"certificate,omitempty"`
 	// How its signalling is treated; null is as most peers' is.
 	Sip graphql.Omittable[*SipPolicyInput] `json:"sip,omitempty"`
 }
@@ -1366,6 +1374,34 @@ type PeriodClosePayload struct {
 	Repeated bool `json:"repeated"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How a terminator is asked by OPTIONS whether it is there.
+type Ping struct {
+	// The time between two pings.
+	Interval time.Duration `json:"interval"`
+	// How long an answer may take; 0 is four seconds.
+	Timeout time.Duration `json:"timeout"`
+	// The answers that count as being there; empty is any but 408, 480, 503 and 504.
+	UpCodes []int `json:"upCodes"`
+	// So many pings in a row must fail before it is down; 0 is 3.
+	DownAfter int `json:"downAfter"`
+	// So many must be answered before it is up again; 0 is 1.
+	UpAfter int `json:"upAfter"`
+}
+
+// How a terminator is asked whether it is there.
+type PingInput struct {
+	// The time between two pings, in whole seconds from 1 s to an hour.
+	Interval time.Duration `json:"interval"`
+	// How long an answer may take; 0 is four seconds.
+	Timeout graphql.Omittable[*time.Duration] `json:"timeout,omitempty"`
+	// The answers that count as being there; empty is any but 408, 480, 503 and 504.
+	UpCodes graphql.Omittable[[]int] `json:"upCodes,omitempty"`
+	// So many pings in a row must fail before it is down; 0 is 3.
+	DownAfter graphql.Omittable[*int] `json:"downAfter,omitempty"`
+	// So many must be answered before it is up again; 0 is 1.
+	UpAfter graphql.Omittable[*int] `json:"upAfter,omitempty"`
 }
 
 // The answer to a movement of money.
@@ -1568,6 +1604,103 @@ type RateChangeCount struct {
 	Kind RateChangeKind `json:"kind"`
 	// How many rows.
 	Rows int `json:"rows"`
+}
+
+// A registration of ours at somebody else's registrar.
+type Registration struct {
+	// The global id.
+	ID string `json:"id"`
+	// The registration's key.
+	Key string `json:"key"`
+	// The domain that we register in.
+	Registrar string `json:"registrar"`
+	// Where the requests are sent; empty is the registrar.
+	Proxy string `json:"proxy"`
+	// udp, tcp or tls; empty is what the registrar's records prefer.
+	Transport string `json:"transport"`
+	// The user that we register.
+	User string `json:"user"`
+	// The user that answers the challenge; empty is the one that we register.
+	AuthUser string `json:"authUser"`
+	// Whether there is a password. It is never shown.
+	HasPassword bool `json:"hasPassword"`
+	// The time that is asked for; 0 is an hour.
+	Expiry time.Duration `json:"expiry"`
+	// The local address, by the listener's name; empty is the first.
+	Listener string `json:"listener"`
+	// The only node that registers; empty is each of them.
+	Node string `json:"node"`
+	// Whether we do not register.
+	Disabled bool `json:"disabled"`
+	// Where it was last changed.
+	Version       events.Position `json:"version"`
+	OriginatorKey string          `json:"-"`
+}
+
+func (Registration) IsNode() {}
+
+// What a registration of ours shall be. Fields left out keep their value.
+type RegistrationPutInput struct {
+	// The registration's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// Whose calls those are that come to the registered contact; required for a new one.
+	Originator graphql.Omittable[*string] `json:"originator,omitempty"`
+	// The domain that we register in; required for a new one.
+	Registrar graphql.Omittable[*string] `json:"registrar,omitempty"`
+	// Where the requests are sent, a host with or without a port; empty is the registrar.
+	Proxy graphql.Omittable[*string] `json:"proxy,omitempty"`
+	// udp, tcp or tls; empty is what the registrar's records prefer.
+	Transport graphql.Omittable[*string] `json:"transport,omitempty"`
+	// The user that we register; required for a new one.
+	User graphql.Omittable[*string] `json:"user,omitempty"`
+	// The user that answers the challenge; empty is the one that we register.
+	AuthUser graphql.Omittable[*string] `json:"authUser,omitempty"`
+	// The password; left out, it stays, empty takes it away. It is kept encrypted and never shown.
+	Password graphql.Omittable[*string] `json:"password,omitempty"`
+	// The time to ask for, in whole seconds; 0 is an hour.
+	Expiry graphql.Omittable[*time.Duration] `json:"expiry,omitempty"`
+	// The local address, by the listener's name; empty is the first.
+	Listener graphql.Omittable[*string] `json:"listener,omitempty"`
+	// The only node that registers; empty is each of them.
+	Node graphql.Omittable[*string] `json:"node,omitempty"`
+	// Whether not to register.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// The version this edit was made from; "0" for a new one; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to registrationPut.
+type RegistrationPutPayload struct {
+	// The registration as it is now.
+	Registration *Registration `json:"registration,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How a registration of ours stands.
+type RegistrationState struct {
+	// Whether calls can come to us.
+	Registered bool `json:"registered"`
+	// Since when that is so.
+	Since time.Time `json:"since"`
+	// When we last asked; null before the first time.
+	AskedAt *time.Time `json:"askedAt,omitempty"`
+	// What the registrar answered, if anything.
+	Reason string `json:"reason"`
+	// When the registration runs out.
+	Until *time.Time `json:"until,omitempty"`
+	// When we ask again.
+	Next *time.Time `json:"next,omitempty"`
+	// Where the registrar is.
+	Address string `json:"address"`
+	// The contact that is registered.
+	Contact string `json:"contact"`
+	// Failures in a row.
+	Failures int `json:"failures"`
 }
 
 // Names a thing to remove.
@@ -1996,6 +2129,10 @@ type Terminator struct {
 	Rewrites []*RewriteRule `json:"rewrites"`
 	// The numbers that it does not get.
 	Lists []*ListUse `json:"lists"`
+	// The local address that it is called from, by the listener's name; empty is the first.
+	Listener string `json:"listener"`
+	// How it is asked whether it is there; null for one that is always taken to be.
+	Ping *Ping `json:"ping,omitempty"`
 	// How its signalling is treated.
 	Sip        SipPolicy `json:"sip"`
 	AccountKey string    `json:"-"`
@@ -2045,6 +2182,10 @@ type TerminatorPutInput struct {
 	Rewrites graphql.Omittable[[]*RewriteRuleInput] `json:"rewrites,omitempty"`
 	// The numbers that it does not get; replaces all lists.
 	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
+	// The local address that it is called from, by the listener's name; empty is the first.
+	Listener graphql.Omittable[*string] `json:"listener,omitempty"`
+	// How it is asked whether it is there; null asks no more.
+	Ping graphql.Omittable[*PingInput] `json:"ping,omitempty"`
 	// How its signalling is treated; null is as most peers' is.
 	Sip graphql.Omittable[*SipPolicyInput] `json:"sip,omitempty"`
 }
@@ -2057,6 +2198,22 @@ type TerminatorPutPayload struct {
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What pings know of a terminator on the node that answers.
+type TerminatorState struct {
+	// Whether it gets calls.
+	Up bool `json:"up"`
+	// Since when it is up or down, or is looked at.
+	Since time.Time `json:"since"`
+	// When it was last asked; null before the first time.
+	PingedAt *time.Time `json:"pingedAt,omitempty"`
+	// What that came to: an answer, or none.
+	Reason string `json:"reason"`
+	// How long the answer took.
+	Took time.Duration `json:"took"`
+	// Where the last ping went.
+	Address string `json:"address"`
 }
 
 // Lets a program in.
@@ -2368,6 +2525,14 @@ const (
 	AuditKindSourceRejected AuditKind = "SOURCE_REJECTED"
 	// An account will soon be empty at the pace of its calls: the actor is the account, the count its calls.
 	AuditKindBalanceForecast AuditKind = "BALANCE_FORECAST"
+	// A terminator answers pings again.
+	AuditKindTerminatorUp AuditKind = "TERMINATOR_UP"
+	// A terminator does not answer pings and gets no calls.
+	AuditKindTerminatorDown AuditKind = "TERMINATOR_DOWN"
+	// A registrar has taken a registration of ours.
+	AuditKindRegistered AuditKind = "REGISTERED"
+	// A registrar has refused a registration of ours, or let it expire.
+	AuditKindRegistrationLost AuditKind = "REGISTRATION_LOST"
 )
 
 var AllAuditKind = []AuditKind{
@@ -2376,11 +2541,15 @@ var AllAuditKind = []AuditKind{
 	AuditKindSignInFailed,
 	AuditKindSourceRejected,
 	AuditKindBalanceForecast,
+	AuditKindTerminatorUp,
+	AuditKindTerminatorDown,
+	AuditKindRegistered,
+	AuditKindRegistrationLost,
 }
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost:
 		return true
 	}
 	return false
