@@ -21,6 +21,7 @@ soak: ## the tests of random histories, for hours
 	$(GO) test -count=1 -timeout 4h -rapid.checks=200000 ./events/state ./events/offline ./events/call
 	$(GO) test -count=1 -timeout 4h -rapid.checks=2000 -run 'Commute|Survive' ./projections/history
 	TOLLBOOK_SOAK=500 $(GO) test -count=1 -timeout 4h -run TheSameBook ./events/book
+	TOLLBOOK_ROWS=1000000 $(GO) test -count=1 -timeout 4h -run LargeSheet ./events/sheet
 
 race: tools ## every test under the race detector
 	$(GO) test -race -count=1 -timeout 20m ./...

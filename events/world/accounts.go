@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -88,12 +90,43 @@ func (e *edit) account(company string, a account) error {
 		}
 		calls, micro = a.Offline.Calls, int64(allowed)
 	}
+	told := old.GetAlerts()
+	if a.Alerts != nil {
+		if told, err = a.Alerts.convert(); err != nil {
+			return fmt.Errorf("alerts: %w", err)
+		}
+	}
 	e.put(&wire.Account{
-		Alerts: old.GetAlerts(), OfflineCalls: calls, OfflineMicro: micro,
+		Alerts: told, OfflineCalls: calls, OfflineMicro: micro,
 		Id: a.ID, Company: company, Name: a.Name, Currency: a.Currency, Kind: kind, CreditLimitMicro: int64(limit),
 		Channels: a.Channels, CallsPerSecond: a.CallsPerSecond, Disabled: a.Disabled,
 		CutOff: or(a.CutOff, old.GetCutOff()), Package: or(a.Package, old.GetPackage()),
 		PackagePrefixes: stays(a.PackagePrefixes, old.GetPackagePrefixes()),
 	})
 	return nil
+}
+
+// convert gives nil for alerts that tell nothing.
+func (a *alerts) convert() (*wire.AccountAlerts, error) {
+	out := &wire.AccountAlerts{ForecastMinutes: a.ForecastMinutes}
+	threshold := func(key string, text *string) (*int64, error) {
+		if text == nil {
+			return nil, nil
+		}
+		at, err := amount(key, *text)
+		micro := int64(at)
+		return &micro, err
+	}
+	var err error
+	if out.LowMicro, err = threshold("low", a.Low); err != nil {
+		return nil, err
+	}
+	if out.HighMicro, err = threshold("high", a.High); err != nil {
+		return nil, err
+	}
+	distance, err := amount("distance", a.Distance)
+	if out.RearmMicro = int64(distance); err != nil || proto.Size(out) == 0 {
+		return nil, err
+	}
+	return out, nil
 }

@@ -1,6 +1,7 @@
 package world_test
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/prototext"
@@ -20,7 +21,7 @@ companies:
     mutual_limits: {USD: "50", EUR: "0"}
     accounts:
       - {id: acme-min, currency: SEC, kind: customer, package_prefixes: ["49", "44"]}
-      - {id: acme-usd, currency: USD, kind: customer, package: acme-min}
+      - {id: acme-usd, currency: USD, kind: customer, package: acme-min, alerts: {low: "0", high: "99.5", distance: "1.5", forecast_minutes: 30}}
       - {id: acme-ven, currency: USD, kind: vendor, cut_off: true}
 `
 
@@ -51,7 +52,8 @@ func TestPackagesAndCutOffs(t *testing.T) {
 	customer, vendor := wire.AccountKind_ACCOUNT_KIND_CUSTOMER, wire.AccountKind_ACCOUNT_KIND_VENDOR
 	cat := apply(catalog.New(), packaged)
 	same("package", cat.Account("acme-min"), &wire.Account{Id: "acme-min", Company: "acme", Currency: "SEC", Kind: customer, PackagePrefixes: []string{"49", "44"}})
-	same("account", cat.Account("acme-usd"), &wire.Account{Id: "acme-usd", Company: "acme", Currency: "USD", Kind: customer, Package: "acme-min"})
+	same("account", cat.Account("acme-usd"), &wire.Account{Id: "acme-usd", Company: "acme", Currency: "USD", Kind: customer, Package: "acme-min",
+		Alerts: &wire.AccountAlerts{LowMicro: proto.Int64(0), HighMicro: proto.Int64(99_500_000), RearmMicro: 1_500_000, ForecastMinutes: 30}})
 	same("vendor", cat.Account("acme-ven"), &wire.Account{Id: "acme-ven", Company: "acme", Currency: "USD", Kind: vendor, CutOff: true})
 	same("company", cat.Company("acme"), &wire.Company{Id: "acme", MutualLimits: []*wire.MutualLimit{{Currency: "EUR"}, {Currency: "USD", LimitMicro: 50_000_000}}})
 	same("settings", cat.Settings(), &wire.Settings{Id: "settings", EmergencyNumbers: []string{"112", "911"}, EmergencyPrefixes: []string{"88112"}})
@@ -76,7 +78,7 @@ companies:
     mutual_limits: {}
     accounts:
       - {id: acme-min, currency: SEC, kind: customer, package_prefixes: []}
-      - {id: acme-usd, currency: USD, kind: customer, package: ""}
+      - {id: acme-usd, currency: USD, kind: customer, package: "", alerts: {}}
       - {id: acme-ven, currency: USD, kind: vendor, cut_off: false}
 `
 	cat = apply(cat, cleared)
@@ -85,4 +87,13 @@ companies:
 	same("vendor", cat.Account("acme-ven"), &wire.Account{Id: "acme-ven", Company: "acme", Currency: "USD", Kind: vendor})
 	same("company", cat.Company("acme"), &wire.Company{Id: "acme"})
 	same("settings", cat.Settings(), &wire.Settings{Id: "settings"})
+}
+
+func TestAlertsFaults(t *testing.T) {
+	for text, want := range map[string]string{`low: "x"`: "low", `high: "1e3"`: "high", `distance: "1.0000001"`: "distance", `loww: "1"`: "unknown key"} {
+		doc := "companies: [{id: c, accounts: [{id: a, currency: USD, kind: customer, alerts: {" + text + "}}]}]"
+		if _, err := world.Read([]byte(doc), catalog.New(), &plain{}, boxes{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }

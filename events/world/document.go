@@ -60,6 +60,17 @@ type account struct {
 	// Offline is what each node may let through while the book is silent; left out,
 	// it stays as it is.
 	Offline *offline `yaml:"offline"`
+	// Alerts stay as they are where they are left out.
+	Alerts *alerts `yaml:"alerts"`
+}
+
+// alerts are the balances at which people are told; {} takes all away.
+type alerts struct {
+	Low      *string `yaml:"low"`
+	High     *string `yaml:"high"`
+	Distance string  `yaml:"distance"`
+	// ForecastMinutes tells that the account will be empty so soon.
+	ForecastMinutes uint32 `yaml:"forecast_minutes"`
 }
 
 type offline struct {

@@ -187,6 +187,10 @@ func TestWrongFiles(t *testing.T) {
 			t.Errorf("%s: %v", name, out)
 		}
 	}
+	abroad := f.as("noel").must(`mutation { terminatorPut(input: {key: "globex-ams", buyDeck: "umbrella-eur"}) { userErrors { message } } }`, nil)
+	if !strings.Contains(abroad.text("terminatorPut.userErrors.0.message"), "declare an exchange rate from EUR to USD first") {
+		t.Errorf("a deck in another currency: %v", abroad)
+	}
 	if len(f.Catalog().Versions("acme-sell")) != before || f.Catalog().Position() != position {
 		t.Error("half of a file was imported")
 	}
