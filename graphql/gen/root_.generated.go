@@ -7133,7 +7133,7 @@ type Balance {
   reserved: Money!
   "What may still be spent; negative in a deficit. A vendor's credit is not ours to spend: null for his account."
   available: Money
-  "What a vendor still lets us owe: his credit limit less what we owe; null for a customer's account."
+  "What a vendor who is cut off at his credit limit still lets us owe; null where nothing bounds it, and for a customer's account."
   owable: Money
   "How many calls hold money."
   holds: Int!

@@ -253,7 +253,7 @@ type Balance struct {
 	Reserved Money `json:"reserved"`
 	// What may still be spent; negative in a deficit. A vendor's credit is not ours to spend: null for his account.
 	Available *Money `json:"available,omitempty"`
-	// What a vendor still lets us owe: his credit limit less what we owe; null for a customer's account.
+	// What a vendor who is cut off at his credit limit still lets us owe; null where nothing bounds it, and for a customer's account.
 	Owable *Money `json:"owable,omitempty"`
 	// How many calls hold money.
 	Holds int `json:"holds"`

@@ -61,10 +61,11 @@ func (r *Resolver) balance(a *model.Account) *model.Balance {
 func balanceOf(a *model.Account, l ledger.Account, cat *catalog.State) *model.Balance {
 	limit := cat.Account(a.Key).GetCreditLimitMicro()
 	b := &model.Balance{Posted: amount(int64(l.Posted), a.Currency), Reserved: amount(int64(l.Held), a.Currency), Holds: l.Calls}
-	if a.Kind == model.AccountKindVendor {
-		b.Owable = optional(limit-int64(l.Posted), a.Currency)
-	} else {
+	switch {
+	case a.Kind != model.AccountKindVendor:
 		b.Available = optional(int64(l.Posted)+limit-int64(l.Held), a.Currency)
+	case a.CutOff:
+		b.Owable = optional(limit-int64(l.Posted), a.Currency)
 	}
 	return b
 }

@@ -52,7 +52,10 @@ func TestCreditOfBothKinds(t *testing.T) {
 		t.Errorf("customer: %v", customer)
 	}
 	const vendor = "globex-usd"
-	c.must(putAccount, map[string]any{"i": map[string]any{"key": vendor, "creditLimit": "100"}})
+	if got := c.must(query, map[string]any{"a": vendor}); got.at("account.balance.available") != nil || got.at("account.balance.owable") != nil {
+		t.Errorf("a vendor who is not cut off: %v", got)
+	}
+	c.must(putAccount, map[string]any{"i": map[string]any{"key": vendor, "creditLimit": "100", "cutOff": true}})
 	before := f.Ledger(vendor).Posted
 	got := c.must(query, map[string]any{"a": vendor})
 	if got.at("account.balance.available") != nil || got.text("account.balance.owable.amount") != (100_000_000-before).String() {

@@ -1,4 +1,4 @@
-import { Button, TextInput } from '@mantine/core';
+import { Button, Group, TextInput } from '@mantine/core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
 import { useQuery } from 'urql';
@@ -94,9 +94,11 @@ export function Simulate() {
             {fullTime(answer.decision.at)} · {t('simulate.position', { position: answer.decision.catalogPosition })} · {t('simulate.quality')}: {answer.quality} ·{' '}
             {answer.decision.sellDeckId && `${t('simulate.sell')}: ${rate(answer.decision.sellPrice)} ${answer.decision.currency} (${keyOf(answer.decision.sellDeckId)}, ${answer.decision.sellPrefix})`}
           </span>
-          {answer.decision.emergency && <Tag tone="bad">{`${t('cdr.emergency')}: ${answer.decision.emergency}`}</Tag>}
-          {answer.decision.packageId && <Tag tone="good">{`${t('account.package')}: ${keyOf(answer.decision.packageId)}`}</Tag>}
-          {answer.decision.refused && <Tag tone="bad">{answer.decision.refused}</Tag>}
+          <Group gap={6}>
+            {answer.decision.emergency && <Tag tone="bad">{`${t('cdr.emergency')}: ${answer.decision.emergency}`}</Tag>}
+            {answer.decision.packageId && <Tag tone="good">{`${t('account.package')}: ${keyOf(answer.decision.packageId)}`}</Tag>}
+            {answer.decision.refused && <Tag tone="bad">{answer.decision.refused}</Tag>}
+          </Group>
           <Choices choices={answer.decision.choices} currency={answer.decision.marginCurrency} />
         </Section>
       )}
