@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"mime"
 	"net/netip"
 	"strings"
 	"time"
@@ -252,6 +253,9 @@ func (in *ingress) offer() (*heard, *refused) {
 		in.asks = true
 		return nil, nil
 	}
+	if kind := in.req.ContentType(); kind == nil || !describes(kind.Value()) {
+		return nil, &refused{415, "Unsupported Media Type", "bad_body"}
+	}
 	offer, err := in.hear(in.req.Body(), in.req.Source())
 	if err != nil {
 		in.call.sw.badDescription(in.call, 0, err)
@@ -261,4 +265,10 @@ func (in *ingress) offer() (*heard, *refused) {
 		return nil, &refused{488, "Not Acceptable Here", "no_audio"}
 	}
 	return offer, nil
+}
+
+// describes tells whether a body of a type is a session description.
+func describes(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/sdp"
 }

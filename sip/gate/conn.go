@@ -29,12 +29,48 @@ func (c *guardedConn) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		from := at.(*net.UDPAddr).AddrPort()
 		if g.known(from.Addr().Unmap()) {
-			return n, at, nil
+			if n = c.pass(b[:n], at); n > 0 {
+				return n, at, nil
+			}
+			continue
 		}
 		if g.stranger(c.PacketConn, from, b[:n]) {
 			return n, at, nil
 		}
 	}
+}
+
+// pass looks at a datagram and gives what is left for the stack: nothing of one that
+// is answered here.
+func (c *guardedConn) pass(data []byte, from net.Addr) int {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return len(data) // a keep-alive
+	}
+	head, body := data, []byte(nil)
+	end := bytes.Index(data, endOfHead)
+	if end >= 0 {
+		head, body = data[:end+len(endOfHead)], data[end+len(endOfHead):]
+	}
+	m := look(head)
+	if end < 0 {
+		m.refuse(400, "No End of the Head")
+	}
+	if m.length > len(body) {
+		m.refuse(400, "Content-Length Longer Than the Message")
+	}
+	if m.wrong == nil {
+		if tight := tidy(head); len(tight) < len(head) {
+			n := copy(data, tight)
+			return n + copy(data[n:], body)
+		}
+		return len(data)
+	}
+	if answer := m.answer(); answer != nil {
+		if _, err := c.PacketConn.WriteTo(answer, from); err != nil {
+			c.listener.gate.config.Log.Debug("a refusal could not be sent", "err", err, "source", from.String())
+		}
+	}
+	return 0
 }
 
 // stranger answers an unknown source: a challenge where it may say who it is, else

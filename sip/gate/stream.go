@@ -159,6 +159,8 @@ func (l *Listener) shakeHands(network string, s *stream) error {
 			return err
 		}
 		s.first = head
+	} else {
+		s.framed()
 	}
 	return s.Conn.SetDeadline(time.Time{})
 }
@@ -249,6 +251,7 @@ func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, 
 		s.Conn = secure
 		l.peers.keep(s)
 	}
+	s.framed()
 	l.gate.Admit(to.Addr())
 	return target.hand(s)
 }
@@ -257,12 +260,32 @@ func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, 
 type stream struct {
 	net.Conn
 	first []byte // read already
-	left  func()
-	once  sync.Once
+	// frames cuts what comes into messages; nil for a WebSocket, which does so itself.
+	frames *frames
+	left   func()
+	once   sync.Once
+}
+
+// framed makes the stack get whole messages only.
+func (s *stream) framed() {
+	s.frames = &frames{from: idle{s}, answer: func(b []byte) error {
+		_, err := s.Write(b)
+		return err
+	}}
 }
 
 // Read reads within the idle time.
 func (s *stream) Read(b []byte) (int, error) {
+	if s.frames != nil {
+		return s.frames.Read(b)
+	}
+	return idle{s}.Read(b)
+}
+
+// idle reads a stream's bytes within the idle time.
+type idle struct{ *stream }
+
+func (s idle) Read(b []byte) (int, error) {
 	if len(s.first) > 0 {
 		n := copy(b, s.first)
 		s.first = s.first[n:]
