@@ -40,7 +40,7 @@ func period(ctx context.Context, c *console, args []string) error {
 	return closePeriod(ctx, c, cl, *output, map[string]any{"account": *account, "to": *to, "idempotencyKey": *key, "dryRun": *dry})
 }
 
-const periodFields = `position from to closedAt actor opening { amount } closing { amount } credits { amount } debits { amount } entryCount lateCount stateHash`
+const periodFields = `position from to closedAt actor opening { amount } closing { amount } credits { amount } debits { amount } entryCount lateCount afterCount after { amount } stateHash`
 
 type apiPeriod struct {
 	Position   string    `json:"position"`
@@ -54,6 +54,8 @@ type apiPeriod struct {
 	Debits     apiAmount `json:"debits"`
 	EntryCount int       `json:"entryCount"`
 	LateCount  int       `json:"lateCount"`
+	AfterCount int       `json:"afterCount"`
+	After      apiAmount `json:"after"`
 	StateHash  string    `json:"stateHash"`
 }
 
@@ -120,14 +122,14 @@ func listPeriods(ctx context.Context, c *console, cl *client, account, output st
 	if output == "json" {
 		return json.NewEncoder(c.out).Encode(all)
 	}
-	const row = "%-27s %-27s %10s %18s %18s %18s %18s %8v %5v  %s\n"
-	fmt.Fprintf(c.out, row, "from", "to", "position", "opening", "credits", "debits", "closing", "entries", "late", "state")
+	const row = "%-27s %-27s %10s %18s %18s %18s %18s %8v %5v %18s  %s\n"
+	fmt.Fprintf(c.out, row, "from", "to", "position", "opening", "credits", "debits", "closing", "entries", "late", "after its end", "state")
 	for _, p := range all {
 		from := ""
 		if p.From != nil {
 			from = *p.From
 		}
-		fmt.Fprintf(c.out, row, from, p.To, p.Position, p.Opening.Amount, p.Credits.Amount, p.Debits.Amount, p.Closing.Amount, p.EntryCount, p.LateCount, p.StateHash)
+		fmt.Fprintf(c.out, row, from, p.To, p.Position, p.Opening.Amount, p.Credits.Amount, p.Debits.Amount, p.Closing.Amount, p.EntryCount, p.LateCount, p.After.Amount, p.StateHash)
 	}
 	return nil
 }

@@ -753,6 +753,8 @@ type ComplexityRoot struct {
 	Period struct {
 		Account    func(childComplexity int) int
 		Actor      func(childComplexity int) int
+		After      func(childComplexity int) int
+		AfterCount func(childComplexity int) int
 		ClosedAt   func(childComplexity int) int
 		Closing    func(childComplexity int) int
 		Credits    func(childComplexity int) int
@@ -4446,6 +4448,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Period.Actor(childComplexity), true
+	case "Period.after":
+		if e.ComplexityRoot.Period.After == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.After(childComplexity), true
+	case "Period.afterCount":
+		if e.ComplexityRoot.Period.AfterCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Period.AfterCount(childComplexity), true
 	case "Period.closedAt":
 		if e.ComplexityRoot.Period.ClosedAt == nil {
 			break
@@ -9050,6 +9064,10 @@ type Period {
   entryCount: Int!
   "How many of them count in a period that was closed already."
   lateCount: Int!
+  "How many of them count after the period's end: they were posted before it was closed."
+  afterCount: Int!
+  "The sum of those."
+  after: Money!
   "The hash of the whole book when the period closed, in hexadecimal: \"tollbook verify\" computes it again."
   stateHash: String!
 }
@@ -11968,6 +11986,10 @@ func (ec *executionContext) childFields_Period(ctx context.Context, field graphq
 		return ec.fieldContext_Period_entryCount(ctx, field)
 	case "lateCount":
 		return ec.fieldContext_Period_lateCount(ctx, field)
+	case "afterCount":
+		return ec.fieldContext_Period_afterCount(ctx, field)
+	case "after":
+		return ec.fieldContext_Period_after(ctx, field)
 	case "stateHash":
 		return ec.fieldContext_Period_stateHash(ctx, field)
 	}

@@ -1346,6 +1346,10 @@ type Period struct {
 	EntryCount int `json:"entryCount"`
 	// How many of them count in a period that was closed already.
 	LateCount int `json:"lateCount"`
+	// How many of them count after the period's end: they were posted before it was closed.
+	AfterCount int `json:"afterCount"`
+	// The sum of those.
+	After Money `json:"after"`
 	// The hash of the whole book when the period closed, in hexadecimal: "tollbook verify" computes it again.
 	StateHash string `json:"stateHash"`
 }

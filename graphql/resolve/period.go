@@ -35,6 +35,7 @@ func period(a *model.Account, p *history.Period) *model.Period {
 		Position: events.Position(p.Position), Account: *a, From: instant(p.FromUS), To: events.Instant(p.ToUS),
 		ClosedAt: events.Instant(p.ClosedAtUS), Actor: p.Actor, Opening: money(p.OpeningMicro), Closing: money(p.ClosingMicro),
 		Credits: money(p.CreditsMicro), Debits: money(p.DebitsMicro), EntryCount: int(p.Entries), LateCount: int(p.Late),
+		AfterCount: int(p.After), After: money(p.AfterMicro),
 		StateHash: p.StateHash,
 	}
 }

@@ -64,11 +64,12 @@ func TestPeriods(t *testing.T) {
 	late["i"].(map[string]any)["effectiveAt"] = "2026-02-20T00:00:00Z"
 	c.must(creditMutation, late)
 	c.must(periodMutation, closing("p5", "2026-03-08", false))
-	list := c.must(`{ account(id: "acme-usd") { entries(first: 1) { nodes { late } } periods(first: 1) { nodes { from to opening { amount } closing { amount } credits { amount } entryCount lateCount }
+	list := c.must(`{ account(id: "acme-usd") { entries(first: 1) { nodes { late } } periods(first: 1) { nodes { from to opening { amount } closing { amount } credits { amount } entryCount lateCount afterCount after { amount } }
 		pageInfo { hasNextPage endCursor } } } statement(account: "acme-usd", from: "2026-01-01", to: "2036-01-01") { lateCount } }`, nil)
 	if list.at("account.entries.nodes.0.late") != true || list.at("statement.lateCount") != float64(1) ||
 		list.text("account.periods.nodes.0.opening.amount") != posted || list.text("account.periods.nodes.0.credits.amount") != "1.000000" ||
 		list.at("account.periods.nodes.0.lateCount") != float64(1) || list.text("account.periods.nodes.0.from") != "2026-03-01T05:00:00Z" ||
+		list.at("account.periods.nodes.0.afterCount") != float64(0) || list.text("account.periods.nodes.0.after.amount") != "0.000000" ||
 		list.at("account.periods.pageInfo.hasNextPage") != true {
 		t.Errorf("%v", list)
 	}

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ type Period struct {
 	// Entries counts what was posted, Late those of them that count in a period that
 	// was closed already.
 	Entries, Late int64
+	// After counts those that count after the period's end and stood in the book
+	// before it was closed, AfterMicro is their sum.
+	After, AfterMicro int64
 	// StateHash is the hash of the whole book before the period closed, in hexadecimal.
 	StateHash string
 }
@@ -42,11 +46,11 @@ type PeriodPage struct {
 }
 
 const periodColumns = `to_us, position, account, currency, from_us, closed_at_us, actor, opening_micro, closing_micro,
- credits_micro, debits_micro, entries, late, state_hash`
+ credits_micro, debits_micro, entries, late, after, after_micro, state_hash`
 
 func scanPeriod(row scanner) (p Period, err error) {
 	return p, row.Scan(&p.ToUS, &p.Position, &p.Account, &p.Currency, &p.FromUS, &p.ClosedAtUS, &p.Actor, &p.OpeningMicro,
-		&p.ClosingMicro, &p.CreditsMicro, &p.DebitsMicro, &p.Entries, &p.Late, &p.StateHash)
+		&p.ClosingMicro, &p.CreditsMicro, &p.DebitsMicro, &p.Entries, &p.Late, &p.After, &p.AfterMicro, &p.StateHash)
 }
 
 // Periods returns one page of an account's closed periods, or of all accounts' if
@@ -128,10 +132,25 @@ func (l *tally) period(ctx context.Context, r events.Recorded, p *wire.PeriodClo
 	}
 	sum := at.since
 	at.since = since{}
-	return l.w.exec(ctx, "INSERT INTO periods ("+periodColumns+") VALUES ("+placeholders(14)+")",
+	after, afterMicro, err := l.after(ctx, p)
+	if err != nil {
+		return err
+	}
+	return l.w.exec(ctx, "INSERT INTO periods ("+periodColumns+") VALUES ("+placeholders(16)+")",
 		p.GetToUs(), int64(r.Position), p.GetAccount(), p.GetCurrency(), p.GetFromUs(), r.TimeUS, r.Event.GetActor(),
-		at.posted-sum.credits-sum.debits, p.GetBalanceMicro(), sum.credits, sum.debits, sum.count, sum.late,
+		at.posted-sum.credits-sum.debits, p.GetBalanceMicro(), sum.credits, sum.debits, sum.count, sum.late, after, afterMicro,
 		hex.EncodeToString(p.GetStateHash()))
+}
+
+// after sums up what was posted in a period and counts after its end.
+func (l *tally) after(ctx context.Context, p *wire.PeriodClosed) (count, micro int64, err error) {
+	err = l.w.query(ctx, `SELECT count(*), coalesce(sum(amount_micro), 0) FROM entries
+ WHERE account = ? AND position > (SELECT coalesce(max(position), 0) FROM periods WHERE account = ?) AND effective_at_us >= ?`,
+		[]driver.Value{p.GetAccount(), p.GetAccount(), p.GetToUs()}, func(v []driver.Value) error {
+			count, micro = v[0].(int64), v[1].(int64)
+			return nil
+		})
+	return count, micro, err
 }
 
 // offline counts a call that a node let through by itself.

@@ -64,6 +64,8 @@ CREATE TABLE IF NOT EXISTS periods (
   debits_micro  INTEGER NOT NULL,
   entries       INTEGER NOT NULL,
   late          INTEGER NOT NULL,
+  after         INTEGER NOT NULL,
+  after_micro   INTEGER NOT NULL,
   state_hash    TEXT    NOT NULL,
   PRIMARY KEY (to_us, position)
 ) WITHOUT ROWID;

@@ -217,6 +217,7 @@ export const en = {
   'period.from': 'From',
   'period.to': 'Before',
   'period.state': "Book's hash",
+  'period.after': 'Of it after its end',
   'period.close': 'Close',
   'period.closeTo': 'Close up to before',
   'period.offline': 'While the book is silent',

@@ -219,6 +219,7 @@ export const ru: Dictionary = {
   'period.from': 'С',
   'period.to': 'До',
   'period.state': 'Хеш книги',
+  'period.after': 'В том числе после конца',
   'period.close': 'Закрыть',
   'period.closeTo': 'Закрыть по (не включая)',
   'period.offline': 'Пока книга не отвечает',

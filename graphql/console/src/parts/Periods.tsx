@@ -54,6 +54,10 @@ const PeriodsQuery = graphql(`
           }
           entryCount
           lateCount
+          after {
+            amount
+            currency
+          }
           stateHash
         }
       }
@@ -97,6 +101,7 @@ export function Periods({ account, mayClose }: { account: string; mayClose: bool
               { id: 'closing', title: t('account.closing'), right: true, cell: (p) => <Amount money={p.closing} /> },
               { id: 'entries', title: t('account.entries'), right: true, cell: (p) => p.entryCount },
               { id: 'late', title: t('entry.late'), right: true, cell: (p) => p.lateCount },
+              { id: 'after', title: t('period.after'), right: true, cell: (p) => <Amount money={p.after} currency={false} /> },
               { id: 'position', title: t('entry.position'), right: true, cell: (p) => p.position },
               { id: 'state', title: t('period.state'), cell: (p) => <span title={p.stateHash}>{p.stateHash.slice(0, 16)}</span> },
             ]}
