@@ -26,6 +26,7 @@ import (
 	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/lookup"
 	"github.com/tollbook/tollbook/sip/gate"
+	"github.com/tollbook/tollbook/sip/overload"
 )
 
 // Executor decides commands; the book does.
@@ -69,6 +70,8 @@ type Config struct {
 	// Guard asks the rules against fraud about a call that has a route; the trips that
 	// it tells are recorded. Nil has no rules.
 	Guard func(guard.Call) guard.Verdict
+	// Load keeps new calls from coming faster than they are decided. May be nil.
+	Load *overload.Controller
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

@@ -44,7 +44,7 @@ func (e *dialogEntry) end() *end {
 
 func (s *Switch) respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string, more ...sip.Header) {
 	res := sip.NewResponseFromRequest(req, code, reason, nil)
-	if code == 503 {
+	if code == 503 && len(more) == 0 {
 		res.AppendHeader(sip.NewHeader("Retry-After", retryAfter))
 	}
 	for _, h := range more {

@@ -3,7 +3,9 @@ package b2bua
 import (
 	"mime"
 	"net/netip"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -45,6 +47,12 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		s.respond(req, tx, 403, "Forbidden")
 		return
 	}
+	decided, ok := s.enter()
+	if !ok {
+		s.respond(req, tx, 503, "Service Unavailable", sip.NewHeader("Retry-After", strconv.Itoa(s.config.Load.RetryAfter())))
+		return
+	}
+	defer decided()
 	merge := mergeKey(req)
 	c, code, reason := s.admit(origin, source.Addr(), merge)
 	if c == nil {
@@ -55,7 +63,21 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	defer c.finish()
 	c.in = newIngress(c, req, tx, merge)
 	c.receive(world, source, called)
+	decided()
 	c.run()
+}
+
+// enter asks whether the node is quick enough for one more new call. One that is let
+// in says when it is decided, once or more.
+func (s *Switch) enter() (decided func(), ok bool) {
+	if s.config.Load == nil {
+		return func() {}, true
+	}
+	began := time.Now()
+	if !s.config.Load.Enter(began) {
+		return nil, false
+	}
+	return sync.OnceFunc(func() { s.config.Load.Leave(began, time.Now()) }), true
 }
 
 // identify finds whose call an INVITE is, and the number dialled without tech prefix.

@@ -36,6 +36,20 @@ type Config struct {
 	Media Media `yaml:"media"`
 	// MaxCalls bounds the calls in progress.
 	MaxCalls int `yaml:"max_calls"`
+	// Overload says when new calls are too many.
+	Overload Overload `yaml:"overload"`
+	// Drain is how long a stop waits for calls to end by themselves, as 30s; new ones
+	// are refused meanwhile.
+	Drain string `yaml:"drain"`
+}
+
+// Overload says when new calls are too many: then they get a 503 with Retry-After.
+type Overload struct {
+	// Latency is the wait for a decision that even the quickest calls must not exceed,
+	// as 500ms; 0s never limits the rate.
+	Latency string `yaml:"latency"`
+	// Waiting bounds the calls that wait for their decision at once.
+	Waiting int `yaml:"waiting"`
 }
 
 // Media says where RTP is relayed.
@@ -52,7 +66,7 @@ type Media struct {
 func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
-		Media: Media{Ports: "20000-39999", Timeout: "0s"},
+		Media: Media{Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s",
 	}
 }
 
@@ -85,6 +99,7 @@ type settings struct {
 	media            netip.Addr
 	portMin, portMax uint16
 	timeout          time.Duration
+	latency, drain   time.Duration
 }
 
 func (c Config) parse() (settings, error) {
@@ -119,6 +134,15 @@ func (c Config) parse() (settings, error) {
 	s.portMin, s.portMax = uint16(from), uint16(to)
 	if s.timeout, err = time.ParseDuration(c.Media.Timeout); err != nil || s.timeout < 0 {
 		return bad("media.timeout", c.Media.Timeout, "a duration such as 5m")
+	}
+	if s.latency, err = time.ParseDuration(c.Overload.Latency); err != nil || s.latency < 0 {
+		return bad("overload.latency", c.Overload.Latency, "a duration such as 500ms")
+	}
+	if c.Overload.Waiting < 0 {
+		return bad("overload.waiting", strconv.Itoa(c.Overload.Waiting), "a number of calls, or 0 for no bound")
+	}
+	if s.drain, err = time.ParseDuration(c.Drain); err != nil || s.drain < 0 || s.drain > time.Hour {
+		return bad("drain", c.Drain, "a duration of an hour at most, such as 30s")
 	}
 	if c.MaxCalls < 1 {
 		return bad("max_calls", strconv.Itoa(c.MaxCalls), "at least 1")

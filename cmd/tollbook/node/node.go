@@ -244,10 +244,11 @@ func (n *Node) openSwitch(context.Context) error {
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Guard: n.guard.Judge,
-		Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
+		Load: n.load(), Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
+		n.drain()
 		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 		defer cancel()
 		// With the gate closed here the last of what strangers sent is recorded.

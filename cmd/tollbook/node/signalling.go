@@ -4,12 +4,17 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/locate"
 	"github.com/tollbook/tollbook/sip/outbound"
+	"github.com/tollbook/tollbook/sip/overload"
 )
+
+// drainPoll is how often a stop looks whether calls have ended.
+const drainPoll = 100 * time.Millisecond
 
 // bindSIP takes the ports of the signalling.
 func (n *Node) bindSIP(context.Context) error {
@@ -100,4 +105,27 @@ func (n *Node) RegistrationState(id string) (resolve.RegistrationState, bool) {
 		Registered: s.Registered, Since: s.Since, AskedAt: s.At, Until: s.Until, Next: s.Next,
 		Reason: s.Reason, Address: s.Address, Contact: s.Contact, Failures: s.Failures,
 	}, ours
+}
+
+// load makes what keeps new calls from coming faster than they are decided.
+func (n *Node) load() *overload.Controller {
+	return overload.New(overload.Config{
+		Latency: n.settings.latency, Waiting: n.settings.Overload.Waiting,
+		Changed: func(perSecond int) {
+			if perSecond == 0 {
+				n.log.Warn("all new calls are let in again")
+				return
+			}
+			n.log.Warn("new calls wait too long for their decision: fewer are let in", "per_second", perSecond)
+		},
+	})
+}
+
+// drain refuses new calls and waits for those in progress, for as long as the
+// configuration says.
+func (n *Node) drain() {
+	n.sw.Drain()
+	for end := time.Now().Add(n.settings.drain); n.sw.Calls() > 0 && time.Now().Before(end); {
+		time.Sleep(drainPoll)
+	}
 }
