@@ -65,17 +65,20 @@ func newPeers() *peers {
 func (p *peers) name(key, given string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, err := netip.ParseAddr(given); err != nil {
-		if len(p.names) >= maxNames {
-			clear(p.names) // they come again with the next calls
-		}
-		p.names[key] = given
+	if _, err := netip.ParseAddr(given); err != nil || p.names[key] == "" {
 		return given
 	}
-	if before := p.names[key]; before != "" {
-		return before
+	return p.names[key]
+}
+
+// reached remembers the name that a far end has proven to be.
+func (p *peers) reached(key, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.names) >= maxNames {
+		clear(p.names) // they come again with the next calls
 	}
-	return given
+	p.names[key] = name
 }
 
 // keep remembers a connection's certificate for as long as it is open.

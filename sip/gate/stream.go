@@ -199,15 +199,22 @@ func keepUp(c net.Conn) error {
 func (l *Listener) Connect(ctx context.Context, network string, to netip.AddrPort, name string) error {
 	key := network + " " + to.String()
 	name = l.peers.name(key, name)
-	if l.connected(network, to) {
-		return l.peers.check(to.String(), name)
-	}
-	return l.peers.once(ctx, key, func(ctx context.Context) error {
-		if l.connected(network, to) {
-			return nil
+	if !l.connected(network, to) {
+		err := l.peers.once(ctx, key, func(ctx context.Context) error {
+			if l.connected(network, to) {
+				return nil
+			}
+			return l.dial(ctx, network, to, name)
+		})
+		if err != nil {
+			return err
 		}
-		return l.dial(ctx, network, to, name)
-	})
+	}
+	err := l.peers.check(to.String(), name) // others may have opened it, by another name
+	if err == nil {
+		l.peers.reached(key, name)
+	}
+	return err
 }
 
 func (l *Listener) connected(network string, to netip.AddrPort) bool {
