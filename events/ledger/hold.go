@@ -184,10 +184,14 @@ func (s *State) checkCandidate(d Deciding, c *wire.Candidate) error {
 }
 
 // Available is what an account may still spend: what was posted, and its credit
-// limit, less what open holds reserve.
+// limit, less what open holds reserve. A vendor's limit is what he lets us owe, and
+// is not to be spent.
 func (s *State) Available(c *catalog.State, account string) money.Amount {
-	b := s.Balance(account)
-	return b.Posted + money.Amount(c.Account(account).GetCreditLimitMicro()) - b.Held
+	b, a := s.Balance(account), c.Account(account)
+	if a.GetKind() == wire.AccountKind_ACCOUNT_KIND_VENDOR {
+		return b.Posted - b.Held
+	}
+	return b.Posted + money.Amount(a.GetCreditLimitMicro()) - b.Held
 }
 
 // ExtendHold decides on more paid time for a running call. A call whose paid

@@ -23,7 +23,7 @@ func (m *model) earned(account string) string {
 
 func (m *model) post(pos uint64, p *wire.PostMoney) bool {
 	moves := []move{{p.Account, p.AmountMicro}, {"own/payments/USD", -p.AmountMicro}}
-	available := m.posted[p.Account] + m.limit[p.Account] - m.held(p.Account)
+	available := m.posted[p.Account] + m.credit(p.Account) - m.held(p.Account)
 	_, known := m.limit[p.Account]
 	spends := p.Kind == wire.PostingKind_POSTING_KIND_DEBIT || p.Kind == wire.PostingKind_POSTING_KIND_TRANSFER
 	switch {

@@ -85,9 +85,17 @@ func (m *model) held(account string) (sum int64) {
 	return sum
 }
 
+// credit is what an account may owe us; what a vendor lets us owe is none of that.
+func (m *model) credit(account string) int64 {
+	if m.vendors[account] {
+		return 0
+	}
+	return m.limit[account]
+}
+
 // free is what a hold may take from an account.
 func (m *model) free(account string) int64 {
-	own := m.posted[account] + m.limit[account] - m.held(account)
+	own := m.posted[account] + m.credit(account) - m.held(account)
 	if m.mutual != nil {
 		own = min(own, m.together())
 	}

@@ -157,3 +157,22 @@ func TestForecastOfAPackage(t *testing.T) {
 		t.Errorf("two calls on 300 s: %+v", got[0])
 	}
 }
+
+// TestVendorsCreditIsNotOurs pays a vendor out what he has with us, and no more: what
+// he lets us owe is not money of his here.
+func TestVendorsCreditIsNotOurs(t *testing.T) {
+	v := vendor("v")
+	v.CreditLimitMicro = 1_000_000
+	b := start(t, v)
+	b.must(crediting("v", 100))
+	debit := func(micro int64) events.Code {
+		reply, _ := b.do(posting(&wire.PostMoney{Kind: wire.PostingKind_POSTING_KIND_DEBIT, Account: "v", AmountMicro: micro}))
+		return code(reply)
+	}
+	if got := debit(101); got != events.CodeInsufficientFunds {
+		t.Errorf("more than he has: %q", got)
+	}
+	if got := debit(100); got != "" || b.posted("v") != 0 {
+		t.Errorf("all he has: %q, %s are left", got, b.posted("v"))
+	}
+}
