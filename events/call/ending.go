@@ -147,17 +147,18 @@ func (m *Machine) hangUp(now Now, cause string, by wire.EndedBy, from, q850 uint
 	return append(effects, Charge{charge}, m.end(now, first), m.end(now, second))
 }
 
-// crossed ends a call whose answer met the caller's CANCEL: the vendor gets a BYE
+// crossed ends a call whose answer never reached the caller: the vendor gets a BYE
 // and has his leg on record, the caller pays nothing.
-func (m *Machine) crossed(now Now) []Effect {
+func (m *Machine) crossed(now Now, e ending) []Effect {
 	m.phase = over
 	m.current.ended = true
-	by := wire.EndedBy_ENDED_BY_CALLER
+	e.last = true
+	vendor := e
+	vendor.leg, vendor.code, vendor.text = m.current.number, 200, "OK"
 	return []Effect{
 		Clear{TimerExtend}, Clear{TimerCut},
-		SendBye{Leg: m.current.number, Reason: CauseCancelled, Q850: 16}, Release{CauseCancelled},
-		m.end(now, ending{leg: m.current.number, code: 200, text: "OK", q850: 16, cause: CauseCancelled, by: by, last: true}),
-		m.end(now, ending{code: 487, text: "Request Terminated", q850: 16, cause: CauseCancelled, by: by, last: true}),
+		SendBye{Leg: m.current.number, Reason: e.cause, Q850: e.q850}, Release{e.cause},
+		m.end(now, vendor), m.end(now, e),
 	}
 }
 

@@ -164,7 +164,27 @@ func (m *Machine) Cancel(now Now, cause uint32) []Effect {
 	case hunting:
 		return m.abandon(now, 487, "Request Terminated", cause, CauseCancelled, wire.EndedBy_ENDED_BY_CALLER)
 	case talking:
-		return m.crossed(now)
+		return m.crossed(now, ending{
+			code: 487, text: "Request Terminated", q850: cause, cause: CauseCancelled, by: wire.EndedBy_ENDED_BY_CALLER,
+		})
+	}
+	return nil
+}
+
+// Unheard ends a call whose answer could not be given to the caller, who hears a
+// refusal instead: he did not acknowledge what comes before it, or the vendor hung
+// up meanwhile.
+func (m *Machine) Unheard(now Now, code uint32, text, cause string) []Effect {
+	by := wire.EndedBy_ENDED_BY_SWITCH
+	if cause == CauseAnswered {
+		cause, by = CauseRejected, wire.EndedBy_ENDED_BY_CALLEE
+	}
+	switch m.phase {
+	case hunting:
+		return m.abandon(now, code, text, q850(cause), cause, by)
+	case talking:
+		return append([]Effect{RejectCaller{code, text, q850(cause)}},
+			m.crossed(now, ending{code: code, text: text, q850: q850(cause), cause: cause, by: by})...)
 	}
 	return nil
 }

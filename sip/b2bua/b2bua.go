@@ -91,12 +91,13 @@ type Switch struct {
 
 	zones     lookup.Zones
 	reinvited gate.Handler
+	disowning atomic.Int32  // BYEs on their way for calls that are not here
 	malformed atomic.Uint64 // session descriptions that could not be used
 
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
 	dialogs  map[dialogKey]*dialogEntry
-	invites  map[string]struct{}      // ingress INVITEs in progress, to know merged ones
+	invites  map[string]struct{}      // ingress INVITEs of late, to know merged ones
 	inUse    map[string]int           // attempts in progress by terminator
 	started  map[string]startsIn      // attempts of the present second by terminator
 	owed     map[events.CallID]int    // commands that the book has not answered yet

@@ -22,6 +22,7 @@ type egress struct {
 	tx     sip.ClientTransaction
 	acks   acks
 	forks  map[string]*early // by the tag of who answers
+	others []*sip.Response   // 2xx of other forks that were heard before the first
 	// unacked is the CSeq of a 2xx whose ACK waits for the caller's.
 	unacked uint32
 	// again is the attempt's own goroutine's.
@@ -162,6 +163,10 @@ func (l *egress) answered(now call.Now, res *sip.Response) {
 	if ua := first(res, "User-Agent", "Server"); ua != "" {
 		l.agent = clip(ua)
 	}
+	for _, other := range l.others {
+		l.forked(other)
+	}
+	l.others = nil
 	tag := l.dialog.remoteTag
 	ack := func() { l.acks.send(l.call, tag, l.dialog.ack(res.CSeq().SeqNo, nil)) }
 	if l.cancelling || l.call.machine.Over() {
@@ -207,77 +212,6 @@ func (l *egress) failed(now call.Now, res *sip.Response) {
 	l.final = true
 	l.call.sw.rest(l.plan.Candidate.Terminator, res)
 	l.call.do(l.call.machine.Failed(now, l.leg, uint32(res.StatusCode), clip(res.Reason), q850Of(res, res.StatusCode)))
-}
-
-// repeated acknowledges a 2xx that came again. One with another tag is a second
-// fork's: it is acknowledged, too, and ended.
-func (l *egress) repeated(res *sip.Response) {
-	if !res.IsSuccess() || !whole(res) {
-		return
-	}
-	tag, _ := res.To().Params.Get("tag")
-	if l.acks.repeat(l.call, tag) {
-		return
-	}
-	l.call.postAsync(func(call.Now) {
-		if !l.final || tag == l.dialog.remoteTag || l.acks.repeat(l.call, tag) {
-			return
-		}
-		l.disown(res)
-	})
-}
-
-// disown acknowledges an answer that is one too many, and ends what it began.
-func (l *egress) disown(res *sip.Response) {
-	fork := l.dialog
-	fork.follow(res)
-	l.acks.send(l.call, fork.remoteTag, fork.ack(res.CSeq().SeqNo, nil))
-	fork.sendBye(l.call, call.SendBye{Leg: l.leg, Reason: "another fork has answered", Q850: 26})
-}
-
-// cancel gives the attempt up, at once or with its first provisional answer
-// (RFC 3261, section 9.1).
-func (l *egress) cancel(q850 uint32) {
-	if l.final || l.cancelling {
-		return
-	}
-	l.cancelling, l.reason = true, q850
-	if l.heard {
-		l.sendCancel()
-	}
-}
-
-func (l *egress) sendCancel() {
-	if l.final || l.tx == nil {
-		return
-	}
-	l.call.cancel(l.invite, l.tx, l.reason)
-}
-
-// cancel takes an INVITE back that has had a provisional answer and no final one.
-func (c *session) cancel(invite *sip.Request, tx sip.ClientTransaction, q850 uint32) {
-	req := sip.NewRequest(sip.CANCEL, invite.Recipient)
-	req.AppendHeader(sip.HeaderClone(invite.Via()))
-	for _, h := range invite.GetHeaders("Route") {
-		req.AppendHeader(sip.HeaderClone(h))
-	}
-	for _, name := range []string{"From", "To", "Call-ID"} {
-		req.AppendHeader(sip.HeaderClone(invite.GetHeader(name)))
-	}
-	req.AppendHeader(&sip.CSeqHeader{SeqNo: invite.CSeq().SeqNo, MethodName: sip.CANCEL})
-	maxForwards := sip.MaxForwardsHeader(70)
-	req.AppendHeader(&maxForwards)
-	if q850 != 0 {
-		req.AppendHeader(reasonHeader(q850, "cancelled"))
-	}
-	req.SetTransport(invite.Transport())
-	req.SetDestination(invite.Destination())
-	req.Laddr = invite.Laddr // from the socket that sent the INVITE
-	c.transact(req, nil, func(_ call.Now, res *sip.Response) {
-		if res == nil || !res.IsProvisional() {
-			time.AfterFunc(patience(), tx.Terminate) // should no final answer follow
-		}
-	}, keepAsItIs)
 }
 
 // bye ends the leg, if it was answered.

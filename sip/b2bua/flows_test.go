@@ -62,6 +62,17 @@ var calls = []struct {
 		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) { r.passes(t, "", "SIP/2.0 491", -1) }},
 	{name: "a change withdrawn", plan: plan{talk: 15 * time.Second, changes: []change{{time.Second, "withdrawn"}}, vendors: vendors(answers())},
 		codes: []int{200, 200}, cause: "answered", answered: true},
+	{name: "a change withdrawn in time", plan: plan{slow: true, talk: 15 * time.Second, changes: []change{{time.Second, "withdrawn"}}, vendors: vendors(answers())},
+		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {
+			r.passes(t, vendorAddrs[0].String(), "CANCEL ", 1)
+			r.passes(t, vendorAddrs[0].String(), "2 INVITE", 1)
+			r.passes(t, vendorAddrs[0].String(), "3 INVITE", 0)
+		}},
+	{name: "a change withdrawn, and agreed to", plan: plan{slow: true, stubborn: true, talk: 15 * time.Second, changes: []change{{time.Second, "withdrawn"}}, vendors: vendors(answers())},
+		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {
+			r.passes(t, callerAddr.String(), "SIP/2.0 487", 1)
+			r.passes(t, vendorAddrs[0].String(), "3 INVITE", 1) // which takes it back
+		}},
 	{name: "CANCEL", plan: plan{cancelAfter: time.Second, vendors: vendors(vendorPlan{rings: []ring{{180, false, false}}})}, codes: []int{487, 487}, cause: "cancelled",
 		look: func(t *testing.T, r *rig) { r.passes(t, vendorAddrs[0].String(), "Reason: Q.850;cause=31", 1) }},
 	{name: "CANCEL before anything is heard", plan: plan{cancelAfter: time.Second, vendors: vendors(vendorPlan{})}, codes: []int{487, 487}, cause: "cancelled"},
@@ -89,10 +100,42 @@ var calls = []struct {
 			r.passes(t, callerAddr.String(), "UPDATE ", 4)
 			r.passes(t, vendorAddrs[0].String(), "UPDATE ", 4)
 		}},
+	{name: "a refresh meets a change", plan: refreshed(491), codes: []int{200, 200}, cause: "answered", answered: true,
+		look: func(t *testing.T, r *rig) { r.passes(t, vendorAddrs[0].String(), "UPDATE ", 2) }},
+	{name: "a refresh needs longer", plan: refreshed(422), codes: []int{200, 200}, cause: "answered", answered: true,
+		look: func(t *testing.T, r *rig) {
+			r.passes(t, vendorAddrs[0].String(), "Session-Expires: 200;refresher=uac", 1)
+		}},
+	{name: "a refresh by another method", plan: refreshed(405), codes: []int{200, 200}, cause: "answered", answered: true,
+		look: func(t *testing.T, r *rig) {
+			r.passes(t, vendorAddrs[0].String(), "2 INVITE", 0)
+			r.passes(t, vendorAddrs[0].String(), "3 INVITE", 1)
+		}},
+	{name: "a refresh is refused for good", plan: refreshed(500), codes: []int{200, 200}, cause: "session_expired", answered: true},
+	{name: "a refresh of a call that is gone", plan: refreshed(481), codes: []int{200, 200}, cause: "far_end_gone", answered: true},
+	{name: "a change of a call that is gone", plan: plan{talk: 30 * time.Second, changes: []change{{time.Second, "hold"}}, refusals: []int{-481}, vendors: vendors(answers())},
+		codes: []int{200, 200}, cause: "far_end_gone", answered: true},
+	{name: "a change is refused", plan: plan{talk: 30 * time.Second, changes: []change{{time.Second, "hold"}, {3 * time.Second, "ask"}}, refusals: []int{-488}, vendors: vendors(answers())},
+		codes: []int{200, 200}, cause: "answered", answered: true},
+	{name: "a late PRACK holds the answer back", plan: plan{reliable: true, prackAfter: 3 * time.Second, talk: 5 * time.Second, vendors: vendors(vendorPlan{code: 200, after: time.Second, rings: []ring{{183, true, false}}})},
+		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {
+			if r.call.began.Before(r.call.pracked) || r.call.pracked.IsZero() {
+				t.Error("the 200 came before the PRACK")
+			}
+		}},
+	{name: "no PRACK", plan: plan{reliable: true, prackAfter: -1, vendors: vendors(vendorPlan{code: 200, after: time.Second, rings: []ring{{183, true, false}}})},
+		codes: []int{504, 200}, cause: "no_ack"},
+	{name: "the vendor hangs up before a late PRACK", plan: plan{reliable: true, prackAfter: 3 * time.Second, vendors: vendors(vendorPlan{code: 200, after: time.Second, talk: time.Second, rings: []ring{{183, true, false}}})},
+		codes: []int{480, 200}, cause: "rejected"},
 	{name: "too short a session", plan: plan{headers: "Session-Expires: 60\r\n"}, codes: []int{422}, cause: "session_interval",
 		look: func(t *testing.T, r *rig) { r.passes(t, callerAddr.String(), "Min-SE: 90", 1) }},
 	{name: "hunting", plan: plan{talk: time.Second, vendors: [2]vendorPlan{{code: 503, after: time.Second}, answers()}}, codes: []int{200, 503, 200}, cause: "answered", answered: true},
 	{name: "nobody", plan: plan{vendors: [2]vendorPlan{{code: 486, after: time.Second}, {code: 480, after: time.Second}}}, codes: []int{480, 486, 480}, cause: "no_vendor_took_it"},
+}
+
+// refreshed is a call whose vendor has us refresh, and refuses it once.
+func refreshed(code int) plan {
+	return plan{talk: 80 * time.Second, refusals: []int{code}, vendors: vendors(vendorPlan{code: 200, after: time.Second, headers: "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n"})}
 }
 
 func answers() vendorPlan                    { return vendorPlan{code: 200, after: time.Second} }

@@ -131,8 +131,7 @@ func (s *Switch) hungUp(now call.Now, a *asked) {
 	a.agree(nil, nil)
 	c, cause := a.end.call, reasonOf(a.req)
 	if a.end.leg != 0 && c.in.reliable.postponed() {
-		c.in.reject(480, "Temporarily Unavailable", cause) // his 200 has not left: he pays nothing
-		c.do(c.machine.Cancel(now, cause))
+		c.do(c.machine.Unheard(now, 480, "Temporarily Unavailable", call.CauseAnswered)) // his 200 has not left
 		return
 	}
 	c.do(c.machine.Bye(now, a.end.leg, cause))

@@ -14,14 +14,15 @@ import (
 // stack under test: it sends and repeats requests and answers, and tells its script
 // what comes. A script runs under the phone's lock.
 type phone struct {
-	mu     sync.Mutex
-	air    *air
-	at     netip.AddrPort
-	name   string
-	count  int
-	mine   map[string]*sending  // requests of its own, by branch and method
-	theirs map[string]*answered // requests that came, by branch and method
-	calls  map[string]*leg      // by Call-ID
+	mu        sync.Mutex
+	air       *air
+	at        netip.AddrPort
+	name      string
+	count     int
+	lastAsked time.Time            // when it last sent a request
+	mine      map[string]*sending  // requests of its own, by branch and method
+	theirs    map[string]*answered // requests that came, by branch and method
+	calls     map[string]*leg      // by Call-ID
 	// onRequest answers a request that is new; onAnswer is told of each final answer.
 	onRequest func(l *leg, req *sip.Request)
 }
@@ -35,7 +36,11 @@ type leg struct {
 	target         string
 	seq            int
 	version        int
-	direction      string // of the description it writes next
+	direction      string    // of the description it writes next
+	mine, theirs   string    // directions in force, as it wrote and as it read them
+	changed        time.Time // when they came into force
+	prackAfter     time.Duration
+	pracked        time.Time
 	began, ended   time.Time
 	closed         bool // nothing is left of it
 	deaf           bool // it acknowledges no 200
@@ -47,16 +52,17 @@ type leg struct {
 }
 
 type sending struct {
-	leg    *leg
-	method string
-	text   string
-	branch string
-	seq    int
-	rings  bool // a provisional answer has come
-	final  bool
-	wait   time.Duration
-	waited time.Duration
-	done   func(res *sip.Response) // nil is no answer at all
+	leg      *leg
+	method   string
+	text     string
+	branch   string
+	seq      int
+	rings    bool // a provisional answer has come
+	final    bool
+	timedOut bool
+	wait     time.Duration
+	waited   time.Duration
+	done     func(res *sip.Response) // nil is no answer at all
 }
 
 type answered struct {
@@ -136,6 +142,9 @@ func (l *leg) submit(method, branch string, seq int, headers, body string, done 
 		l.invite = s
 	}
 	l.phone.mine[branch+method] = s
+	if method != "BYE" {
+		l.phone.lastAsked = time.Now()
+	}
 	l.phone.transmit(s.text)
 	s.again()
 	return s
@@ -148,6 +157,7 @@ func (s *sending) again() {
 			return
 		}
 		if s.waited += wait; s.waited >= 64*sip.T1 {
+			s.timedOut = true
 			s.conclude(nil)
 			return
 		}
@@ -227,12 +237,43 @@ func (p *phone) response(res *sip.Response) {
 		s.acknowledge(res)
 	}
 	if !s.final {
+		s.settle(res)
 		if tag, _ := res.To().Params.Get("tag"); s.method == "INVITE" && res.IsSuccess() {
 			s.leg.remote = tag
 			s.leg.target = res.Contact().Address.String()
 		}
 		s.conclude(res)
 	}
+}
+
+// settle puts an offer of the phone's into force, or takes it back.
+func (s *sending) settle(res *sip.Response) {
+	l := s.leg
+	if !strings.Contains(s.text, "m=audio") || s.method != "INVITE" && s.method != "UPDATE" {
+		if s.method == "INVITE" && res.IsSuccess() { // its answer goes with the ACK
+			l.agree(answering(string(res.Body())), directionOf(string(res.Body())))
+		}
+		return
+	}
+	if res.IsSuccess() {
+		l.agree(directionOf(s.text), directionOf(string(res.Body())))
+	} else if l.mine != "" {
+		l.direction = l.mine
+	}
+}
+
+func (l *leg) agree(mine, theirs string) {
+	l.mine, l.theirs, l.direction, l.changed = mine, theirs, mine, time.Now()
+}
+
+// directionOf reads a description's direction.
+func directionOf(text string) string {
+	for _, d := range []string{"sendonly", "recvonly", "inactive"} {
+		if strings.Contains(text, "a="+d) {
+			return d
+		}
+	}
+	return "sendrecv"
 }
 
 // prack acknowledges a provisional answer that asks for it.
@@ -248,7 +289,16 @@ func (s *sending) prack(res *sip.Response) {
 	l := s.leg
 	l.remote, _ = res.To().Params.Get("tag")
 	l.target = res.Contact().Address.String()
-	l.request("PRACK", fmt.Sprintf("RAck: %d %d INVITE\r\n", number, s.seq), "", nil)
+	if l.prackAfter < 0 {
+		return
+	}
+	l.phone.after(l.prackAfter, func() {
+		if l.closed {
+			return
+		}
+		l.pracked = time.Now()
+		l.request("PRACK", fmt.Sprintf("RAck: %d %d INVITE\r\n", number, s.seq), "", nil)
+	})
 }
 
 func (s *sending) acknowledge(res *sip.Response) {
@@ -269,115 +319,7 @@ func (s *sending) acknowledge(res *sip.Response) {
 	ack.target = res.Contact().Address.String()
 	body := ""
 	if !strings.Contains(s.text, "m=audio") {
-		body = l.description()
+		body = l.describe(answering(string(res.Body())))
 	}
 	l.phone.transmit(ack.text("ACK", s.branch+"-ack", s.seq, "", body))
-}
-
-func (p *phone) request(req *sip.Request) {
-	branch, _ := req.Via().Params.Get("branch")
-	if req.IsAck() {
-		p.acked(req)
-		return
-	}
-	key := branch + string(req.Method)
-	if a := p.theirs[key]; a != nil {
-		if a.text != "" {
-			p.transmit(a.text)
-		}
-		return
-	}
-	tag, _ := req.To().Params.Get("tag")
-	l := p.calls[req.CallID().Value()]
-	if fork := p.calls[req.CallID().Value()+"-fork"]; fork != nil && tag == fork.local {
-		l = fork
-	}
-	if l == nil && req.IsInvite() {
-		l = p.incoming(req)
-	}
-	a := &answered{leg: l, req: req, wait: sip.T1}
-	p.theirs[key] = a
-	if l == nil {
-		l = &leg{phone: p, local: "none"}
-		a.leg = l
-		a.answer(481, "Unknown", "", "")
-		return
-	}
-	p.onRequest(l, req)
-}
-
-func (p *phone) incoming(req *sip.Request) *leg {
-	remote, _ := req.From().Params.Get("tag")
-	l := &leg{
-		phone: p, id: req.CallID().Value(), local: p.name + "-tag", remote: remote, from: req.To().Address.String(),
-		to: req.From().Address.String(), target: req.Contact().Address.String(), direction: "sendrecv", version: 1,
-	}
-	p.calls[l.id] = l
-	return l
-}
-
-// came is the record of a request that a script answers.
-func (p *phone) came(req *sip.Request) *answered {
-	branch, _ := req.Via().Params.Get("branch")
-	return p.theirs[branch+string(req.Method)]
-}
-
-// answer answers a request; a final answer to an INVITE is repeated until its ACK.
-func (a *answered) answer(code int, reason, headers, body string) {
-	if a.code >= 200 {
-		return
-	}
-	l := a.leg
-	var b strings.Builder
-	fmt.Fprintf(&b, "SIP/2.0 %d %s\r\n", code, reason)
-	for _, name := range []string{"Via", "From", "To", "Call-ID", "CSeq"} {
-		for _, h := range a.req.GetHeaders(name) {
-			line := h.Value()
-			if name == "To" && !strings.Contains(line, "tag=") {
-				line += ";tag=" + l.local
-			}
-			b.WriteString(name + ": " + line + "\r\n")
-		}
-	}
-	if body != "" {
-		headers += "Content-Type: application/sdp\r\n"
-	}
-	fmt.Fprintf(&b, "Contact: <sip:%s@%s>\r\nAllow: INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, INFO\r\n%sContent-Length: %d\r\n\r\n%s",
-		l.phone.name, l.phone.at, headers, len(body), body)
-	a.text, a.code = b.String(), code
-	l.phone.transmit(a.text)
-	if code >= 200 && a.req.IsInvite() {
-		a.again()
-	}
-}
-
-func (a *answered) again() {
-	wait := a.wait
-	a.leg.phone.after(wait, func() {
-		if a.acked {
-			return
-		}
-		if a.total += wait; a.total >= 64*sip.T1 {
-			if a.code < 300 {
-				a.leg.bye() // a 200 that nobody acknowledged (RFC 3261, section 13.3.1.4)
-			}
-			return
-		}
-		a.leg.phone.transmit(a.text)
-		a.wait = min(2*a.wait, sip.T2)
-		a.again()
-	})
-}
-
-func (p *phone) acked(ack *sip.Request) {
-	tag, _ := ack.To().Params.Get("tag")
-	for _, a := range p.theirs {
-		if tag == a.leg.local && a.req.IsInvite() && a.req.CallID().Value() == ack.CallID().Value() && a.req.CSeq().SeqNo == ack.CSeq().SeqNo && a.code >= 200 {
-			if !a.acked {
-				a.leg.acks++
-				a.leg.lastAckWithSDP = len(ack.Body()) > 0
-			}
-			a.acked = true
-		}
-	}
 }

@@ -46,8 +46,7 @@ func (r *reliable) again(number uint32) {
 				return
 			}
 			if r.waited += wait; r.waited >= 64*sip.T1 {
-				r.in.reject(504, "Server Time-out", 102)
-				c.do(c.machine.Cancel(now, 102))
+				c.do(c.machine.Unheard(now, 504, "Server Time-out", call.CauseNoAck))
 				return
 			}
 			if err := r.in.tx.Respond(r.pending); err != nil {

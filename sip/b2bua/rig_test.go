@@ -182,6 +182,8 @@ func (r *rig) checkPhones(ends map[uint32][]*wire.LegEnded) {
 	if !r.call.closed {
 		r.t.Error("the caller still talks")
 	}
+	r.checkTransactions()
+	r.checkAgreement()
 	if r.call.ended.After(over) {
 		over = r.call.ended
 	}
@@ -204,6 +206,43 @@ func (r *rig) checkPhones(ends map[uint32][]*wire.LegEnded) {
 	}
 	if raw := time.Duration(e.RawMs) * time.Millisecond; e.Priced && (raw > over.Sub(answered)+slack || raw < over.Sub(answered)-slack-r.plan.unheard()) {
 		r.t.Errorf("charged for %v, talked for %v", raw, over.Sub(answered))
+	}
+}
+
+// checkTransactions wants every request of a phone's to have been answered, and every
+// final answer to an INVITE to have been acknowledged.
+func (r *rig) checkTransactions() {
+	if r.air.lose > 10 {
+		return // now and then all eleven tries are lost
+	}
+	for _, p := range append([]*phone{r.caller}, r.vendors...) {
+		for _, s := range p.mine {
+			if s.timedOut && (s.method != "INVITE" || r.air.lose == 0) {
+				r.t.Errorf("%s has no answer to its %s", p.name, s.method)
+			}
+		}
+		for _, a := range p.theirs {
+			lost := r.plan.deaf && r.air.lose > 0 // the call ends as the last ACK goes out
+			if a.req.IsInvite() && a.code >= 200 && !a.acked && !lost {
+				r.t.Errorf("%s has no ACK of its %d", p.name, a.code)
+			}
+		}
+	}
+}
+
+// checkAgreement wants both sides to have ended with the same session in force, if
+// nothing was on its way when they did.
+func (r *rig) checkAgreement() {
+	for _, v := range r.vendors {
+		for id, l := range v.calls {
+			if l.began.IsZero() || strings.HasSuffix(id, "-fork") || r.call.mine == "" || r.plan.deaf || l.mine == "" && v.calls[id+"-fork"] != nil || r.air.lose+r.air.delay > 0 {
+				continue
+			}
+			quiet := min(r.call.ended.Sub(r.call.changed), l.ended.Sub(l.changed), l.ended.Sub(r.caller.lastAsked), l.ended.Sub(v.lastAsked))
+			if quiet > 6*time.Second && (l.mine != r.call.theirs || l.theirs != r.call.mine) {
+				r.t.Errorf("the caller ended with %s and %s, the vendor with %s and %s", r.call.mine, r.call.theirs, l.mine, l.theirs)
+			}
+		}
 	}
 }
 

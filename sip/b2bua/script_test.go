@@ -20,8 +20,12 @@ type plan struct {
 	headers                           string
 	talk                              time.Duration // then he sends BYE; 0 leaves it to others
 	changes                           []change
-	rushed                            bool // his BYE is out before his ACK
-	fickle                            bool // now and then either side refuses a change
+	rushed                            bool          // his BYE is out before his ACK
+	fickle                            bool          // now and then either side refuses a change
+	slow                              bool          // changes are agreed to after a while
+	stubborn                          bool          // and even if they are taken back
+	prackAfter                        time.Duration // how long he takes to a PRACK; below 0 for ever
+	refusals                          []int         // what our refreshes are refused with, one after the other
 	// of the vendors', by number:
 	vendors [2]vendorPlan
 }
@@ -66,7 +70,7 @@ func (r *rig) start() {
 	defer p.mu.Unlock()
 	l := &leg{
 		phone: p, id: "the-call", local: "caller-tag", from: "sip:15550100@" + callerAddr.String(), to: "sip:4420@" + gateAddr.String(),
-		target: "sip:4420@" + gateAddr.String(), seq: 10, direction: "sendrecv", version: 1, deaf: r.plan.deaf,
+		target: "sip:4420@" + gateAddr.String(), seq: 10, direction: "sendrecv", version: 1, deaf: r.plan.deaf, prackAfter: r.plan.prackAfter,
 	}
 	p.calls[l.id], r.call = l, l
 	headers, body := "Supported: timer\r\n"+r.plan.headers, l.description()
@@ -175,11 +179,13 @@ func (r *rig) within(l *leg, req *sip.Request) {
 		a.answer(200, "OK", "", "")
 		branch, _ := req.Via().Params.Get("branch")
 		if invite := l.phone.theirs[branch+"INVITE"]; invite != nil {
-			invite.answer(487, "Request Terminated", "", "")
+			if !r.plan.stubborn {
+				invite.answer(487, "Request Terminated", "", "")
+			}
 		}
 	case sip.INVITE, sip.UPDATE:
 		body := ""
-		if req.IsInvite() || len(req.Body()) > 0 {
+		if req.IsInvite() && !r.plan.slow || len(req.Body()) > 0 {
 			body = l.describe(answering(string(req.Body())))
 		}
 		switch {
@@ -187,8 +193,21 @@ func (r *rig) within(l *leg, req *sip.Request) {
 			a.answer(481, "Gone", "", "")
 		case l.invite != nil:
 			a.answer(491, "Request Pending", "", "")
+		case len(r.plan.refusals) > 0 && (len(req.Body()) == 0 || r.plan.refusals[0] < 0):
+			code := max(r.plan.refusals[0], -r.plan.refusals[0])
+			r.plan.refusals = r.plan.refusals[1:]
+			a.answer(code, "Not Now", "Min-SE: 200\r\n", "")
 		case req.IsInvite() && r.plan.fickle && r.draw(10) == 0:
 			a.answer(488, "Not Acceptable Here", "", "")
+		case req.IsInvite() && r.plan.slow:
+			a.answer(100, "Trying", "", "")
+			l.phone.after(400*time.Millisecond, func() {
+				if a.code < 200 && !l.closed {
+					a.answer(200, "OK", "", l.describe(answering(string(req.Body()))))
+				} else {
+					a.answer(487, "Request Terminated", "", "")
+				}
+			})
 		default:
 			a.answer(200, "OK", "", body)
 		}
@@ -199,15 +218,13 @@ func (r *rig) within(l *leg, req *sip.Request) {
 
 // answering is the direction that answers an offer's.
 func answering(offer string) string {
-	switch {
-	case strings.Contains(offer, "a=sendonly"):
+	switch d := directionOf(offer); d {
+	case "sendonly":
 		return "recvonly"
-	case strings.Contains(offer, "a=recvonly"):
+	case "recvonly":
 		return "sendonly"
-	case strings.Contains(offer, "a=inactive"):
-		return "inactive"
 	default:
-		return "sendrecv"
+		return d
 	}
 }
 
@@ -227,7 +244,7 @@ func (r *rig) atVendor(l *leg, req *sip.Request) {
 			case !v.mute:
 				invite.answer(487, "Request Terminated", "", "")
 			}
-		} else if invite != nil {
+		} else if invite != nil && !r.plan.stubborn {
 			invite.answer(487, "Request Terminated", "", "")
 		}
 		return
@@ -306,7 +323,7 @@ func drawPlan(rng *rand.Rand) *plan {
 		return out
 	}
 	p := &plan{
-		offerless: maybe(15), reliable: maybe(15), deaf: maybe(6), merged: maybe(10), rushed: maybe(5), fickle: true,
+		offerless: maybe(15), reliable: maybe(15), deaf: maybe(6), merged: maybe(10), rushed: maybe(5), fickle: true, slow: maybe(25), stubborn: maybe(50),
 		talk: between(time.Second, 15*time.Second), changes: changes(),
 	}
 	if maybe(25) {

@@ -125,8 +125,8 @@ func (c *session) finish() {
 	s := c.sw
 	s.mu.Lock()
 	delete(s.calls, c.id)
-	delete(s.invites, c.in.mergeKey)
 	s.mu.Unlock()
+	s.forgetInvite(c.in.mergeKey)
 	c.in.dialog.forget(s)
 	for _, l := range c.legs {
 		l.dialog.forget(s)
@@ -140,6 +140,16 @@ func (c *session) finish() {
 	c.media.Store(nil)
 	c.machine, c.plans, c.legs, c.timers, c.decision = nil, nil, nil, nil, routing.Decision{}
 	c.in.theirs, c.in.body = nil, nil
+}
+
+// forgetInvite lets an INVITE come again by another way when the transaction of the
+// first one is over for sure.
+func (s *Switch) forgetInvite(key string) {
+	time.AfterFunc(patience(), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.invites, key)
+	})
 }
 
 // silent is how long no RTP has come from either side of an answered call.

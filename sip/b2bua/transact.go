@@ -158,13 +158,38 @@ func (s *Switch) disown(by *gate.Listener, res *sip.Response) {
 	}
 	d.remoteTag, _ = res.To().Params.Get("tag")
 	d.refresh(res)
-	for _, req := range []*sip.Request{d.ack(res.CSeq().SeqNo, nil), d.request(sip.BYE)} {
-		req.SetDestination(res.Source())
-		if err := s.config.Gate.Client().WriteRequest(req); err != nil {
-			s.config.Logger.Debug("a 2xx without a call could not be answered", "err", err)
-		}
+	if s.disowning.Add(1) > maxDisowned {
+		s.disowning.Add(-1) // not acknowledged: so it comes again
+		return
 	}
+	ack, bye := d.ack(res.CSeq().SeqNo, nil), d.request(sip.BYE)
+	ack.SetDestination(res.Source())
+	bye.SetDestination(res.Source())
+	if err := s.config.Gate.Client().WriteRequest(ack); err != nil {
+		s.config.Logger.Debug("a 2xx without a call could not be acknowledged", "err", err)
+	}
+	go func() {
+		defer s.disowning.Add(-1)
+		tx, err := s.config.Gate.Client().TransactionRequest(s.ctx, bye)
+		if err != nil {
+			s.config.Logger.Debug("a 2xx without a call could not be ended", "err", err)
+			return
+		}
+		for {
+			select {
+			case res := <-tx.Responses():
+				if !res.IsProvisional() {
+					return
+				}
+			case <-tx.Done():
+				return
+			}
+		}
+	}()
 }
+
+// maxDisowned bounds the BYEs on their way for calls that are not here.
+const maxDisowned = 1000
 
 // acks are the ACKs of the 2xx answers to one INVITE, by the tag of who answered.
 // They are sent again when a 2xx is, even when the call is over.
