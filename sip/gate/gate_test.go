@@ -57,7 +57,7 @@ func door(t *testing.T, known func(netip.Addr) bool, listeners ...ListenerConfig
 
 func all(netip.Addr) bool { return true }
 
-func options(from, branch, more string) string {
+func optionsTo(from, branch, more string) string {
 	return strings.ReplaceAll(fmt.Sprintf(`OPTIONS sip:x@y SIP/2.0
 Via: SIP/2.0/UDP %s;branch=z9hG4bK%s%s
 From: <sip:a@b>;tag=1
@@ -90,7 +90,7 @@ func TestAnswersByTheSameListener(t *testing.T) {
 			{fmt.Sprintf("host.invalid:%d", own.Port), "", fmt.Sprintf(";received=%s", own.IP)},
 			{"192.0.2.1:9", ";rport", fmt.Sprintf("rport=%d;received=%s", own.Port, own.IP)},
 		} {
-			if _, err := conn.Write([]byte(options(c.sentBy, fmt.Sprint(name, i), c.more))); err != nil {
+			if _, err := conn.Write([]byte(optionsTo(c.sentBy, fmt.Sprint(name, i), c.more))); err != nil {
 				t.Fatal(err)
 			}
 			if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
@@ -142,7 +142,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 func ask(t *testing.T, c net.Conn) {
 	t.Helper()
-	message := strings.Replace(options(c.LocalAddr().String(), fmt.Sprint(time.Now().UnixNano()), ""), "/UDP", "/TCP", 1)
+	message := strings.Replace(optionsTo(c.LocalAddr().String(), fmt.Sprint(time.Now().UnixNano()), ""), "/UDP", "/TCP", 1)
 	for i := range len(message) { // byte by byte
 		if _, err := c.Write([]byte{message[i]}); err != nil {
 			t.Fatal(err)
