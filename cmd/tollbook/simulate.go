@@ -11,7 +11,7 @@ import (
 
 const simulateQuery = `query ($input: RouteSimulateInput!) { routeSimulate(input: $input) {
  originatorId refused caller called quality
- decision { at planId catalogPosition refused currency marginCurrency sellPrice sellDeckId sellPrefix emergency packageId choices {
+ decision { at planId catalogPosition refused currency marginCurrency sellPrice sellDeckId sellPrefix emergency packageId guardRuleId choices {
   rank terminatorId routeId deckId prefix price currency margin rejected callerOut calledOut
   quality { figure window attempts value } } } } }`
 
@@ -34,6 +34,7 @@ type simulation struct {
 		SellPrefix      string      `json:"sellPrefix"`
 		Emergency       *string     `json:"emergency"`
 		PackageID       *string     `json:"packageId"`
+		GuardRuleID     *string     `json:"guardRuleId"`
 		Choices         []simulated `json:"choices"`
 	} `json:"decision"`
 }
@@ -123,7 +124,10 @@ func (s *simulation) print(c *console) error {
 	if d.PackageID != nil {
 		fmt.Fprintf(c.out, "package %s pays for it first\n", bare(d.PackageID))
 	}
-	if d.Refused != nil {
+	switch {
+	case d.GuardRuleID != nil:
+		fmt.Fprintf(c.out, "blocked by guard rule %s\n", bare(d.GuardRuleID))
+	case d.Refused != nil:
 		fmt.Fprintf(c.out, "no route: %s\n", *d.Refused)
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)

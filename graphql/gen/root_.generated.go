@@ -489,6 +489,82 @@ type ComplexityRoot struct {
 		UserErrors   func(childComplexity int) int
 	}
 
+	GuardLiftPayload struct {
+		Trip       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	GuardRule struct {
+		AccountIds       func(childComplexity int) int
+		Action           func(childComplexity int) int
+		Amount           func(childComplexity int) int
+		Block            func(childComplexity int) int
+		Calls            func(childComplexity int) int
+		Currency         func(childComplexity int) int
+		Disabled         func(childComplexity int) int
+		ExceptAccountIds func(childComplexity int) int
+		Hours            func(childComplexity int) int
+		ID               func(childComplexity int) int
+		Key              func(childComplexity int) int
+		Measure          func(childComplexity int) int
+		Name             func(childComplexity int) int
+		Prefixes         func(childComplexity int) int
+		PriceFrom        func(childComplexity int) int
+		TimeZone         func(childComplexity int) int
+		Version          func(childComplexity int) int
+		Window           func(childComplexity int) int
+	}
+
+	GuardRuleConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	GuardRuleEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	GuardRulePutPayload struct {
+		GuardRule  func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	GuardTrip struct {
+		Account      func(childComplexity int) int
+		At           func(childComplexity int) int
+		Blocks       func(childComplexity int) int
+		CallID       func(childComplexity int) int
+		Called       func(childComplexity int) int
+		Count        func(childComplexity int) int
+		Destination  func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Lifted       func(childComplexity int) int
+		Measure      func(childComplexity int) int
+		Node         func(childComplexity int) int
+		OriginatorID func(childComplexity int) int
+		RuleID       func(childComplexity int) int
+		Spent        func(childComplexity int) int
+		Subject      func(childComplexity int) int
+		Until        func(childComplexity int) int
+		Window       func(childComplexity int) int
+	}
+
+	GuardTripConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	GuardTripEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Hours struct {
 		FromMinute func(childComplexity int) int
 		ToMinute   func(childComplexity int) int
@@ -587,6 +663,9 @@ type ComplexityRoot struct {
 		DeckRemove         func(childComplexity int, input model.RemoveInput) int
 		DeckVersionRemove  func(childComplexity int, input model.RemoveInput) int
 		ExchangeRatePut    func(childComplexity int, input model.ExchangeRatePutInput) int
+		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
+		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
+		GuardRuleRemove    func(childComplexity int, input model.RemoveInput) int
 		NumberListPut      func(childComplexity int, input model.NumberListPutInput) int
 		NumberListRemove   func(childComplexity int, input model.RemoveInput) int
 		OriginSetPut       func(childComplexity int, input model.OriginSetPutInput) int
@@ -873,6 +952,8 @@ type ComplexityRoot struct {
 		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
 		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
 		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
+		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Node          func(childComplexity int, id string) int
 		NumberLists   func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -1054,6 +1135,7 @@ type ComplexityRoot struct {
 		Choices         func(childComplexity int) int
 		Currency        func(childComplexity int) int
 		Emergency       func(childComplexity int) int
+		GuardRuleID     func(childComplexity int) int
 		MarginCurrency  func(childComplexity int) int
 		PackageID       func(childComplexity int) int
 		PlanID          func(childComplexity int) int
@@ -3180,6 +3262,326 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ExchangeRatePutPayload.UserErrors(childComplexity), true
 
+	case "GuardLiftPayload.trip":
+		if e.ComplexityRoot.GuardLiftPayload.Trip == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardLiftPayload.Trip(childComplexity), true
+	case "GuardLiftPayload.userErrors":
+		if e.ComplexityRoot.GuardLiftPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardLiftPayload.UserErrors(childComplexity), true
+
+	case "GuardRule.accountIds":
+		if e.ComplexityRoot.GuardRule.AccountIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.AccountIds(childComplexity), true
+	case "GuardRule.action":
+		if e.ComplexityRoot.GuardRule.Action == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Action(childComplexity), true
+	case "GuardRule.amount":
+		if e.ComplexityRoot.GuardRule.Amount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Amount(childComplexity), true
+	case "GuardRule.block":
+		if e.ComplexityRoot.GuardRule.Block == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Block(childComplexity), true
+	case "GuardRule.calls":
+		if e.ComplexityRoot.GuardRule.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Calls(childComplexity), true
+	case "GuardRule.currency":
+		if e.ComplexityRoot.GuardRule.Currency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Currency(childComplexity), true
+	case "GuardRule.disabled":
+		if e.ComplexityRoot.GuardRule.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Disabled(childComplexity), true
+	case "GuardRule.exceptAccountIds":
+		if e.ComplexityRoot.GuardRule.ExceptAccountIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.ExceptAccountIds(childComplexity), true
+	case "GuardRule.hours":
+		if e.ComplexityRoot.GuardRule.Hours == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Hours(childComplexity), true
+	case "GuardRule.id":
+		if e.ComplexityRoot.GuardRule.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.ID(childComplexity), true
+	case "GuardRule.key":
+		if e.ComplexityRoot.GuardRule.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Key(childComplexity), true
+	case "GuardRule.measure":
+		if e.ComplexityRoot.GuardRule.Measure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Measure(childComplexity), true
+	case "GuardRule.name":
+		if e.ComplexityRoot.GuardRule.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Name(childComplexity), true
+	case "GuardRule.prefixes":
+		if e.ComplexityRoot.GuardRule.Prefixes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Prefixes(childComplexity), true
+	case "GuardRule.priceFrom":
+		if e.ComplexityRoot.GuardRule.PriceFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.PriceFrom(childComplexity), true
+	case "GuardRule.timeZone":
+		if e.ComplexityRoot.GuardRule.TimeZone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.TimeZone(childComplexity), true
+	case "GuardRule.version":
+		if e.ComplexityRoot.GuardRule.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Version(childComplexity), true
+	case "GuardRule.window":
+		if e.ComplexityRoot.GuardRule.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRule.Window(childComplexity), true
+
+	case "GuardRuleConnection.asOf":
+		if e.ComplexityRoot.GuardRuleConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRuleConnection.AsOf(childComplexity), true
+	case "GuardRuleConnection.edges":
+		if e.ComplexityRoot.GuardRuleConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRuleConnection.Edges(childComplexity), true
+	case "GuardRuleConnection.nodes":
+		if e.ComplexityRoot.GuardRuleConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRuleConnection.Nodes(childComplexity), true
+	case "GuardRuleConnection.pageInfo":
+		if e.ComplexityRoot.GuardRuleConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRuleConnection.PageInfo(childComplexity), true
+
+	case "GuardRuleEdge.cursor":
+		if e.ComplexityRoot.GuardRuleEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRuleEdge.Cursor(childComplexity), true
+	case "GuardRuleEdge.node":
+		if e.ComplexityRoot.GuardRuleEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRuleEdge.Node(childComplexity), true
+
+	case "GuardRulePutPayload.guardRule":
+		if e.ComplexityRoot.GuardRulePutPayload.GuardRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRulePutPayload.GuardRule(childComplexity), true
+	case "GuardRulePutPayload.position":
+		if e.ComplexityRoot.GuardRulePutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRulePutPayload.Position(childComplexity), true
+	case "GuardRulePutPayload.userErrors":
+		if e.ComplexityRoot.GuardRulePutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardRulePutPayload.UserErrors(childComplexity), true
+
+	case "GuardTrip.account":
+		if e.ComplexityRoot.GuardTrip.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Account(childComplexity), true
+	case "GuardTrip.at":
+		if e.ComplexityRoot.GuardTrip.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.At(childComplexity), true
+	case "GuardTrip.blocks":
+		if e.ComplexityRoot.GuardTrip.Blocks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Blocks(childComplexity), true
+	case "GuardTrip.callId":
+		if e.ComplexityRoot.GuardTrip.CallID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.CallID(childComplexity), true
+	case "GuardTrip.called":
+		if e.ComplexityRoot.GuardTrip.Called == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Called(childComplexity), true
+	case "GuardTrip.count":
+		if e.ComplexityRoot.GuardTrip.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Count(childComplexity), true
+	case "GuardTrip.destination":
+		if e.ComplexityRoot.GuardTrip.Destination == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Destination(childComplexity), true
+	case "GuardTrip.id":
+		if e.ComplexityRoot.GuardTrip.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.ID(childComplexity), true
+	case "GuardTrip.lifted":
+		if e.ComplexityRoot.GuardTrip.Lifted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Lifted(childComplexity), true
+	case "GuardTrip.measure":
+		if e.ComplexityRoot.GuardTrip.Measure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Measure(childComplexity), true
+	case "GuardTrip.node":
+		if e.ComplexityRoot.GuardTrip.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Node(childComplexity), true
+	case "GuardTrip.originatorId":
+		if e.ComplexityRoot.GuardTrip.OriginatorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.OriginatorID(childComplexity), true
+	case "GuardTrip.ruleId":
+		if e.ComplexityRoot.GuardTrip.RuleID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.RuleID(childComplexity), true
+	case "GuardTrip.spent":
+		if e.ComplexityRoot.GuardTrip.Spent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Spent(childComplexity), true
+	case "GuardTrip.subject":
+		if e.ComplexityRoot.GuardTrip.Subject == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Subject(childComplexity), true
+	case "GuardTrip.until":
+		if e.ComplexityRoot.GuardTrip.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Until(childComplexity), true
+	case "GuardTrip.window":
+		if e.ComplexityRoot.GuardTrip.Window == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTrip.Window(childComplexity), true
+
+	case "GuardTripConnection.asOf":
+		if e.ComplexityRoot.GuardTripConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTripConnection.AsOf(childComplexity), true
+	case "GuardTripConnection.edges":
+		if e.ComplexityRoot.GuardTripConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTripConnection.Edges(childComplexity), true
+	case "GuardTripConnection.nodes":
+		if e.ComplexityRoot.GuardTripConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTripConnection.Nodes(childComplexity), true
+	case "GuardTripConnection.pageInfo":
+		if e.ComplexityRoot.GuardTripConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTripConnection.PageInfo(childComplexity), true
+
+	case "GuardTripEdge.cursor":
+		if e.ComplexityRoot.GuardTripEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTripEdge.Cursor(childComplexity), true
+	case "GuardTripEdge.node":
+		if e.ComplexityRoot.GuardTripEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.GuardTripEdge.Node(childComplexity), true
+
 	case "Hours.fromMinute":
 		if e.ComplexityRoot.Hours.FromMinute == nil {
 			break
@@ -3638,6 +4040,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ExchangeRatePut(childComplexity, args["input"].(model.ExchangeRatePutInput)), true
+	case "Mutation.guardLift":
+		if e.ComplexityRoot.Mutation.GuardLift == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_guardLift_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.GuardLift(childComplexity, args["input"].(model.GuardLiftInput)), true
+	case "Mutation.guardRulePut":
+		if e.ComplexityRoot.Mutation.GuardRulePut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_guardRulePut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.GuardRulePut(childComplexity, args["input"].(model.GuardRulePutInput)), true
+	case "Mutation.guardRuleRemove":
+		if e.ComplexityRoot.Mutation.GuardRuleRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_guardRuleRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.GuardRuleRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.numberListPut":
 		if e.ComplexityRoot.Mutation.NumberListPut == nil {
 			break
@@ -5095,6 +5530,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.ExchangeRates(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["base"].(*string), args["quote"].(*string)), true
+	case "Query.guardRules":
+		if e.ComplexityRoot.Query.GuardRules == nil {
+			break
+		}
+
+		args, err := ec.field_Query_guardRules_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.GuardRules(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.guardTrips":
+		if e.ComplexityRoot.Query.GuardTrips == nil {
+			break
+		}
+
+		args, err := ec.field_Query_guardTrips_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.GuardTrips(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
 	case "Query.liveCalls":
 		if e.ComplexityRoot.Query.LiveCalls == nil {
@@ -5963,6 +6420,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RouteDecision.Emergency(childComplexity), true
+	case "RouteDecision.guardRuleId":
+		if e.ComplexityRoot.RouteDecision.GuardRuleID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteDecision.GuardRuleID(childComplexity), true
 	case "RouteDecision.marginCurrency":
 		if e.ComplexityRoot.RouteDecision.MarginCurrency == nil {
 			break
@@ -6976,6 +7439,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeckMappingPutInput", ec.unmarshalInputDeckMappingPutInput),
 			graphql.NewInputUnmarshaler("DeckPutInput", ec.unmarshalInputDeckPutInput),
 			graphql.NewInputUnmarshaler("ExchangeRatePutInput", ec.unmarshalInputExchangeRatePutInput),
+			graphql.NewInputUnmarshaler("GuardLiftInput", ec.unmarshalInputGuardLiftInput),
+			graphql.NewInputUnmarshaler("GuardRulePutInput", ec.unmarshalInputGuardRulePutInput),
 			graphql.NewInputUnmarshaler("HoursInput", ec.unmarshalInputHoursInput),
 			graphql.NewInputUnmarshaler("HuntRuleInput", ec.unmarshalInputHuntRuleInput),
 			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
@@ -8535,6 +9000,242 @@ type DeckPutPayload {
   deck: Deck
   "Where the edit was recorded."
   position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/guard.graphqls", Input: `"What a guard rule counts, of one account and over all its calls."
+enum GuardMeasure {
+  "Nothing: each call that the rule judges trips it."
+  EVERY_CALL
+  "Calls to the same number."
+  CALLS_TO_NUMBER
+  "Calls to the same destination of the sell deck."
+  CALLS_TO_DESTINATION
+  "What calls to a destination cost, and what is held for those that go on."
+  SPEND_ON_DESTINATION
+  "A destination that the account did not call within the window."
+  NEW_DESTINATION
+}
+
+"What a tripped rule does."
+enum GuardAction {
+  "It tells."
+  ALERT
+  "It tells, and refuses the calls."
+  BLOCK
+}
+
+"A rule that looks out for calls that may be fraud. Accounts, prefixes, price and hours say which calls it judges; emergency calls never are."
+type GuardRule implements Node {
+  "The global id."
+  id: ID!
+  "The rule's key."
+  key: String!
+  "The rule's name."
+  name: String!
+  "Whether it is switched off."
+  disabled: Boolean!
+  "The accounts whose calls are judged; none is all."
+  accountIds: [ID!]!
+  "The accounts whose calls never are."
+  exceptAccountIds: [ID!]!
+  "What the called number begins with; none is any number."
+  prefixes: [String!]!
+  "What a minute is sold for at least, before tax; 0 is any price."
+  priceFrom: Decimal!
+  "The currency of the price and the amount: where there is one, only calls paid in it are judged."
+  currency: CurrencyCode
+  "When calls are judged; none is always."
+  hours: [Hours!]!
+  "The hours' time zone, an IANA name."
+  timeZone: String!
+  "What it counts."
+  measure: GuardMeasure!
+  "How far back it counts, and for how long a trip is not told again, in seconds."
+  window: Int!
+  "So many calls are let through in a window; the one after them trips the rule."
+  calls: Int!
+  "The spend in a window from which on a call trips the rule."
+  amount: Decimal!
+  "What it does."
+  action: GuardAction!
+  "How long a block lasts, in seconds; 0 is the window."
+  block: Int!
+  "Where the rule was last changed."
+  version: Position!
+}
+
+"A page of guard rules."
+type GuardRuleConnection {
+  "The rows with their cursors."
+  edges: [GuardRuleEdge!]!
+  "The rows."
+  nodes: [GuardRule!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the guard rules with its cursor."
+type GuardRuleEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: GuardRule!
+}
+
+"A guard rule that an account's call has tripped, until that is over."
+type GuardTrip {
+  "Names the trip, to lift it."
+  id: ID!
+  "The rule."
+  ruleId: ID!
+  "The account."
+  account: Account!
+  "The number or the destination that was counted."
+  subject: String!
+  "What was counted."
+  measure: GuardMeasure!
+  "How far back, in seconds."
+  window: Int!
+  "Whether calls are refused now."
+  blocks: Boolean!
+  "Whether somebody has let the calls pass until then."
+  lifted: Boolean!
+  "How many calls there were, the one that tripped it included; 0 where calls are not counted."
+  count: Int!
+  "What was spent; null where that is not counted."
+  spent: Money
+  "The call that tripped it."
+  callId: ID!
+  "Who sent it."
+  originatorId: ID!
+  "The number it was for."
+  called: String!
+  "The destination of its price."
+  destination: String!
+  "The node that served it."
+  node: String!
+  "When it was tripped."
+  at: DateTime!
+  "When that is over, or the lift is."
+  until: DateTime!
+}
+
+"A page of trips."
+type GuardTripConnection {
+  "The rows with their cursors."
+  edges: [GuardTripEdge!]!
+  "The rows."
+  nodes: [GuardTrip!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the trips with its cursor."
+type GuardTripEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: GuardTrip!
+}
+
+extend type RouteDecision {
+  "The guard rule that blocks the call; refused is then \"guarded\"."
+  guardRuleId: ID
+}
+
+extend enum AuditKind {
+  "A guard rule was tripped by a call."
+  GUARD_TRIPPED
+  "Somebody let the calls of a tripped guard rule pass."
+  GUARD_LIFTED
+}
+
+extend type Query {
+  "The guard rules, by key."
+  guardRules("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): GuardRuleConnection! @needs(roles: [FINANCE, NOC])
+  "The guard rules that are tripped now, by rule."
+  guardTrips("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): GuardTripConnection! @needs(roles: [FINANCE, NOC, PARTNER])
+}
+
+extend type Mutation {
+  "Creates or changes a guard rule."
+  guardRulePut("The rule." input: GuardRulePutInput!): GuardRulePutPayload! @needs(roles: [NOC])
+  "Removes a guard rule; what it blocks is free."
+  guardRuleRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [NOC])
+  "Lets the calls of a trip pass its rule."
+  guardLift("Which one." input: GuardLiftInput!): GuardLiftPayload! @needs(roles: [NOC])
+}
+
+"What a guard rule shall be. Fields left out keep their value."
+input GuardRulePutInput {
+  "The rule's key: letters, digits, dots and dashes."
+  key: String!
+  "The rule's name."
+  name: String
+  "Whether to switch it off."
+  disabled: Boolean
+  "The accounts whose calls are judged; replaces all of them."
+  accounts: [ID!]
+  "The accounts whose calls never are; replaces all of them."
+  exceptAccounts: [ID!]
+  "What the called number begins with; replaces all prefixes."
+  prefixes: [String!]
+  "What a minute is sold for at least, before tax."
+  priceFrom: Decimal
+  "The currency of the price and the amount."
+  currency: CurrencyCode
+  "When calls are judged; replaces all spans."
+  hours: [HoursInput!]
+  "The hours' time zone, an IANA name."
+  timeZone: String
+  "What it counts; required for a new rule."
+  measure: GuardMeasure
+  "How far back it counts, in seconds: 60 to 86400, for new destinations up to 90 days."
+  window: Int
+  "So many calls are let through in a window."
+  calls: Int
+  "The spend in a window from which on a call trips the rule."
+  amount: Decimal
+  "What it does; required for a new rule."
+  action: GuardAction
+  "How long a block lasts, in seconds; 0 is the window."
+  block: Int
+  "The version this edit was made from; \"0\" for a new rule; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to guardRulePut."
+type GuardRulePutPayload {
+  "The rule as it is now."
+  guardRule: GuardRule
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"Which trip to lift."
+input GuardLiftInput {
+  "The trip."
+  trip: ID!
+  "Until when its calls pass, within 90 days; left out, until the trip would be over."
+  until: DateTime
+  "Why, for the audit."
+  note: String
+}
+
+"The answer to guardLift."
+type GuardLiftPayload {
+  "The trip as it is now."
+  trip: GuardTrip
   "Why it was not done."
   userErrors: [UserError!]!
 }
@@ -11526,6 +12227,158 @@ func (ec *executionContext) childFields_ExchangeRatePutPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type ExchangeRatePutPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_GuardLiftPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "trip":
+		return ec.fieldContext_GuardLiftPayload_trip(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_GuardLiftPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardLiftPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_GuardRule_id(ctx, field)
+	case "key":
+		return ec.fieldContext_GuardRule_key(ctx, field)
+	case "name":
+		return ec.fieldContext_GuardRule_name(ctx, field)
+	case "disabled":
+		return ec.fieldContext_GuardRule_disabled(ctx, field)
+	case "accountIds":
+		return ec.fieldContext_GuardRule_accountIds(ctx, field)
+	case "exceptAccountIds":
+		return ec.fieldContext_GuardRule_exceptAccountIds(ctx, field)
+	case "prefixes":
+		return ec.fieldContext_GuardRule_prefixes(ctx, field)
+	case "priceFrom":
+		return ec.fieldContext_GuardRule_priceFrom(ctx, field)
+	case "currency":
+		return ec.fieldContext_GuardRule_currency(ctx, field)
+	case "hours":
+		return ec.fieldContext_GuardRule_hours(ctx, field)
+	case "timeZone":
+		return ec.fieldContext_GuardRule_timeZone(ctx, field)
+	case "measure":
+		return ec.fieldContext_GuardRule_measure(ctx, field)
+	case "window":
+		return ec.fieldContext_GuardRule_window(ctx, field)
+	case "calls":
+		return ec.fieldContext_GuardRule_calls(ctx, field)
+	case "amount":
+		return ec.fieldContext_GuardRule_amount(ctx, field)
+	case "action":
+		return ec.fieldContext_GuardRule_action(ctx, field)
+	case "block":
+		return ec.fieldContext_GuardRule_block(ctx, field)
+	case "version":
+		return ec.fieldContext_GuardRule_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardRule", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardRuleConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_GuardRuleConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_GuardRuleConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_GuardRuleConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_GuardRuleConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardRuleConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardRuleEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_GuardRuleEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_GuardRuleEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardRuleEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardRulePutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "guardRule":
+		return ec.fieldContext_GuardRulePutPayload_guardRule(ctx, field)
+	case "position":
+		return ec.fieldContext_GuardRulePutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_GuardRulePutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardRulePutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardTrip(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_GuardTrip_id(ctx, field)
+	case "ruleId":
+		return ec.fieldContext_GuardTrip_ruleId(ctx, field)
+	case "account":
+		return ec.fieldContext_GuardTrip_account(ctx, field)
+	case "subject":
+		return ec.fieldContext_GuardTrip_subject(ctx, field)
+	case "measure":
+		return ec.fieldContext_GuardTrip_measure(ctx, field)
+	case "window":
+		return ec.fieldContext_GuardTrip_window(ctx, field)
+	case "blocks":
+		return ec.fieldContext_GuardTrip_blocks(ctx, field)
+	case "lifted":
+		return ec.fieldContext_GuardTrip_lifted(ctx, field)
+	case "count":
+		return ec.fieldContext_GuardTrip_count(ctx, field)
+	case "spent":
+		return ec.fieldContext_GuardTrip_spent(ctx, field)
+	case "callId":
+		return ec.fieldContext_GuardTrip_callId(ctx, field)
+	case "originatorId":
+		return ec.fieldContext_GuardTrip_originatorId(ctx, field)
+	case "called":
+		return ec.fieldContext_GuardTrip_called(ctx, field)
+	case "destination":
+		return ec.fieldContext_GuardTrip_destination(ctx, field)
+	case "node":
+		return ec.fieldContext_GuardTrip_node(ctx, field)
+	case "at":
+		return ec.fieldContext_GuardTrip_at(ctx, field)
+	case "until":
+		return ec.fieldContext_GuardTrip_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardTrip", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardTripConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_GuardTripConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_GuardTripConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_GuardTripConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_GuardTripConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardTripConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_GuardTripEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_GuardTripEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_GuardTripEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GuardTripEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Hours(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "fromMinute":
@@ -12504,6 +13357,8 @@ func (ec *executionContext) childFields_RouteDecision(ctx context.Context, field
 		return ec.fieldContext_RouteDecision_sellPrefix(ctx, field)
 	case "choices":
 		return ec.fieldContext_RouteDecision_choices(ctx, field)
+	case "guardRuleId":
+		return ec.fieldContext_RouteDecision_guardRuleId(ctx, field)
 	case "packageId":
 		return ec.fieldContext_RouteDecision_packageId(ctx, field)
 	case "emergency":

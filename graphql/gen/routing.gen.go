@@ -1509,6 +1509,29 @@ func (ec *executionContext) fieldContext_RouteDecision_choices(_ context.Context
 	return fc, nil
 }
 
+func (ec *executionContext) _RouteDecision_guardRuleId(ctx context.Context, field graphql.CollectedField, obj *model.RouteDecision) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RouteDecision_guardRuleId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GuardRuleID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOID2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RouteDecision_guardRuleId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RouteDecision", field, false, false, "ID")
+}
+
 func (ec *executionContext) _RouteDecision_packageId(ctx context.Context, field graphql.CollectedField, obj *model.RouteDecision) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2911,6 +2934,11 @@ func (ec *executionContext) _RouteDecision(ctx context.Context, sel ast.Selectio
 		case "choices":
 			out.Values[i] = ec._RouteDecision_choices(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "guardRuleId":
+			out.Values[i] = ec._RouteDecision_guardRuleId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "packageId":

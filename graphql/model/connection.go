@@ -147,3 +147,15 @@ type RegistrationConnection = Connection[Registration]
 
 // RegistrationEdge is a row of its kind with its cursor.
 type RegistrationEdge = Edge[Registration]
+
+// GuardRuleConnection is a page of its kind.
+type GuardRuleConnection = Connection[GuardRule]
+
+// GuardRuleEdge is a row of its kind with its cursor.
+type GuardRuleEdge = Edge[GuardRule]
+
+// GuardTripConnection is a page of its kind.
+type GuardTripConnection = Connection[GuardTrip]
+
+// GuardTripEdge is a row of its kind with its cursor.
+type GuardTripEdge = Edge[GuardTrip]

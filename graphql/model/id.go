@@ -14,6 +14,7 @@ const (
 	KindCdr   = "cdr"
 	KindEntry = "entry"
 	KindAudit = "audit"
+	KindTrip  = "guard-trip"
 )
 
 // ID is the global id of a catalog entity: "account:acme-usd". Keys hold no

@@ -880,6 +880,154 @@ type ExchangeRatePutPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Which trip to lift.
+type GuardLiftInput struct {
+	// The trip.
+	Trip string `json:"trip"`
+	// Until when its calls pass, within 90 days; left out, until the trip would be over.
+	Until graphql.Omittable[*time.Time] `json:"until,omitempty"`
+	// Why, for the audit.
+	Note graphql.Omittable[*string] `json:"note,omitempty"`
+}
+
+// The answer to guardLift.
+type GuardLiftPayload struct {
+	// The trip as it is now.
+	Trip *GuardTrip `json:"trip,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A rule that looks out for calls that may be fraud. Accounts, prefixes, price and hours say which calls it judges; emergency calls never are.
+type GuardRule struct {
+	// The global id.
+	ID string `json:"id"`
+	// The rule's key.
+	Key string `json:"key"`
+	// The rule's name.
+	Name string `json:"name"`
+	// Whether it is switched off.
+	Disabled bool `json:"disabled"`
+	// The accounts whose calls are judged; none is all.
+	AccountIds []string `json:"accountIds"`
+	// The accounts whose calls never are.
+	ExceptAccountIds []string `json:"exceptAccountIds"`
+	// What the called number begins with; none is any number.
+	Prefixes []string `json:"prefixes"`
+	// What a minute is sold for at least, before tax; 0 is any price.
+	PriceFrom Decimal `json:"priceFrom"`
+	// The currency of the price and the amount: where there is one, only calls paid in it are judged.
+	Currency *string `json:"currency,omitempty"`
+	// When calls are judged; none is always.
+	Hours []*Hours `json:"hours"`
+	// The hours' time zone, an IANA name.
+	TimeZone string `json:"timeZone"`
+	// What it counts.
+	Measure GuardMeasure `json:"measure"`
+	// How far back it counts, and for how long a trip is not told again, in seconds.
+	Window int `json:"window"`
+	// So many calls are let through in a window; the one after them trips the rule.
+	Calls int `json:"calls"`
+	// The spend in a window from which on a call trips the rule.
+	Amount Decimal `json:"amount"`
+	// What it does.
+	Action GuardAction `json:"action"`
+	// How long a block lasts, in seconds; 0 is the window.
+	Block int `json:"block"`
+	// Where the rule was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (GuardRule) IsNode() {}
+
+// What a guard rule shall be. Fields left out keep their value.
+type GuardRulePutInput struct {
+	// The rule's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The rule's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Whether to switch it off.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// The accounts whose calls are judged; replaces all of them.
+	Accounts graphql.Omittable[[]string] `json:"accounts,omitempty"`
+	// The accounts whose calls never are; replaces all of them.
+	ExceptAccounts graphql.Omittable[[]string] `json:"exceptAccounts,omitempty"`
+	// What the called number begins with; replaces all prefixes.
+	Prefixes graphql.Omittable[[]string] `json:"prefixes,omitempty"`
+	// What a minute is sold for at least, before tax.
+	PriceFrom graphql.Omittable[*Decimal] `json:"priceFrom,omitempty"`
+	// The currency of the price and the amount.
+	Currency graphql.Omittable[*string] `json:"currency,omitempty"`
+	// When calls are judged; replaces all spans.
+	Hours graphql.Omittable[[]*HoursInput] `json:"hours,omitempty"`
+	// The hours' time zone, an IANA name.
+	TimeZone graphql.Omittable[*string] `json:"timeZone,omitempty"`
+	// What it counts; required for a new rule.
+	Measure graphql.Omittable[*GuardMeasure] `json:"measure,omitempty"`
+	// How far back it counts, in seconds: 60 to 86400, for new destinations up to 90 days.
+	Window graphql.Omittable[*int] `json:"window,omitempty"`
+	// So many calls are let through in a window.
+	Calls graphql.Omittable[*int] `json:"calls,omitempty"`
+	// The spend in a window from which on a call trips the rule.
+	Amount graphql.Omittable[*Decimal] `json:"amount,omitempty"`
+	// What it does; required for a new rule.
+	Action graphql.Omittable[*GuardAction] `json:"action,omitempty"`
+	// How long a block lasts, in seconds; 0 is the window.
+	Block graphql.Omittable[*int] `json:"block,omitempty"`
+	// The version this edit was made from; "0" for a new rule; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to guardRulePut.
+type GuardRulePutPayload struct {
+	// The rule as it is now.
+	GuardRule *GuardRule `json:"guardRule,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A guard rule that an account's call has tripped, until that is over.
+type GuardTrip struct {
+	// Names the trip, to lift it.
+	ID string `json:"id"`
+	// The rule.
+	RuleID string `json:"ruleId"`
+	// The account.
+	Account Account `json:"account"`
+	// The number or the destination that was counted.
+	Subject string `json:"subject"`
+	// What was counted.
+	Measure GuardMeasure `json:"measure"`
+	// How far back, in seconds.
+	Window int `json:"window"`
+	// Whether calls are refused now.
+	Blocks bool `json:"blocks"`
+	// Whether somebody has let the calls pass until then.
+	Lifted bool `json:"lifted"`
+	// How many calls there were, the one that tripped it included; 0 where calls are not counted.
+	Count int `json:"count"`
+	// What was spent; null where that is not counted.
+	Spent *Money `json:"spent,omitempty"`
+	// The call that tripped it.
+	CallID string `json:"callId"`
+	// Who sent it.
+	OriginatorID string `json:"originatorId"`
+	// The number it was for.
+	Called string `json:"called"`
+	// The destination of its price.
+	Destination string `json:"destination"`
+	// The node that served it.
+	Node string `json:"node"`
+	// When it was tripped.
+	At time.Time `json:"at"`
+	// When that is over, or the lift is.
+	Until time.Time `json:"until"`
+}
+
 // A span of the week in minutes since Monday 00:00.
 type Hours struct {
 	// Its first minute.
@@ -1847,6 +1995,8 @@ type RouteDecision struct {
 	SellPrefix string `json:"sellPrefix"`
 	// The candidates in their order, then those that were rejected.
 	Choices []*RouteChoice `json:"choices"`
+	// The guard rule that blocks the call; refused is then "guarded".
+	GuardRuleID *string `json:"guardRuleId,omitempty"`
 	// The account in seconds that covers the destination; null for none.
 	PackageID *string `json:"packageId,omitempty"`
 	// The settings' number or prefix that makes it an emergency call; null for all others.
@@ -2537,6 +2687,10 @@ const (
 	AuditKindRegistered AuditKind = "REGISTERED"
 	// A registrar has refused a registration of ours, or let it expire.
 	AuditKindRegistrationLost AuditKind = "REGISTRATION_LOST"
+	// A guard rule was tripped by a call.
+	AuditKindGuardTripped AuditKind = "GUARD_TRIPPED"
+	// Somebody let the calls of a tripped guard rule pass.
+	AuditKindGuardLifted AuditKind = "GUARD_LIFTED"
 )
 
 var AllAuditKind = []AuditKind{
@@ -2549,11 +2703,13 @@ var AllAuditKind = []AuditKind{
 	AuditKindTerminatorDown,
 	AuditKindRegistered,
 	AuditKindRegistrationLost,
+	AuditKindGuardTripped,
+	AuditKindGuardLifted,
 }
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindGuardTripped, AuditKindGuardLifted:
 		return true
 	}
 	return false
@@ -3055,6 +3211,131 @@ func (e *ErrorCode) UnmarshalJSON(b []byte) error {
 }
 
 func (e ErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a tripped rule does.
+type GuardAction string
+
+const (
+	// It tells.
+	GuardActionAlert GuardAction = "ALERT"
+	// It tells, and refuses the calls.
+	GuardActionBlock GuardAction = "BLOCK"
+)
+
+var AllGuardAction = []GuardAction{
+	GuardActionAlert,
+	GuardActionBlock,
+}
+
+func (e GuardAction) IsValid() bool {
+	switch e {
+	case GuardActionAlert, GuardActionBlock:
+		return true
+	}
+	return false
+}
+
+func (e GuardAction) String() string {
+	return string(e)
+}
+
+func (e *GuardAction) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = GuardAction(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid GuardAction", str)
+	}
+	return nil
+}
+
+func (e GuardAction) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *GuardAction) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e GuardAction) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a guard rule counts, of one account and over all its calls.
+type GuardMeasure string
+
+const (
+	// Nothing: each call that the rule judges trips it.
+	GuardMeasureEveryCall GuardMeasure = "EVERY_CALL"
+	// Calls to the same number.
+	GuardMeasureCallsToNumber GuardMeasure = "CALLS_TO_NUMBER"
+	// Calls to the same destination of the sell deck.
+	GuardMeasureCallsToDestination GuardMeasure = "CALLS_TO_DESTINATION"
+	// What calls to a destination cost, and what is held for those that go on.
+	GuardMeasureSpendOnDestination GuardMeasure = "SPEND_ON_DESTINATION"
+	// A destination that the account did not call within the window.
+	GuardMeasureNewDestination GuardMeasure = "NEW_DESTINATION"
+)
+
+var AllGuardMeasure = []GuardMeasure{
+	GuardMeasureEveryCall,
+	GuardMeasureCallsToNumber,
+	GuardMeasureCallsToDestination,
+	GuardMeasureSpendOnDestination,
+	GuardMeasureNewDestination,
+}
+
+func (e GuardMeasure) IsValid() bool {
+	switch e {
+	case GuardMeasureEveryCall, GuardMeasureCallsToNumber, GuardMeasureCallsToDestination, GuardMeasureSpendOnDestination, GuardMeasureNewDestination:
+		return true
+	}
+	return false
+}
+
+func (e GuardMeasure) String() string {
+	return string(e)
+}
+
+func (e *GuardMeasure) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = GuardMeasure(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid GuardMeasure", str)
+	}
+	return nil
+}
+
+func (e GuardMeasure) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *GuardMeasure) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e GuardMeasure) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

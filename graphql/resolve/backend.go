@@ -18,6 +18,7 @@ import (
 type Backend interface {
 	Router
 	Signalling
+	Guard
 
 	// Execute asks the keeper for a decision and waits until it is committed. A
 	// refusal comes as a domain error, or in the reply.

@@ -30,6 +30,7 @@ func decision(d *wire.CallRouted) *model.RouteDecision {
 		Refused: text(d.Refused), Currency: d.Currency, MarginCurrency: cmp.Or(d.MarginCurrency, d.Currency), SellPrice: model.Nano(d.SellPriceNano),
 		SellDeckID: model.OptionalID(catalog.KindDeck, d.SellDeck), SellPrefix: d.SellPrefix,
 		Choices: each(d.Choices, choice), PackageID: model.OptionalID(catalog.KindAccount, d.Package), Emergency: text(d.Emergency),
+		GuardRuleID: model.OptionalID(catalog.KindGuardRule, d.Guard),
 	}
 	rank := 0
 	for _, c := range out.Choices {

@@ -108,6 +108,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return originSet(item)
 	case catalog.KindDeckMapping:
 		return deckMapping(item)
+	case catalog.KindGuardRule:
+		return guardRule(item)
 	case catalog.KindUser:
 		return user(item)
 	case catalog.KindToken:

@@ -52,8 +52,9 @@ func (r *Resolver) simulate(ctx context.Context, in model.RouteSimulateInput) (*
 	switch {
 	case s.recorded != nil:
 		used, q.Request.Quality = "recorded", routing.Recorded(s.recorded)
+		q.Request.Guard = func(*routing.Request, *wire.Terms) string { return s.recorded.Guard }
 	case s.position == 0 && s.at.IsZero():
-		used = "now"
+		used, q.Request.Guard = "now", r.Backend.Guarded
 		q.Request.Quality = func(terminator, prefix string, windowS uint32) routing.Quality {
 			return r.Backend.Quality(terminator, prefix, windowS, q.Request.AtUS)
 		}

@@ -45,6 +45,8 @@ func tell(e *wire.Event) (int, string) {
 		return 0, fmt.Sprintf("INVITE from %s (%s): %s calls %s", c.Originator, c.Source, c.Caller, c.Called)
 	case *wire.Event_CallRouted:
 		return -1, tellRoute(b.CallRouted)
+	case *wire.Event_GuardTripped:
+		return -1, "trips " + history.TellTrip(b.GuardTripped)
 	case *wire.Event_AttemptStarted:
 		a := b.AttemptStarted
 		return int(a.Leg), fmt.Sprintf("INVITE to %s (%s): %s", a.Terminator, a.Destination, a.CalledOut)
@@ -88,6 +90,9 @@ func tellRoute(d *wire.CallRouted) string {
 	words := "route: " + strings.Join(tried, ", ")
 	if d.Refused != "" {
 		words = "no route: " + d.Refused
+	}
+	if d.Guard != "" {
+		words = "blocked by guard rule " + d.Guard
 	}
 	if len(left) > 0 {
 		words += "; left out: " + strings.Join(left, ", ")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/tollbook/tollbook/events/state"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/history"
 )
 
@@ -37,6 +39,7 @@ type fakeSwitch struct {
 	serial  uint32
 	book    []bookEvent
 	down    map[string]bool // terminators that are pinged
+	guard   *guard.View
 }
 
 // bookEvent is an event of the book and when it was recorded.
@@ -56,7 +59,8 @@ func newSwitch(t *testing.T, now func() time.Time) *fakeSwitch {
 			t.Error(err)
 		}
 	})
-	return &fakeSwitch{t: t, state: state.New(), history: store, blobs: map[[32]byte][]byte{}, now: now}
+	return &fakeSwitch{t: t, state: state.New(), history: store, blobs: map[[32]byte][]byte{}, now: now,
+		guard: guard.New("n1", slog.New(slog.DiscardHandler), guard.Usual())}
 }
 
 func (s *fakeSwitch) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
@@ -73,9 +77,9 @@ func (s *fakeSwitch) executeAt(ctx context.Context, at time.Time, cmd *wire.Comm
 			return nil, err
 		}
 		s.book = append(s.book, bookEvent{us, e})
-		err := s.history.Apply(ctx, []events.Recorded{{
-			Journal: "book", Sequence: uint64(s.state.Position), Position: uint64(s.state.Position), TimeUS: us, Event: e,
-		}}, nil)
+		r := events.Recorded{Journal: "book", Sequence: uint64(s.state.Position), Position: uint64(s.state.Position), TimeUS: us, Event: e}
+		s.guard.Apply(r)
+		err := s.history.Apply(ctx, []events.Recorded{r}, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -102,6 +106,24 @@ func (s *fakeSwitch) RegistrationState(id string) (resolve.RegistrationState, bo
 	return resolve.RegistrationState{Registered: true, Since: s.now(), Reason: "200 OK", Contact: "sip:x@192.0.2.1"}, id == "home"
 }
 
+func (s *fakeSwitch) Guarded(r *routing.Request, sell *wire.Terms) string {
+	return s.guard.Preview(guard.Of(r, sell)).Rule
+}
+
+func (s *fakeSwitch) GuardTrips() []guard.Trip { return s.guard.Trips(s.now().UnixMicro()) }
+
+func (s *fakeSwitch) LiftGuard(_ context.Context, trip string, until time.Time, actor, note string) error {
+	untilUS := int64(0)
+	if !until.IsZero() {
+		untilUS = until.UnixMicro()
+	}
+	lifted, err := s.guard.Lift(trip, untilUS, s.now().UnixMicro(), note)
+	if err == nil {
+		s.observe("log.calls.n1", s.now(), &wire.Event{Actor: actor, Body: &wire.Event_GuardLifted{GuardLifted: lifted}})
+	}
+	return err
+}
+
 // observe records events in a log.
 func (s *fakeSwitch) observe(journal string, at time.Time, e *wire.Event) {
 	s.mu.Lock()
@@ -109,9 +131,9 @@ func (s *fakeSwitch) observe(journal string, at time.Time, e *wire.Event) {
 	s.log++
 	e.Schema, e.EffectiveAtUs = 1, at.UnixMicro()
 	e.Id = events.EventID([]byte(journal), int(s.log))
-	err := s.history.Apply(context.Background(), []events.Recorded{{
-		Journal: journal, Sequence: s.log, Position: s.log, TimeUS: at.UnixMicro(), Event: e,
-	}}, nil)
+	r := events.Recorded{Journal: journal, Sequence: s.log, Position: s.log, TimeUS: at.UnixMicro(), Event: e}
+	s.guard.Apply(r)
+	err := s.history.Apply(context.Background(), []events.Recorded{r}, nil)
 	if err != nil {
 		s.t.Error(err)
 	}

@@ -27,6 +27,10 @@ const (
 	AuditTerminatorDown   = "terminator_down"
 	AuditRegistered       = "registered"
 	AuditRegistrationLost = "registration_lost"
+
+	// A call tripped a guard rule; somebody let such calls pass.
+	AuditGuardTripped = "guard_tripped"
+	AuditGuardLifted  = "guard_lifted"
 )
 
 // applyAudit writes the audit row of an event, if it has one.
@@ -66,6 +70,11 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 		e := body.RegistrationStateChanged
 		row.Kind = pick(e.Registered, AuditRegistered, AuditRegistrationLost)
 		row.Actor, row.Node, row.Address, row.Note = "registration:"+e.Registration, e.Node, e.Address, e.Reason
+	case *wire.Event_GuardTripped:
+		e := body.GuardTripped
+		row.Kind, row.Actor, row.Note = AuditGuardTripped, "account:"+e.Account, TellTrip(e)
+	case *wire.Event_GuardLifted:
+		row.Kind, row.Note = AuditGuardLifted, tellLift(body.GuardLifted)
 	default:
 		return nil
 	}

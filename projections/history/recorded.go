@@ -38,6 +38,8 @@ func callOf(e *wire.Event) []byte {
 		return body.LegAnswered.GetCall()
 	case *wire.Event_LegEnded:
 		return body.LegEnded.GetCall()
+	case *wire.Event_GuardTripped:
+		return body.GuardTripped.GetCall()
 	}
 	return nil
 }
@@ -48,7 +50,7 @@ func isCall(e *wire.Event) bool {
 	case *wire.Event_HoldPlaced, *wire.Event_HoldExtended, *wire.Event_CallCharged,
 		*wire.Event_HoldReleased, *wire.Event_ChargeContested, *wire.Event_HoldClaimed, *wire.Event_OfflineWrittenUp,
 		*wire.Event_CallReceived, *wire.Event_CallRouted, *wire.Event_AttemptStarted, *wire.Event_LegRinging,
-		*wire.Event_LegAnswered, *wire.Event_LegEnded:
+		*wire.Event_LegAnswered, *wire.Event_LegEnded, *wire.Event_GuardTripped:
 		return true
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/state"
@@ -35,6 +36,11 @@ func (n *Node) tellAlerts(at time.Time, evs []*wire.Event) {
 		if a := e.GetAlertRaised(); a != nil {
 			n.log.Warn("an account crossed a threshold", "account", a.Account, "kind", a.Kind.String(), "currency", a.Currency,
 				"balance", money.Amount(a.BalanceMicro).String(), "threshold", money.Amount(a.ThresholdMicro).String())
+		}
+		if g := e.GetGuardTripped(); g != nil {
+			id, _ := events.CallIDFrom(g.Call) // which the view has looked at
+			n.log.Warn("a call tripped a guard rule", "rule", g.Rule, "action", g.Action.String(), "account", g.Account, "peer", g.Originator,
+				"call_id", id.String(), "until", events.Instant(g.UntilUs))
 		}
 		if a := e.GetAlertCleared(); a != nil {
 			n.log.Info("an account came back from a threshold", "account", a.Account, "kind", a.Kind.String(), "currency", a.Currency,
