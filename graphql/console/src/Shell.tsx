@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/guard' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -37,6 +37,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/registrations', text: 'nav.registrations', staff: true },
       { to: '/routes', text: 'nav.routes', staff: true },
       { to: '/simulate', text: 'nav.simulate', staff: true },
+      { to: '/guard', text: 'nav.guard' },
       { to: '/audit', text: 'nav.audit', staff: true },
     ],
   },

@@ -10,6 +10,7 @@ import { DeckPage } from './pages/Deck';
 import { DeckImportPage } from './pages/DeckImport';
 import { Decks } from './pages/Decks';
 import { ExchangeRates } from './pages/ExchangeRates';
+import { Guard } from './pages/Guard';
 import { Live } from './pages/Live';
 import { NotFound } from './pages/NotFound';
 import { Overview } from './pages/Overview';
@@ -64,6 +65,7 @@ const tree = root.addChildren([
   at('/price-setup', PriceSetup),
   at('/routes', Routes),
   simulateRoute,
+  at('/guard', Guard),
   auditRoute,
 ]);
 

@@ -34,7 +34,7 @@ const AuditQuery = graphql(`
   }
 `);
 
-const bad = new Set(['SIGN_IN_FAILED', 'SOURCE_REJECTED', 'TERMINATOR_DOWN', 'REGISTRATION_LOST']);
+const bad = new Set(['SIGN_IN_FAILED', 'SOURCE_REJECTED', 'TERMINATOR_DOWN', 'REGISTRATION_LOST', 'GUARD_TRIPPED']);
 
 export function Audit() {
   const { t } = useTexts();

@@ -30,6 +30,7 @@ const SimulateQuery = graphql(`
         sellPrefix
         packageId
         emergency
+        guardRuleId
         choices {
           rank
           terminatorId
@@ -97,7 +98,7 @@ export function Simulate() {
           <Group gap={6}>
             {answer.decision.emergency && <Tag tone="bad">{`${t('cdr.emergency')}: ${answer.decision.emergency}`}</Tag>}
             {answer.decision.packageId && <Tag tone="good">{`${t('account.package')}: ${keyOf(answer.decision.packageId)}`}</Tag>}
-            {answer.decision.refused && <Tag tone="bad">{answer.decision.refused}</Tag>}
+            {answer.decision.refused && <Tag tone="bad">{answer.decision.guardRuleId ? `${t('guard.rule')} ${keyOf(answer.decision.guardRuleId)}` : answer.decision.refused}</Tag>}
           </Group>
           <Choices choices={answer.decision.choices} currency={answer.decision.marginCurrency} />
         </Section>
