@@ -33,14 +33,14 @@ func message(start string, headers ...string) []byte {
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-const options = "OPTIONS sip:b@192.0.2.2 SIP/2.0"
+const pinging = "OPTIONS sip:b@192.0.2.2 SIP/2.0"
 
 func TestLook(t *testing.T) {
 	for _, c := range []struct {
 		message []byte
 		code    int
 	}{
-		{message(options), 0},
+		{message(pinging), 0},
 		{message("OPTIONS sip:b@[2001:db8::1]:5070;transport=tcp SIP/2.0"), 0},
 		{message("OPTIONS tel:+4930123 SIP/2.0"), 0},
 		{message("OPTIONS  sip:b@192.0.2.2 SIP/2.0"), 400},
@@ -51,19 +51,19 @@ func TestLook(t *testing.T) {
 		{message("OPTIONS sip:b@192.0.2.2 SIP/7.0"), 505},
 		{message("OPTIONS isbn:978 SIP/2.0"), 416},
 		{message("NONSENSE sip:b@192.0.2.2 SIP/2.0"), 501},
-		{message(options, "CSeq: 4294967296 OPTIONS"), 400},
-		{message(options, "CSeq: 0009\r\n  OPTIONS"), 0},
-		{message(options, "Content-Length: -1"), 400},
-		{message(options, "l: 3"), 400},
-		{message(options, "Max-Forwards: 256"), 400},
-		{message(options, `To: "b <sip:b@192.0.2.2>`), 400},
-		{message(options, `To: "b \" <" <sip:b@192.0.2.2>`), 0},
-		{message(options, "To: < sip:b@192.0.2.2>"), 400},
-		{message(options, "From: A, B <sip:a@192.0.2.1>;tag=1"), 400},
-		{message(options, "f: <sip:c@192.0.2.1>"), 400},
-		{message(options, "Contact: sip:a@192.0.2.1?x=y"), 400},
-		{message(options, "Contact: A <sip:a@192.0.2.1>, B <sip:b@192.0.2.1>"), 0},
-		{message(options, "Via: SIP/2.0/UDP 192.0.2.1;;,;"), 400},
+		{message(pinging, "CSeq: 4294967296 OPTIONS"), 400},
+		{message(pinging, "CSeq: 0009\r\n  OPTIONS"), 0},
+		{message(pinging, "Content-Length: -1"), 400},
+		{message(pinging, "l: 3"), 400},
+		{message(pinging, "Max-Forwards: 256"), 400},
+		{message(pinging, `To: "b <sip:b@192.0.2.2>`), 400},
+		{message(pinging, `To: "b \" <" <sip:b@192.0.2.2>`), 0},
+		{message(pinging, "To: < sip:b@192.0.2.2>"), 400},
+		{message(pinging, "From: A, B <sip:a@192.0.2.1>;tag=1"), 400},
+		{message(pinging, "f: <sip:c@192.0.2.1>"), 400},
+		{message(pinging, "Contact: sip:a@192.0.2.1?x=y"), 400},
+		{message(pinging, "Contact: A <sip:a@192.0.2.1>, B <sip:b@192.0.2.1>"), 0},
+		{message(pinging, "Via: SIP/2.0/UDP 192.0.2.1;;,;"), 400},
 	} {
 		f := look(c.message)
 		code := 0
@@ -89,8 +89,8 @@ func TestLook(t *testing.T) {
 
 // What tidy gives is what the stack reads, whatever the white space.
 func TestTidy(t *testing.T) {
-	untidied := message(options, "From:\r\n \"A  B\" \t<sip:a@192.0.2.1> ; tag = 1 ;x\r\n\t=y", "Via: SIP  / 2.0\r\n /UDP 192.0.2.1 ;branch= z9hG4bKa")
-	want := message(options, "From: \"A  B\" <sip:a@192.0.2.1>;tag=1;x=y", "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa")
+	untidied := message(pinging, "From:\r\n \"A  B\" \t<sip:a@192.0.2.1> ; tag = 1 ;x\r\n\t=y", "Via: SIP  / 2.0\r\n /UDP 192.0.2.1 ;branch= z9hG4bKa")
+	want := message(pinging, "From: \"A  B\" <sip:a@192.0.2.1>;tag=1;x=y", "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa")
 	if got := tidy(untidied); !bytes.Equal(got, want) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
@@ -110,7 +110,7 @@ func TestTidy(t *testing.T) {
 // ones are answered, and who asks for a sign of life gets one.
 func TestFrames(t *testing.T) {
 	body := func(n int) []byte {
-		return append(message(options, fmt.Sprintf("Content-Length: %d", n)), bytes.Repeat([]byte("x"), n)...)
+		return append(message(pinging, fmt.Sprintf("Content-Length: %d", n)), bytes.Repeat([]byte("x"), n)...)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var in, want bytes.Buffer
@@ -128,8 +128,8 @@ func TestFrames(t *testing.T) {
 				in.WriteString("\r\n\r\n")
 				answers++
 			case 3:
-				in.Write(message(options, "To:   <sip:b@192.0.2.2> ;\r\n tag=2"))
-				want.Write(message(options, "To: <sip:b@192.0.2.2>;tag=2"))
+				in.Write(message(pinging, "To:   <sip:b@192.0.2.2> ;\r\n tag=2"))
+				want.Write(message(pinging, "To: <sip:b@192.0.2.2>;tag=2"))
 			}
 		}
 		f := &frames{
@@ -161,9 +161,9 @@ func (p *pieces) Read(b []byte) (int, error) {
 // A stream that cannot be cut ends; what it holds is bounded.
 func TestFramesEnd(t *testing.T) {
 	for name, in := range map[string]string{
-		"no length":   strings.ReplaceAll(string(message(options)), "Content-Length: 0\r\n", ""),
+		"no length":   strings.ReplaceAll(string(message(pinging)), "Content-Length: 0\r\n", ""),
 		"no end":      strings.Repeat("x", maxHead+2),
-		"a long body": string(message(options, "Content-Length: 100000")),
+		"a long body": string(message(pinging, "Content-Length: 100000")),
 	} {
 		f := &frames{from: strings.NewReader(in), answer: func([]byte) error { return nil }}
 		if _, err := f.Read(make([]byte, 100)); err == nil || errors.Is(err, io.EOF) {
@@ -173,8 +173,8 @@ func TestFramesEnd(t *testing.T) {
 }
 
 func FuzzLook(f *testing.F) {
-	f.Add(message(options))
-	f.Add(message(options, "From:\r\n \"A;\\\" B\" \t<sip:a@192.0.2.1> ; tag = 1"))
+	f.Add(message(pinging))
+	f.Add(message(pinging, "From:\r\n \"A;\\\" B\" \t<sip:a@192.0.2.1> ; tag = 1"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m := look(data)
 		m.answer()
