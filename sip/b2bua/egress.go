@@ -173,17 +173,19 @@ func (l *egress) answered(now call.Now, res *sip.Response) {
 		l.call.do(l.call.machine.Answer(now, l.leg))
 		return
 	}
-	usable := l.media(res, false)
-	if l.call.in.asks && usable {
+	if !l.media(res, false) {
+		ack()
+		l.dialog.sendBye(l.call, call.SendBye{Leg: l.leg, Reason: "no usable session description", Q850: 88})
+		l.call.do(l.call.machine.Failed(now, l.leg, 488, "Not Acceptable Here", 88))
+		return
+	}
+	if l.call.in.asks {
 		l.unacked = res.CSeq().SeqNo // its ACK bears the answer of the caller's
 	} else {
 		ack()
 	}
 	l.asClient(res)
 	l.call.do(l.call.machine.Answer(now, l.leg))
-	if l.call.machine.Talking() && !usable {
-		l.call.do(l.call.machine.HangUp(now, call.CauseNoMedia))
-	}
 }
 
 // acknowledgedBy takes the caller's ACK, which has the answer to the vendor's offer

@@ -74,6 +74,9 @@ func (l *egress) media(res *sip.Response, provisional bool) bool {
 	return ok
 }
 
+// BadDescriptions counts the session descriptions that could not be used.
+func (s *Switch) BadDescriptions() uint64 { return s.malformed.Load() }
+
 // badDescription counts a session description that cannot be used, and logs the
 // first one of each call.
 func (s *Switch) badDescription(c *session, leg uint32, err error) {

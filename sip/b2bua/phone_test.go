@@ -20,6 +20,7 @@ type phone struct {
 	name      string
 	count     int
 	lastAsked time.Time            // when it last sent a request
+	sdp       string               // what it says in place of a description
 	mine      map[string]*sending  // requests of its own, by branch and method
 	theirs    map[string]*answered // requests that came, by branch and method
 	calls     map[string]*leg      // by Call-ID
@@ -101,6 +102,9 @@ func (p *phone) branch() string {
 }
 
 func (l *leg) description() string {
+	if l.phone.sdp != "" {
+		return l.phone.sdp
+	}
 	return fmt.Sprintf("v=0\r\no=%s 1 %d IN IP4 %s\r\ns=pbx-%s\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio 40000 RTP/AVP 18 8 101\r\na=rtpmap:18 G729/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=%s\r\n",
 		l.phone.name, l.version, l.phone.at.Addr(), l.phone.name, l.phone.at.Addr(), l.direction)
 }

@@ -79,12 +79,13 @@ func play(t *testing.T, engine *relay.Engine, seed uint64, f faults, p *plan, lo
 		})
 		g.Serve()
 		r.caller = newPhone(r.air, "caller", callerAddr)
-		r.caller.onRequest = r.within
+		r.caller.onRequest, r.caller.sdp = r.within, p.sdp
 		for i, at := range vendorAddrs {
 			v := newPhone(r.air, fmt.Sprintf("vendor%d", i+1), at)
 			v.onRequest = r.atVendor
 			r.vendors = append(r.vendors, v)
 		}
+		r.vendors[0].sdp = p.vendorSDP
 		r.start()
 		time.Sleep(p.length())
 		r.check()

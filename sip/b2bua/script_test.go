@@ -26,6 +26,7 @@ type plan struct {
 	stubborn                          bool          // and even if they are taken back
 	prackAfter                        time.Duration // how long he takes to a PRACK; below 0 for ever
 	refusals                          []int         // what our refreshes are refused with, one after the other
+	sdp, vendorSDP                    string        // odd descriptions
 	// of the vendors', by number:
 	vendors [2]vendorPlan
 }
@@ -157,6 +158,14 @@ func (r *rig) change(l *leg, kind string, tries int) {
 		l.request("UPDATE", "", "", done)
 	case "tone":
 		l.request("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=5\r\nDuration=160\r\n", done)
+	case "impostor": // somebody who knows half of the dialog
+		other := *l
+		other.local = "guessed"
+		other.request("BYE", "", "", func(res *sip.Response) {
+			if res == nil || res.StatusCode != 481 {
+				r.t.Errorf("an impostor's BYE is answered %v", res)
+			}
+		})
 	case "withdrawn":
 		l.request("INVITE", "", l.describe("recvonly"), done).cancel()
 	}
