@@ -248,7 +248,7 @@ func (h *ledgered) step(c *wire.Command) {
 	}
 	pos := uint64(h.st.Position) + 1
 	reply, evs := h.do(c)
-	yes := h.model.expect(h.now, pos, c)
+	yes := h.model.expect(h.now, pos, len(evs) > 0, c)
 	if yes != (reply.Error == nil) {
 		h.rt.Fatalf("%v: the book says %v, the model %v\n%+v", c, reply, yes, h.model)
 	}

@@ -185,8 +185,9 @@ func (m *model) forget(nowUS int64) {
 	maps.DeleteFunc(m.closed, func(_ string, c *modelClosed) bool { return c.atUS+ledger.ClosedFor <= nowUS })
 }
 
-// expect says whether a command is accepted, and does what it does.
-func (m *model) expect(nowUS int64, pos uint64, c *wire.Command) bool {
+// expect says whether a command is accepted, and does what it does. An edit that
+// changes nothing is not recorded, and its key is free.
+func (m *model) expect(nowUS int64, pos uint64, recorded bool, c *wire.Command) bool {
 	switch b := c.Body.(type) {
 	case *wire.Command_PlaceHold:
 		return m.place(nowUS, c.Node, b.PlaceHold)
@@ -216,7 +217,7 @@ func (m *model) expect(nowUS int64, pos uint64, c *wire.Command) bool {
 		return old == string(text)
 	}
 	yes, remembered := m.keyed(nowUS, pos, c)
-	if yes && remembered {
+	if yes && remembered && (recorded || c.GetChangeCatalog() == nil) {
 		m.keys[string(c.Key)] = string(text)
 	}
 	return yes
