@@ -294,9 +294,15 @@ func (f *deckFile) versions() ([]*wire.ExpectedChange, map[[32]byte][]byte) {
 	return changes, blobs
 }
 
-// Rows are the rows of a deck's version; 0 is the one in force.
+// Rows are the rows of a version of a deck that the viewer sees; 0 is the one in
+// force.
 func (r *Resolver) Rows(ctx context.Context, deck string, number uint64) ([]rating.Row, error) {
 	cat := r.Backend.Catalog()
+	item, ok := r.find(ctx, catalog.KindDeck, deck)
+	if !ok {
+		return nil, events.NotFound("there is no deck %.80q", deck)
+	}
+	deck = item.Entity.GetDeck().Id
 	v := cat.VersionAt(deck, events.Micros(r.Now()))
 	for _, o := range cat.Versions(deck) {
 		if o.Number == number {

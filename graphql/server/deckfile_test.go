@@ -283,8 +283,15 @@ func TestDeckExport(t *testing.T) {
 	if out.count("UNCHANGED") == 0 || out.len("counts") != 1 {
 		t.Errorf("what went out comes in changed: %v", out)
 	}
-	if w := get("bert", "/export/deck.csv?deck=acme-sell"); w.Code != http.StatusForbidden {
-		t.Errorf("a partner gets %d", w.Code)
+	if w := get("adam", "/export/deck.csv?deck=acme-sell"); w.Code != http.StatusOK {
+		t.Errorf("a partner does not get his own: %d", w.Code)
+	}
+	theirs, none := get("bert", "/export/deck.csv?deck=acme-sell"), get("bert", "/export/deck.csv?deck=acme-none")
+	if theirs.Code != http.StatusNotFound || strings.ReplaceAll(theirs.Body.String(), "sell", "none") != none.Body.String() {
+		t.Errorf("another partner gets %d %s", theirs.Code, theirs.Body)
+	}
+	if w := f.client().send(httptest.NewRequest(http.MethodGet, "/export/deck.csv?deck=acme-sell", nil)); w.Code != http.StatusUnauthorized {
+		t.Errorf("a stranger gets %d", w.Code)
 	}
 	if w := get("root", "/export/deck.csv?deck=acme-sell&version=99"); w.Code != http.StatusNotFound {
 		t.Errorf("no such version: %d", w.Code)

@@ -88,7 +88,7 @@ const RowsQuery = graphql(`
 
 export function DeckPage() {
   const { t } = useTexts();
-  const { money, staff } = useRights();
+  const { money } = useRights();
   const { key } = useParams({ from: '/decks/$key' });
   const [{ data, error, fetching }, again] = useQuery({ query: DeckQuery, variables: { id: `deck:${key}` } });
   const [chosen, setChosen] = useState('');
@@ -104,7 +104,7 @@ export function DeckPage() {
       actions={
         deck && (
           <>
-            {staff && version && (
+            {version && (
               <>
                 <Button component="a" size="compact-sm" variant="default" href={`/export/deck.csv?deck=${key}&version=${version.number}`}>
                   CSV

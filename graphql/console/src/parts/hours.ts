@@ -55,6 +55,7 @@ const time = (minute: number): string => `${two(Math.floor(minute / 60))}:${two(
 
 /** A span as parseHours reads it. */
 function showSpan({ fromMinute, toMinute }: Span): string {
+  if (fromMinute === 0 && toMinute === week) return 'mon-sun';
   const from = names[Math.floor(fromMinute / day)]!;
   const length = (toMinute - fromMinute + week) % week || week;
   const endsAt = fromMinute % day;
