@@ -23,6 +23,9 @@ soak: ## the tests of random histories, for hours
 	TOLLBOOK_SOAK=500 $(GO) test -count=1 -timeout 4h -run TheSameBook ./events/book
 	TOLLBOOK_ROWS=1000000 $(GO) test -count=1 -timeout 4h -run LargeSheet ./events/sheet
 
+test-interop: build tools ## other makers' programs against ours
+	deploy/interop/run.sh ./tollbook
+
 race: tools ## every test under the race detector
 	$(GO) test -race -count=1 -timeout 20m ./...
 

@@ -2,7 +2,8 @@
 # Installs what the tests drive from outside, by package name, where that is
 # possible; what is missing is named, and the tests that need it skip.
 set -u
-declare -A packages=([sipp]=sip-tester [chromium]=chromium)
+export PATH=$PATH:/usr/sbin
+declare -A packages=([sipp]=sip-tester [chromium]=chromium [kamailio]=kamailio)
 missing=()
 for program in "${!packages[@]}"; do
   command -v "$program" >/dev/null || missing+=("${packages[$program]}")
