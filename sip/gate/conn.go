@@ -65,12 +65,20 @@ func (c *guardedConn) pass(data []byte, from net.Addr) int {
 		}
 		return len(data)
 	}
+	c.listener.gate.malformed(from)
 	if answer := m.answer(); answer != nil {
 		if _, err := c.PacketConn.WriteTo(answer, from); err != nil {
 			c.listener.gate.config.Log.Debug("a refusal could not be sent", "err", err, "source", from.String())
 		}
 	}
 	return 0
+}
+
+// malformed counts a message of a known source that is none.
+func (g *Gate) malformed(from net.Addr) {
+	if at, err := netip.ParseAddrPort(from.String()); err == nil {
+		g.sources.reject(at.Addr().Unmap(), "malformed message", time.Now())
+	}
 }
 
 // stranger answers an unknown source: a challenge where it may say who it is, else

@@ -19,10 +19,11 @@ var endOfHead = []byte("\r\n\r\n")
 // have passed the first look (RFC 3261, section 18.3). What comes slowly waits here.
 type frames struct {
 	from io.Reader
-	// answer writes to the far end.
-	answer func([]byte) error
-	buf    []byte // read and not cut
-	ready  []byte // cut and not given
+	// answer writes to the far end; malformed counts what did not pass.
+	answer    func([]byte) error
+	malformed func()
+	buf       []byte // read and not cut
+	ready     []byte // cut and not given
 }
 
 // Read gives bytes of messages.
@@ -67,6 +68,7 @@ func (f *frames) cut() (bool, error) {
 	end := bytes.Index(f.buf, endOfHead)
 	if end < 0 {
 		if len(f.buf) > maxHead {
+			f.malformed()
 			return false, fmt.Errorf("%d bytes came without the end of a message's head", len(f.buf))
 		}
 		return false, nil
@@ -86,8 +88,11 @@ func (f *frames) cut() (bool, error) {
 	case m.wrong == nil:
 		f.ready = append(tidy(head), f.buf[len(head):whole]...)
 	default:
-		if err := f.answer(m.answer()); err != nil {
-			return false, err
+		f.malformed()
+		if answer := m.answer(); answer != nil {
+			if err := f.answer(answer); err != nil {
+				return false, err
+			}
 		}
 		if m.length < 0 || m.length > maxBody {
 			return false, errors.New("a message's end cannot be told")

@@ -258,8 +258,8 @@ func (f *fields) party(k kind, value []byte) {
 	}
 }
 
-// answer is a response to what did not pass, nil for none. It repeats the lines that
-// tell whose it is, as they came.
+// answer is a response to what did not pass, nil for none and for what has no Via to
+// answer by. It repeats the lines that tell whose it is, as they came.
 func (f *fields) answer() []byte {
 	if f.wrong == nil || f.wrong.code == 0 {
 		return nil
@@ -268,7 +268,8 @@ func (f *fields) answer() []byte {
 	b.WriteString("SIP/2.0 " + strconv.Itoa(f.wrong.code) + " " + f.wrong.reason + "\r\n")
 	_, rest, _ := bytes.Cut(f.head, []byte("\r\n"))
 	var line []byte
-	for seen := uint(0); len(rest) > 0; {
+	seen := uint(0)
+	for len(rest) > 0 {
 		line, rest = nextLine(rest)
 		name, _, _ := bytes.Cut(line, []byte(":"))
 		k := kindOf(name)
@@ -280,6 +281,9 @@ func (f *fields) answer() []byte {
 			b.WriteString("\r\n")
 		}
 		seen |= 1 << k
+	}
+	if seen&(1<<kindVia) == 0 {
+		return nil
 	}
 	if f.wrong.code == 501 {
 		b.WriteString("Allow: " + strings.Join(handled, ", ") + "\r\n")

@@ -79,6 +79,9 @@ func TestLook(t *testing.T) {
 			t.Errorf("%d is answered\n%s", code, answer)
 		}
 	}
+	if f := look([]byte("noise\r\n\r\n")); f.wrong == nil || f.answer() != nil {
+		t.Errorf("noise: %v, answered %s", f.wrong, f.answer())
+	}
 	for _, quiet := range []string{"SIP/2.0 200 OK", "ACK sip:b@192.0.2.2 SIP/2.0"} {
 		f := look(message(quiet, "Content-Length: -1"))
 		if f.wrong != drop || f.answer() != nil {
@@ -114,7 +117,7 @@ func TestFrames(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		var in, want bytes.Buffer
-		answers := 0
+		answers, wrong := 0, 0
 		for range rapid.IntRange(1, 8).Draw(t, "messages") {
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {
 			case 0:
@@ -124,6 +127,7 @@ func TestFrames(t *testing.T) {
 			case 1:
 				in.Write(message("NONSENSE sip:b@192.0.2.2 SIP/2.0"))
 				answers++
+				wrong++
 			case 2:
 				in.WriteString("\r\n\r\n")
 				answers++
@@ -134,10 +138,10 @@ func TestFrames(t *testing.T) {
 		}
 		f := &frames{
 			from:   &pieces{t: t, left: in.Bytes()},
-			answer: func(b []byte) error { answers--; return nil },
+			answer: func([]byte) error { answers--; return nil }, malformed: func() { wrong-- },
 		}
 		got, err := io.ReadAll(f)
-		if err != nil || !bytes.Equal(got, want.Bytes()) || answers != 0 {
+		if err != nil || !bytes.Equal(got, want.Bytes()) || answers != 0 || wrong != 0 {
 			t.Fatalf("%v, %d answers missing; of\n%s\ncame\n%s", err, answers, in.Bytes(), got)
 		}
 	})
@@ -165,7 +169,7 @@ func TestFramesEnd(t *testing.T) {
 		"no end":      strings.Repeat("x", maxHead+2),
 		"a long body": string(message(pinging, "Content-Length: 100000")),
 	} {
-		f := &frames{from: strings.NewReader(in), answer: func([]byte) error { return nil }}
+		f := &frames{from: strings.NewReader(in), answer: func([]byte) error { return nil }, malformed: func() {}}
 		if _, err := f.Read(make([]byte, 100)); err == nil || errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -160,7 +160,7 @@ func (l *Listener) shakeHands(network string, s *stream) error {
 		}
 		s.first = head
 	} else {
-		s.framed()
+		s.framed(l.gate)
 	}
 	return s.Conn.SetDeadline(time.Time{})
 }
@@ -258,7 +258,7 @@ func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, 
 		s.Conn = secure
 		l.peers.keep(s)
 	}
-	s.framed()
+	s.framed(l.gate)
 	l.gate.Admit(to.Addr())
 	return target.hand(s)
 }
@@ -274,11 +274,15 @@ type stream struct {
 }
 
 // framed makes the stack get whole messages only.
-func (s *stream) framed() {
-	s.frames = &frames{from: idle{s}, answer: func(b []byte) error {
-		_, err := s.Write(b)
-		return err
-	}}
+func (s *stream) framed(g *Gate) {
+	s.frames = &frames{
+		from: idle{s},
+		answer: func(b []byte) error {
+			_, err := s.Write(b)
+			return err
+		},
+		malformed: func() { g.malformed(s.RemoteAddr()) },
+	}
 }
 
 // Read reads within the idle time.
