@@ -6,6 +6,7 @@ import { DataTable } from '../parts/DataTable';
 import { fullTime, keyOf, seconds } from '../parts/format';
 import { Page, Section, Tag } from '../parts/Page';
 import { type Peer, SieveForm } from '../parts/SieveForm';
+import { sipWords } from '../parts/sip';
 import { useRights } from '../session';
 
 const PeersQuery = graphql(`
@@ -50,6 +51,14 @@ const PeersQuery = graphql(`
           callsPerSecond
         }
         listener
+        sip {
+          codecs
+          headers
+          trusted
+          without
+          followRedirects
+          session
+        }
         certificate
         disabled
         version
@@ -92,6 +101,14 @@ const PeersQuery = graphql(`
           allow
         }
         listener
+        sip {
+          codecs
+          headers
+          trusted
+          without
+          followRedirects
+          session
+        }
         ping {
           interval
           timeout
@@ -151,6 +168,7 @@ export function Peers() {
             { id: 'rewrites', title: t('peer.rewrites'), cell: rewrites },
             { id: 'lists', title: t('route.lists'), cell: lists },
             { id: 'listener', title: t('peer.listener'), cell: (p) => p.listener },
+            { id: 'sip', title: t('peer.sip'), cell: (p) => sipWords(p.sip) },
           ]}
         />
       </Section>
@@ -178,6 +196,7 @@ export function Peers() {
                 ),
             },
             { id: 'listener', title: t('peer.listener'), cell: (p) => p.listener },
+            { id: 'sip', title: t('peer.sip'), cell: (p) => sipWords(p.sip) },
             { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
             { id: 'deck', title: t('peer.deck'), cell: (p) => p.buyDeck?.key },
             { id: 'channels', title: t('account.channels'), right: true, cell: (p) => limit(p.channels) },

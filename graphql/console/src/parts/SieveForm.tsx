@@ -1,6 +1,7 @@
 import { useMutation, useQuery } from 'urql';
 import { graphql, type VariablesOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
+import { sipFields, sipInitial, sipInput, type SipPolicy } from './sip';
 import { EditForm, type Field, lines, mistakesOf, rowsOf, text, type Values } from './EditForm';
 
 const ListsQuery = graphql(`
@@ -45,6 +46,7 @@ export interface Peer {
   rewrites: readonly { field: string; pattern: string; replacement: string; last: boolean }[];
   lists: readonly { listId: string; field: string; allow: boolean }[];
   listener: string;
+  sip: SipPolicy;
   certificate?: string;
   ping?: { interval: string; timeout: string; upCodes: readonly number[]; downAfter: number; upAfter: number } | null;
 }
@@ -68,6 +70,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
       rewrites: rowsOf(v, 'rewrites').map((r) => ({ field: fieldOf(r['field']), pattern: String(r['pattern'] ?? ''), replacement: String(r['replacement'] ?? ''), last: r['last'] === true })),
       lists: rowsOf(v, 'lists').map((l) => ({ list: text(l, 'list'), field: fieldOf(l['field']), allow: l['use'] === 'allow' })),
       listener: text(v, 'listener'),
+      sip: sipInput(v),
       expectedVersion: of.version,
     };
     const every = text(v, 'interval');
@@ -91,6 +94,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
         rewrites: of.rewrites.map((r) => ({ field: r.field, pattern: r.pattern, replacement: r.replacement, last: r.last })),
         lists: of.lists.map((l) => ({ use: l.allow ? 'allow' : 'block', list: l.listId, field: l.field })),
         listener: of.listener,
+        ...sipInitial(of.sip),
         certificate: of.certificate ?? '',
         interval: of.ping ? String(Number(of.ping.interval)) : '',
         timeout: of.ping && Number(of.ping.timeout) ? String(Number(of.ping.timeout)) : '',
@@ -102,6 +106,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
       fields={[
         { name: 'listener', label: t('peer.listener'), kind: 'text', hint: t('peer.listenerHint') },
         ...(kind === 'originator' ? ([{ name: 'certificate', label: t('peer.certificate'), kind: 'text', hint: t('peer.certificateHint') }] satisfies Field[]) : pinged),
+        ...sipFields(t, kind === 'terminator'),
         {
           name: 'rewrites',
           label: t('peer.rewrites'),
