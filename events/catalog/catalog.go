@@ -158,7 +158,7 @@ func (s *State) Originator(id string) *wire.Originator {
 // is called, or forwards a call.
 func (s *State) Terminator(id string) *wire.Terminator {
 	if sub := s.subscriberOf(id, DevicePeer, ForwardPeer); sub != nil {
-		return &wire.Terminator{Id: id, Company: sub.Company, Channels: sub.Channels}
+		return called(id, sub)
 	}
 	return s.items[KindTerminator][id].Entity.GetTerminator()
 }

@@ -20,7 +20,6 @@ const (
 
 const (
 	maxContacts   = 20
-	maxCodecs     = 16
 	maxNoAnswerS  = 180
 	usualContacts = 5
 	usualNoAnswer = 30
@@ -79,11 +78,28 @@ func PeerRef(k Kind, id string) Ref {
 	return Ref{k, id}
 }
 
+// called is the terminator that a subscriber is when he is called, or forwards.
+func called(peer string, s *wire.Subscriber) *wire.Terminator {
+	return &wire.Terminator{
+		Id: peer, Company: s.Company, Channels: s.Channels, Sip: treated(s, strings.HasPrefix(peer, ForwardPeer)),
+	}
+}
+
+// treated is how a subscriber's signalling is treated; what he forwards comes back to
+// us, who are told who calls.
+func treated(s *wire.Subscriber, ours bool) *wire.SipPolicy {
+	if ours {
+		return &wire.SipPolicy{Trusted: true}
+	}
+	return &wire.SipPolicy{Codecs: s.Codecs}
+}
+
 // callingAs is the originator that a subscriber is when he calls.
 func callingAs(s *wire.Subscriber) *wire.Originator {
 	return &wire.Originator{
 		Id: DevicePeer + s.Id, Company: s.Company, Account: s.Account, SellDeck: s.SellDeck, RoutePlan: s.RoutePlan,
 		Channels: s.Channels, CallsPerSecond: s.CallsPerSecond, MaxDurationS: s.MaxDurationS, Disabled: s.Disabled,
+		Sip: treated(s, false),
 	}
 }
 
@@ -108,15 +124,11 @@ func validateSubscriber(s *wire.Subscriber) error {
 		return events.Invalid("max_contacts is %d; at most %d are allowed", s.MaxContacts, maxContacts)
 	case s.NoAnswerS > maxNoAnswerS:
 		return events.Invalid("no_answer_s is %d; devices may ring for %d s at most", s.NoAnswerS, maxNoAnswerS)
-	case len(s.Codecs) > maxCodecs:
-		return events.Invalid("at most %d codecs are allowed", maxCodecs)
 	case len(s.CallerNumber) > maxCaller || strings.Trim(s.CallerNumber, "+0123456789") != "":
 		return events.Invalid("caller_number %.70q is not made of digits", s.CallerNumber)
 	}
-	for i, c := range s.Codecs {
-		if c == "" || len(c) > 32 || slices.Contains(s.Codecs[:i], c) {
-			return events.Invalid("codecs.%d: %.40q is empty, too long or there twice", i, c)
-		}
+	if err := validateSip(treated(s, false)); err != nil {
+		return err
 	}
 	for path, to := range map[string]string{
 		"forward_always": s.ForwardAlways, "forward_busy": s.ForwardBusy, "forward_no_answer": s.ForwardNoAnswer,

@@ -106,7 +106,7 @@ func (w *World) toVendor(d *Decision, v *vendor, r *Request) {
 func (w *World) toSubscriber(d *Decision, s *wire.Subscriber, r *Request) {
 	device := Candidate{Route: &wire.Route{}, Terminator: w.Catalog.Terminator(catalog.DevicePeer + s.Id)}
 	forward := Candidate{Route: &wire.Route{}, Terminator: w.Catalog.Terminator(catalog.ForwardPeer + s.Id)}
-	to := ""
+	var to string
 	switch {
 	case s.Disabled || w.Catalog.Company(s.Company).GetDisabled():
 		device.Rejected = Disabled

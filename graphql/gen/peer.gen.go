@@ -259,6 +259,29 @@ func (ec *executionContext) fieldContext_Originator_port(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Originator", field, false, false, "Int")
 }
 
+func (ec *executionContext) _Originator_authUser(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_authUser(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.AuthUser, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_authUser(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "String")
+}
+
 func (ec *executionContext) _Originator_techPrefix(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1411,7 +1434,7 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "certificate", "sip"}
+	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "authUser", "authPassword", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "certificate", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1467,6 +1490,20 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.Port = graphql.OmittableOf(data)
+		case "authUser":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("authUser"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AuthUser = graphql.OmittableOf(data)
+		case "authPassword":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("authPassword"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.AuthPassword = graphql.OmittableOf(data)
 		case "techPrefix":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("techPrefix"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -1849,6 +1886,11 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "port":
 			out.Values[i] = ec._Originator_port(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "authUser":
+			out.Values[i] = ec._Originator_authUser(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

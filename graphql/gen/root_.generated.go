@@ -31,6 +31,7 @@ type ResolverRoot interface {
 	Deck() DeckResolver
 	DeckMapping() DeckMappingResolver
 	DeckVersion() DeckVersionResolver
+	Did() DidResolver
 	Entry() EntryResolver
 	Mutation() MutationResolver
 	Originator() OriginatorResolver
@@ -39,6 +40,7 @@ type ResolverRoot interface {
 	Route() RouteResolver
 	RoutePlan() RoutePlanResolver
 	Statement() StatementResolver
+	Subscriber() SubscriberResolver
 	Terminator() TerminatorResolver
 	Token() TokenResolver
 	User() UserResolver
@@ -157,6 +159,20 @@ type ComplexityRoot struct {
 		Owable    func(childComplexity int) int
 		Posted    func(childComplexity int) int
 		Reserved  func(childComplexity int) int
+	}
+
+	Ban struct {
+		Address  func(childComplexity int) int
+		Failures func(childComplexity int) int
+		Node     func(childComplexity int) int
+		Reason   func(childComplexity int) int
+		Since    func(childComplexity int) int
+		Until    func(childComplexity int) int
+	}
+
+	BanLiftPayload struct {
+		Address    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Band struct {
@@ -418,6 +434,36 @@ type ComplexityRoot struct {
 		Version       func(childComplexity int) int
 	}
 
+	Did struct {
+		Account    func(childComplexity int) int
+		Company    func(childComplexity int) int
+		Disabled   func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Number     func(childComplexity int) int
+		SellDeck   func(childComplexity int) int
+		Subscriber func(childComplexity int) int
+		Terminator func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	DidConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	DidEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DidPutPayload struct {
+		Did        func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Difference struct {
 		Fields func(childComplexity int) int
 		ID     func(childComplexity int) int
@@ -653,6 +699,7 @@ type ComplexityRoot struct {
 		AccountPut         func(childComplexity int, input model.AccountPutInput) int
 		AccountRemove      func(childComplexity int, input model.RemoveInput) int
 		AccountTransfer    func(childComplexity int, input model.AccountTransferInput) int
+		BanLift            func(childComplexity int, input model.BanLiftInput) int
 		CallHangUp         func(childComplexity int, input model.CallHangUpInput) int
 		CompanyPut         func(childComplexity int, input model.CompanyPutInput) int
 		CompanyRemove      func(childComplexity int, input model.RemoveInput) int
@@ -662,6 +709,8 @@ type ComplexityRoot struct {
 		DeckPut            func(childComplexity int, input model.DeckPutInput) int
 		DeckRemove         func(childComplexity int, input model.RemoveInput) int
 		DeckVersionRemove  func(childComplexity int, input model.RemoveInput) int
+		DidPut             func(childComplexity int, input model.DidPutInput) int
+		DidRemove          func(childComplexity int, input model.RemoveInput) int
 		ExchangeRatePut    func(childComplexity int, input model.ExchangeRatePutInput) int
 		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
 		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
@@ -683,6 +732,8 @@ type ComplexityRoot struct {
 		SettingsPut        func(childComplexity int, input model.SettingsPutInput) int
 		SignIn             func(childComplexity int, input model.SignInInput) int
 		SignOut            func(childComplexity int) int
+		SubscriberPut      func(childComplexity int, input model.SubscriberPutInput) int
+		SubscriberRemove   func(childComplexity int, input model.RemoveInput) int
 		TerminatorPut      func(childComplexity int, input model.TerminatorPutInput) int
 		TerminatorRemove   func(childComplexity int, input model.RemoveInput) int
 		TokenCreate        func(childComplexity int, input model.TokenCreateInput) int
@@ -770,6 +821,7 @@ type ComplexityRoot struct {
 
 	Originator struct {
 		Account            func(childComplexity int) int
+		AuthUser           func(childComplexity int) int
 		CallsPerSecond     func(childComplexity int) int
 		Certificate        func(childComplexity int) int
 		Channels           func(childComplexity int) int
@@ -939,6 +991,7 @@ type ComplexityRoot struct {
 		Accounts      func(childComplexity int, first *int, after *string, last *int, before *string, company *string, atLeast *events.Position) int
 		Alerts        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Audit         func(childComplexity int, first *int, after *string, last *int, before *string, kind *model.AuditKind, actor *string) int
+		Bans          func(childComplexity int) int
 		Call          func(childComplexity int, id string, atLeast *events.Position) int
 		Cdr           func(childComplexity int, call string, leg int, atLeast *events.Position) int
 		Cdrs          func(childComplexity int, filter *model.CdrFilter, first *int, after *string, last *int, before *string, atLeast *events.Position) int
@@ -949,6 +1002,7 @@ type ComplexityRoot struct {
 		DeckColumns   func(childComplexity int) int
 		DeckMappings  func(childComplexity int, first *int, after *string, last *int, before *string, company *string) int
 		Decks         func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Dids          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
 		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
 		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
@@ -967,6 +1021,8 @@ type ComplexityRoot struct {
 		RouteSimulate func(childComplexity int, input model.RouteSimulateInput) int
 		Settings      func(childComplexity int) int
 		Statement     func(childComplexity int, account string, from time.Time, to time.Time, atLeast *events.Position) int
+		Subscriber    func(childComplexity int, id string) int
+		Subscribers   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Terminators   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Tokens        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Users         func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -1242,6 +1298,62 @@ type ComplexityRoot struct {
 		TimeZone   func(childComplexity int) int
 		To         func(childComplexity int) int
 		ToAt       func(childComplexity int) int
+	}
+
+	Subscriber struct {
+		Account           func(childComplexity int) int
+		CallerNumber      func(childComplexity int) int
+		CallsPerSecond    func(childComplexity int) int
+		Channels          func(childComplexity int) int
+		Codecs            func(childComplexity int) int
+		Company           func(childComplexity int) int
+		Contacts          func(childComplexity int) int
+		Disabled          func(childComplexity int) int
+		ForwardAlways     func(childComplexity int) int
+		ForwardBusy       func(childComplexity int) int
+		ForwardNoAnswer   func(childComplexity int) int
+		HasPassword       func(childComplexity int) int
+		ID                func(childComplexity int) int
+		Key               func(childComplexity int) int
+		MaxContacts       func(childComplexity int) int
+		MaxDuration       func(childComplexity int) int
+		Name              func(childComplexity int) int
+		NoAnswer          func(childComplexity int) int
+		RoutePlan         func(childComplexity int) int
+		SellDeck          func(childComplexity int) int
+		TrustRegistration func(childComplexity int) int
+		Version           func(childComplexity int) int
+	}
+
+	SubscriberConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	SubscriberContact struct {
+		Contact     func(childComplexity int) int
+		ExpiresAt   func(childComplexity int) int
+		Nat         func(childComplexity int) int
+		Node        func(childComplexity int) int
+		Q           func(childComplexity int) int
+		RefreshedAt func(childComplexity int) int
+		Since       func(childComplexity int) int
+		Source      func(childComplexity int) int
+		Transport   func(childComplexity int) int
+		UserAgent   func(childComplexity int) int
+	}
+
+	SubscriberEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	SubscriberPutPayload struct {
+		Position   func(childComplexity int) int
+		Subscriber func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Terminator struct {
@@ -1854,6 +1966,56 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Balance.Reserved(childComplexity), true
+
+	case "Ban.address":
+		if e.ComplexityRoot.Ban.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ban.Address(childComplexity), true
+	case "Ban.failures":
+		if e.ComplexityRoot.Ban.Failures == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ban.Failures(childComplexity), true
+	case "Ban.node":
+		if e.ComplexityRoot.Ban.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ban.Node(childComplexity), true
+	case "Ban.reason":
+		if e.ComplexityRoot.Ban.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ban.Reason(childComplexity), true
+	case "Ban.since":
+		if e.ComplexityRoot.Ban.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ban.Since(childComplexity), true
+	case "Ban.until":
+		if e.ComplexityRoot.Ban.Until == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Ban.Until(childComplexity), true
+
+	case "BanLiftPayload.address":
+		if e.ComplexityRoot.BanLiftPayload.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BanLiftPayload.Address(childComplexity), true
+	case "BanLiftPayload.userErrors":
+		if e.ComplexityRoot.BanLiftPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.BanLiftPayload.UserErrors(childComplexity), true
 
 	case "Band.hours":
 		if e.ComplexityRoot.Band.Hours == nil {
@@ -2989,6 +3151,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeckVersion.Version(childComplexity), true
 
+	case "Did.account":
+		if e.ComplexityRoot.Did.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Account(childComplexity), true
+	case "Did.company":
+		if e.ComplexityRoot.Did.Company == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Company(childComplexity), true
+	case "Did.disabled":
+		if e.ComplexityRoot.Did.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Disabled(childComplexity), true
+	case "Did.id":
+		if e.ComplexityRoot.Did.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.ID(childComplexity), true
+	case "Did.number":
+		if e.ComplexityRoot.Did.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Number(childComplexity), true
+	case "Did.sellDeck":
+		if e.ComplexityRoot.Did.SellDeck == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.SellDeck(childComplexity), true
+	case "Did.subscriber":
+		if e.ComplexityRoot.Did.Subscriber == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Subscriber(childComplexity), true
+	case "Did.terminator":
+		if e.ComplexityRoot.Did.Terminator == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Terminator(childComplexity), true
+	case "Did.version":
+		if e.ComplexityRoot.Did.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Did.Version(childComplexity), true
+
+	case "DidConnection.asOf":
+		if e.ComplexityRoot.DidConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidConnection.AsOf(childComplexity), true
+	case "DidConnection.edges":
+		if e.ComplexityRoot.DidConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidConnection.Edges(childComplexity), true
+	case "DidConnection.nodes":
+		if e.ComplexityRoot.DidConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidConnection.Nodes(childComplexity), true
+	case "DidConnection.pageInfo":
+		if e.ComplexityRoot.DidConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidConnection.PageInfo(childComplexity), true
+
+	case "DidEdge.cursor":
+		if e.ComplexityRoot.DidEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidEdge.Cursor(childComplexity), true
+	case "DidEdge.node":
+		if e.ComplexityRoot.DidEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidEdge.Node(childComplexity), true
+
+	case "DidPutPayload.did":
+		if e.ComplexityRoot.DidPutPayload.Did == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidPutPayload.Did(childComplexity), true
+	case "DidPutPayload.position":
+		if e.ComplexityRoot.DidPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidPutPayload.Position(childComplexity), true
+	case "DidPutPayload.userErrors":
+		if e.ComplexityRoot.DidPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DidPutPayload.UserErrors(childComplexity), true
+
 	case "Difference.fields":
 		if e.ComplexityRoot.Difference.Fields == nil {
 			break
@@ -3930,6 +4204,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.AccountTransfer(childComplexity, args["input"].(model.AccountTransferInput)), true
+	case "Mutation.banLift":
+		if e.ComplexityRoot.Mutation.BanLift == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_banLift_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.BanLift(childComplexity, args["input"].(model.BanLiftInput)), true
 	case "Mutation.callHangUp":
 		if e.ComplexityRoot.Mutation.CallHangUp == nil {
 			break
@@ -4029,6 +4314,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeckVersionRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.didPut":
+		if e.ComplexityRoot.Mutation.DidPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_didPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DidPut(childComplexity, args["input"].(model.DidPutInput)), true
+	case "Mutation.didRemove":
+		if e.ComplexityRoot.Mutation.DidRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_didRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DidRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.exchangeRatePut":
 		if e.ComplexityRoot.Mutation.ExchangeRatePut == nil {
 			break
@@ -4255,6 +4562,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SignOut(childComplexity), true
+	case "Mutation.subscriberPut":
+		if e.ComplexityRoot.Mutation.SubscriberPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_subscriberPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SubscriberPut(childComplexity, args["input"].(model.SubscriberPutInput)), true
+	case "Mutation.subscriberRemove":
+		if e.ComplexityRoot.Mutation.SubscriberRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_subscriberRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SubscriberRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.terminatorPut":
 		if e.ComplexityRoot.Mutation.TerminatorPut == nil {
 			break
@@ -4613,6 +4942,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.Account(childComplexity), true
+	case "Originator.authUser":
+		if e.ComplexityRoot.Originator.AuthUser == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.AuthUser(childComplexity), true
 	case "Originator.callsPerSecond":
 		if e.ComplexityRoot.Originator.CallsPerSecond == nil {
 			break
@@ -5392,6 +5727,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Audit(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["kind"].(*model.AuditKind), args["actor"].(*string)), true
+	case "Query.bans":
+		if e.ComplexityRoot.Query.Bans == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Bans(childComplexity), true
 	case "Query.call":
 		if e.ComplexityRoot.Query.Call == nil {
 			break
@@ -5497,6 +5838,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Decks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.dids":
+		if e.ComplexityRoot.Query.Dids == nil {
+			break
+		}
+
+		args, err := ec.field_Query_dids_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Dids(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.entry":
 		if e.ComplexityRoot.Query.Entry == nil {
 			break
@@ -5686,6 +6038,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Statement(childComplexity, args["account"].(string), args["from"].(time.Time), args["to"].(time.Time), args["atLeast"].(*events.Position)), true
+	case "Query.subscriber":
+		if e.ComplexityRoot.Query.Subscriber == nil {
+			break
+		}
+
+		args, err := ec.field_Query_subscriber_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Subscriber(childComplexity, args["id"].(string)), true
+	case "Query.subscribers":
+		if e.ComplexityRoot.Query.Subscribers == nil {
+			break
+		}
+
+		args, err := ec.field_Query_subscribers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Subscribers(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.terminators":
 		if e.ComplexityRoot.Query.Terminators == nil {
 			break
@@ -6852,6 +7226,257 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Statement.ToAt(childComplexity), true
 
+	case "Subscriber.account":
+		if e.ComplexityRoot.Subscriber.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Account(childComplexity), true
+	case "Subscriber.callerNumber":
+		if e.ComplexityRoot.Subscriber.CallerNumber == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.CallerNumber(childComplexity), true
+	case "Subscriber.callsPerSecond":
+		if e.ComplexityRoot.Subscriber.CallsPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.CallsPerSecond(childComplexity), true
+	case "Subscriber.channels":
+		if e.ComplexityRoot.Subscriber.Channels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Channels(childComplexity), true
+	case "Subscriber.codecs":
+		if e.ComplexityRoot.Subscriber.Codecs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Codecs(childComplexity), true
+	case "Subscriber.company":
+		if e.ComplexityRoot.Subscriber.Company == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Company(childComplexity), true
+	case "Subscriber.contacts":
+		if e.ComplexityRoot.Subscriber.Contacts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Contacts(childComplexity), true
+	case "Subscriber.disabled":
+		if e.ComplexityRoot.Subscriber.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Disabled(childComplexity), true
+	case "Subscriber.forwardAlways":
+		if e.ComplexityRoot.Subscriber.ForwardAlways == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.ForwardAlways(childComplexity), true
+	case "Subscriber.forwardBusy":
+		if e.ComplexityRoot.Subscriber.ForwardBusy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.ForwardBusy(childComplexity), true
+	case "Subscriber.forwardNoAnswer":
+		if e.ComplexityRoot.Subscriber.ForwardNoAnswer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.ForwardNoAnswer(childComplexity), true
+	case "Subscriber.hasPassword":
+		if e.ComplexityRoot.Subscriber.HasPassword == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.HasPassword(childComplexity), true
+	case "Subscriber.id":
+		if e.ComplexityRoot.Subscriber.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.ID(childComplexity), true
+	case "Subscriber.key":
+		if e.ComplexityRoot.Subscriber.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Key(childComplexity), true
+	case "Subscriber.maxContacts":
+		if e.ComplexityRoot.Subscriber.MaxContacts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.MaxContacts(childComplexity), true
+	case "Subscriber.maxDuration":
+		if e.ComplexityRoot.Subscriber.MaxDuration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.MaxDuration(childComplexity), true
+	case "Subscriber.name":
+		if e.ComplexityRoot.Subscriber.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Name(childComplexity), true
+	case "Subscriber.noAnswer":
+		if e.ComplexityRoot.Subscriber.NoAnswer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.NoAnswer(childComplexity), true
+	case "Subscriber.routePlan":
+		if e.ComplexityRoot.Subscriber.RoutePlan == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.RoutePlan(childComplexity), true
+	case "Subscriber.sellDeck":
+		if e.ComplexityRoot.Subscriber.SellDeck == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.SellDeck(childComplexity), true
+	case "Subscriber.trustRegistration":
+		if e.ComplexityRoot.Subscriber.TrustRegistration == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.TrustRegistration(childComplexity), true
+	case "Subscriber.version":
+		if e.ComplexityRoot.Subscriber.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Version(childComplexity), true
+
+	case "SubscriberConnection.asOf":
+		if e.ComplexityRoot.SubscriberConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberConnection.AsOf(childComplexity), true
+	case "SubscriberConnection.edges":
+		if e.ComplexityRoot.SubscriberConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberConnection.Edges(childComplexity), true
+	case "SubscriberConnection.nodes":
+		if e.ComplexityRoot.SubscriberConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberConnection.Nodes(childComplexity), true
+	case "SubscriberConnection.pageInfo":
+		if e.ComplexityRoot.SubscriberConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberConnection.PageInfo(childComplexity), true
+
+	case "SubscriberContact.contact":
+		if e.ComplexityRoot.SubscriberContact.Contact == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Contact(childComplexity), true
+	case "SubscriberContact.expiresAt":
+		if e.ComplexityRoot.SubscriberContact.ExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.ExpiresAt(childComplexity), true
+	case "SubscriberContact.nat":
+		if e.ComplexityRoot.SubscriberContact.Nat == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Nat(childComplexity), true
+	case "SubscriberContact.node":
+		if e.ComplexityRoot.SubscriberContact.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Node(childComplexity), true
+	case "SubscriberContact.q":
+		if e.ComplexityRoot.SubscriberContact.Q == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Q(childComplexity), true
+	case "SubscriberContact.refreshedAt":
+		if e.ComplexityRoot.SubscriberContact.RefreshedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.RefreshedAt(childComplexity), true
+	case "SubscriberContact.since":
+		if e.ComplexityRoot.SubscriberContact.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Since(childComplexity), true
+	case "SubscriberContact.source":
+		if e.ComplexityRoot.SubscriberContact.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Source(childComplexity), true
+	case "SubscriberContact.transport":
+		if e.ComplexityRoot.SubscriberContact.Transport == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.Transport(childComplexity), true
+	case "SubscriberContact.userAgent":
+		if e.ComplexityRoot.SubscriberContact.UserAgent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberContact.UserAgent(childComplexity), true
+
+	case "SubscriberEdge.cursor":
+		if e.ComplexityRoot.SubscriberEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberEdge.Cursor(childComplexity), true
+	case "SubscriberEdge.node":
+		if e.ComplexityRoot.SubscriberEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberEdge.Node(childComplexity), true
+
+	case "SubscriberPutPayload.position":
+		if e.ComplexityRoot.SubscriberPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberPutPayload.Position(childComplexity), true
+	case "SubscriberPutPayload.subscriber":
+		if e.ComplexityRoot.SubscriberPutPayload.Subscriber == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberPutPayload.Subscriber(childComplexity), true
+	case "SubscriberPutPayload.userErrors":
+		if e.ComplexityRoot.SubscriberPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SubscriberPutPayload.UserErrors(childComplexity), true
+
 	case "Terminator.account":
 		if e.ComplexityRoot.Terminator.Account == nil {
 			break
@@ -7431,6 +8056,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("AccountPostInput", ec.unmarshalInputAccountPostInput),
 			graphql.NewInputUnmarshaler("AccountPutInput", ec.unmarshalInputAccountPutInput),
 			graphql.NewInputUnmarshaler("AccountTransferInput", ec.unmarshalInputAccountTransferInput),
+			graphql.NewInputUnmarshaler("BanLiftInput", ec.unmarshalInputBanLiftInput),
 			graphql.NewInputUnmarshaler("BandInput", ec.unmarshalInputBandInput),
 			graphql.NewInputUnmarshaler("CallHangUpInput", ec.unmarshalInputCallHangUpInput),
 			graphql.NewInputUnmarshaler("CdrFilter", ec.unmarshalInputCdrFilter),
@@ -7438,6 +8064,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeckImportInput", ec.unmarshalInputDeckImportInput),
 			graphql.NewInputUnmarshaler("DeckMappingPutInput", ec.unmarshalInputDeckMappingPutInput),
 			graphql.NewInputUnmarshaler("DeckPutInput", ec.unmarshalInputDeckPutInput),
+			graphql.NewInputUnmarshaler("DidPutInput", ec.unmarshalInputDidPutInput),
 			graphql.NewInputUnmarshaler("ExchangeRatePutInput", ec.unmarshalInputExchangeRatePutInput),
 			graphql.NewInputUnmarshaler("GuardLiftInput", ec.unmarshalInputGuardLiftInput),
 			graphql.NewInputUnmarshaler("GuardRulePutInput", ec.unmarshalInputGuardRulePutInput),
@@ -7463,6 +8090,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SettingsPutInput", ec.unmarshalInputSettingsPutInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SipPolicyInput", ec.unmarshalInputSipPolicyInput),
+			graphql.NewInputUnmarshaler("SubscriberPutInput", ec.unmarshalInputSubscriberPutInput),
 			graphql.NewInputUnmarshaler("TerminatorPutInput", ec.unmarshalInputTerminatorPutInput),
 			graphql.NewInputUnmarshaler("TokenCreateInput", ec.unmarshalInputTokenCreateInput),
 			graphql.NewInputUnmarshaler("UserPutInput", ec.unmarshalInputUserPutInput),
@@ -7998,6 +8626,10 @@ enum AuditKind {
   REGISTERED
   "A registrar has refused a registration of ours, or let it expire."
   REGISTRATION_LOST
+  "A source that guessed passwords is not heard any more for a time."
+  SOURCE_BANNED
+  "A banned source is heard again by somebody's will."
+  BAN_LIFTED
 }
 
 "An edit, a sign-in, a stranger at the door: who did what."
@@ -9571,6 +10203,8 @@ type Originator implements Node {
   networks: [String!]!
   "The port that its calls come from; 0 is any."
   port: Int!
+  "The user name that identifies it by digest, from any address; empty for none."
+  authUser: String!
   "Must start the called number and is taken off it."
   techPrefix: String!
   "At most so many calls at once; 0 is no limit."
@@ -9655,6 +10289,10 @@ input OriginatorPutInput {
   networks: [String!]
   "The port that its calls come from; 0 is any."
   port: Int
+  "The user name that identifies it by digest, from any address."
+  authUser: String
+  "The password that goes with it. It is kept as a hash and cannot be read."
+  authPassword: String
   "Must start the called number and is taken off it."
   techPrefix: String
   "At most so many calls at once; 0 is no limit."
@@ -11297,6 +11935,282 @@ extend type Query {
   proof("The event's position." position: Position!): String @needs(roles: [FINANCE])
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/subscriber.graphqls", Input: `"A line that registers, calls and is called: a person's or a device's."
+type Subscriber implements Node {
+  "The global id."
+  id: ID!
+  "The user part of its address, and its user name."
+  key: String!
+  "Its name."
+  name: String!
+  "The company whose line it is."
+  company: Company
+  "The account that pays for its calls."
+  account: Account
+  "The deck that prices its calls."
+  sellDeck: Deck
+  "The plan that routes its calls to vendors; null calls within the switch only."
+  routePlan: RoutePlan
+  "Whether it has a password: without one it cannot register or call."
+  hasPassword: Boolean!
+  "What its calls to vendors show; empty is the key."
+  callerNumber: String!
+  "At most so many calls in each direction; 0 is no limit."
+  channels: Int!
+  "At most so many new calls a second; 0 is no limit."
+  callsPerSecond: Int!
+  "At most so many devices at once; 0 is five."
+  maxContacts: Int!
+  "The codecs that it may use, in their order; none is all."
+  codecs: [String!]!
+  "Where all its calls go on to: a number or another subscriber's key; empty for none."
+  forwardAlways: String!
+  "Where its calls go on to when it is busy or declines."
+  forwardBusy: String!
+  "Where its calls go on to when nobody answers or no device is there."
+  forwardNoAnswer: String!
+  "How long its devices ring; 0 is 30 seconds."
+  noAnswer: Duration!
+  "The longest talk time; 0 is the switch's own limit."
+  maxDuration: Duration!
+  "Whether calls from the address of a registered device are not challenged."
+  trustRegistration: Boolean!
+  "Whether it is switched off."
+  disabled: Boolean!
+  "Where it was last changed."
+  version: Position!
+  "The devices that are registered now, those that ring first in front."
+  contacts: [SubscriberContact!]!
+}
+
+"A registered device."
+type SubscriberContact {
+  "The address that it gave."
+  contact: String!
+  "The address and port that it registered from."
+  source: String!
+  "udp, tcp, tls, ws or wss."
+  transport: String!
+  "The node that it registered at."
+  node: String!
+  "The program or device that it says it is."
+  userAgent: String!
+  "Its preference among several, from 0 to 1."
+  q: Decimal!
+  "Whether it is reached where it registered from, whatever its address says."
+  nat: Boolean!
+  "When it registered for the first time."
+  since: DateTime!
+  "When it registered last."
+  refreshedAt: DateTime!
+  "When the registration ends, unless it is refreshed."
+  expiresAt: DateTime!
+}
+
+"A number that leads to a subscriber or to a terminator."
+type Did implements Node {
+  "The global id."
+  id: ID!
+  "The number's digits, with the country code."
+  number: String!
+  "The company whose number it is."
+  company: Company
+  "The subscriber that it leads to."
+  subscriber: Subscriber
+  "The terminator that it leads to."
+  terminator: Terminator
+  "The account that pays for the calls that come in; null if nobody does."
+  account: Account
+  "The deck that prices the calls that come in."
+  sellDeck: Deck
+  "Whether it leads nowhere."
+  disabled: Boolean!
+  "Where it was last changed."
+  version: Position!
+}
+
+"A source that is not heard for a time, since it guessed passwords."
+type Ban {
+  "The address; of an IPv6 network of 64 bits the first one."
+  address: String!
+  "The node that does not hear it."
+  node: String!
+  "Why."
+  reason: String!
+  "How often it was wrong."
+  failures: Int!
+  "When the ban began."
+  since: DateTime!
+  "When it ends by itself."
+  until: DateTime!
+}
+
+"A page of subscribers."
+type SubscriberConnection {
+  "The rows with their cursors."
+  edges: [SubscriberEdge!]!
+  "The rows."
+  nodes: [Subscriber!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the subscribers with its cursor."
+type SubscriberEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Subscriber!
+}
+
+"A page of numbers."
+type DidConnection {
+  "The rows with their cursors."
+  edges: [DidEdge!]!
+  "The rows."
+  nodes: [Did!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the numbers with its cursor."
+type DidEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Did!
+}
+
+extend type Query {
+  "The subscribers, by key."
+  subscribers("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): SubscriberConnection! @needs(roles: [FINANCE, NOC, PARTNER])
+  "One subscriber."
+  subscriber("Its id." id: ID!): Subscriber @needs(roles: [FINANCE, NOC, PARTNER])
+  "The numbers that lead to subscribers and peers."
+  dids("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): DidConnection! @needs(roles: [FINANCE, NOC, PARTNER])
+  "The sources that this node does not hear now, the newest first."
+  bans: [Ban!]! @needs(roles: [NOC])
+}
+
+extend type Mutation {
+  "Creates or changes a subscriber."
+  subscriberPut("The subscriber." input: SubscriberPutInput!): SubscriberPutPayload! @needs(roles: [NOC])
+  "Removes a subscriber that no number leads to and nobody forwards to."
+  subscriberRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [NOC])
+  "Creates or changes a number."
+  didPut("The number." input: DidPutInput!): DidPutPayload! @needs(roles: [NOC])
+  "Removes a number."
+  didRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [NOC])
+  "Hears a banned source again."
+  banLift("Which one." input: BanLiftInput!): BanLiftPayload! @needs(roles: [NOC])
+}
+
+"What a subscriber shall be. Fields left out keep their value."
+input SubscriberPutInput {
+  "The subscriber's key: small letters, digits, dots and dashes."
+  key: String!
+  "Its name."
+  name: String
+  "The company; required for a new subscriber."
+  company: ID
+  "The account that pays; required for a new subscriber."
+  account: ID
+  "The deck that prices its calls; required for a new subscriber."
+  sellDeck: ID
+  "The plan that routes its calls to vendors."
+  routePlan: ID
+  "The password of its devices. It is kept as a hash and cannot be read; null takes it away."
+  password: String
+  "What its calls to vendors show: digits."
+  callerNumber: String
+  "At most so many calls in each direction; 0 is no limit."
+  channels: Int
+  "At most so many new calls a second; 0 is no limit."
+  callsPerSecond: Int
+  "At most so many devices at once; 0 is five."
+  maxContacts: Int
+  "The codecs that it may use, in their order; none is all."
+  codecs: [String!]
+  "Where all its calls go on to: a number or another subscriber's key."
+  forwardAlways: String
+  "Where its calls go on to when it is busy or declines."
+  forwardBusy: String
+  "Where its calls go on to when nobody answers or no device is there."
+  forwardNoAnswer: String
+  "How long its devices ring, in whole seconds."
+  noAnswer: Duration
+  "The longest talk time, in whole seconds."
+  maxDuration: Duration
+  "Whether calls from the address of a registered device are not challenged."
+  trustRegistration: Boolean
+  "Whether to switch it off."
+  disabled: Boolean
+  "The version this edit was made from; \"0\" for a new subscriber; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to subscriberPut."
+type SubscriberPutPayload {
+  "The subscriber as it is now."
+  subscriber: Subscriber
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"What a number shall be. Fields left out keep their value."
+input DidPutInput {
+  "The number's digits, with the country code."
+  number: String!
+  "The company; required for a new number."
+  company: ID
+  "The subscriber that it leads to: one of this and terminator."
+  subscriber: ID
+  "The terminator that it leads to."
+  terminator: ID
+  "The account that pays for the calls that come in."
+  account: ID
+  "The deck that prices them."
+  sellDeck: ID
+  "Whether it leads nowhere."
+  disabled: Boolean
+  "The version this edit was made from; \"0\" for a new number; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to didPut."
+type DidPutPayload {
+  "The number as it is now."
+  did: Did
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"A ban to end."
+input BanLiftInput {
+  "The address as the ban has it."
+  address: String!
+}
+
+"The answer to banLift."
+type BanLiftPayload {
+  "The address that is heard again."
+  address: String
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/world.graphqls", Input: `"What a document would change, or did."
 enum DifferenceKind {
   "It is new."
@@ -11565,6 +12479,34 @@ func (ec *executionContext) childFields_Balance(ctx context.Context, field graph
 		return ec.fieldContext_Balance_asOf(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Balance", field.Name)
+}
+
+func (ec *executionContext) childFields_Ban(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "address":
+		return ec.fieldContext_Ban_address(ctx, field)
+	case "node":
+		return ec.fieldContext_Ban_node(ctx, field)
+	case "reason":
+		return ec.fieldContext_Ban_reason(ctx, field)
+	case "failures":
+		return ec.fieldContext_Ban_failures(ctx, field)
+	case "since":
+		return ec.fieldContext_Ban_since(ctx, field)
+	case "until":
+		return ec.fieldContext_Ban_until(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Ban", field.Name)
+}
+
+func (ec *executionContext) childFields_BanLiftPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "address":
+		return ec.fieldContext_BanLiftPayload_address(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_BanLiftPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BanLiftPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Band(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12083,6 +13025,66 @@ func (ec *executionContext) childFields_DeckVersion(ctx context.Context, field g
 		return ec.fieldContext_DeckVersion_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeckVersion", field.Name)
+}
+
+func (ec *executionContext) childFields_Did(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Did_id(ctx, field)
+	case "number":
+		return ec.fieldContext_Did_number(ctx, field)
+	case "company":
+		return ec.fieldContext_Did_company(ctx, field)
+	case "subscriber":
+		return ec.fieldContext_Did_subscriber(ctx, field)
+	case "terminator":
+		return ec.fieldContext_Did_terminator(ctx, field)
+	case "account":
+		return ec.fieldContext_Did_account(ctx, field)
+	case "sellDeck":
+		return ec.fieldContext_Did_sellDeck(ctx, field)
+	case "disabled":
+		return ec.fieldContext_Did_disabled(ctx, field)
+	case "version":
+		return ec.fieldContext_Did_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Did", field.Name)
+}
+
+func (ec *executionContext) childFields_DidConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DidConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DidConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DidConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_DidConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DidConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DidEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DidEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DidEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DidEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_DidPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "did":
+		return ec.fieldContext_DidPutPayload_did(ctx, field)
+	case "position":
+		return ec.fieldContext_DidPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DidPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DidPutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Difference(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -12709,6 +13711,8 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_networks(ctx, field)
 	case "port":
 		return ec.fieldContext_Originator_port(ctx, field)
+	case "authUser":
+		return ec.fieldContext_Originator_authUser(ctx, field)
 	case "techPrefix":
 		return ec.fieldContext_Originator_techPrefix(ctx, field)
 	case "channels":
@@ -13563,6 +14567,118 @@ func (ec *executionContext) childFields_Statement(ctx context.Context, field gra
 		return ec.fieldContext_Statement_asOf(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Statement", field.Name)
+}
+
+func (ec *executionContext) childFields_Subscriber(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Subscriber_id(ctx, field)
+	case "key":
+		return ec.fieldContext_Subscriber_key(ctx, field)
+	case "name":
+		return ec.fieldContext_Subscriber_name(ctx, field)
+	case "company":
+		return ec.fieldContext_Subscriber_company(ctx, field)
+	case "account":
+		return ec.fieldContext_Subscriber_account(ctx, field)
+	case "sellDeck":
+		return ec.fieldContext_Subscriber_sellDeck(ctx, field)
+	case "routePlan":
+		return ec.fieldContext_Subscriber_routePlan(ctx, field)
+	case "hasPassword":
+		return ec.fieldContext_Subscriber_hasPassword(ctx, field)
+	case "callerNumber":
+		return ec.fieldContext_Subscriber_callerNumber(ctx, field)
+	case "channels":
+		return ec.fieldContext_Subscriber_channels(ctx, field)
+	case "callsPerSecond":
+		return ec.fieldContext_Subscriber_callsPerSecond(ctx, field)
+	case "maxContacts":
+		return ec.fieldContext_Subscriber_maxContacts(ctx, field)
+	case "codecs":
+		return ec.fieldContext_Subscriber_codecs(ctx, field)
+	case "forwardAlways":
+		return ec.fieldContext_Subscriber_forwardAlways(ctx, field)
+	case "forwardBusy":
+		return ec.fieldContext_Subscriber_forwardBusy(ctx, field)
+	case "forwardNoAnswer":
+		return ec.fieldContext_Subscriber_forwardNoAnswer(ctx, field)
+	case "noAnswer":
+		return ec.fieldContext_Subscriber_noAnswer(ctx, field)
+	case "maxDuration":
+		return ec.fieldContext_Subscriber_maxDuration(ctx, field)
+	case "trustRegistration":
+		return ec.fieldContext_Subscriber_trustRegistration(ctx, field)
+	case "disabled":
+		return ec.fieldContext_Subscriber_disabled(ctx, field)
+	case "version":
+		return ec.fieldContext_Subscriber_version(ctx, field)
+	case "contacts":
+		return ec.fieldContext_Subscriber_contacts(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Subscriber", field.Name)
+}
+
+func (ec *executionContext) childFields_SubscriberConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SubscriberConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_SubscriberConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SubscriberConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_SubscriberConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriberConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SubscriberContact(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "contact":
+		return ec.fieldContext_SubscriberContact_contact(ctx, field)
+	case "source":
+		return ec.fieldContext_SubscriberContact_source(ctx, field)
+	case "transport":
+		return ec.fieldContext_SubscriberContact_transport(ctx, field)
+	case "node":
+		return ec.fieldContext_SubscriberContact_node(ctx, field)
+	case "userAgent":
+		return ec.fieldContext_SubscriberContact_userAgent(ctx, field)
+	case "q":
+		return ec.fieldContext_SubscriberContact_q(ctx, field)
+	case "nat":
+		return ec.fieldContext_SubscriberContact_nat(ctx, field)
+	case "since":
+		return ec.fieldContext_SubscriberContact_since(ctx, field)
+	case "refreshedAt":
+		return ec.fieldContext_SubscriberContact_refreshedAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_SubscriberContact_expiresAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriberContact", field.Name)
+}
+
+func (ec *executionContext) childFields_SubscriberEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SubscriberEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SubscriberEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriberEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_SubscriberPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "subscriber":
+		return ec.fieldContext_SubscriberPutPayload_subscriber(ctx, field)
+	case "position":
+		return ec.fieldContext_SubscriberPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SubscriberPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SubscriberPutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Terminator(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -159,3 +159,15 @@ type GuardTripConnection = Connection[GuardTrip]
 
 // GuardTripEdge is a row of its kind with its cursor.
 type GuardTripEdge = Edge[GuardTrip]
+
+// SubscriberConnection is a page of its kind.
+type SubscriberConnection = Connection[Subscriber]
+
+// SubscriberEdge is a row of its kind with its cursor.
+type SubscriberEdge = Edge[Subscriber]
+
+// DidConnection is a page of its kind.
+type DidConnection = Connection[Did]
+
+// DidEdge is a row of its kind with its cursor.
+type DidEdge = Edge[Did]

@@ -261,6 +261,36 @@ type Balance struct {
 	AsOf AsOf `json:"asOf"`
 }
 
+// A source that is not heard for a time, since it guessed passwords.
+type Ban struct {
+	// The address; of an IPv6 network of 64 bits the first one.
+	Address string `json:"address"`
+	// The node that does not hear it.
+	Node string `json:"node"`
+	// Why.
+	Reason string `json:"reason"`
+	// How often it was wrong.
+	Failures int `json:"failures"`
+	// When the ban began.
+	Since time.Time `json:"since"`
+	// When it ends by itself.
+	Until time.Time `json:"until"`
+}
+
+// A ban to end.
+type BanLiftInput struct {
+	// The address as the ban has it.
+	Address string `json:"address"`
+}
+
+// The answer to banLift.
+type BanLiftPayload struct {
+	// The address that is heard again.
+	Address *string `json:"address,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A named time of the week that rows of a deck may be for.
 type Band struct {
 	// The name, as rows give it.
@@ -778,6 +808,57 @@ type DeckVersion struct {
 }
 
 func (DeckVersion) IsNode() {}
+
+// A number that leads to a subscriber or to a terminator.
+type Did struct {
+	// The global id.
+	ID string `json:"id"`
+	// The number's digits, with the country code.
+	Number string `json:"number"`
+	// Whether it leads nowhere.
+	Disabled bool `json:"disabled"`
+	// Where it was last changed.
+	Version       events.Position `json:"version"`
+	AccountKey    string          `json:"-"`
+	CompanyKey    string          `json:"-"`
+	DeckKey       string          `json:"-"`
+	SubscriberKey string          `json:"-"`
+	TerminatorKey string          `json:"-"`
+}
+
+func (Did) IsNode() {}
+
+// What a number shall be. Fields left out keep their value.
+type DidPutInput struct {
+	// The number's digits, with the country code.
+	Number string `json:"number"`
+	// The company; required for a new number.
+	Company graphql.Omittable[*string] `json:"company,omitempty"`
+	// The subscriber that it leads to: one of this and terminator.
+	Subscriber graphql.Omittable[*string] `json:"subscriber,omitempty"`
+	// The terminator that it leads to.
+	Terminator graphql.Omittable[*string] `json:"terminator,omitempty"`
+	// The account that pays for the calls that come in.
+	Account graphql.Omittable[*string] `json:"account,omitempty"`
+	// The deck that prices them.
+	SellDeck graphql.Omittable[*string] `json:"sellDeck,omitempty"`
+	// Whether it leads nowhere.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// The version this edit was made from; "0" for a new number; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to didPut.
+type DidPutPayload struct {
+	// The number as it is now.
+	Did *Did `json:"did,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
 
 // One entity that a document changes.
 type Difference struct {
@@ -1340,6 +1421,8 @@ type Originator struct {
 	Networks []string `json:"networks"`
 	// The port that its calls come from; 0 is any.
 	Port int `json:"port"`
+	// The user name that identifies it by digest, from any address; empty for none.
+	AuthUser string `json:"authUser"`
 	// Must start the called number and is taken off it.
 	TechPrefix string `json:"techPrefix"`
 	// At most so many calls at once; 0 is no limit.
@@ -1394,6 +1477,10 @@ type OriginatorPutInput struct {
 	Networks graphql.Omittable[[]string] `json:"networks,omitempty"`
 	// The port that its calls come from; 0 is any.
 	Port graphql.Omittable[*int] `json:"port,omitempty"`
+	// The user name that identifies it by digest, from any address.
+	AuthUser graphql.Omittable[*string] `json:"authUser,omitempty"`
+	// The password that goes with it. It is kept as a hash and cannot be read.
+	AuthPassword graphql.Omittable[*string] `json:"authPassword,omitempty"`
 	// Must start the called number and is taken off it.
 	TechPrefix graphql.Omittable[*string] `json:"techPrefix,omitempty"`
 	// At most so many calls at once; 0 is no limit.
@@ -2251,6 +2338,130 @@ type Statement struct {
 	AsOf AsOf `json:"asOf"`
 }
 
+// A line that registers, calls and is called: a person's or a device's.
+type Subscriber struct {
+	// The global id.
+	ID string `json:"id"`
+	// The user part of its address, and its user name.
+	Key string `json:"key"`
+	// Its name.
+	Name string `json:"name"`
+	// Whether it has a password: without one it cannot register or call.
+	HasPassword bool `json:"hasPassword"`
+	// What its calls to vendors show; empty is the key.
+	CallerNumber string `json:"callerNumber"`
+	// At most so many calls in each direction; 0 is no limit.
+	Channels int `json:"channels"`
+	// At most so many new calls a second; 0 is no limit.
+	CallsPerSecond int `json:"callsPerSecond"`
+	// At most so many devices at once; 0 is five.
+	MaxContacts int `json:"maxContacts"`
+	// The codecs that it may use, in their order; none is all.
+	Codecs []string `json:"codecs"`
+	// Where all its calls go on to: a number or another subscriber's key; empty for none.
+	ForwardAlways string `json:"forwardAlways"`
+	// Where its calls go on to when it is busy or declines.
+	ForwardBusy string `json:"forwardBusy"`
+	// Where its calls go on to when nobody answers or no device is there.
+	ForwardNoAnswer string `json:"forwardNoAnswer"`
+	// How long its devices ring; 0 is 30 seconds.
+	NoAnswer time.Duration `json:"noAnswer"`
+	// The longest talk time; 0 is the switch's own limit.
+	MaxDuration time.Duration `json:"maxDuration"`
+	// Whether calls from the address of a registered device are not challenged.
+	TrustRegistration bool `json:"trustRegistration"`
+	// Whether it is switched off.
+	Disabled bool `json:"disabled"`
+	// Where it was last changed.
+	Version    events.Position `json:"version"`
+	AccountKey string          `json:"-"`
+	CompanyKey string          `json:"-"`
+	DeckKey    string          `json:"-"`
+	PlanKey    string          `json:"-"`
+}
+
+func (Subscriber) IsNode() {}
+
+// A registered device.
+type SubscriberContact struct {
+	// The address that it gave.
+	Contact string `json:"contact"`
+	// The address and port that it registered from.
+	Source string `json:"source"`
+	// udp, tcp, tls, ws or wss.
+	Transport string `json:"transport"`
+	// The node that it registered at.
+	Node string `json:"node"`
+	// The program or device that it says it is.
+	UserAgent string `json:"userAgent"`
+	// Its preference among several, from 0 to 1.
+	Q Decimal `json:"q"`
+	// Whether it is reached where it registered from, whatever its address says.
+	Nat bool `json:"nat"`
+	// When it registered for the first time.
+	Since time.Time `json:"since"`
+	// When it registered last.
+	RefreshedAt time.Time `json:"refreshedAt"`
+	// When the registration ends, unless it is refreshed.
+	ExpiresAt time.Time `json:"expiresAt"`
+}
+
+// What a subscriber shall be. Fields left out keep their value.
+type SubscriberPutInput struct {
+	// The subscriber's key: small letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// Its name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// The company; required for a new subscriber.
+	Company graphql.Omittable[*string] `json:"company,omitempty"`
+	// The account that pays; required for a new subscriber.
+	Account graphql.Omittable[*string] `json:"account,omitempty"`
+	// The deck that prices its calls; required for a new subscriber.
+	SellDeck graphql.Omittable[*string] `json:"sellDeck,omitempty"`
+	// The plan that routes its calls to vendors.
+	RoutePlan graphql.Omittable[*string] `json:"routePlan,omitempty"`
+	// The password of its devices. It is kept as a hash and cannot be read; null takes it away.
+	Password graphql.Omittable[*string] `json:"password,omitempty"`
+	// What its calls to vendors show: digits.
+	CallerNumber graphql.Omittable[*string] `json:"callerNumber,omitempty"`
+	// At most so many calls in each direction; 0 is no limit.
+	Channels graphql.Omittable[*int] `json:"channels,omitempty"`
+	// At most so many new calls a second; 0 is no limit.
+	CallsPerSecond graphql.Omittable[*int] `json:"callsPerSecond,omitempty"`
+	// At most so many devices at once; 0 is five.
+	MaxContacts graphql.Omittable[*int] `json:"maxContacts,omitempty"`
+	// The codecs that it may use, in their order; none is all.
+	Codecs graphql.Omittable[[]string] `json:"codecs,omitempty"`
+	// Where all its calls go on to: a number or another subscriber's key.
+	ForwardAlways graphql.Omittable[*string] `json:"forwardAlways,omitempty"`
+	// Where its calls go on to when it is busy or declines.
+	ForwardBusy graphql.Omittable[*string] `json:"forwardBusy,omitempty"`
+	// Where its calls go on to when nobody answers or no device is there.
+	ForwardNoAnswer graphql.Omittable[*string] `json:"forwardNoAnswer,omitempty"`
+	// How long its devices ring, in whole seconds.
+	NoAnswer graphql.Omittable[*time.Duration] `json:"noAnswer,omitempty"`
+	// The longest talk time, in whole seconds.
+	MaxDuration graphql.Omittable[*time.Duration] `json:"maxDuration,omitempty"`
+	// Whether calls from the address of a registered device are not challenged.
+	TrustRegistration graphql.Omittable[*bool] `json:"trustRegistration,omitempty"`
+	// Whether to switch it off.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// The version this edit was made from; "0" for a new subscriber; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to subscriberPut.
+type SubscriberPutPayload struct {
+	// The subscriber as it is now.
+	Subscriber *Subscriber `json:"subscriber,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A peer that takes calls from us.
 type Terminator struct {
 	// The global id.
@@ -2687,6 +2898,10 @@ const (
 	AuditKindRegistered AuditKind = "REGISTERED"
 	// A registrar has refused a registration of ours, or let it expire.
 	AuditKindRegistrationLost AuditKind = "REGISTRATION_LOST"
+	// A source that guessed passwords is not heard any more for a time.
+	AuditKindSourceBanned AuditKind = "SOURCE_BANNED"
+	// A banned source is heard again by somebody's will.
+	AuditKindBanLifted AuditKind = "BAN_LIFTED"
 	// A guard rule was tripped by a call.
 	AuditKindGuardTripped AuditKind = "GUARD_TRIPPED"
 	// Somebody let the calls of a tripped guard rule pass.
@@ -2703,13 +2918,15 @@ var AllAuditKind = []AuditKind{
 	AuditKindTerminatorDown,
 	AuditKindRegistered,
 	AuditKindRegistrationLost,
+	AuditKindSourceBanned,
+	AuditKindBanLifted,
 	AuditKindGuardTripped,
 	AuditKindGuardLifted,
 }
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindGuardTripped, AuditKindGuardLifted:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindGuardTripped, AuditKindGuardLifted:
 		return true
 	}
 	return false

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -62,6 +63,13 @@ type Backend interface {
 	// ApplyWorld makes the catalog what a YAML document says, in the actor's name.
 	ApplyWorld(ctx context.Context, edit WorldEdit) (WorldChange, error)
 
+	// Bindings are a subscriber's devices that are registered now, on all nodes.
+	Bindings(subscriber string) []Binding
+	// Bans are the sources that this node does not hear now, the newest first.
+	Bans() []Ban
+	// LiftBan hears a source again; false if it is not banned.
+	LiftBan(addr netip.Addr, actor string) bool
+
 	// LiveCalls are the calls that go on now on all nodes, in any order.
 	LiveCalls() []LiveCall
 	// Traffic is what the last minutes were like, on all nodes.
@@ -91,6 +99,25 @@ type WorldChange struct {
 type Difference struct {
 	Ref           catalog.Ref
 	Before, After *wire.Entity
+}
+
+// Binding is a registered device.
+type Binding struct {
+	// Contact is the URI that it gave, Source the address that it registered from.
+	Contact, Source, Transport, Node, Agent string
+	// Q is its preference in thousandths.
+	Q int
+	// NAT says that it is reached at Source.
+	NAT                             bool
+	SinceUS, RefreshedUS, ExpiresUS int64
+}
+
+// Ban is a source that is not heard for a time.
+type Ban struct {
+	Addr         netip.Addr
+	Node, Reason string
+	Failures     int
+	Since, Until time.Time
 }
 
 // LiveCall is one running call as its node tells it.

@@ -59,7 +59,8 @@ func originator(it catalog.Item) *model.Originator {
 	o := it.Entity.GetOriginator()
 	return &model.Originator{
 		ID: model.ID(catalog.KindOriginator, o.Id), Key: o.Id, Networks: append([]string{}, o.Networks...),
-		Port: int(o.Port), TechPrefix: o.TechPrefix, Channels: int(o.Channels), CallsPerSecond: int(o.CallsPerSecond),
+		AuthUser: o.AuthUser,
+		Port:     int(o.Port), TechPrefix: o.TechPrefix, Channels: int(o.Channels), CallsPerSecond: int(o.CallsPerSecond),
 		ProfitMode: model.ProfitModeOf(o.ProfitMode), MinimumMargin: model.Nano(o.MinimumMarginNano),
 		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
 		MinimumMarginShare: model.Micro(int64(o.MinimumMarginPpm)), Rewrites: rewrites(o.Rewrites),

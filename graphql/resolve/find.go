@@ -51,6 +51,10 @@ func sees(v *auth.Viewer, cat *catalog.State, e *wire.Entity) bool {
 		return v.Sees(of.Originator.Company)
 	case *wire.Entity_Terminator:
 		return v.Sees(of.Terminator.Company)
+	case *wire.Entity_Subscriber:
+		return v.Sees(of.Subscriber.Company)
+	case *wire.Entity_Did:
+		return v.Sees(of.Did.Company)
 	case *wire.Entity_Deck:
 		return v.Sees(of.Deck.Company)
 	case *wire.Entity_DeckVersion:

@@ -110,6 +110,10 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return deckMapping(item)
 	case catalog.KindGuardRule:
 		return guardRule(item)
+	case catalog.KindSubscriber:
+		return subscriber(item)
+	case catalog.KindDid:
+		return did(item)
 	case catalog.KindUser:
 		return user(item)
 	case catalog.KindToken:

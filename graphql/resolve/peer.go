@@ -24,7 +24,16 @@ func (r *Resolver) putOriginator(ctx context.Context, in model.OriginatorPutInpu
 			if old := cat.Originator(in.Key); old != nil {
 				o = proto.CloneOf(old)
 			}
-			return catalog.EntityOf(o), fillOriginator(o, in)
+			user := o.AuthUser
+			if err := fillOriginator(o, in); err != nil {
+				return nil, err
+			}
+			if o.AuthUser == "" || o.AuthUser != user {
+				o.AuthSecret = nil // it was made for another name
+			}
+			var err error
+			o.AuthSecret, err = r.ha1(catalog.Ref{Kind: catalog.KindOriginator, ID: o.Id}, o.AuthUser, o.AuthSecret, in.AuthPassword, "authPassword")
+			return catalog.EntityOf(o), err
 		},
 	})
 	payload := &model.OriginatorPutPayload{Position: out.position, UserErrors: list(out.errors)}
@@ -44,6 +53,7 @@ func fillOriginator(o *wire.Originator, in model.OriginatorPutInput) error {
 		o.Networks = networks
 	}
 	f.count("port", &o.Port, in.Port)
+	set(&o.AuthUser, in.AuthUser)
 	set(&o.TechPrefix, in.TechPrefix)
 	f.count("channels", &o.Channels, in.Channels)
 	f.count("callsPerSecond", &o.CallsPerSecond, in.CallsPerSecond)

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -40,6 +42,9 @@ type fakeSwitch struct {
 	book    []bookEvent
 	down    map[string]bool // terminators that are pinged
 	guard   *guard.View
+
+	bindings map[string][]resolve.Binding
+	bans     []resolve.Ban
 }
 
 // bookEvent is an event of the book and when it was recorded.
@@ -323,4 +328,14 @@ func (s *fakeSwitch) world() *routing.World {
 		tables[d.Id] = rating.NewTable(d, v, rows)
 	}
 	return routing.Compile(cat, tables)
+}
+
+func (s *fakeSwitch) Bindings(subscriber string) []resolve.Binding { return s.bindings[subscriber] }
+
+func (s *fakeSwitch) Bans() []resolve.Ban { return s.bans }
+
+func (s *fakeSwitch) LiftBan(addr netip.Addr, _ string) bool {
+	n := len(s.bans)
+	s.bans = slices.DeleteFunc(s.bans, func(b resolve.Ban) bool { return b.Addr == addr })
+	return len(s.bans) < n
 }

@@ -33,6 +33,7 @@ func tenantCases(f *fixture) []tenantCase {
 		{"accounts", `{ accounts(first: 5, company: "$ID") { nodes { id } } }`, "acme", "none"},
 		{"company", `{ company(id: "$ID") { id name accounts { id } } }`, "acme", "none"},
 		{"deck", `{ deck(id: "$ID") { id versions { id rows(first: 5) { nodes { priceFirst } } } } }`, "acme-sell", "none"},
+		{"subscriber", `{ subscriber(id: "$ID") { id name contacts { contact } } }`, "subscriber:acme-anna", "subscriber:none"},
 		{"call", `{ call(id: "$ID") { id legs { id } events { text } priceLines { exact } candidates { rank } entries { id } } }`, call, none},
 		{"cdr", `{ cdr(call: "$ID", leg: 0) { id caller } }`, call, none},
 		{"cdr", `{ cdr(call: "$ID", leg: 1) { id caller } }`, f.other.String(), none},
@@ -47,7 +48,7 @@ func tenantCases(f *fixture) []tenantCase {
 	}
 	for _, id := range []string{
 		"account:acme-usd", "account:globex-usd", "company:acme", "deck:acme-sell", "deck-version:acme-sell/1", "originator:acme-1",
-		"terminator:globex-ams", "route-plan:standard", "route:standard/44/globex-ams", "user:root", "user:adam", "settings:settings",
+		"terminator:globex-ams", "route-plan:standard", "route:standard/44/globex-ams", "user:root", "user:adam", "subscriber:acme-anna", "did:33100", "settings:settings",
 	} {
 		prefix, _, _ := strings.Cut(id, ":")
 		cases = append(cases, tenantCase{"node", node, id, prefix + ":none"})

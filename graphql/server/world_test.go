@@ -113,6 +113,11 @@ func (f *fixture) peers(at time.Time) {
 			Id: "initech-pbx", Company: "initech", Account: "initech-eur", SellDeck: "initech-sell", RoutePlan: "standard",
 			Networks: []string{"192.0.2.64/32"}, Port: 5060, TechPrefix: "77#", Channels: 30,
 		},
+		&wire.Subscriber{
+			Id: "acme-anna", Name: "Anna", Company: "acme", Account: "acme-usd", SellDeck: "acme-sell", RoutePlan: "standard",
+			CallerNumber: "442079460018", Channels: 2, ForwardBusy: "442079460019", Secret: []byte("wrapped"),
+		},
+		&wire.Did{Number: "33100", Company: "acme", Subscriber: "acme-anna"},
 	)
 }
 

@@ -50,7 +50,7 @@ func (c *Call) Local(side Side) netip.AddrPort { return c.legs[side&1].local }
 func (c *Call) SetRemote(side Side, r Remote) error {
 	for _, addr := range []*netip.AddrPort{&r.Addr, &r.RTCPAddr} {
 		*addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-		if err := c.engine.checkRemote(*addr); err != nil {
+		if err := c.engine.checkRemote(*addr, r.Ours); err != nil {
 			return fmt.Errorf("relay: remote %v of side %v: %w", *addr, side, err)
 		}
 	}
@@ -65,15 +65,15 @@ func (c *Call) SetRemote(side Side, r Remote) error {
 }
 
 // checkRemote refuses what could not be sent to and what would make calls feed
-// each other in a circle.
-func (e *Engine) checkRemote(addr netip.AddrPort) error {
+// each other in a circle, but for a far end that is said to be ours.
+func (e *Engine) checkRemote(addr netip.AddrPort, ours bool) error {
 	if !addr.IsValid() {
 		return nil
 	}
 	if addr.Addr().Is4() != e.config.LocalAddr.Is4() {
 		return fmt.Errorf("%w: not of the family of %v", ErrAddress, e.config.LocalAddr)
 	}
-	if addr.Addr() == e.config.LocalAddr && e.ports.holds(addr.Port()) {
+	if !ours && addr.Addr() == e.config.LocalAddr && e.ports.holds(addr.Port()) {
 		return fmt.Errorf("%w: a port of this relay", ErrAddress)
 	}
 	return nil

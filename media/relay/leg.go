@@ -20,6 +20,9 @@ type Remote struct {
 	// packet: for a far end behind NAT, or whose SDP disagrees with where its
 	// signalling comes from.
 	Latch bool
+	// Ours allows Addr to be a port of this relay: that of another call, to which this
+	// one was forwarded. Who says so has made sure that there is no circle.
+	Ours bool
 	// Opaque says that the media is not RTP (T.38 over UDPTL): it is passed
 	// unread, and counted in packets and bytes only.
 	Opaque bool

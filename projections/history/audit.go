@@ -21,6 +21,8 @@ const (
 	AuditSignFail = "sign_in_failed"
 	AuditRejected = "source_rejected"
 	AuditForecast = "balance_forecast"
+	AuditBanned   = "source_banned"
+	AuditLifted   = "ban_lifted"
 
 	// What pings found out of terminators, registrars said to our registrations.
 	AuditTerminatorUp     = "terminator_up"
@@ -75,6 +77,11 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 		row.Kind, row.Actor, row.Note = AuditGuardTripped, "account:"+e.Account, TellTrip(e)
 	case *wire.Event_GuardLifted:
 		row.Kind, row.Note = AuditGuardLifted, tellLift(body.GuardLifted)
+	case *wire.Event_SourceBanned:
+		e := body.SourceBanned
+		row.Kind, row.Address, row.Note, row.Count = AuditBanned, e.GetAddress(), e.GetReason(), int64(e.GetFailures())
+	case *wire.Event_BanLifted:
+		row.Kind, row.Address = AuditLifted, body.BanLifted.GetAddress()
 	default:
 		return nil
 	}
@@ -144,6 +151,12 @@ func describe(entity *wire.Entity) (kind, id, text string, err error) {
 		e.Hash = nil
 	case *wire.Terminator:
 		e.AuthSecret = hideBytes(e.GetAuthSecret())
+	case *wire.Originator:
+		e.AuthSecret = hideBytes(e.GetAuthSecret())
+	case *wire.Subscriber:
+		e.Secret = hideBytes(e.GetSecret())
+	case *wire.Did:
+		id = e.GetNumber()
 	case *wire.Registration:
 		e.Secret = hideBytes(e.GetSecret())
 	case *wire.Settings:

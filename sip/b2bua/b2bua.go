@@ -27,6 +27,7 @@ import (
 	"github.com/tollbook/tollbook/projections/lookup"
 	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/overload"
+	"github.com/tollbook/tollbook/sip/registrar"
 )
 
 // Executor decides commands; the book does.
@@ -60,6 +61,10 @@ type Config struct {
 	// Registered finds the originator whose contact, registered by us elsewhere, a
 	// call is for, and the number dialled. May be nil.
 	Registered func(source string, recipient, to sip.Uri) (originator, dialled string, ok bool)
+	// Door asks callers who they are whose address does not say it, and Devices knows
+	// where subscribers are; nil where there are neither.
+	Door    *registrar.Door
+	Devices *registrar.Registrar
 	// Secrets gives the passwords for vendors that challenge our calls.
 	Secrets Secrets
 	// Quality tells at an instant how calls by a terminator to a prefix went within
@@ -97,6 +102,7 @@ type Switch struct {
 	mu       sync.Mutex
 	calls    map[events.CallID]*session
 	dialogs  map[dialogKey]*dialogEntry
+	forwards map[dialogKey]forwarded  // INVITEs to ourselves
 	invites  map[string]struct{}      // ingress INVITEs of late, to know merged ones
 	inUse    map[string]int           // attempts in progress by terminator
 	started  map[string]startsIn      // attempts of the present second by terminator
@@ -111,7 +117,7 @@ func New(c Config) *Switch {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Switch{
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
-		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{},
+		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{}, forwards: map[dialogKey]forwarded{},
 		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
 		refusals: map[string]*sip.Request{}, resting: map[string]time.Duration{},
 	}

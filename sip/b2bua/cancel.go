@@ -57,7 +57,10 @@ func (l *egress) cancel(q850 uint32) {
 		return
 	}
 	l.cancelling, l.reason = true, q850
-	if l.heard {
+	switch {
+	case l.rings != nil:
+		l.rings.cancel()
+	case l.heard:
 		l.sendCancel()
 	}
 }

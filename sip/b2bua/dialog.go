@@ -96,6 +96,9 @@ func (d *dialog) numbered(method sip.RequestMethod, sequence uint32) *sip.Reques
 		hop = d.routes[0] // a loose router; a strict one is not to be met any more
 	}
 	d.way.address(req, hop)
+	if len(d.routes) == 0 {
+		d.way.behind(req)
+	}
 	return req
 }
 

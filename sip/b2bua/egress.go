@@ -30,6 +30,10 @@ type egress struct {
 	counted bool // its place at the terminator is free again
 	tried   []*wire.AddressTried
 
+	rings     *ringing   // the subscriber's devices, if it is he who is called
+	called    string     // who is called instead, where he forwards
+	diversion sip.Header // that says so
+
 	heard      bool // a provisional answer has come
 	final      bool
 	cancelling bool
@@ -59,9 +63,13 @@ func (c *session) invite(e call.SendInvite) {
 	if t == nil {
 		t = &wire.Terminator{Id: l.plan.Candidate.Terminator} // removed since: fails below
 	}
+	start, refusal := func() { l.run(t) }, &refused{code: 488, reason: "No Codec In Common"}
+	if sub := c.sw.config.World().Catalog.SubscriberOf(t.Id); sub != nil {
+		t, start, refusal = l.local(sub, t, refusal)
+	}
 	now := c.sw.now()
 	l.treat(t.Sip)
-	fits := l.build(t)
+	fits := l.build(t) && start != nil
 	c.record(call.Observed(c.id, now, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
 		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: gate.HostPort(t.Host, int(cmp.Or(t.Port, 5060))),
@@ -72,11 +80,11 @@ func (c *session) invite(e call.SendInvite) {
 	if !fits {
 		go func() {
 			defer c.end()
-			l.lost(488, "No Codec In Common", 65)
+			l.lost(uint32(refusal.code), refusal.reason, q850By[refusal.code])
 		}()
 		return
 	}
-	go l.run(t)
+	go start()
 }
 
 // build makes the INVITE: a dialog of its own, with nothing in it that shows the
@@ -87,8 +95,12 @@ func (l *egress) build(t *wire.Terminator) bool {
 	contact := way.contact()
 	host, port := gate.URIHost(t.Host), int(t.Port)
 	out := in.numbers
-	out.Called = in.called
-	out = c.sw.config.World().RewriteOut(t.Id, out)
+	out.Called = cmp.Or(l.called, in.called)
+	world := c.sw.config.World()
+	if number, ok := showsAs(world, c.origin, t.Id); ok && len(c.chain) == 0 {
+		out.Caller = number
+	}
+	out = world.RewriteOut(t.Id, out)
 	if out.Caller == "" && in.req.From().Address.User != "" {
 		out.Caller = "anonymous"
 	}
@@ -117,6 +129,9 @@ func (l *egress) build(t *wire.Terminator) bool {
 		req.AppendHeader(h)
 	}
 	pass(in.req, req, in.policy, l.policy, hidden, contact.HostPort())
+	if l.diversion != nil {
+		req.PrependHeader(l.diversion)
+	}
 	offer, fits := []byte(nil), true
 	offered := l.extensions()
 	if !in.asks {

@@ -35,6 +35,7 @@ type end struct {
 	accepted *accepted // our last 2xx to an INVITE of the far end's
 	infos    int       // INFOs of the far end's on their way
 	policy   *wire.SipPolicy
+	ours     bool // the far end is another call of ours: one that was forwarded
 }
 
 // treat has the end's peer treated as its policy says.
@@ -168,7 +169,9 @@ func (e *end) heed(h *heard, fax bool) error {
 	if !ok {
 		return errNoStream
 	}
-	if err := e.call.media.Load().SetRemote(e.side, relay.Of(m, m.Address.Addr() != h.source)); err != nil {
+	remote := relay.Of(m, m.Address.Addr() != h.source)
+	remote.Ours = e.ours
+	if err := e.call.media.Load().SetRemote(e.side, remote); err != nil {
 		return err
 	}
 	e.theirs, e.source = h.session, h.source

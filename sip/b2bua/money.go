@@ -41,6 +41,9 @@ func (c *session) hold(world *routing.World, setup time.Duration) *refused {
 		line.Payer, line.Sell, line.Package = c.origin.Account, c.decision.Sell, c.decision.Package
 	}
 	place.Lines = []*wire.HoldLine{line}
+	if o := c.decision.Owner; o != nil {
+		place.Lines = append(place.Lines, &wire.HoldLine{Leg: 1, Did: o.Did.Number, Payer: o.Did.Account, Sell: o.Sell})
+	}
 	for _, p := range c.plans {
 		place.Route = append(place.Route, p.Candidate)
 	}
@@ -55,6 +58,9 @@ func (c *session) hold(world *routing.World, setup time.Duration) *refused {
 	paid := time.Duration(reply.GetHoldGranted().PaidMs) * time.Millisecond
 	c.machine = call.New(c.id, c.plans, paid, nil)
 	c.machine.HuntBy(world.Hunt(c.origin).Stops)
+	if sub := world.Catalog.SubscriberOf(c.plans[0].Candidate.Terminator); sub != nil {
+		c.machine.HuntBy(c.stops(sub))
+	}
 	return nil
 }
 

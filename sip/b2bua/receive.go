@@ -11,7 +11,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
-	"github.com/tollbook/tollbook/events/number"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
@@ -24,6 +24,8 @@ const (
 	retryAfter = "2"
 	// defaultMax is the longest talk time where nobody set another.
 	defaultMax = 4 * time.Hour
+	// forwardRings is how long a forwarded call may take: it has time-outs of its own.
+	forwardRings = 3 * time.Minute
 	// maxSetup bounds the time until the answer, over all attempts.
 	maxSetup = 5 * time.Minute
 )
@@ -42,9 +44,8 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 		return
 	}
 	source = netip.AddrPortFrom(source.Addr().Unmap(), source.Port())
-	origin, called := s.identify(world, source, req, s.config.Gate.ListenerOf(tx))
-	if origin == nil {
-		s.respond(req, tx, 403, "Forbidden")
+	from, ok := s.identify(world, req, tx, source)
+	if !ok {
 		return
 	}
 	decided, ok := s.enter()
@@ -54,15 +55,16 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	}
 	defer decided()
 	merge := mergeKey(req)
-	c, code, reason := s.admit(origin, source.Addr(), merge)
+	c, code, reason := s.admit(from.origin, source.Addr(), merge)
 	if c == nil {
 		s.respond(req, tx, code, reason)
 		return
 	}
 	defer s.ends.Done()
 	defer c.finish()
-	c.in = newIngress(c, req, tx, merge)
-	c.receive(world, source, called)
+	c.in, c.chain = newIngress(c, req, tx, merge), from.chain
+	c.in.ours = len(c.chain) > 0
+	c.receive(world, source, from.called)
 	decided()
 	c.run()
 }
@@ -80,8 +82,9 @@ func (s *Switch) enter() (decided func(), ok bool) {
 	return sync.OnceFunc(func() { s.config.Load.Leave(began, time.Now()) }), true
 }
 
-// identify finds whose call an INVITE is, and the number dialled without tech prefix.
-func (s *Switch) identify(world *routing.World, source netip.AddrPort, req *sip.Request, by *gate.Listener) (*wire.Originator, string) {
+// originator finds whose call an INVITE is by where it comes from, and the number
+// dialled without tech prefix.
+func (s *Switch) originator(world *routing.World, source netip.AddrPort, req *sip.Request, by *gate.Listener) (*wire.Originator, string) {
 	if s.config.Registered != nil {
 		if id, dialled, ok := s.config.Registered(req.Source(), req.Recipient, req.To().Address); ok {
 			return world.Catalog.Originator(id), strings.TrimPrefix(dialled, "+")
@@ -143,7 +146,7 @@ func (c *session) receive(world *routing.World, source netip.AddrPort, called st
 		c.refuse(*refusal)
 		return
 	}
-	digits, ok := number.Normalise(c.in.numbers.Called)
+	digits, ok := world.Dialled(c.origin, c.in.numbers.Called)
 	if !ok {
 		c.refuse(refused{484, "Address Incomplete", "bad_number"})
 		return
@@ -191,6 +194,10 @@ func (c *session) place(world *routing.World, digits string) *refused {
 		return &refused{403, "Forbidden", string(d.Refused)}
 	case routing.NoPrice, routing.NoRoute:
 		return &refused{404, "Not Found", string(d.Refused)}
+	case routing.Busy:
+		return &refused{486, "Busy Here", string(d.Refused)}
+	case routing.NotRegistered:
+		return &refused{480, "Temporarily Unavailable", string(d.Refused)}
 	default:
 		return &refused{503, "No Route Available", string(d.Refused)}
 	}
@@ -198,7 +205,7 @@ func (c *session) place(world *routing.World, digits string) *refused {
 	c.plans = nil
 	setup := time.Duration(0)
 	for _, cand := range d.Candidates {
-		p := planOf(cand)
+		p := c.planOf(world, cand)
 		setup += p.Ring
 		c.plans = append(c.plans, p)
 	}
@@ -212,6 +219,9 @@ func (c *session) request(digits string) routing.Request {
 		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
 		InUse: c.sw.InUse, Started: c.sw.Started, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut, Down: c.sw.config.Down,
 		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
+	}
+	if devices := c.sw.config.Devices; devices != nil {
+		r.Registered = devices.Registered
 	}
 	if view := c.sw.config.Quality; view != nil {
 		r.Quality = func(terminator, prefix string, windowS uint32) routing.Quality {
@@ -232,6 +242,18 @@ func (c *session) guarded(r *routing.Request, sell *wire.Terms) string {
 		c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_GuardTripped{GuardTripped: trip}}))
 	}
 	return verdict.Rule
+}
+
+func (c *session) planOf(world *routing.World, cand routing.Candidate) call.Plan {
+	p := planOf(cand)
+	if sub := world.Catalog.SubscriberOf(cand.Terminator.Id); sub != nil {
+		p.Ring = forwardRings
+		if strings.HasPrefix(cand.Terminator.Id, catalog.DevicePeer) { // the attempt itself gives up before
+			p.Ring = time.Duration(catalog.NoAnswerS(sub))*time.Second + call.DefaultPDD
+		}
+		p.PDD = p.Ring
+	}
+	return p
 }
 
 func planOf(c routing.Candidate) call.Plan {

@@ -48,7 +48,9 @@ type session struct {
 	resting  atomic.Bool  // on hold, or fax: read by signs of life
 	resumed  atomic.Int64 // monotonic time at which the call last ceased to rest
 
-	complained bool // about a session description
+	complained  bool     // about a session description
+	chain       []string // the subscribers who have forwarded the call
+	devicesSaid uint32   // the SIP code of a subscriber's devices
 }
 
 func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
@@ -130,6 +132,7 @@ func (c *session) finish() {
 	c.in.dialog.forget(s)
 	for _, l := range c.legs {
 		l.dialog.forget(s)
+		l.forget()
 		l.timer.stop()
 		l.theirs, l.plan = nil, call.Plan{}
 	}

@@ -17,6 +17,9 @@ type way struct {
 	// none: requests go back over it while it is open, since a far end behind a
 	// firewall can be reached in no other way (RFC 5923, RFC 5626).
 	flow string
+	// home is where a far end behind a NAT is reached over UDP, whatever its Contact
+	// says; "" leaves it to the Contact.
+	home string
 	// secure says that the dialog was made by a sips URI: so must be its Contact.
 	secure bool
 }
@@ -62,5 +65,14 @@ func (w way) address(req *sip.Request, hop sip.Uri) {
 	if w.flow != "" && w.listener.Connected(w.transport, w.flow) {
 		req.SetTransport(strings.ToUpper(w.transport))
 		req.SetDestination(w.flow)
+	}
+}
+
+// behind tells that no proxy is on the way, so that the far end is reached at its
+// home, if it has one.
+func (w way) behind(req *sip.Request) {
+	if w.home != "" {
+		req.SetTransport(strings.ToUpper(w.transport))
+		req.SetDestination(w.home)
 	}
 }

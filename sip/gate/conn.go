@@ -88,9 +88,9 @@ func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) boo
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	judge := forbid
 	switch {
-	case introduces(data) && g.config.Welcome != nil && g.config.Welcome(from.Addr()):
-		judge = g.config.Greet
-	case g.config.Banned != nil && g.config.Banned(from.Addr()):
+	case introduces(data) && g.welcome(from.Addr()):
+		judge = g.doorman.Greet
+	case g.banned(from.Addr()):
 		g.sources.reject(from.Addr(), "banned source", time.Now())
 		return false
 	case !g.sources.reject(from.Addr(), "unknown source", time.Now()):

@@ -50,13 +50,6 @@ type Config struct {
 	UserAgent string
 	// Known tells whether an address may send us signalling.
 	Known func(netip.Addr) bool
-	// Welcome tells whether an unknown address may say who it is now. Nil lets none.
-	Welcome func(netip.Addr) bool
-	// Greet judges such a request before anything of it is kept: it gives the answer,
-	// nil for none, or lets the address in. It is there if Welcome is.
-	Greet func(req *sip.Request, from netip.AddrPort) (answer *sip.Response, in bool)
-	// Banned tells of addresses that are not let in though they once were. May be nil.
-	Banned func(netip.Addr) bool
 	// Rejected is told of strangers, summed up by minute.
 	Rejected func(Summary)
 	// Resolve finds the address of a host to which a request within a dialog goes.
@@ -65,9 +58,21 @@ type Config struct {
 	Log     *slog.Logger
 }
 
+// Doorman asks strangers who they are.
+type Doorman interface {
+	// Welcome tells whether an unknown address may say who it is now.
+	Welcome(netip.Addr) bool
+	// Greet judges a request by which one does, before anything of it is kept: it gives
+	// the answer, nil for none, or lets the address in.
+	Greet(req *sip.Request, from netip.AddrPort) (answer *sip.Response, in bool)
+	// Banned tells of addresses that are not let in though they once were.
+	Banned(netip.Addr) bool
+}
+
 // Gate is an open door. Register handlers with On, then Serve.
 type Gate struct {
 	config    Config
+	doorman   Doorman // nil: no stranger is asked
 	listeners []*Listener
 	byName    map[string]*Listener
 	sources   *sources
@@ -107,6 +112,13 @@ func (g *Gate) Listener(name string) *Listener {
 
 // Listeners are all of them, the default one first.
 func (g *Gate) Listeners() []*Listener { return g.listeners }
+
+// Ask has strangers asked who they are. It must be said before Serve.
+func (g *Gate) Ask(d Doorman) { g.doorman = d }
+
+func (g *Gate) banned(addr netip.Addr) bool { return g.doorman != nil && g.doorman.Banned(addr) }
+
+func (g *Gate) welcome(addr netip.Addr) bool { return g.doorman != nil && g.doorman.Welcome(addr) }
 
 // Handler handles a request that has passed the gate.
 type Handler func(req *sip.Request, tx sip.ServerTransaction)
@@ -212,7 +224,7 @@ func (g *Gate) known(addr netip.Addr) bool {
 	if g.config.Known(addr) {
 		return true
 	}
-	return g.sources.admitted(addr) && (g.config.Banned == nil || !g.config.Banned(addr))
+	return g.sources.admitted(addr) && !g.banned(addr)
 }
 
 // Flush hands out the summaries of minutes that are over.

@@ -106,7 +106,7 @@ func (l *Listener) accept(network string, socket *net.TCPListener, to *streams) 
 		from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 		reason := ""
 		switch {
-		case !l.gate.known(from) && (l.gate.config.Welcome == nil || !l.gate.config.Welcome(from)):
+		case !l.gate.known(from) && !l.gate.welcome(from):
 			reason = "unknown source over " + network
 		case !l.census.enter(from):
 			reason = "too many connections"

@@ -149,6 +149,12 @@ func (d *Door) tell(ban *Ban) {
 	}
 }
 
+// Introduces tells whether a request says who sends it.
+func Introduces(req *sip.Request) bool {
+	_, ok := credentials(req)
+	return ok
+}
+
 // credentials reads those for our realm.
 func credentials(req *sip.Request) (digest.Answer, bool) {
 	for _, name := range []string{"Authorization", "Proxy-Authorization"} {
@@ -183,13 +189,14 @@ func (d *Door) check(req *sip.Request, a *digest.Answer) (*wire.Originator, bool
 }
 
 // sameTarget refuses an answer that was made for a call to somebody else. Only the
-// user is compared: proxies on the way may have changed the rest.
+// user is compared, where the answer names one: proxies on the way may have changed
+// the rest.
 func sameTarget(req *sip.Request, a *digest.Answer) bool {
 	if req.Method != sip.INVITE {
 		return true
 	}
 	var uri sip.Uri
-	return sip.ParseUri(a.URI, &uri) == nil && uri.User == req.Recipient.User
+	return sip.ParseUri(a.URI, &uri) == nil && (uri.User == "" || uri.User == req.Recipient.User)
 }
 
 func (d *Door) offers(a digest.Algorithm) bool {

@@ -62,11 +62,13 @@ func TestReplayIsStale(t *testing.T) {
 
 func TestAnswerIsForOneCall(t *testing.T) {
 	d := newDoor(t, peers(t))
-	line := answer(t, d.Challenge(request(t, "INVITE", "anna"), false), "INVITE", "anna", "wonderland", 1)
-	req := request(t, "INVITE", "anna", line)
-	req.Recipient.User = "900123"
-	if _, v := d.Judge(req, home.Addr()); v != Wrong {
-		t.Errorf("an answer for another call: %v", v)
+	for uri, want := range map[string]Verdict{"sip:4930@tollbook": Wrong, "sip:900123@elsewhere": Passed, "sip:tollbook": Passed} {
+		line := answerFor(t, uri, d.Challenge(request(t, "INVITE", "anna"), false), "INVITE", "anna", "wonderland", 1)
+		req := request(t, "INVITE", "anna", line)
+		req.Recipient.User = "900123"
+		if _, v := d.Judge(req, home.Addr()); v != want {
+			t.Errorf("an answer for a call to %s: %v", uri, v)
+		}
 	}
 }
 

@@ -144,11 +144,16 @@ func request(t testing.TB, method, user string, more ...string) *sip.Request {
 // answer is the header that answers a challenge.
 func answer(t testing.TB, challenge *sip.Response, method, user, password string, count uint32) string {
 	t.Helper()
+	return answerFor(t, "sip:tollbook", challenge, method, user, password, count)
+}
+
+func answerFor(t testing.TB, uri string, challenge *sip.Response, method, user, password string, count uint32) string {
+	t.Helper()
 	header := challenge.GetHeader("WWW-Authenticate").Value()
 	_, nonce, _ := strings.Cut(header, `nonce="`)
 	nonce, _, _ = strings.Cut(nonce, `"`)
 	a := digest.Answer{
-		Username: user, Realm: digest.Realm, Nonce: nonce, URI: "sip:tollbook", Algorithm: digest.MD5,
+		Username: user, Realm: digest.Realm, Nonce: nonce, URI: uri, Algorithm: digest.MD5,
 		QOP: "auth", NC: fmt.Sprintf("%08x", count), Count: count, CNonce: "c",
 	}
 	if strings.Contains(header, "SHA-256") {

@@ -20,9 +20,9 @@ const (
 	orphanAfter = 10 * time.Second
 )
 
-// known tells whether an address is a peer's.
+// known tells whether an address is a peer's, or a registered device's.
 func (n *Node) known(addr netip.Addr) bool {
-	return n.tables != nil && n.tables.World().Knows(addr)
+	return n.tables != nil && n.tables.World().Knows(addr) || n.registrar != nil && n.registrar.Knows(addr)
 }
 
 // rejected records what strangers sent.

@@ -32,6 +32,7 @@ import (
 	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/locate"
 	"github.com/tollbook/tollbook/sip/outbound"
+	"github.com/tollbook/tollbook/sip/registrar"
 )
 
 // Version is the program's.
@@ -70,6 +71,8 @@ type Node struct {
 	gate      *gate.Gate
 	locate    *locate.Locator
 	outbound  *outbound.Outbound
+	door      *registrar.Door
+	registrar *registrar.Registrar
 	sw        *b2bua.Switch
 	http      *http.Server
 	listener  net.Listener
@@ -94,7 +97,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	n := &Node{settings: s, log: log.With("node", c.Node), failed: make(chan error, 16)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	steps := []func(context.Context) error{
-		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.followAll, n.recover, n.openSwitch, n.serveHTTP,
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.serveHTTP,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -243,6 +246,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.makeOutbound()
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
+		Door: n.door, Devices: n.registrar,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Guard: n.guard.Judge,
 		Load: n.load(), Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,

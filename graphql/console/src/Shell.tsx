@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/guard' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/guard' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -34,6 +34,7 @@ const groups: { title: Key; items: Item[] }[] = [
     title: 'nav.group.setup',
     items: [
       { to: '/peers', text: 'nav.peers' },
+      { to: '/subscribers', text: 'nav.subscribers' },
       { to: '/registrations', text: 'nav.registrations', staff: true },
       { to: '/routes', text: 'nav.routes', staff: true },
       { to: '/simulate', text: 'nav.simulate', staff: true },

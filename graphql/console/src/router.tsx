@@ -19,6 +19,7 @@ import { PriceSetup } from './pages/PriceSetup';
 import { Registrations } from './pages/Registrations';
 import { Routes } from './pages/Routes';
 import { readSimulateSearch, Simulate } from './pages/Simulate';
+import { Subscribers } from './pages/Subscribers';
 import { useRights } from './session';
 import { Shell } from './Shell';
 
@@ -58,6 +59,7 @@ const tree = root.addChildren([
   at('/companies', Companies),
   at('/peers', Peers),
   at('/registrations', Registrations),
+  at('/subscribers', Subscribers),
   at('/decks', Decks),
   deckRoute,
   at('/decks/$key/import', DeckImportPage),
