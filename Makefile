@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test soak race races lint gen fresh console check bench bench-sip tools
+.PHONY: demo build test test-interop soak race races lint gen fresh console check bench bench-sip tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo

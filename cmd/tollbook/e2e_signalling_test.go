@@ -240,3 +240,39 @@ func playRegistered(t *testing.T, s *stage) {
 	vendor.wait(t)
 	legs(t, s.settled(t, s.filter(), 2), 200, 200)
 }
+
+// TestSixAndDrain has a call over IPv6 alone, media too, and a stop that waits for it.
+func TestSixAndDrain(t *testing.T) {
+	needSipp(t)
+	t.Parallel()
+	nw := newNetwork()
+	port := nw.port() + 10 + 3*nw.third // the only address has a port for each party
+	probe, err := net.Listen("tcp", fmt.Sprintf("[::1]:%d", port))
+	if err != nil {
+		t.Skipf("SKIPPED: no IPv6 here: %v", err)
+	}
+	probe.Close()
+	n := serveOn(t, nw, t.TempDir(), fmt.Sprintf("sip: \"[::1]:%d\"\nmedia: {ports: 41000-42000}\ndrain: 20s\n", port))
+	s := &stage{name: "six", credit: "5", sell: sellPrice, buy: buyPrice, vendors: []string{fmt.Sprintf(", host: \"::1\", port: %d", port+1)}}
+	n.apply(t, strings.Replace(world(n, []*stage{s}), s.customerIP()+"/32", "\"::1/128\"", 1))
+	n.credit(t, s.account(), s.credit, "opening")
+	vendor := sipp(t, "answer", "::1", port+1, []string{"@RING@", "500", "@TALK@", "0"}, "-m", "1")
+	caller := sipp(t, "call", "::1", port+2, nil, fmt.Sprintf("[::1]:%d", port), "-s", s.dial(), "-m", "1", "-d", "2500")
+	until(t, "the call is talked", func() bool {
+		var out struct {
+			LiveCalls struct{ Nodes []struct{ State string } }
+		}
+		n.ask(t, &out, `{ liveCalls(first: 5) { nodes { state } } }`, nil)
+		return len(out.LiveCalls.Nodes) == 1 && out.LiveCalls.Nodes[0].State == "TALKING"
+	})
+	n.interrupt(t) // ends with the call, whose parties hang up as they meant to
+	caller.wait(t)
+	vendor.wait(t)
+	again := serveOn(t, nw, n.data, fmt.Sprintf("sip: \"[::1]:%d\"\nmedia: {ports: 41000-42000}\n", port))
+	all := legs(t, again.settled(t, s.filter(), 2), 200, 200)
+	if talk := ms(t, all[0].Talk); talk < 2000 || all[0].EndedBy != "CALLER" {
+		t.Errorf("%+v", all[0])
+	}
+	again.interrupt(t)
+	verify(t, n.data)
+}

@@ -4,42 +4,63 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
-	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/events/world"
 )
 
-func TestSipPoliciesAreRead(t *testing.T) {
-	edit, err := world.Read([]byte(`
-terminators: [{id: t, sip: {codecs: [PCMA, G729], headers: [Privacy], trusted: true, without: [100rel], follow_redirects: true, session: 10m}}]
-originators: [{id: o, sip: {headers: [none]}}, {id: plain}]
-`), catalog.New(), &plain{}, boxes{})
-	if err != nil {
-		t.Fatal(err)
+const signalling = `
+companies:
+  - {id: co, accounts: [{id: in, currency: USD, kind: customer}, {id: out, currency: USD, kind: vendor}]}
+decks: [{id: d, currency: USD}]
+terminators:
+  - {id: t, company: co, account: out, buy_deck: d, host: sip.vendor.test, transport: tls, listener: core,
+     ping: {interval: 30s, timeout: 1500ms, up_codes: [200, 404], down_after: 2}}
+route_plans: [{id: p}]
+originators:
+  - {id: o, company: co, account: in, sell_deck: d, route_plan: p, networks: [192.0.2.0/24], listener: core, certificate: sip.acme.test}
+registrations:
+  - {id: home, originator: o, registrar: sip.home.test, proxy: "edge.home.test:5070", user: "10", password: hush, expiry: 10m, node: n1}
+`
+
+// put applies a document and counts what it changes.
+func put(t *testing.T, cat *catalog.State, document string) (*catalog.State, int) {
+	t.Helper()
+	cat, e := apply(t, cat, []byte(document), &plain{})
+	return cat, len(e.Changes)
+}
+
+func TestSignalling(t *testing.T) {
+	cat, _ := put(t, catalog.New(), signalling)
+	if p := cat.Terminator("t").Ping; p.IntervalS != 30 || p.TimeoutMs != 1500 || len(p.UpCodes) != 2 || p.DownAfter != 2 || cat.Terminator("t").Listener != "core" {
+		t.Errorf("%v", cat.Terminator("t"))
 	}
-	found := 0
-	for _, c := range edit.Changes {
-		switch e := c.Change.Entity.Of.(type) {
-		case *wire.Entity_Terminator:
-			found++
-			want := &wire.SipPolicy{Codecs: []string{"PCMA", "G729"}, Headers: []string{"Privacy"}, Trusted: true, Without: []string{"100rel"}, FollowRedirects: true, SessionS: 600}
-			if !proto.Equal(e.Terminator.Sip, want) {
-				t.Errorf("%v", e.Terminator.Sip)
-			}
-		case *wire.Entity_Originator:
-			found++
-			if e.Originator.Id == "plain" && e.Originator.Sip != nil || e.Originator.Id == "o" && e.Originator.Sip.GetHeaders()[0] != "none" {
-				t.Errorf("%v", e.Originator)
-			}
+	if o := cat.Originator("o"); o.Listener != "core" || o.Certificate != "sip.acme.test" {
+		t.Errorf("%v", o)
+	}
+	g := cat.Registration("home")
+	if g.ExpiryS != 600 || string(g.Secret) != "registration home:hush" || g.Proxy != "edge.home.test:5070" || g.Node != "n1" {
+		t.Errorf("%v", g)
+	}
+	if _, n := put(t, cat, signalling); n != 0 {
+		t.Errorf("applying it again makes %d changes", n)
+	}
+	// A document without the password keeps it, one with another changes it.
+	kept, n := put(t, cat, strings.Replace(signalling, "password: hush, ", "", 1))
+	if n != 0 || string(kept.Registration("home").Secret) != string(g.Secret) {
+		t.Errorf("%d changes, %v", n, kept.Registration("home"))
+	}
+	if other, _ := put(t, cat, strings.Replace(signalling, "hush", "loud", 1)); string(other.Registration("home").Secret) != "registration home:loud" {
+		t.Errorf("%v", other.Registration("home"))
+	}
+	for edit, want := range map[string]string{
+		"interval: 30s": `terminators[0] "t": ping: interval "" is not at least a second`,
+		"expiry: 10m":   `registrations[0] "home": expiry "soon"`,
+	} {
+		with := map[string]string{"interval: 30s": "interval: ''", "expiry: 10m": "expiry: soon"}[edit]
+		_, err := world.Read([]byte(strings.Replace(signalling, edit, with, 1)), catalog.New(), &plain{}, boxes{})
+		if events.CodeOf(err) != events.CodeInvalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", with, err, want)
 		}
-	}
-	if found != 3 {
-		t.Errorf("%d peers", found)
-	}
-	_, err = world.Read([]byte("originators: [{id: o, sip: {session: soon}}]"), catalog.New(), &plain{}, boxes{})
-	if err == nil || !strings.Contains(err.Error(), "sip: session") {
-		t.Errorf("%v", err)
 	}
 }
