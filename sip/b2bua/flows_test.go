@@ -5,6 +5,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 // calls are the flows and races of a call by name, over a network without faults.
@@ -117,6 +122,19 @@ var calls = []struct {
 		codes: []int{200, 200}, cause: "far_end_gone", answered: true},
 	{name: "a change is refused", plan: plan{talk: 30 * time.Second, changes: []change{{time.Second, "hold"}, {3 * time.Second, "ask"}}, refusals: []int{-488}, vendors: vendors(answers())},
 		codes: []int{200, 200}, cause: "answered", answered: true},
+	{name: "a refresh after a refused change", plan: func() plan {
+		p := refreshed(405)
+		p.refusals, p.changes = []int{-488, 405}, []change{{time.Second, "hold"}}
+		return p
+	}(), codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {
+		r.passes(t, vendorAddrs[0].String(), "a=sendonly", 1)
+		r.passes(t, vendorAddrs[0].String(), "4 INVITE", 1)
+	}},
+	{name: "a caller who knows of timers is refreshed by us", plan: plan{talk: 100 * time.Second, edit: func(o *wire.Originator, _ []*wire.Terminator) { o.Sip = &wire.SipPolicy{SessionS: 90} }, vendors: vendors(answers())},
+		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {
+			r.passes(t, callerAddr.String(), "Session-Expires: 90;refresher=uas", -1)
+			r.passes(t, callerAddr.String(), "UPDATE ", 2)
+		}},
 	{name: "a late PRACK holds the answer back", plan: plan{reliable: true, prackAfter: 3 * time.Second, talk: 5 * time.Second, vendors: vendors(vendorPlan{code: 200, after: time.Second, rings: []ring{{183, true, false}}})},
 		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {
 			if r.call.began.Before(r.call.pracked) || r.call.pracked.IsZero() {
@@ -187,4 +205,25 @@ func (r *rig) vendorCall() string {
 		return id
 	}
 	return ""
+}
+
+// An ACK that comes late, of an INVITE before, says nothing of the 200 in progress.
+func TestAckOfAnotherInvite(t *testing.T) {
+	heard := 0
+	a := &accepted{
+		end: &end{call: &session{inbox: make(chan func(call.Now), 1)}}, seq: 2, pending: true, settled: make(chan struct{}),
+		onAck: func(call.Now, *sip.Request) { heard++ },
+	}
+	for _, step := range []struct {
+		seq   uint32
+		waits bool
+		heard int
+	}{{1, true, 0}, {2, false, 1}, {2, false, 1}} {
+		ack := sip.NewRequest(sip.ACK, sip.Uri{})
+		ack.AppendHeader(&sip.CSeqHeader{SeqNo: step.seq, MethodName: sip.ACK})
+		a.acknowledged(call.Now{}, ack)
+		if a.waits() != step.waits || heard != step.heard {
+			t.Errorf("after the ACK of %d: waits %v, heard %d", step.seq, a.waits(), heard)
+		}
+	}
 }

@@ -89,8 +89,8 @@ func tooShort(req *sip.Request) sip.Header {
 }
 
 // asServer settles the session timer that a far end's INVITE or UPDATE asks for and
-// gives the headers of our 2xx. A far end that knows of timers refreshes itself,
-// unless it asks us to.
+// gives the headers of our 2xx. A far end that asks for one refreshes itself, unless
+// it wants us to; where it merely knows of timers we refresh: not all that say so do.
 func (e *end) asServer(req *sip.Request) []sip.Header {
 	e.timer.stop()
 	e.timer.interval = 0
@@ -98,18 +98,19 @@ func (e *end) asServer(req *sip.Request) []sip.Header {
 		return nil
 	}
 	asked, refresher := sessionExpires(req)
-	if asked == 0 {
-		asked = max(e.timer.asked(), minSE(req))
-	}
-	if refresher != "uas" {
+	switch {
+	case asked == 0:
+		asked, refresher = max(e.timer.asked(), minSE(req)), "uas"
+	case refresher != "uas":
 		refresher = "uac"
 	}
 	e.timer.interval, e.timer.ours = min(asked, mostSession), refresher == "uas"
 	e.arm()
-	return []sip.Header{
-		sip.NewHeader("Session-Expires", inSeconds(e.timer.interval)+";refresher="+refresher),
-		sip.NewHeader("Require", "timer"),
+	headers := []sip.Header{sip.NewHeader("Session-Expires", inSeconds(e.timer.interval)+";refresher="+refresher)}
+	if refresher == "uac" {
+		headers = append(headers, sip.NewHeader("Require", "timer"))
 	}
+	return headers
 }
 
 // asking are the headers of our own INVITE or UPDATE about the session timer.
