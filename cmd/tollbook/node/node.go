@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -192,8 +193,7 @@ func (n *Node) openStream(ctx context.Context, name string) (*journal.Stream, er
 
 // openViews opens what is built from the events.
 func (n *Node) openViews(ctx context.Context) error {
-	var err error
-	if n.history, err = history.Open(filepath.Join(n.settings.Data, "history"), history.Options{}); err != nil {
+	if err := n.openHistory(); err != nil {
 		return err
 	}
 	n.onClose(n.history.Close)
@@ -204,6 +204,22 @@ func (n *Node) openViews(ctx context.Context) error {
 		n.log.Error("some decks have no prices yet", "err", err) // tried again every second
 	}
 	return nil
+}
+
+// openHistory opens the history. One that another version's rules made is made anew
+// from the journals, which have all that it had.
+func (n *Node) openHistory() error {
+	dir := filepath.Join(n.settings.Data, "history")
+	var err error
+	n.history, err = history.Open(dir, history.Options{})
+	if errors.Is(err, history.ErrFoldVersion) {
+		n.log.Warn("the history was made by another version and is made anew from the journals", "err", err)
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove the history of another version: %w", err)
+		}
+		n.history, err = history.Open(dir, history.Options{})
+	}
+	return err
 }
 
 // openLogs opens the node's own journals of what it observes.
