@@ -44,6 +44,10 @@ func TestSignalling(t *testing.T) {
 	if audit := c.must(`{ audit(first: 50) { nodes { changes { before after } } } }`, nil); strings.Contains(fmt.Sprint(audit), "hush") || strings.Contains(fmt.Sprint(audit), base64.StdEncoding.EncodeToString([]byte("wrapped for registration home: hush"))) {
 		t.Error("the audit shows a password")
 	}
+	sim := c.must(`query($i: RouteSimulateInput!) { routeSimulate(input: $i) { decision { choices { rejected } } } }`, map[string]any{"i": map[string]any{"originator": "acme-1", "called": "3312345678"}})
+	if !strings.Contains(fmt.Sprint(sim), "down") {
+		t.Errorf("the simulator sends calls to a vendor that is down: %v", sim)
+	}
 	// What was left out stays; a ping goes with null; nobody asks a partner's question.
 	c.must(`mutation { registrationPut(input: {key: "home", disabled: true}) { userErrors { message } }
 		terminatorPut(input: {key: "globex-ams", ping: null, authUser: ""}) { userErrors { message } } }`, nil)

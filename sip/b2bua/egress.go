@@ -72,7 +72,7 @@ func (c *session) invite(e call.SendInvite) {
 	fits := l.build(t) && start != nil
 	c.record(call.Observed(c.id, now, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
-		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: gate.HostPort(t.Host, int(cmp.Or(t.Port, 5060))),
+		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: destination(t),
 		SipCallId: l.dialog.key.callID, CallerOut: l.invite.From().Address.User, CalledOut: l.invite.Recipient.User,
 		CallerNameOut: clip(l.invite.From().DisplayName), Prefix: l.plan.Candidate.GetBuy().GetPrefix(),
 	}}}))

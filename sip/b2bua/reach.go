@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/locate"
 )
 
@@ -70,6 +72,15 @@ func (l *egress) run(t *wire.Terminator) {
 		}
 	}
 	l.lost(503, "Vendor Not Reachable", 38)
+}
+
+// destination is where a vendor is, as his configuration says: a name without a port
+// may be anywhere.
+func destination(t *wire.Terminator) string {
+	if _, err := netip.ParseAddr(t.Host); err != nil && t.Port == 0 {
+		return t.Host
+	}
+	return gate.HostPort(t.Host, int(cmp.Or(t.Port, 5060)))
 }
 
 // locate finds the vendor's addresses.

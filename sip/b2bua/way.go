@@ -17,6 +17,8 @@ type way struct {
 	// none: requests go back over it while it is open, since a far end behind a
 	// firewall can be reached in no other way (RFC 5923, RFC 5626).
 	flow string
+	// source is where the far end was heard from, over UDP.
+	source string
 	// home is where a far end behind a NAT is reached over UDP, whatever its Contact
 	// says; "" leaves it to the Contact.
 	home string
@@ -32,6 +34,8 @@ func (s *Switch) wayOf(req *sip.Request, tx sip.ServerTransaction) way {
 	}
 	if sip.IsReliable(w.transport) {
 		w.flow = req.Source()
+	} else {
+		w.source = req.Source()
 	}
 	return w
 }
@@ -62,6 +66,10 @@ func (w way) address(req *sip.Request, hop sip.Uri) {
 	req.SetTransport(strings.ToUpper(transport))
 	req.SetDestination(gate.HostPort(host, port))
 	req.Laddr = w.listener.Local()
+	if w.source != "" && gate.Hidden(host, w.source) {
+		req.SetTransport("UDP")
+		req.SetDestination(w.source) // through the router that he is behind
+	}
 	if w.flow != "" && w.listener.Connected(w.transport, w.flow) {
 		req.SetTransport(strings.ToUpper(w.transport))
 		req.SetDestination(w.flow)

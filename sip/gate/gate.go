@@ -127,6 +127,7 @@ type Handler func(req *sip.Request, tx sip.ServerTransaction)
 type arrival struct {
 	sip.ServerTransaction
 	listener *Listener
+	back     string // where answers go in place of where the Via says
 }
 
 // ListenerOf is what a request came by.
@@ -162,8 +163,9 @@ func (l *Listener) guarded(h Handler) sipgo.RequestHandler {
 			g.refuse(req, tx, v.code, v.reason)
 			return
 		}
+		hidden := back(req) // before its Via says more than what came
 		received(req)
-		h(req, &arrival{tx, l})
+		h(req, &arrival{ServerTransaction: tx, listener: l, back: hidden})
 	}
 }
 

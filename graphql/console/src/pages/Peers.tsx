@@ -183,7 +183,7 @@ export function Peers() {
             { id: 'key', title: t('company.key'), cell: (p) => p.key },
             { id: 'company', title: t('account.company'), cell: (p) => p.company?.name },
             { id: 'account', title: t('account.account'), cell: (p) => p.account?.key },
-            { id: 'host', title: t('peer.host'), cell: (p) => `${p.host}:${p.port || 5060}` },
+            { id: 'host', title: t('peer.host'), cell: (p) => (p.port ? `${p.host}:${p.port}` : p.host) },
             { id: 'transport', title: t('peer.transport'), cell: (p) => p.transport },
             {
               id: 'state',
