@@ -27,6 +27,10 @@ var calls = []struct {
 			if raw := r.diary.ends()[0][0].RawMs; raw < 2900 || raw > 3200 {
 				t.Errorf("%d ms of talk", raw)
 			}
+			r.passes(t, vendorAddrs[0].String(), "Reason: Q.850;cause=27", 1)
+			if q := r.diary.ends()[0][0].Q850; q != 27 {
+				t.Errorf("Q.850 cause %d on record", q)
+			}
 		}},
 	{name: "183, 180, 183", plan: plan{talk: time.Second, vendors: vendors(vendorPlan{code: 200, after: 2 * time.Second, rings: []ring{{183, true, false}, {180, false, false}, {183, true, false}}})},
 		codes: []int{200, 200}, cause: "answered", answered: true, look: func(t *testing.T, r *rig) {

@@ -200,7 +200,7 @@ func (l *leg) bye() {
 		return
 	}
 	l.close()
-	l.request("BYE", "", "", nil)
+	l.request("BYE", "Reason: SIP;cause=200, Q.850;cause=27;text=\"gone\"\r\n", "", nil)
 }
 
 func (l *leg) close() {
