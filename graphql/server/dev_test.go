@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 // TestServeConsole serves the console before a switch in memory, to look at it:
@@ -18,6 +20,15 @@ func TestServeConsole(t *testing.T) {
 		t.Skip("TOLLBOOK_CONSOLE names no address")
 	}
 	f := newFixture(t, func() time.Time { return time.Now().UTC() })
+	f.put(f.now(), "guard rules",
+		&wire.GuardRule{Id: "again", Name: "One number again and again", Measure: wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER,
+			WindowS: 3600, Calls: 10, Action: wire.GuardAction_GUARD_ACTION_BLOCK, BlockS: 7200},
+		&wire.GuardRule{Id: "dear", Name: "Dear ranges at night", Prefixes: []string{"882", "883"}, PriceFromNano: 500_000_000, Currency: "USD",
+			ExceptAccounts: []string{"initech-eur"}, Hours: []*wire.Hours{{FromMinute: 1320, ToMinute: 1800}}, TimeZone: "Europe/Riga",
+			Measure: wire.GuardMeasure_GUARD_MEASURE_EVERY_CALL, WindowS: 600, Action: wire.GuardAction_GUARD_ACTION_ALERT},
+	)
+	f.trip(f.answered, "acme-usd", "again")
+	f.trip(f.other, "initech-eur", "again")
 	srv := &http.Server{Addr: address, Handler: f.handler, ReadHeaderTimeout: 5 * time.Second}
 	t.Log(srv.ListenAndServe())
 }

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/projections/guard"
 )
@@ -54,6 +56,81 @@ func TestRestart(t *testing.T) {
 	if diff := cmp.Diff(show(s.guard), show(again)); diff != "" {
 		t.Errorf("after the restart (+) it is not as before (-):\n%s", diff)
 	}
+}
+
+// Whatever happens, in whatever order: a view that reads the whole book and then the
+// whole log stands where the one stands that saw them grow together.
+func TestRestartAnywhere(t *testing.T) {
+	accounts, numbers := []string{"a", "b"}, map[string]string{"4420": "UK", "4421": "UK", "4930": "Germany"}
+	rapid.Check(t, func(rt *rapid.T) {
+		type running struct {
+			id events.CallID
+			attempt
+		}
+		s, at, open := newScene(t), noon, []running(nil)
+		some := func() attempt {
+			a := attempt{account: rapid.SampledFrom(accounts).Draw(rt, "account"), hold: rapid.Int64Range(0, 90).Draw(rt, "hold"), at: at}
+			a.called = rapid.SampledFrom([]string{"4420", "4421", "4930"}).Draw(rt, "called")
+			a.destination = numbers[a.called]
+			return a
+		}
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			at += rapid.Int64Range(1, 20*minute).Draw(rt, "later")
+			switch rapid.IntRange(0, 5).Draw(rt, "what") {
+			case 0:
+				g := &wire.GuardRule{
+					Id: rapid.SampledFrom([]string{"r1", "r2", "r3"}).Draw(rt, "rule"), Disabled: rapid.IntRange(0, 5).Draw(rt, "off") == 0,
+					Measure: wire.GuardMeasure(rapid.IntRange(0, 5).Draw(rt, "measure")), WindowS: rapid.SampledFrom([]uint32{600, 3600}).Draw(rt, "window"),
+					Calls: 2, AmountMicro: 100, Action: rapid.SampledFrom([]wire.GuardAction{alert, block}).Draw(rt, "action"),
+				}
+				s.put(at, g)
+			case 1:
+				for _, trip := range s.guard.Trips(at)[:min(1, len(s.guard.Trips(at)))] {
+					lifted, err := s.guard.Lift(trip.ID(), 0, at, "")
+					if err != nil {
+						rt.Fatal(err)
+					}
+					s.observed(&wire.Event{Body: &wire.Event_GuardLifted{GuardLifted: lifted}})
+				}
+			case 2:
+				if len(open) > 0 {
+					c := open[0]
+					s.charge(c.id, at, c.account, c.destination, c.hold/2)
+					open = open[1:]
+				}
+			default:
+				a := some()
+				if id, said := s.call(a); !strings.HasPrefix(said, "blocks") {
+					open = append(open, running{id, a})
+				}
+			}
+		}
+		again := guard.New("n1", slog.New(slog.DiscardHandler), guard.Usual())
+		again.Apply(s.book...)
+		again.Apply(s.obs...)
+		at++
+		if diff := cmp.Diff(told(s.guard.Trips(at)), told(again.Trips(at))); diff != "" {
+			rt.Fatalf("trips before (-) and after (+):\n%s", diff)
+		}
+		for _, account := range accounts {
+			for called, destination := range numbers {
+				for _, later := range []int64{0, 7 * minute, 2 * hour} {
+					c := s.of(attempt{account: account, called: called, destination: destination, at: at + later})
+					before, after := s.guard.Preview(c), again.Preview(c)
+					if before.Rule != after.Rule || len(before.Tripped) != len(after.Tripped) {
+						rt.Fatalf("%s calls %s after %d: %v, then %v", account, called, later, before, after)
+					}
+				}
+			}
+		}
+	})
+}
+
+func told(trips []guard.Trip) (out []string) {
+	for _, t := range trips {
+		out = append(out, fmt.Sprint(t.Rule, t.Account, t.Subject, t.AtUs, t.UntilUs, t.Lifted, t.Blocks))
+	}
+	return out
 }
 
 // What has no room is not counted, which is told once; what is counted already goes on.
