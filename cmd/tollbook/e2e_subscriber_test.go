@@ -30,6 +30,7 @@ route_plans:
   - {id: out, routes: [{prefix: "44", terminator: carrier-1}]}
 originators:
   - {id: trunk-1, company: trunk, account: trunk-usd, sell_deck: sell, route_plan: out, networks: [@TRUNK@/32]}
+  - {id: pbx, company: trunk, account: trunk-usd, sell_deck: sell, route_plan: out, auth_user: pbx-1, auth_password: secret}
 subscribers:
   - {id: anna, company: home, account: home-usd, sell_deck: sell, route_plan: out, password: wonderland, caller_number: "4930100"}
   - {id: bert, company: home, account: home-usd, sell_deck: sell, route_plan: out, password: brandy, max_contacts: 2}
@@ -99,6 +100,8 @@ func TestSubscribers(t *testing.T) {
 		{"calls out", playOut},
 		{"is called by number", playNumber},
 		{"forks", playForks},
+		{"both answer", playBothAnswer},
+		{"originator by digest", playDigest},
 		{"forwards", playForwards},
 		{"circle", playCircle},
 		{"guesses", playGuesses},
@@ -109,6 +112,11 @@ func TestSubscribers(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	x.interrupt(t)
+	again := &exchange{serve(t, x.net, x.data)}
+	if got := again.contacts(t, "anna"); len(got) != 1 || got[0].Source != x.net.addr(20) {
+		t.Errorf("after a restart anna has %v", got)
+	}
+	again.interrupt(t)
 	verify(t, x.data)
 }
 
@@ -224,6 +232,55 @@ func playForks(t *testing.T, x *exchange) {
 	busy.wait(t)
 	also.wait(t)
 	x.settled(t, map[string]any{"called": "bert"}, 6)
+}
+
+// playBothAnswer has two devices answer at once: one has the call, the other one is
+// acknowledged and hung up.
+func playBothAnswer(t *testing.T, x *exchange) {
+	var ends []*socket
+	for _, last := range []int{40, 41} {
+		x.registers(t, "bert", "brandy", last)
+		ends = append(ends, (&stage{node: x.node}).hears(t, x.net.ip(last)))
+	}
+	p := x.device(t, "subcall", 20, x.as("anna", "wonderland", 20), "-s", "bert", "-d", "1500")
+	answers := make([]string, len(ends))
+	for i, k := range ends {
+		answers[i] = strings.ReplaceAll(k.answers(k.must(t, "INVITE"), "200 OK", true), "tag=vendor", "tag=end"+fmt.Sprint(i))
+	}
+	for i, k := range ends {
+		k.says(t, x.net, answers[i])
+	}
+	ended := 0
+	for _, k := range ends {
+		k.must(t, "ACK")
+		if bye := k.hear(t, "BYE", 700*time.Millisecond); bye != "" {
+			ended++
+			k.says(t, x.net, k.answers(bye, "200 OK", false))
+		}
+	}
+	if ended != 1 {
+		t.Errorf("%d of two were hung up", ended)
+	}
+	for _, k := range ends {
+		if bye := k.hear(t, "BYE", 3*time.Second); bye != "" {
+			k.says(t, x.net, k.answers(bye, "200 OK", false))
+		}
+	}
+	p.wait(t)
+	x.settled(t, map[string]any{"called": "bert"}, 8)
+}
+
+// playDigest has an originator call that no network identifies.
+func playDigest(t *testing.T, x *exchange) {
+	before := x.posted(t, "trunk-usd")
+	p := x.rings(t, "answer", 100)
+	x.device(t, "subcall", 50, x.as("pbx-1", "secret", 50), "-s", "445550002", "-d", "300").wait(t)
+	p.wait(t)
+	all := legs(t, x.settled(t, map[string]any{"called": "445550002"}, 2), 200, 200)
+	if got, want := before-x.posted(t, "trunk-usd"), price(t, "0.60", 1, 1, ms(t, all[0].Talk)); got != want {
+		t.Errorf("the call cost %d, want %d", got, want)
+	}
+	x.device(t, "subrefused", 50, x.as("pbx-1", "wrong", 50, "@CODE@", "401"), "-s", "445550002").wait(t)
 }
 
 // playForwards has a customer call somebody who is away: the call goes on to a

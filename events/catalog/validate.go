@@ -217,8 +217,8 @@ func validateOriginator(o *wire.Originator) error {
 	switch {
 	case o.Company == "" || o.Account == "" || o.SellDeck == "" || o.RoutePlan == "":
 		return events.Invalid("company, account, sell deck and route plan are needed")
-	case len(o.Networks) == 0:
-		return events.Invalid("at least one network is needed")
+	case len(o.Networks) == 0 && o.AuthUser == "":
+		return events.Invalid("at least one network is needed, or an auth_user")
 	case len(o.Networks) > maxNetworks:
 		return events.Invalid("at most %d networks are allowed", maxNetworks)
 	case o.Port > 65535:
