@@ -15,29 +15,40 @@ const maxNames = 10_000
 type census struct {
 	most int
 
-	mu  sync.Mutex
-	all int
-	by  map[netip.Addr]int
+	mu        sync.Mutex
+	all       int
+	strangers int
+	by        map[netip.Addr]int
 }
 
 func newCensus(most int) *census { return &census{most: most, by: map[netip.Addr]int{}} }
 
-// enter counts one more connection, if there is room.
-func (c *census) enter(from netip.Addr) bool {
+// enter counts one more connection, if there is room. Strangers, who may say who they
+// are, have half of it together and a little each, so that peers always find some.
+func (c *census) enter(from netip.Addr, stranger bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.all >= c.most || c.by[from] >= perSource {
 		return false
+	}
+	if stranger {
+		if c.strangers >= (c.most+1)/2 || c.by[from] >= perStranger {
+			return false
+		}
+		c.strangers++
 	}
 	c.all++
 	c.by[from]++
 	return true
 }
 
-func (c *census) leave(from netip.Addr) {
+func (c *census) leave(from netip.Addr, stranger bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all--
+	if stranger {
+		c.strangers--
+	}
 	if c.by[from]--; c.by[from] == 0 {
 		delete(c.by, from)
 	}

@@ -131,7 +131,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	conns[0].Close()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if l := g.Listeners()[0]; l.census.enter(netip.MustParseAddr("127.0.0.1")) {
+		if l := g.Listeners()[0]; l.census.enter(netip.MustParseAddr("127.0.0.1"), false) {
 			break
 		}
 		if time.Now().After(end) {
@@ -274,5 +274,32 @@ func TestIPv6(t *testing.T) {
 			t.Errorf("no answer over %s", transport)
 		}
 		tx.Terminate()
+	}
+}
+
+// Strangers take half of the places at most, and few each.
+func TestStrangersLeaveRoom(t *testing.T) {
+	c := newCensus(40)
+	one := netip.MustParseAddr("192.0.2.1")
+	for i := range perStranger + 1 {
+		if got := c.enter(one, true); got != (i < perStranger) {
+			t.Errorf("a stranger's connection %d: %v", i, got)
+		}
+	}
+	in := perStranger
+	for i := range 40 {
+		if c.enter(netip.AddrFrom4([4]byte{192, 0, 3, byte(i)}), true) {
+			in++
+		}
+	}
+	if in != 20 {
+		t.Errorf("%d connections of strangers, want half of 40", in)
+	}
+	if !c.enter(netip.MustParseAddr("198.51.100.1"), false) {
+		t.Error("a peer finds no room")
+	}
+	c.leave(one, true)
+	if !c.enter(one, true) || c.enter(one, true) {
+		t.Error("one place that is free again is not one place")
 	}
 }

@@ -18,6 +18,7 @@ const (
 	// defaultConnections bounds a listener's streams, perSource those of one address.
 	defaultConnections = 2000
 	perSource          = 100
+	perStranger        = 8
 	// firstWithin bounds the handshakes of a new connection and its first byte,
 	// dialWithin those of one that we open.
 	firstWithin = 10 * time.Second
@@ -26,6 +27,8 @@ const (
 	// whose far end has gone is found by keep-alives long before.
 	idleFor   = 5 * time.Hour
 	keepAlive = 30 * time.Second
+	// strangerIdle is the same for who has not said who he is.
+	strangerIdle = 30 * time.Second
 	// writeWithin bounds a write to a far end that does not read.
 	writeWithin = 5 * time.Second
 	// maxUpgrade bounds the request that opens a WebSocket.
@@ -104,11 +107,11 @@ func (l *Listener) accept(network string, socket *net.TCPListener, to *streams) 
 			return err
 		}
 		from := c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		reason := ""
+		reason, stranger := "", !l.gate.known(from)
 		switch {
-		case !l.gate.known(from) && !l.gate.welcome(from):
+		case stranger && !l.gate.welcome(from):
 			reason = "unknown source over " + network
-		case !l.census.enter(from):
+		case !l.census.enter(from, stranger):
 			reason = "too many connections"
 		}
 		if reason != "" {
@@ -116,7 +119,11 @@ func (l *Listener) accept(network string, socket *net.TCPListener, to *streams) 
 			l.drop(c)
 			continue
 		}
-		go l.welcome(network, &stream{Conn: c, left: func() { l.census.leave(from) }}, to)
+		s := &stream{Conn: c, left: func() { l.census.leave(from, stranger) }}
+		if stranger {
+			s.known = func() bool { return l.gate.known(from) }
+		}
+		go l.welcome(network, s, to)
 	}
 }
 
@@ -302,7 +309,11 @@ func (s idle) Read(b []byte) (int, error) {
 		s.first = s.first[n:]
 		return n, nil
 	}
-	if err := s.Conn.SetReadDeadline(time.Now().Add(idleFor)); err != nil {
+	idle := idleFor
+	if s.known != nil && !s.known() {
+		idle = strangerIdle
+	}
+	if err := s.Conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
 		return 0, err
 	}
 	return s.Conn.Read(b)
