@@ -277,7 +277,9 @@ type stream struct {
 	// frames cuts what comes into messages; nil for a WebSocket, which does so itself.
 	frames *frames
 	left   func()
-	once   sync.Once
+	// known tells whether a stranger has said who he is; nil for who needs not.
+	known func() bool
+	once  sync.Once
 }
 
 // framed makes the stack get whole messages only.
@@ -309,11 +311,11 @@ func (s idle) Read(b []byte) (int, error) {
 		s.first = s.first[n:]
 		return n, nil
 	}
-	idle := idleFor
+	within := idleFor
 	if s.known != nil && !s.known() {
-		idle = strangerIdle
+		within = strangerIdle
 	}
-	if err := s.Conn.SetReadDeadline(time.Now().Add(idle)); err != nil {
+	if err := s.Conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return 0, err
 	}
 	return s.Conn.Read(b)
