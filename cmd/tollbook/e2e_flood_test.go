@@ -3,9 +3,6 @@ package main_test
 import (
 	"fmt"
 	"net"
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -134,19 +131,4 @@ func (n *node) rejected(t *testing.T) (messages int, summaries map[string]int) {
 		}
 		after = page.Audit.PageInfo.EndCursor
 	}
-}
-
-// memory is what the process has in memory, in bytes.
-func (p *process) memory(t *testing.T) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Skip("memory is told by /proc only: " + err.Error())
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	kb, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kb << 10
 }

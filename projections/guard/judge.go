@@ -145,26 +145,18 @@ func (v *View) judge(c *Call) Verdict {
 
 // over is the event of a rule that a call trips; nil if it does not.
 func (v *View) over(r *rule, c *Call, about string) *wire.GuardTripped {
-	m := measure{r.Measure, r.WindowS}
-	p := place{c.Originator.Account, about}
-	e := &wire.GuardTripped{
-		Node: v.node, Rule: r.Id, Action: r.Action, Measure: r.Measure, Account: p.account, Company: c.Originator.Company, Originator: c.Originator.Id,
-		Subject: about, Called: c.Called, Destination: Destination(c.Sell), WindowS: r.WindowS, Currency: rating.Currency(c.Sell),
-		Call: c.ID[:], AtUs: c.AtUS, UntilUs: r.untilUS(c.AtUS),
-	}
-	tripped := false
+	m, p := measure{r.Measure, r.WindowS}, place{c.Originator.Account, about}
+	tripped, count, spent := false, int64(0), int64(0)
 	switch r.Measure {
 	case wire.GuardMeasure_GUARD_MEASURE_EVERY_CALL:
 		tripped = true
-	case wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER:
-		e.Count = uint64(v.counters[subject{p, true}][m].sum(m.slot(c.AtUS)) + 1)
-		tripped = e.Count > uint64(r.Calls)
-	case wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_DESTINATION:
-		e.Count = uint64(v.counters[subject{place: p}][m].sum(m.slot(c.AtUS)) + 1)
-		tripped = e.Count > uint64(r.Calls)
+	case wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER, wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_DESTINATION:
+		number := r.Measure == wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER
+		count = v.counters[subject{p, number}][m].sum(m.slot(c.AtUS)) + 1
+		tripped = count > int64(r.Calls)
 	case wire.GuardMeasure_GUARD_MEASURE_SPEND_ON_DESTINATION:
-		e.AmountMicro = v.counters[subject{place: p}][m].sum(m.slot(c.AtUS)) + v.holding[p]
-		tripped = e.AmountMicro >= r.AmountMicro
+		spent = v.counters[subject{place: p}][m].sum(m.slot(c.AtUS)) + v.holding[p]
+		tripped = spent >= r.AmountMicro
 	case wire.GuardMeasure_GUARD_MEASURE_NEW_DESTINATION:
 		last, known := v.seen[p]
 		tripped = !known && !v.full["destinations"] || known && last <= c.AtUS-int64(r.WindowS)*second
@@ -172,5 +164,9 @@ func (v *View) over(r *rule, c *Call, about string) *wire.GuardTripped {
 	if !tripped {
 		return nil
 	}
-	return e
+	return &wire.GuardTripped{
+		Node: v.node, Rule: r.Id, Action: r.Action, Measure: r.Measure, Account: p.account, Company: c.Originator.Company,
+		Originator: c.Originator.Id, Subject: about, Called: c.Called, Destination: Destination(c.Sell), WindowS: r.WindowS,
+		Count: uint64(count), AmountMicro: spent, Currency: rating.Currency(c.Sell), Call: c.ID[:], AtUs: c.AtUS, UntilUs: r.untilUS(c.AtUS),
+	}
 }
