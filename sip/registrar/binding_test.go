@@ -126,6 +126,15 @@ func TestContactsAreBounded(t *testing.T) {
 	}
 }
 
+// The answer once sorted the list that others were reading.
+func TestAnswerLeavesTheListAlone(t *testing.T) {
+	list := []Binding{{Contact: "sip:a@192.0.2.1", Q: 1}, {Contact: "sip:a@192.0.2.2", Q: 1000}}
+	res := registered(request(t, "REGISTER", "anna"), list)
+	if list[0].Q != 1 || res.GetHeaders("Contact")[0].(*sip.ContactHeader).Address.Host != "192.0.2.2" {
+		t.Errorf("the list is %v, the answer\n%s", list, res)
+	}
+}
+
 // Two nodes that write at once lose nothing, and each knows what the other wrote.
 func TestTwoNodes(t *testing.T) {
 	store := newShelf()

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -224,10 +225,12 @@ func (r *Registrar) rewrite(user string, edit func(old []Binding) ([]Binding, bo
 	return nil
 }
 
-// registered is the 200: all bindings with the time that is left to them.
+// registered is the 200: all bindings with the time that is left to them. The list
+// is the index's, too, and stays as it is.
 func registered(req *sip.Request, list []Binding) *sip.Response {
 	res := sip.NewResponseFromRequest(req, 200, "OK", nil)
 	now := time.Now()
+	list = slices.Clone(list)
 	order(list)
 	for _, b := range list {
 		u, err := b.uri()
