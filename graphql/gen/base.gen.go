@@ -88,6 +88,7 @@ type QueryResolver interface {
 	Deck(ctx context.Context, id string) (*model.Deck, error)
 	GuardRules(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.GuardRule], error)
 	GuardTrips(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.GuardTrip], error)
+	GuardFull(ctx context.Context) ([]string, error)
 	LiveCalls(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.LiveCall], error)
 	Overview(ctx context.Context) (*model.Overview, error)
 	Originators(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.Originator], error)
@@ -6120,6 +6121,47 @@ func (ec *executionContext) fieldContext_Query_guardTrips(ctx context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_guardFull(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_guardFull(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().GuardFull(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				roles, err := ec.unmarshalNRole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, []any{"FINANCE", "NOC"})
+				if err != nil {
+					var zeroVal []string
+					return zeroVal, err
+				}
+				if ec.Directives.Needs == nil {
+					var zeroVal []string
+					return zeroVal, errors.New("directive needs is not implemented")
+				}
+				return ec.Directives.Needs(ctx, nil, directive0, roles)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_guardFull(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Query", field, true, true, "String")
+}
+
 func (ec *executionContext) _Query_liveCalls(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8485,6 +8527,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_guardTrips(ctx, field)
+				})
+		case "guardFull":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_guardFull(ctx, field)
 				})
 		case "liveCalls":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

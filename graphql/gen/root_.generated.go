@@ -1006,6 +1006,7 @@ type ComplexityRoot struct {
 		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
 		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
 		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
+		GuardFull     func(childComplexity int) int
 		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -5882,6 +5883,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.ExchangeRates(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["base"].(*string), args["quote"].(*string)), true
+	case "Query.guardFull":
+		if e.ComplexityRoot.Query.GuardFull == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.GuardFull(childComplexity), true
 	case "Query.guardRules":
 		if e.ComplexityRoot.Query.GuardRules == nil {
 			break
@@ -9793,6 +9800,8 @@ extend type Query {
   guardRules("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): GuardRuleConnection! @needs(roles: [FINANCE, NOC])
   "The guard rules that are tripped now, by rule."
   guardTrips("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): GuardTripConnection! @needs(roles: [FINANCE, NOC, PARTNER])
+  "The parts of the guard's memory that are full, by name: counters, destinations or trips. What is new there is not counted."
+  guardFull: [String!]! @needs(roles: [FINANCE, NOC])
 }
 
 extend type Mutation {

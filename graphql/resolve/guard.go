@@ -25,6 +25,8 @@ type Guard interface {
 	Guarded(r *routing.Request, sell *wire.Terms) string
 	// GuardTrips are the rules that are tripped, by id.
 	GuardTrips() []guard.Trip
+	// GuardFull are the parts of the guard's memory that are full, by name.
+	GuardFull() []string
 	// LiftGuard lets the calls of a trip pass until an instant; zero is until the
 	// trip would be over. It is CodeNotFound for no such trip.
 	LiftGuard(ctx context.Context, trip string, until time.Time, actor, note string) error

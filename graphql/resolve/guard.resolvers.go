@@ -35,3 +35,7 @@ func (r *queryResolver) GuardTrips(ctx context.Context, first *int, after *strin
 	}
 	return r.guardTrips(ctx, s)
 }
+
+func (r *queryResolver) GuardFull(ctx context.Context) ([]string, error) {
+	return r.Backend.GuardFull(), nil
+}

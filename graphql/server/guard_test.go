@@ -100,6 +100,9 @@ func TestGuardTrips(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 
+	if got := c.must(`{ guardFull }`, nil); got.text("guardFull.0") != "counters" {
+		t.Errorf("%v", got)
+	}
 	lift := `mutation($i: GuardLiftInput!) { guardLift(input: $i) { trip { lifted blocks until } userErrors { code path } } }`
 	mine := f.as("adam").must(guardTrips, nil).text("guardTrips.nodes.0.id")
 	for _, who := range []string{"adam", "fiona"} {

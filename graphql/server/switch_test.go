@@ -117,6 +117,8 @@ func (s *fakeSwitch) Guarded(r *routing.Request, sell *wire.Terms) string {
 
 func (s *fakeSwitch) GuardTrips() []guard.Trip { return s.guard.Trips(s.now().UnixMicro()) }
 
+func (s *fakeSwitch) GuardFull() []string { return []string{"counters"} }
+
 func (s *fakeSwitch) LiftGuard(_ context.Context, trip string, until time.Time, actor, note string) error {
 	untilUS := int64(0)
 	if !until.IsZero() {

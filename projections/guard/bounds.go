@@ -44,7 +44,7 @@ func (v *View) room(part string, size, most int, nowUS int64, sweep func(), afte
 func (v *View) Full() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var out []string
+	out := []string{}
 	for part, full := range v.full {
 		if full {
 			out = append(out, part)

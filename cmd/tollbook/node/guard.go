@@ -18,6 +18,9 @@ func (n *Node) Guarded(r *routing.Request, sell *wire.Terms) string {
 // GuardTrips are the guard rules that are tripped, by id.
 func (n *Node) GuardTrips() []guard.Trip { return n.guard.Trips(time.Now().UnixMicro()) }
 
+// GuardFull are the parts of the guard's memory that are full.
+func (n *Node) GuardFull() []string { return n.guard.Full() }
+
 // LiftGuard lets the calls of a trip pass its rule.
 func (n *Node) LiftGuard(_ context.Context, trip string, until time.Time, actor, note string) error {
 	untilUS := int64(0)

@@ -333,6 +333,7 @@ export const en = {
   'guard.zone': "The hours' time zone",
   'guard.hoursWrong': 'The hours are not like mon-fri 22:00-06:00',
   'guard.numberWrong': 'A whole number is needed',
+  'guard.full': "The guard's memory is full ({parts}): what is new is not counted. Shorter windows and fewer rules make room.",
   'guard.disabled': 'Switched off',
   'audit.GUARD_TRIPPED': 'guard rule tripped',
   'audit.GUARD_LIFTED': 'guard rule lifted',

@@ -335,6 +335,7 @@ export const ru: Dictionary = {
   'guard.zone': 'Часовой пояс часов',
   'guard.hoursWrong': 'Часы не похожи на mon-fri 22:00-06:00',
   'guard.numberWrong': 'Нужно целое число',
+  'guard.full': 'Память защиты заполнена ({parts}): новое не считается. Помогут окна короче и меньше правил.',
   'guard.disabled': 'Выключено',
   'audit.GUARD_TRIPPED': 'сработала защита',
   'audit.GUARD_LIFTED': 'защита снята',

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Group, Modal, Text, TextInput } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useMutation, useQuery } from 'urql';
@@ -165,6 +165,11 @@ function Rules() {
         )
       }
     >
+      {data && data.guardFull.length > 0 && (
+        <Alert color="red" variant="light" py={8} mb={8} role="alert">
+          {t('guard.full', { parts: data.guardFull.join(', ') })}
+        </Alert>
+      )}
       <DataTable
         label={t('guard.rules')}
         rows={data?.guardRules.nodes ?? []}

@@ -7,6 +7,7 @@ import { parseHours, showHours } from './hours';
 
 export const RulesQuery = graphql(`
   query GuardRules {
+    guardFull
     guardRules(first: 500) {
       nodes {
         id
