@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Two baresips, registered by digest at the switch, call each other: each plays a tone
-# of its own, and must record the other one's.
+# Two baresips, registered by digest at the switch, call each other, at once and by
+# somebody who forwards: each plays a tone of its own, and must record the other one's.
 #   usage: baresip_test.sh binary directory
 set -euo pipefail
 binary=$1 dir=$2
@@ -24,6 +24,7 @@ decks:
   - {id: sell, currency: USD, rows: "prefix,destination,price,increments\n44,UK,0.02,1/1/0\n"}
 subscribers:
   - {id: anna, company: home, account: home-usd, sell_deck: sell, password: wonderland}
+  - {id: cora, company: home, account: home-usd, sell_deck: sell, password: x, forward: {always: bert}}
   - {id: bert, company: home, account: home-usd, sell_deck: sell, password: brandy}
 CFG
 export TOLLBOOK_ADMIN_TOKEN=interop
@@ -58,14 +59,16 @@ CFG
 }
 phone anna wonderland 440 $((port + 10))
 phone bert brandy 1000 $((port + 12))
-baresip -f "$dir/bert" -t 14 >"$dir/bert.log" 2>&1 </dev/null & pids+=($!)
+baresip -f "$dir/bert" -t 40 >"$dir/bert.log" 2>&1 </dev/null & pids+=($!)
 registered() { ask "{ subscriber(id: \\\"subscriber:$1\\\") { contacts { source } } }" | grep -q source\":\"127; }
 until_true "bert is registered" registered bert
-baresip -f "$dir/anna" -t 9 -e "/dial sip:bert@$switch:$port" >"$dir/anna.log" 2>&1 </dev/null & pids+=($!); anna=$!
+talk() { # who is called, how many legs are on record then
+legs=$2; rm -f "$dir"/*/snd/*
+baresip -f "$dir/anna" -t 9 -e "/dial sip:$1@$switch:$port" >"$dir/anna.log" 2>&1 </dev/null & pids+=($!); anna=$!
 until_true "anna is registered" registered anna
 wait "$anna" || true
-charged() { ask '{ cdrs(first: 9) { nodes { leg sipCode answered state } } }' | tee "$dir/cdrs.json" | grep -o '"answered":true,"state":"FINAL"' | wc -l | grep -qx 2; }
-until_true "both legs are on record" charged
+charged() { ask '{ cdrs(first: 9) { nodes { leg sipCode answered state } } }' | tee "$dir/cdrs.json" | grep -o '"answered":true,"state":"FINAL"' | wc -l | grep -qx "$legs"; }
+until_true "$legs legs are on record" charged
 
 python3 - "$dir" <<'PY'
 import glob, math, sys, wave
@@ -86,4 +89,7 @@ for who, want in (("anna", 1000), ("bert", 440)):
     failed = failed or tone != want or peak < 1000
 sys.exit(failed)
 PY
+}
+talk bert 2
+talk cora 6
 echo "both hear the other one's tone"
