@@ -42,6 +42,8 @@ type View struct {
 	holds    map[events.CallID][]held
 	holding  map[place]int64 // micro-units that calls in progress hold
 	trips    map[trip]*Trip
+	waiting  map[events.CallID]*waiting
+	ahead    map[subject]int64 // calls that are waited for
 	// full are the parts that had no room, sweptUS when each was swept last.
 	full    map[string]bool
 	sweptUS map[string]int64
@@ -76,7 +78,7 @@ func New(node string, log *slog.Logger, b Bounds) *View {
 	return &View{
 		node: node, log: log, bounds: b, since: map[measure]int64{}, counters: map[subject]map[measure]*counter{}, seen: map[place]int64{},
 		dialled: map[events.CallID]dial{}, holds: map[events.CallID][]held{}, holding: map[place]int64{},
-		trips: map[trip]*Trip{}, full: map[string]bool{}, sweptUS: map[string]int64{},
+		trips: map[trip]*Trip{}, waiting: map[events.CallID]*waiting{}, ahead: map[subject]int64{}, full: map[string]bool{}, sweptUS: map[string]int64{},
 	}
 }
 
@@ -87,6 +89,7 @@ func (v *View) Apply(list ...events.Recorded) {
 	for _, r := range list {
 		v.decided(r)
 		v.observed(r.Event)
+		v.settled(r.Event)
 	}
 }
 

@@ -211,6 +211,43 @@ func TestRepeatedNumber(t *testing.T) {
 	s.want(a, "")
 }
 
+// Calls that come at once see each other, before any event tells of them; one that
+// came to nothing makes room again.
+func TestBurst(t *testing.T) {
+	s := newScene(t, &wire.GuardRule{Id: "number", Measure: toNumber, Calls: 3}, &wire.GuardRule{Id: "place", Measure: toPlace, Calls: 4})
+	judge := func(called string) (guard.Call, string) {
+		c := s.of(attempt{account: "a", called: called, destination: "UK", at: noon})
+		return c, s.guard.Judge(c).Rule
+	}
+	var calls []guard.Call
+	for i, want := range []string{"", "", "", "number"} {
+		c, got := judge("4420")
+		if got != want {
+			t.Errorf("call %d: %q, want %q", i, got, want)
+		}
+		calls = append(calls, c)
+	}
+	// The same call again, by a newer catalog: there is a trip by now.
+	if again := s.guard.Judge(calls[2]); again.Rule != "number" {
+		t.Errorf("%+v", again)
+	}
+	// That one, and another that the book refuses, leave room for their destination.
+	if _, got := judge("4421"); got != "" {
+		t.Errorf("the third to the destination: %q", got)
+	}
+	if _, got := judge("4422"); got != "" {
+		t.Errorf("the fourth: %q", got)
+	}
+	refused := &wire.CallRouted{Call: calls[0].ID[:], AtUs: noon}
+	s.observed(&wire.Event{Body: &wire.Event_CallRouted{CallRouted: refused}})
+	if _, got := judge("4423"); got != "" {
+		t.Errorf("after a refusal: %q", got)
+	}
+	if _, got := judge("4424"); got != "place" {
+		t.Errorf("the fifth: %q", got)
+	}
+}
+
 func TestAlertLetsPass(t *testing.T) {
 	s := newScene(t, &wire.GuardRule{Id: "r", Measure: toPlace, Calls: 2, Action: alert})
 	a := attempt{account: "a", called: "4420", destination: "UK", at: noon}

@@ -105,7 +105,11 @@ func (r *rule) subject(c *Call) string {
 func (v *View) Judge(c Call) Verdict {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.arrived(c.ID, true, true) // it may be judged again, by a newer catalog
 	verdict := v.judge(&c)
+	if verdict.Rule == "" {
+		v.expect(&c)
+	}
 	verdict.Tripped = slices.DeleteFunc(verdict.Tripped, func(e *wire.GuardTripped) bool { return !v.keep(e) })
 	return verdict
 }
@@ -152,7 +156,8 @@ func (v *View) over(r *rule, c *Call, about string) *wire.GuardTripped {
 		tripped = true
 	case wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER, wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_DESTINATION:
 		number := r.Measure == wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER
-		count = v.counters[subject{p, number}][m].sum(m.slot(c.AtUS)) + 1
+		s := subject{p, number}
+		count = v.counters[s][m].sum(m.slot(c.AtUS)) + v.ahead[s] + 1
 		tripped = count > int64(r.Calls)
 	case wire.GuardMeasure_GUARD_MEASURE_SPEND_ON_DESTINATION:
 		spent = v.counters[subject{place: p}][m].sum(m.slot(c.AtUS)) + v.holding[p]
