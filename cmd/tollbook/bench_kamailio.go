@@ -53,7 +53,7 @@ func (g *sipFigures) beside(ctx context.Context, load sippLoad) error {
 	if err := os.Mkdir(run, 0o700); err != nil {
 		return err
 	}
-	p, err := start(ctx, run, os.Environ(), program, "-DD", "-E", "-f", path, "-m", "512", "-M", "16", "-Y", run, "-P", filepath.Join(run, "pid"))
+	p, err := start(ctx, run, os.Environ(), program, "-DD", "-E", "-f", path, "-x", "tlsf", "-X", "tlsf", "-m", "512", "-M", "16", "-Y", run, "-P", filepath.Join(run, "pid"))
 	if err != nil {
 		return err
 	}

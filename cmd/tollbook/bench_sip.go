@@ -163,9 +163,14 @@ func benchNode(ctx context.Context, dir string) (*process, error) {
 		return nil, err
 	}
 	const token = "bench"
-	env := append(os.Environ(), "TOLLBOOK_ADMIN_TOKEN="+token)
+	env := append(os.Environ(), adminToken+"="+token)
 	sip := net.JoinHostPort(benchSwitch, fmt.Sprint(benchSIPPort))
-	node, err := start(ctx, data, env, program, "demo", "--no-traffic", "--data", filepath.Join(data, "data"), "--http", address, "--sip", sip)
+	config := filepath.Join(data, "node.yaml")
+	text := fmt.Sprintf("node: bench\ndata: %s\nhttp: %s\nsip: %s\n", filepath.Join(data, "data"), address, sip)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	node, err := start(ctx, data, env, program, "serve", "--config", config)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (l sippLoad) calls(ctx context.Context, to string, rate int) (sippFigures, 
 	}
 	const address = "127.0.0.41"
 	p, err := start(ctx, dir, os.Environ(), l.program, fmt.Sprintf("%s:%d", to, benchSIPPort), "-sf", filepath.Join(l.dir, "caller.xml"),
-		"-i", address, "-mi", address, "-p", strconv.Itoa(benchSIPPort), "-s", "442071234567", "-nostdin",
+		"-i", address, "-mi", address, "-p", strconv.Itoa(benchSIPPort), "-nostdin",
 		"-r", strconv.Itoa(rate), "-m", strconv.Itoa(rate*l.seconds), "-l", "20000", "-timeout", strconv.Itoa(l.seconds+40),
 		"-trace_stat", "-stf", "stat.csv", "-fd", "5", "-trace_rtt", "-rtt_freq", "1")
 	if err != nil {
