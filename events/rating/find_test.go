@@ -95,7 +95,7 @@ func TestPricesInOtherCurrencies(t *testing.T) {
 		if !ok || !table.Charges(currency) {
 			t.Fatalf("no price in %q", currency)
 		}
-		p, err := rating.Call(terms, 60_000)
+		p, err := rating.CallAt(terms, 0, 60_000)
 		if err != nil || p.Gross.String() != want {
 			t.Errorf("in %q: %s, %v", currency, p.Gross, err)
 		}

@@ -27,15 +27,10 @@ func ReserveBeyond(t *wire.Terms, s Start, ms, packageS int64) (amount money.Amo
 	return max(p.Gross, fee.Gross), p.Package, err
 }
 
-// Longest is the longest talk time of at most capMS milliseconds whose gross
+// LongestFrom is the longest talk time of at most capMS milliseconds whose gross
 // price is not above available; 0 when not even the shortest billable time is,
-// or an attempt's fee. Prices never fall with time, so the answer also covers
-// every shorter call.
-func Longest(t *wire.Terms, available money.Amount, capMS int64) (int64, error) {
-	return LongestFrom(t, Start{}, available, capMS)
-}
-
-// LongestFrom is Longest for a call that is answered within a span of time.
+// or an attempt's fee. The call is answered within a span of time. Prices never
+// fall with time, so the answer also covers every shorter call.
 func LongestFrom(t *wire.Terms, s Start, available money.Amount, capMS int64) (int64, error) {
 	return LongestBeyond(t, s, available, 0, capMS)
 }

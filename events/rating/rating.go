@@ -44,10 +44,6 @@ type Price struct {
 // decimal number, or a reduced fraction where no decimal number is exact.
 func (p Price) Exact() string { return p.exact.Exact(scale * money.MicroPerUnit) }
 
-// Call prices an answered leg of rawMS milliseconds, for terms that do not ask
-// when it was.
-func Call(t *wire.Terms, rawMS int64) (Price, error) { return CallAt(t, 0, rawMS) }
-
 // CallAt prices a leg that was answered at startUS, in microseconds of UTC, and
 // lasted rawMS milliseconds. Time is rounded up to whole seconds, at least one. A
 // call within its free seconds costs nothing at all; otherwise they are taken

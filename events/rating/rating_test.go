@@ -46,7 +46,7 @@ func TestCallByHand(t *testing.T) {
 		{"fee, but the minimum is more", connect, 60_000, 60, "0.200000", "0.000000", "0.200000", "0.2"},
 		{"fee, above the minimum", connect, 180_000, 180, "0.230000", "0.000000", "0.230000", "0.23"},
 	} {
-		p, err := rating.Call(c.terms, c.ms)
+		p, err := rating.CallAt(c.terms, 0, c.ms)
 		if err != nil || p.Billed != c.billed || p.Net.String() != c.net || p.Tax.String() != c.tax || p.Gross.String() != c.gross || p.Exact() != c.exact {
 			t.Errorf("%s: %d s, %s + %s = %s, exactly %s, %v", c.name, p.Billed, p.Net, p.Tax, p.Gross, p.Exact(), err)
 		}
@@ -55,13 +55,13 @@ func TestCallByHand(t *testing.T) {
 
 func TestCallRefuses(t *testing.T) {
 	for _, ms := range []int64{-1, math.MinInt64, rating.MaxSeconds*1000 + 1, math.MaxInt64} {
-		if _, err := rating.Call(per(1, 1, 1), ms); events.CodeOf(err) != events.CodeInvalid {
+		if _, err := rating.CallAt(per(1, 1, 1), 0, ms); events.CodeOf(err) != events.CodeInvalid {
 			t.Errorf("%d ms: %v", ms, err)
 		}
 	}
 	dear := per(int64(money.MaxRate), 1, 1)
 	dear.ConnectFeeMicro = math.MaxInt64
-	if _, err := rating.Call(dear, rating.MaxSeconds*1000); events.CodeOf(err) != events.CodeInvalid {
+	if _, err := rating.CallAt(dear, 0, rating.MaxSeconds*1000); events.CodeOf(err) != events.CodeInvalid {
 		t.Errorf("a price that fits no account: %v", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestCheckTerms(t *testing.T) {
 
 func gross(t *testing.T, terms *wire.Terms, ms int64) money.Amount {
 	t.Helper()
-	p, err := rating.Call(terms, ms)
+	p, err := rating.CallAt(terms, 0, ms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,9 +112,9 @@ func reserve(t *testing.T, terms *wire.Terms, ms int64) money.Amount {
 	return max(gross(t, terms, ms), fee.Gross)
 }
 
-// TestLongest walks increment by increment to the longest talk time that money
+// TestLongestFrom walks increment by increment to the longest talk time that money
 // lasts for.
-func TestLongest(t *testing.T) {
+func TestLongestFrom(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 3000 {
 		terms := randomTerms(r)
@@ -123,7 +123,7 @@ func TestLongest(t *testing.T) {
 		if r.IntN(2) == 0 {
 			available = reserve(t, terms, randomMS(r, terms)%limit) + money.Amount(pick(r, -1, 0, 1))
 		}
-		got, err := rating.Longest(terms, available, limit)
+		got, err := rating.LongestFrom(terms, rating.Start{}, available, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,14 +144,14 @@ func TestLongest(t *testing.T) {
 		if got > 0 && got < limit && reserve(t, terms, got+1) <= available {
 			t.Fatalf("%v with %s: one millisecond above %d is affordable, too", terms, available, got)
 		}
-		more, err := rating.Longest(terms, available+1000, limit)
+		more, err := rating.LongestFrom(terms, rating.Start{}, available+1000, limit)
 		if err != nil || more < got {
 			t.Fatalf("%v: more money than %s gives less time: %d ms after %d, %v", terms, available, more, got, err)
 		}
 	}
 }
 
-// TestPricesNeverFall is what Longest's search stands on.
+// TestPricesNeverFall is what LongestFrom's search stands on.
 func TestPricesNeverFall(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 5000 {
@@ -167,7 +167,7 @@ func TestPricesNeverFall(t *testing.T) {
 }
 
 func TestLongestOfTooLong(t *testing.T) {
-	if _, err := rating.Longest(per(1, 1, 1), 1, rating.MaxSeconds*1000+1); err == nil {
+	if _, err := rating.LongestFrom(per(1, 1, 1), rating.Start{}, 1, rating.MaxSeconds*1000+1); err == nil {
 		t.Error("more than 31 days")
 	}
 }

@@ -60,8 +60,8 @@ type Quote struct {
 	Compared    bool
 }
 
-// QuoteOf is a quote of terms that belong to no table.
-func QuoteOf(t *wire.Terms) Quote {
+// quoteOf is a quote of terms that belong to no table.
+func quoteOf(t *wire.Terms) Quote {
 	first, next, ok := PerMinute(t)
 	return Quote{t, first, next, ok}
 }
@@ -127,11 +127,6 @@ func (t *Table) in(currency string) *prices {
 		return t.prices
 	}
 	return t.changed[currency]
-}
-
-// Lookup finds the row with the longest prefix of a number's digits.
-func (t *Table) Lookup(digits string) (row *Row, number int, ok bool) {
-	return t.Find(Query{Called: digits})
 }
 
 // Find finds the row that fits best: of those with the longest prefix that has
@@ -208,9 +203,6 @@ func (t *Table) bandAt(us int64) string {
 	return band
 }
 
-// Terms are the price terms of a number, if the deck has a price for it.
-func (t *Table) Terms(digits string) (*wire.Terms, bool) { return t.Price(Query{Called: digits}) }
-
 // Price are the terms of a call, if the deck has a price for it in the account's
 // currency. They are shared and must not be changed.
 func (t *Table) Price(q Query) (*wire.Terms, bool) {
@@ -233,7 +225,7 @@ func (t *Table) Quote(q Query) (Quote, bool) {
 		if !ok {
 			return Quote{}, false
 		}
-		return QuoteOf(terms), true
+		return quoteOf(terms), true
 	}
 	p := &in.rows[n-1]
 	terms := p.terms.Load()

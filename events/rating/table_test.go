@@ -46,11 +46,11 @@ func TestLookupAgainstBruteForce(t *testing.T) {
 				want = i
 			}
 		}
-		row, number, ok := table.Lookup(digits)
+		row, number, ok := table.Find(rating.Query{Called: digits})
 		if ok != (want >= 0) || ok && (row.Prefix != rows[want].Prefix || number != want+1) {
 			t.Fatalf("%s: row %d %v, want row %d", digits, number, row, want+1)
 		}
-		terms, ok := table.Terms(digits)
+		terms, ok := table.Price(rating.Query{Called: digits})
 		if ok != (want >= 0) || ok && (terms.Prefix != row.Prefix || terms.Row != uint32(number) || terms.DeckVersion != 3) {
 			t.Fatalf("%s: terms %v", digits, terms)
 		}
@@ -65,13 +65,13 @@ func TestLookupOfOddNumbers(t *testing.T) {
 		"": "", "5": "", "4": "4", "493": "49", "4930": "4930", "49301": "49301", "493012": "49301",
 		"49x0": "49", "4/": "4", "4:": "4", "x": "", "49\xff": "49",
 	} {
-		row, _, ok := table.Lookup(digits)
+		row, _, ok := table.Find(rating.Query{Called: digits})
 		if ok != (want != "") || ok && row.Prefix != want {
 			t.Errorf("%q: %v, want %q", digits, row, want)
 		}
 	}
 	for digits, want := range map[string]bool{"4930": false, "49302": false, "49301": true, "49": true, "7": false} {
-		if _, ok := table.Terms(digits); ok != want {
+		if _, ok := table.Price(rating.Query{Called: digits}); ok != want {
 			t.Errorf("%s may be called: %v", digits, ok)
 		}
 	}
@@ -79,7 +79,7 @@ func TestLookupOfOddNumbers(t *testing.T) {
 		t.Error("the table has forgotten where it comes from")
 	}
 	empty := rating.NewTable(&wire.Deck{}, &wire.DeckVersion{}, nil)
-	if _, _, ok := empty.Lookup("1"); ok {
+	if _, _, ok := empty.Find(rating.Query{Called: "1"}); ok {
 		t.Error("a price without rows")
 	}
 }
@@ -94,7 +94,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, _, ok := table.Lookup(numbers[i%len(numbers)]); !ok {
+		if _, _, ok := table.Find(rating.Query{Called: numbers[i%len(numbers)]}); !ok {
 			b.Fatal("not found")
 		}
 	}
@@ -104,7 +104,7 @@ func BenchmarkCall(b *testing.B) {
 	terms := &wire.Terms{PriceFirstNano: 12_345_678, PriceNextNano: 12_345_678, IntervalFirstS: 30, IntervalNextS: 6, Decimals: 4, TaxPpm: 190_000}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := rating.Call(terms, 123_456); err != nil {
+		if _, err := rating.CallAt(terms, 0, 123_456); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -58,7 +58,7 @@ func price(t *testing.T, l *lookup.Tables) string {
 	if deck == nil {
 		return ""
 	}
-	terms, ok := deck.Terms("4930")
+	terms, ok := deck.Price(rating.Query{Called: "4930"})
 	if !ok {
 		t.Fatal("no price")
 	}
@@ -106,10 +106,10 @@ func TestVersionsTakeEffect(t *testing.T) {
 		}
 		cat = put(cat, &wire.Deck{Id: "d", Currency: "USD", TaxPpm: 190_000})
 		follow()
-		if terms, _ := l.World().Deck("d").Terms("49"); terms.TaxPpm != 190_000 || s.gets != 3 {
+		if terms, _ := l.World().Deck("d").Price(rating.Query{Called: "49"}); terms.TaxPpm != 190_000 || s.gets != 3 {
 			t.Errorf("%v after %d fetches", terms, s.gets)
 		}
-		if terms, _ := old.Deck("d").Terms("49"); terms.TaxPpm != 0 {
+		if terms, _ := old.Deck("d").Price(rating.Query{Called: "49"}); terms.TaxPpm != 0 {
 			t.Error("the older world has changed")
 		}
 	})
