@@ -165,8 +165,14 @@ type follower struct {
 }
 
 func (f *follower) final(ctx context.Context, err error) bool {
+	return err != nil && (ctx.Err() != nil || f.stop != nil || Lasting(err))
+}
+
+// Lasting tells an error of reading that asking again does not mend: a *Broken or
+// ErrStoreClosed.
+func Lasting(err error) bool {
 	var wrong *Broken
-	return err != nil && (ctx.Err() != nil || f.stop != nil || errors.As(err, &wrong) || errors.Is(err, ErrStoreClosed))
+	return errors.As(err, &wrong) || errors.Is(err, ErrStoreClosed)
 }
 
 func (f *follower) give(b Block) error {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -13,6 +12,15 @@ import (
 type recordedBlock struct {
 	journal.Block
 	records []events.Recorded
+}
+
+// decoded gives a block with its events.
+func decoded(b journal.Block, give func(recordedBlock) error) error {
+	evs, err := b.Decode()
+	if err != nil {
+		return err
+	}
+	return give(recordedBlock{b, b.Recorded(evs)})
 }
 
 // feedLength is how many blocks wait for a slow reader before he must read them
@@ -80,15 +88,10 @@ func (f *feed) stored(ctx context.Context, from journal.Cursor, give func(record
 		var refused error
 		var err error
 		from, err = journal.Read(ctx, f.store, f.name, from, func(b journal.Block) error {
-			evs, err := b.Decode()
-			if err == nil {
-				err = give(recordedBlock{b, b.Recorded(evs)})
-			}
-			refused = err
-			return err
+			refused = decoded(b, give)
+			return refused
 		})
-		var broken *journal.Broken
-		if err == nil || refused != nil || ctx.Err() != nil || errors.As(err, &broken) || errors.Is(err, journal.ErrStoreClosed) {
+		if err == nil || refused != nil || ctx.Err() != nil || journal.Lasting(err) {
 			return from, err
 		}
 		select {

@@ -55,13 +55,7 @@ func (n *Node) followAll(ctx context.Context) error {
 	}
 	n.task("follow "+audit, func(ctx context.Context) error {
 		give := toHistory(ctx)
-		_, err := journal.Follow(ctx, n.logStore, audit, from, func(b journal.Block) error {
-			evs, err := b.Decode()
-			if err != nil {
-				return err
-			}
-			return give(recordedBlock{b, b.Recorded(evs)})
-		})
+		_, err := journal.Follow(ctx, n.logStore, audit, from, func(b journal.Block) error { return decoded(b, give) })
 		return err
 	})
 	n.task("history", func(ctx context.Context) error { return n.writeHistory(ctx, blocks) })
