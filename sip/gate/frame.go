@@ -22,8 +22,10 @@ type frames struct {
 	// answer writes to the far end; malformed counts what did not pass.
 	answer    func([]byte) error
 	malformed func()
-	buf       []byte // read and not cut
-	ready     []byte // cut and not given
+	room      [4096]byte // for one read
+	buf       []byte     // read and not cut
+	whole     int        // the length of the message that buf begins with, as far as it is known
+	ready     []byte     // cut and not given
 }
 
 // Read gives bytes of messages.
@@ -36,9 +38,8 @@ func (f *frames) Read(b []byte) (int, error) {
 		if done {
 			continue
 		}
-		room := make([]byte, 4096)
-		n, err := f.from.Read(room)
-		f.buf = append(f.buf, room[:n]...)
+		n, err := f.from.Read(f.room[:])
+		f.buf = append(f.buf, f.room[:n]...)
 		if err != nil && n == 0 {
 			return 0, err
 		}
@@ -50,6 +51,9 @@ func (f *frames) Read(b []byte) (int, error) {
 
 // cut takes the next message out of the buffer. It is false if more must be read.
 func (f *frames) cut() (bool, error) {
+	if len(f.buf) < f.whole {
+		return false, nil
+	}
 	// A far end that asks whether we are there sends two line ends, and gets one
 	// (RFC 5626, section 4.4.1); others between messages mean nothing.
 	for bytes.HasPrefix(f.buf, []byte("\r\n")) {
@@ -84,6 +88,7 @@ func (f *frames) cut() (bool, error) {
 	whole := len(head) + max(0, m.length)
 	switch {
 	case m.wrong == nil && len(f.buf) < whole:
+		f.whole = whole
 		return false, nil
 	case m.wrong == nil:
 		f.ready = append(tidy(head), f.buf[len(head):whole]...)
@@ -101,6 +106,6 @@ func (f *frames) cut() (bool, error) {
 			return false, io.EOF
 		}
 	}
-	f.buf = append([]byte(nil), f.buf[whole:]...)
+	f.buf, f.whole = append([]byte(nil), f.buf[whole:]...), 0
 	return true, nil
 }
