@@ -35,6 +35,7 @@ type Call struct {
 	closed bool
 	legs   [2]leg
 	header rtp.Header // reused for every packet
+	tap    Tap        // nil for most calls
 }
 
 // ID is what NewCall was given.
@@ -61,6 +62,9 @@ func (c *Call) SetRemote(side Side, r Remote) error {
 		return fmt.Errorf("relay: remote of side %v: %w", side, ErrClosed)
 	}
 	c.legs[side&1].setRemote(r, c.engine.now())
+	if c.tap != nil {
+		c.tap.Formats(side&1, r.PayloadTypes)
+	}
 	return nil
 }
 

@@ -14,6 +14,9 @@ func (c *Call) take(p *port, packet []byte, from netip.AddrPort, now time.Durati
 		c.drop(in, reason)
 		return
 	}
+	if c.tap != nil {
+		c.tapped(p, packet, from, now)
+	}
 	k, to := 0, out.media
 	if p.rtcp {
 		k, to = 1, out.control
