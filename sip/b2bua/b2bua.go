@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,7 +110,9 @@ type Switch struct {
 	owed     map[events.CallID]int    // commands that the book has not answered yet
 	resting  map[string]time.Duration // terminators that want to be left alone, and until when
 	refusals map[string]*sip.Request  // the ACKs of refused INVITEs, by branch, while they may be repeated
-	draining bool
+	parties  map[netip.Addr]int       // who has calls in progress here, as caller
+	draining bool                     // no new calls
+	closed   bool                     // nor emergency calls
 }
 
 // New makes a Switch and registers it at the gate.
@@ -119,8 +122,9 @@ func New(c Config) *Switch {
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{}, forwards: map[dialogKey]forwarded{},
 		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
-		refusals: map[string]*sip.Request{}, resting: map[string]time.Duration{},
+		refusals: map[string]*sip.Request{}, resting: map[string]time.Duration{}, parties: map[netip.Addr]int{},
 	}
+	c.Gate.Heed(s.talksTo)
 	s.reinvited = s.within(s.onChange)
 	c.Gate.On(sip.INVITE, s.onInvite)
 	c.Gate.On(sip.ACK, s.onAck)
@@ -216,7 +220,15 @@ func (s *Switch) owe(id events.CallID, n int) {
 	}
 }
 
-// Drain refuses new calls from now on.
+// talksTo tells whether an address has a call in progress: what it says is heard,
+// whatever else it did.
+func (s *Switch) talksTo(addr netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.parties[addr] > 0
+}
+
+// Drain refuses new calls from now on, but for emergency calls.
 func (s *Switch) Drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,7 +242,9 @@ const farewell = 2 * time.Second
 // Close refuses new calls, hangs up those in progress and waits, while ctx
 // allows, until the book has closed them.
 func (s *Switch) Close(ctx context.Context) error {
-	s.Drain()
+	s.mu.Lock()
+	s.draining, s.closed = true, true
+	s.mu.Unlock()
 	for _, c := range s.sessions() {
 		c.post(func(now call.Now) { c.do(c.machine.HangUp(now, call.CauseDrained)) })
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/registrar"
@@ -18,11 +19,36 @@ type caller struct {
 	called string // without tech prefix
 	// chain are the subscribers who have forwarded the call, the first one in front.
 	chain []string
+	// numbers are those that the call is routed by; urgent says that the called one is
+	// an emergency number. The node's state is no reason to refuse such a call.
+	numbers number.Set
+	urgent  bool
 }
 
-// identify finds out who sends an INVITE: by where it comes from, else by digest. It
+// identify finds out who sends an INVITE, and whether it is an emergency call. It
 // answers those of whom it does not know, and is false for them.
 func (s *Switch) identify(world *routing.World, req *sip.Request, tx sip.ServerTransaction, source netip.AddrPort) (caller, bool) {
+	from, ok := s.sender(world, req, tx, source)
+	if ok {
+		from.dials(world, req)
+	}
+	return from, ok
+}
+
+// dials finds the numbers that the caller's call is routed by: the originator's rules
+// rewrite what came in, the called one without its tech prefix.
+func (from *caller) dials(world *routing.World, req *sip.Request) {
+	sender := req.From()
+	from.numbers = world.RewriteIn(from.origin.Id, number.Set{
+		Called: from.called, Caller: sender.Address.User, CallerName: sender.DisplayName,
+	})
+	digits, ok := world.Dialled(from.origin, from.numbers.Called)
+	from.urgent = ok && catalog.Emergency(world.Catalog.Settings(), digits) != ""
+}
+
+// sender finds out who sends an INVITE: by where it comes from, else by digest. It
+// answers those of whom it does not know, and is false for them.
+func (s *Switch) sender(world *routing.World, req *sip.Request, tx sip.ServerTransaction, source netip.AddrPort) (caller, bool) {
 	if f, ok := s.forwarding(req); ok {
 		o := world.Catalog.Originator(catalog.DevicePeer + f.chain[len(f.chain)-1])
 		if o == nil || o.Disabled {
@@ -40,8 +66,11 @@ func (s *Switch) identify(world *routing.World, req *sip.Request, tx sip.ServerT
 		return caller{origin: origin, called: called}, origin != nil
 	}
 	device := s.device(world, req, source)
-	if device != nil && device.TrustRegistration && !device.Disabled {
-		return s.introduced(world.Catalog.Originator(catalog.DevicePeer+device.Id), req), true
+	if device != nil && !device.Disabled {
+		from := caller{origin: world.Catalog.Originator(catalog.DevicePeer + device.Id), called: req.Recipient.User}
+		if device.TrustRegistration && !s.config.Door.Banned(source.Addr()) || from.inNeed(world, req) {
+			return s.introduced(from.origin, req), true
+		}
 	}
 	if origin != nil && device == nil && !registrar.Introduces(req) {
 		return caller{origin: origin, called: called}, true
@@ -58,6 +87,13 @@ func (s *Switch) identify(world *routing.World, req *sip.Request, tx sip.ServerT
 		}
 	}
 	return caller{}, false
+}
+
+// inNeed tells whether a registered device makes an emergency call: then it is not
+// asked for a password, which it may have been banned for getting wrong.
+func (from caller) inNeed(world *routing.World, req *sip.Request) bool {
+	from.dials(world, req)
+	return from.urgent
 }
 
 // introduced is a caller who has said who he is. What a subscriber says of himself

@@ -60,14 +60,10 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 	return in
 }
 
-// rewrite makes the numbers that the call is routed by from what came in, the
-// called one without its tech prefix.
-func (in *ingress) rewrite(world *routing.World, called string) {
-	from := in.req.From()
-	in.numbers = world.RewriteIn(in.call.origin.Id, number.Set{
-		Called: called, Caller: from.Address.User, CallerName: from.DisplayName,
-	})
-	in.caller = clip(routing.CallerDigits(in.numbers.Caller))
+// routedBy takes the numbers that the call is routed by.
+func (in *ingress) routedBy(n number.Set) {
+	in.numbers = n
+	in.caller = clip(routing.CallerDigits(n.Caller))
 }
 
 // received describes the call for the record. Texts of strangers are cut short.

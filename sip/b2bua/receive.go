@@ -48,14 +48,14 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	if !ok {
 		return
 	}
-	decided, ok := s.enter()
+	decided, ok := s.enter(from.urgent)
 	if !ok {
 		s.respond(req, tx, 503, "Service Unavailable", sip.NewHeader("Retry-After", strconv.Itoa(s.config.Load.RetryAfter())))
 		return
 	}
 	defer decided()
 	merge := mergeKey(req)
-	c, code, reason := s.admit(from.origin, source.Addr(), merge)
+	c, code, reason := s.admit(&from, source.Addr(), merge)
 	if c == nil {
 		s.respond(req, tx, code, reason)
 		return
@@ -64,15 +64,17 @@ func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
 	defer c.finish()
 	c.in, c.chain = newIngress(c, req, tx, merge), from.chain
 	c.in.ours = len(c.chain) > 0
-	c.receive(world, source, from.called)
+	c.in.routedBy(from.numbers)
+	c.receive(world, source)
 	decided()
 	c.run()
 }
 
-// enter asks whether the node is quick enough for one more new call. One that is let
-// in says when it is decided, once or more.
-func (s *Switch) enter() (decided func(), ok bool) {
-	if s.config.Load == nil {
+// enter asks whether the node is quick enough for one more new call; about an
+// emergency call nobody is asked. One that is let in says when it is decided, once or
+// more.
+func (s *Switch) enter(urgent bool) (decided func(), ok bool) {
+	if s.config.Load == nil || urgent {
 		return func() {}, true
 	}
 	began := time.Now()
@@ -104,19 +106,22 @@ func mergeKey(req *sip.Request) string {
 	return req.CallID().Value() + "\x00" + tag + "\x00" + req.CSeq().Value()
 }
 
-// admit makes room for a call, or says why there is none.
-func (s *Switch) admit(o *wire.Originator, source netip.Addr, merge string) (*session, int, string) {
-	c := s.newSession(o, source)
+// admit makes room for a call, or says why there is none. For an emergency call there
+// is room until the switch closes.
+func (s *Switch) admit(from *caller, source netip.Addr, merge string) (*session, int, string) {
+	c := s.newSession(from.origin, source)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, twice := s.invites[merge]; twice {
 		return nil, 482, "Loop Detected"
 	}
-	if s.draining || s.config.MaxCalls > 0 && len(s.calls) >= s.config.MaxCalls {
+	full := s.draining || s.config.MaxCalls > 0 && len(s.calls) >= s.config.MaxCalls
+	if s.closed || full && !from.urgent {
 		return nil, 503, "Service Unavailable"
 	}
 	s.invites[merge] = struct{}{}
 	s.calls[c.id] = c
+	s.parties[source]++
 	s.work.Add(1)
 	s.ends.Add(1)
 	return c, 0, ""
@@ -124,9 +129,8 @@ func (s *Switch) admit(o *wire.Originator, source netip.Addr, merge string) (*se
 
 // receive records the call, finds its route and asks for its hold. When it
 // returns the machine is there: hunting, or over.
-func (c *session) receive(world *routing.World, source netip.AddrPort, called string) {
+func (c *session) receive(world *routing.World, source netip.AddrPort) {
 	c.machine = call.New(c.id, nil, 0, nil)
-	c.in.rewrite(world, called)
 	c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_CallReceived{
 		CallReceived: c.in.received(c, source),
 	}}))

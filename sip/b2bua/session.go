@@ -127,6 +127,9 @@ func (c *session) finish() {
 	s := c.sw
 	s.mu.Lock()
 	delete(s.calls, c.id)
+	if s.parties[c.source]--; s.parties[c.source] == 0 {
+		delete(s.parties, c.source)
+	}
 	s.mu.Unlock()
 	s.forgetInvite(c.in.mergeKey)
 	c.in.dialog.forget(s)

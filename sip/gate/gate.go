@@ -77,6 +77,7 @@ type Gate struct {
 	byName    map[string]*Listener
 	sources   *sources
 	stray     atomic.Pointer[func(*Listener, *sip.Response)]
+	party     atomic.Pointer[func(netip.Addr) bool]
 	deaf      atomic.Bool // nothing is read any more
 	closing   sync.Once
 }
@@ -147,6 +148,10 @@ func (g *Gate) On(method sip.RequestMethod, h Handler) {
 
 // OnStray registers what hears responses to requests that are over.
 func (g *Gate) OnStray(hear func(*Listener, *sip.Response)) { g.stray.Store(&hear) }
+
+// Heed registers who tells of addresses that are heard though they are banned: those
+// of calls in progress.
+func (g *Gate) Heed(party func(netip.Addr) bool) { g.party.Store(&party) }
 
 // guarded puts the gate's checks before a handler and catches its panics.
 func (l *Listener) guarded(h Handler) sipgo.RequestHandler {
@@ -226,7 +231,11 @@ func (g *Gate) known(addr netip.Addr) bool {
 	if g.config.Known(addr) {
 		return true
 	}
-	return g.sources.admitted(addr) && !g.banned(addr)
+	if !g.sources.admitted(addr) {
+		return false
+	}
+	party := g.party.Load()
+	return !g.banned(addr) || party != nil && (*party)(addr)
 }
 
 // Flush hands out the summaries of minutes that are over.

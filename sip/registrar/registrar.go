@@ -19,6 +19,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/gate"
@@ -86,6 +87,29 @@ func decode(data []byte) ([]Binding, error) {
 // Knows tells whether a device is registered from an address that is not banned.
 func (r *Registrar) Knows(addr netip.Addr) bool {
 	return r.index.knows(addr.Unmap()) && !r.config.Door.Banned(addr)
+}
+
+// Banned tells whether an address is banned now.
+func (r *Registrar) Banned(addr netip.Addr) bool { return r.config.Door.Banned(addr) }
+
+// Welcome tells whether a stranger may say who he is now; one who is banned only
+// where a device is registered, since it may have to call for help.
+func (r *Registrar) Welcome(from netip.Addr) bool {
+	if !r.config.Door.Banned(from) {
+		return r.config.Door.Welcome(from)
+	}
+	return r.index.knows(from.Unmap()) && r.config.Door.pace.allow(group(from), time.Now())
+}
+
+// Greet judges a stranger's request at the gate, before anything of it is kept: it
+// gives the answer, nil for none, or lets it in. Of who is banned it lets in only a
+// call to an emergency number from where a device is registered.
+func (r *Registrar) Greet(req *sip.Request, from netip.AddrPort) (answer *sip.Response, in bool) {
+	if r.config.Door.Banned(from.Addr()) && req.IsInvite() && r.index.knows(from.Addr().Unmap()) {
+		digits, ok := number.Normalise(req.Recipient.User)
+		return nil, ok && catalog.Emergency(r.config.World().Catalog.Settings(), digits) != ""
+	}
+	return r.config.Door.Greet(req, from)
 }
 
 // Bindings are a subscriber's, those to be tried first in front.

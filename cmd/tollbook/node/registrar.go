@@ -34,7 +34,7 @@ func (n *Node) openRegistrar(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.gate.Ask(n.door)
+	n.gate.Ask(n.registrar)
 	n.task("registrations", n.registrar.Keep)
 	return nil
 }

@@ -121,10 +121,13 @@ func (n *Node) load() *overload.Controller {
 	})
 }
 
-// drain refuses new calls and waits for those in progress, for as long as the
-// configuration says.
+// drain refuses new calls, but for emergency calls, and waits for those in progress,
+// for as long as the configuration says.
 func (n *Node) drain() {
 	n.sw.Drain()
+	if calls := n.sw.Calls(); calls > 0 {
+		n.log.Info("no new calls are taken; waiting for those in progress", "calls", calls, "at_most", n.settings.drain)
+	}
 	for end := time.Now().Add(n.settings.drain); n.sw.Calls() > 0 && time.Now().Before(end); {
 		time.Sleep(drainPoll)
 	}
