@@ -41,6 +41,8 @@ const (
 	KindRegistration Kind = "registration"
 
 	KindGuardRule Kind = "guard rule"
+
+	KindEvidenceRule Kind = "evidence rule"
 )
 
 // Kinds lists all kinds in their order.
@@ -48,7 +50,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
-		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindUser, KindToken,
+		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindEvidenceRule, KindUser, KindToken,
 	}
 }
 

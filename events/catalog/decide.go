@@ -161,6 +161,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 		return s.checkDid(ref, of.Did)
 	case *wire.Entity_GuardRule:
 		return s.checkGuards()
+	case *wire.Entity_EvidenceRule:
+		return s.checkEvidence()
 	}
 	return nil
 }

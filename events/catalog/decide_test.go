@@ -50,6 +50,7 @@ func small() []any {
 		&wire.Did{Number: "15550100", Company: "co", Subscriber: "s", Account: "cust", SellDeck: "d"},
 		&wire.Registration{Id: "reg", Originator: "o", Registrar: "sip.example.net", User: "10", ExpiryS: 60},
 		&wire.GuardRule{Id: "guard", Accounts: []string{"cust"}, Measure: wire.GuardMeasure_GUARD_MEASURE_NEW_DESTINATION, WindowS: 60, Action: wire.GuardAction_GUARD_ACTION_ALERT},
+		&wire.EvidenceRule{Id: "ev", Callers: []string{"49"}, Recording: wire.RecordingPolicy_RECORDING_POLICY_ON},
 		&wire.User{Id: "u", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$"},
 		&wire.Token{Id: "k", Role: wire.Role_ROLE_PARTNER, Company: "co", Hash: make([]byte, 32)},
 	}

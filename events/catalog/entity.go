@@ -47,6 +47,8 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindRegistration, of.Registration.GetId()}
 	case *wire.Entity_GuardRule:
 		return Ref{KindGuardRule, of.GuardRule.GetId()}
+	case *wire.Entity_EvidenceRule:
+		return Ref{KindEvidenceRule, of.EvidenceRule.GetId()}
 	default:
 		return Ref{}
 	}
@@ -111,6 +113,8 @@ func References(e *wire.Entity) []Ref {
 		for _, id := range slices.Concat(of.GuardRule.Accounts, of.GuardRule.ExceptAccounts) {
 			need(KindAccount, id)
 		}
+	case *wire.Entity_EvidenceRule:
+		refs = append(refs, evidenceNeeds(of.EvidenceRule)...)
 	case *wire.Entity_User:
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
@@ -170,6 +174,8 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_Registration{Registration: m}}
 	case *wire.GuardRule:
 		return &wire.Entity{Of: &wire.Entity_GuardRule{GuardRule: m}}
+	case *wire.EvidenceRule:
+		return &wire.Entity{Of: &wire.Entity_EvidenceRule{EvidenceRule: m}}
 	default:
 		panic("catalog: not an entity")
 	}

@@ -126,6 +126,8 @@ func validateFields(e *wire.Entity) error {
 		return validateRegistration(of.Registration)
 	case *wire.Entity_GuardRule:
 		return validateGuard(of.GuardRule)
+	case *wire.Entity_EvidenceRule:
+		return validateEvidence(of.EvidenceRule)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type World struct {
 	sources  sources
 	callers  callers
 	hosts    map[netip.Addr]bool // terminators' hosts that are addresses
+	evidence evidenceRules
 }
 
 // vendor is a terminator with all that considering it needs.
@@ -48,6 +49,7 @@ func Compile(c *catalog.State, decks map[string]*rating.Table) *World {
 	w := &World{
 		Catalog: c, Position: c.Position(), decks: decks, plans: map[string]*plan{}, lists: map[string]*number.List{},
 		vendors: map[string]*vendor{}, origins: map[string]*sieve{}, hosts: map[netip.Addr]bool{},
+		evidence: compileEvidence(c),
 	}
 	for _, it := range c.List(catalog.KindNumberList) {
 		l := it.Entity.GetNumberList()

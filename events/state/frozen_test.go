@@ -65,6 +65,7 @@ func (b *book) configuration() {
 		&wire.Did{Number: "4930", Company: "co", Subscriber: "anna", Account: "b", SellDeck: "sell"},
 		&wire.Registration{Id: "reg", Originator: "o1", Registrar: "sip.example.com", User: "anna"},
 		&wire.GuardRule{Id: "guard", Measure: wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER, Action: wire.GuardAction_GUARD_ACTION_ALERT, WindowS: 600, Calls: 5},
+		&wire.EvidenceRule{Id: "evidence", Originators: []string{"o1"}, PerMille: 10, Capture: wire.CapturePolicy_CAPTURE_POLICY_SIP},
 		&wire.User{Id: "u1", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$x"},
 		&wire.Token{Id: "k1", Role: wire.Role_ROLE_NOC, Hash: make([]byte, 32)},
 	)

@@ -3320,6 +3320,7 @@ type Entity struct {
 	//	*Entity_Did
 	//	*Entity_Registration
 	//	*Entity_GuardRule
+	//	*Entity_EvidenceRule
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3533,6 +3534,15 @@ func (x *Entity) GetGuardRule() *GuardRule {
 	return nil
 }
 
+func (x *Entity) GetEvidenceRule() *EvidenceRule {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_EvidenceRule); ok {
+			return x.EvidenceRule
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -3613,6 +3623,10 @@ type Entity_GuardRule struct {
 	GuardRule *GuardRule `protobuf:"bytes,90,opt,name=guard_rule,json=guardRule,proto3,oneof"`
 }
 
+type Entity_EvidenceRule struct {
+	EvidenceRule *EvidenceRule `protobuf:"bytes,100,opt,name=evidence_rule,json=evidenceRule,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -3650,6 +3664,8 @@ func (*Entity_Did) isEntity_Of() {}
 func (*Entity_Registration) isEntity_Of() {}
 
 func (*Entity_GuardRule) isEntity_Of() {}
+
+func (*Entity_EvidenceRule) isEntity_Of() {}
 
 // Change puts an entity, or removes the one with its id.
 type Change struct {
@@ -3778,7 +3794,7 @@ var File_tollbook_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x18tollbook/v1/ledger.proto\x1a\x1ctollbook/v1/subscriber.proto\"\xa5\x01\n" +
+	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x1atollbook/v1/evidence.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x1ctollbook/v1/subscriber.proto\"\xa5\x01\n" +
 	"\aCompany\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -4052,7 +4068,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05calls\x18\r \x01(\rR\x05calls\x12!\n" +
 	"\famount_micro\x18\x0e \x01(\x03R\vamountMicro\x120\n" +
 	"\x06action\x18\x0f \x01(\x0e2\x18.tollbook.v1.GuardActionR\x06action\x12\x17\n" +
-	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\x90\b\n" +
+	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\xd2\b\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -4083,7 +4099,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x03did\x18G \x01(\v2\x10.tollbook.v1.DidH\x00R\x03did\x12?\n" +
 	"\fregistration\x18P \x01(\v2\x19.tollbook.v1.RegistrationH\x00R\fregistration\x127\n" +
 	"\n" +
-	"guard_rule\x18Z \x01(\v2\x16.tollbook.v1.GuardRuleH\x00R\tguardRuleB\x04\n" +
+	"guard_rule\x18Z \x01(\v2\x16.tollbook.v1.GuardRuleH\x00R\tguardRule\x12@\n" +
+	"\revidence_rule\x18d \x01(\v2\x19.tollbook.v1.EvidenceRuleH\x00R\fevidenceRuleB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -4199,6 +4216,7 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(RoundingMode)(0),         // 41: tollbook.v1.RoundingMode
 	(*Subscriber)(nil),        // 42: tollbook.v1.Subscriber
 	(*Did)(nil),               // 43: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 44: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	9,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -4249,13 +4267,14 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	43, // 45: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
 	20, // 46: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
 	35, // 47: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	36, // 48: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	37, // 49: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	44, // 48: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	36, // 49: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	37, // 50: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -4263,6 +4282,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	if File_tollbook_v1_catalog_proto != nil {
 		return
 	}
+	file_tollbook_v1_evidence_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
@@ -4286,6 +4306,7 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_Did)(nil),
 		(*Entity_Registration)(nil),
 		(*Entity_GuardRule)(nil),
+		(*Entity_EvidenceRule)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -72,6 +72,7 @@ type Event struct {
 	//	*Event_RegistrationStateChanged
 	//	*Event_GuardTripped
 	//	*Event_GuardLifted
+	//	*Event_RecordingSteered
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -426,6 +427,15 @@ func (x *Event) GetGuardLifted() *GuardLifted {
 	return nil
 }
 
+func (x *Event) GetRecordingSteered() *RecordingSteered {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RecordingSteered); ok {
+			return x.RecordingSteered
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -555,6 +565,11 @@ type Event_GuardLifted struct {
 	GuardLifted *GuardLifted `protobuf:"bytes,91,opt,name=guard_lifted,json=guardLifted,proto3,oneof"`
 }
 
+type Event_RecordingSteered struct {
+	// What is kept of calls beside their records.
+	RecordingSteered *RecordingSteered `protobuf:"bytes,100,opt,name=recording_steered,json=recordingSteered,proto3,oneof"`
+}
+
 func (*Event_KeeperOpened) isEvent_Body() {}
 
 func (*Event_MoneyPosted) isEvent_Body() {}
@@ -615,11 +630,13 @@ func (*Event_GuardTripped) isEvent_Body() {}
 
 func (*Event_GuardLifted) isEvent_Body() {}
 
+func (*Event_RecordingSteered) isEvent_Body() {}
+
 var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\xa7\x11\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\xf5\x11\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -662,7 +679,8 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\x18terminator_state_changed\x18P \x01(\v2#.tollbook.v1.TerminatorStateChangedH\x00R\x16terminatorStateChanged\x12e\n" +
 	"\x1aregistration_state_changed\x18Q \x01(\v2%.tollbook.v1.RegistrationStateChangedH\x00R\x18registrationStateChanged\x12@\n" +
 	"\rguard_tripped\x18Z \x01(\v2\x19.tollbook.v1.GuardTrippedH\x00R\fguardTripped\x12=\n" +
-	"\fguard_lifted\x18[ \x01(\v2\x18.tollbook.v1.GuardLiftedH\x00R\vguardLiftedB\x06\n" +
+	"\fguard_lifted\x18[ \x01(\v2\x18.tollbook.v1.GuardLiftedH\x00R\vguardLifted\x12L\n" +
+	"\x11recording_steered\x18d \x01(\v2\x1d.tollbook.v1.RecordingSteeredH\x00R\x10recordingSteeredB\x06\n" +
 	"\x04bodyB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
@@ -710,6 +728,7 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*RegistrationStateChanged)(nil), // 28: tollbook.v1.RegistrationStateChanged
 	(*GuardTripped)(nil),             // 29: tollbook.v1.GuardTripped
 	(*GuardLifted)(nil),              // 30: tollbook.v1.GuardLifted
+	(*RecordingSteered)(nil),         // 31: tollbook.v1.RecordingSteered
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -742,11 +761,12 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	28, // 27: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
 	29, // 28: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
 	30, // 29: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	31, // 30: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -758,6 +778,7 @@ func file_tollbook_v1_event_proto_init() {
 	file_tollbook_v1_audit_proto_init()
 	file_tollbook_v1_calls_proto_init()
 	file_tollbook_v1_catalog_proto_init()
+	file_tollbook_v1_evidence_proto_init()
 	file_tollbook_v1_guard_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_event_proto_msgTypes[0].OneofWrappers = []any{
@@ -791,6 +812,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_RegistrationStateChanged)(nil),
 		(*Event_GuardTripped)(nil),
 		(*Event_GuardLifted)(nil),
+		(*Event_RecordingSteered)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -18,6 +18,7 @@ type document struct {
 	Dids          []did          `yaml:"dids"`
 	Registrations []registration `yaml:"registrations"`
 	GuardRules    []guardRule    `yaml:"guard_rules"`
+	EvidenceRules []evidenceRule `yaml:"evidence_rules"`
 	Users         []user         `yaml:"users"`
 	Remove        []removal      `yaml:"remove"`
 }
