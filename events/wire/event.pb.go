@@ -73,6 +73,11 @@ type Event struct {
 	//	*Event_GuardTripped
 	//	*Event_GuardLifted
 	//	*Event_RecordingSteered
+	//	*Event_FileMade
+	//	*Event_FileRemoved
+	//	*Event_FileStorageChanged
+	//	*Event_FileMismatched
+	//	*Event_FileServed
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -436,6 +441,51 @@ func (x *Event) GetRecordingSteered() *RecordingSteered {
 	return nil
 }
 
+func (x *Event) GetFileMade() *FileMade {
+	if x != nil {
+		if x, ok := x.Body.(*Event_FileMade); ok {
+			return x.FileMade
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetFileRemoved() *FileRemoved {
+	if x != nil {
+		if x, ok := x.Body.(*Event_FileRemoved); ok {
+			return x.FileRemoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetFileStorageChanged() *FileStorageChanged {
+	if x != nil {
+		if x, ok := x.Body.(*Event_FileStorageChanged); ok {
+			return x.FileStorageChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetFileMismatched() *FileMismatched {
+	if x != nil {
+		if x, ok := x.Body.(*Event_FileMismatched); ok {
+			return x.FileMismatched
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetFileServed() *FileServed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_FileServed); ok {
+			return x.FileServed
+		}
+	}
+	return nil
+}
+
 type isEvent_Body interface {
 	isEvent_Body()
 }
@@ -570,6 +620,27 @@ type Event_RecordingSteered struct {
 	RecordingSteered *RecordingSteered `protobuf:"bytes,100,opt,name=recording_steered,json=recordingSteered,proto3,oneof"`
 }
 
+type Event_FileMade struct {
+	// Recordings and captures, and who was given one.
+	FileMade *FileMade `protobuf:"bytes,110,opt,name=file_made,json=fileMade,proto3,oneof"`
+}
+
+type Event_FileRemoved struct {
+	FileRemoved *FileRemoved `protobuf:"bytes,111,opt,name=file_removed,json=fileRemoved,proto3,oneof"`
+}
+
+type Event_FileStorageChanged struct {
+	FileStorageChanged *FileStorageChanged `protobuf:"bytes,112,opt,name=file_storage_changed,json=fileStorageChanged,proto3,oneof"`
+}
+
+type Event_FileMismatched struct {
+	FileMismatched *FileMismatched `protobuf:"bytes,113,opt,name=file_mismatched,json=fileMismatched,proto3,oneof"`
+}
+
+type Event_FileServed struct {
+	FileServed *FileServed `protobuf:"bytes,114,opt,name=file_served,json=fileServed,proto3,oneof"`
+}
+
 func (*Event_KeeperOpened) isEvent_Body() {}
 
 func (*Event_MoneyPosted) isEvent_Body() {}
@@ -632,11 +703,21 @@ func (*Event_GuardLifted) isEvent_Body() {}
 
 func (*Event_RecordingSteered) isEvent_Body() {}
 
+func (*Event_FileMade) isEvent_Body() {}
+
+func (*Event_FileRemoved) isEvent_Body() {}
+
+func (*Event_FileStorageChanged) isEvent_Body() {}
+
+func (*Event_FileMismatched) isEvent_Body() {}
+
+func (*Event_FileServed) isEvent_Body() {}
+
 var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\xf5\x11\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\xc3\x14\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -680,7 +761,13 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\x1aregistration_state_changed\x18Q \x01(\v2%.tollbook.v1.RegistrationStateChangedH\x00R\x18registrationStateChanged\x12@\n" +
 	"\rguard_tripped\x18Z \x01(\v2\x19.tollbook.v1.GuardTrippedH\x00R\fguardTripped\x12=\n" +
 	"\fguard_lifted\x18[ \x01(\v2\x18.tollbook.v1.GuardLiftedH\x00R\vguardLifted\x12L\n" +
-	"\x11recording_steered\x18d \x01(\v2\x1d.tollbook.v1.RecordingSteeredH\x00R\x10recordingSteeredB\x06\n" +
+	"\x11recording_steered\x18d \x01(\v2\x1d.tollbook.v1.RecordingSteeredH\x00R\x10recordingSteered\x124\n" +
+	"\tfile_made\x18n \x01(\v2\x15.tollbook.v1.FileMadeH\x00R\bfileMade\x12=\n" +
+	"\ffile_removed\x18o \x01(\v2\x18.tollbook.v1.FileRemovedH\x00R\vfileRemoved\x12S\n" +
+	"\x14file_storage_changed\x18p \x01(\v2\x1f.tollbook.v1.FileStorageChangedH\x00R\x12fileStorageChanged\x12F\n" +
+	"\x0ffile_mismatched\x18q \x01(\v2\x1b.tollbook.v1.FileMismatchedH\x00R\x0efileMismatched\x12:\n" +
+	"\vfile_served\x18r \x01(\v2\x17.tollbook.v1.FileServedH\x00R\n" +
+	"fileServedB\x06\n" +
 	"\x04bodyB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
@@ -729,6 +816,11 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*GuardTripped)(nil),             // 29: tollbook.v1.GuardTripped
 	(*GuardLifted)(nil),              // 30: tollbook.v1.GuardLifted
 	(*RecordingSteered)(nil),         // 31: tollbook.v1.RecordingSteered
+	(*FileMade)(nil),                 // 32: tollbook.v1.FileMade
+	(*FileRemoved)(nil),              // 33: tollbook.v1.FileRemoved
+	(*FileStorageChanged)(nil),       // 34: tollbook.v1.FileStorageChanged
+	(*FileMismatched)(nil),           // 35: tollbook.v1.FileMismatched
+	(*FileServed)(nil),               // 36: tollbook.v1.FileServed
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -762,11 +854,16 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	29, // 28: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
 	30, // 29: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
 	31, // 30: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	32, // 31: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
+	33, // 32: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
+	34, // 33: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
+	35, // 34: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
+	36, // 35: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -779,6 +876,7 @@ func file_tollbook_v1_event_proto_init() {
 	file_tollbook_v1_calls_proto_init()
 	file_tollbook_v1_catalog_proto_init()
 	file_tollbook_v1_evidence_proto_init()
+	file_tollbook_v1_files_proto_init()
 	file_tollbook_v1_guard_proto_init()
 	file_tollbook_v1_ledger_proto_init()
 	file_tollbook_v1_event_proto_msgTypes[0].OneofWrappers = []any{
@@ -813,6 +911,11 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_GuardTripped)(nil),
 		(*Event_GuardLifted)(nil),
 		(*Event_RecordingSteered)(nil),
+		(*Event_FileMade)(nil),
+		(*Event_FileRemoved)(nil),
+		(*Event_FileStorageChanged)(nil),
+		(*Event_FileMismatched)(nil),
+		(*Event_FileServed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
