@@ -47,7 +47,8 @@ func (c *Call) Local(side Side) netip.AddrPort { return c.legs[side&1].local }
 
 // SetRemote says where a side's far end is, as its SDP tells. It is called
 // again when the SDP changes; statistics go on, and a learnt address stays
-// while Remote.Addr is the same. Errors: ErrClosed, ErrAddress.
+// while Remote.Addr is the same; so do streams whose keys are the same. Errors:
+// ErrClosed, ErrAddress, those of srtp.NewSender.
 func (c *Call) SetRemote(side Side, r Remote) error {
 	for _, addr := range []*netip.AddrPort{&r.Addr, &r.RTCPAddr} {
 		*addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
@@ -61,7 +62,9 @@ func (c *Call) SetRemote(side Side, r Remote) error {
 	if c.closed {
 		return fmt.Errorf("relay: remote of side %v: %w", side, ErrClosed)
 	}
-	c.legs[side&1].setRemote(r, c.engine.now())
+	if err := c.legs[side&1].setRemote(r, c.engine.now()); err != nil {
+		return fmt.Errorf("relay: remote of side %v: %w", side, err)
+	}
 	if c.tap != nil {
 		c.tap.Formats(side&1, r.PayloadTypes)
 	}

@@ -23,6 +23,8 @@ type Remote struct {
 	// Ours allows Addr to be a port of this relay: that of another call, to which this
 	// one was forwarded. Who says so has made sure that there is no circle.
 	Ours bool
+	// Crypto has the keys of media that is encrypted (SRTP); nil is plain media.
+	Crypto *Crypto
 	// Opaque says that the media is not RTP (T.38 over UDPTL): it is passed
 	// unread, and counted in packets and bytes only.
 	Opaque bool
@@ -49,13 +51,19 @@ type leg struct {
 	media, control               netip.AddrPort
 	mediaLatched, controlLatched bool
 
+	cipher                 *cipher // nil while the media is plain
 	meter                  meter
 	reports                reports
 	sentPackets, sentBytes uint64
 	dropped                Drops
 }
 
-func (l *leg) setRemote(r Remote, now time.Duration) {
+func (l *leg) setRemote(r Remote, now time.Duration) error {
+	cipher, err := l.cipher.with(r.Crypto)
+	if err != nil {
+		return err
+	}
+	l.cipher = cipher
 	same := l.known && l.remote.Addr == r.Addr && l.remote.RTCPAddr == r.RTCPAddr && l.remote.Latch == r.Latch
 	if !l.known {
 		l.known, l.since = true, now
@@ -63,13 +71,14 @@ func (l *leg) setRemote(r Remote, now time.Duration) {
 	l.remote = r
 	l.meter.negotiate(r.PayloadTypes)
 	if same {
-		return
+		return nil
 	}
 	l.mediaLatched, l.controlLatched = false, false
 	l.media, l.control = r.Addr, r.RTCPAddr
 	if !l.control.IsValid() {
 		l.control = above(l.media)
 	}
+	return nil
 }
 
 // above is the port after an address, or the zero AddrPort.
@@ -83,6 +92,17 @@ func above(addr netip.AddrPort) netip.AddrPort {
 // reachable says whether datagrams can be sent to an address.
 func reachable(addr netip.AddrPort) bool {
 	return addr.IsValid() && addr.Port() != 0 && !addr.Addr().IsUnspecified()
+}
+
+// expects tells whether a source may be the far end's, by what is known so far.
+func (l *leg) expects(from netip.AddrPort, control bool) bool {
+	switch {
+	case !control:
+		return from == l.media || l.remote.Latch && !l.mediaLatched
+	case l.remote.Latch && l.mediaLatched && !l.controlLatched:
+		return from.Addr() == l.media.Addr()
+	}
+	return from == l.control
 }
 
 // acceptMedia checks the source of a valid packet and learns it where that is

@@ -49,6 +49,12 @@ const (
 	DropNoPeer
 	// DropSend: the system did not take it.
 	DropSend
+	// DropAuth: encrypted media that was not made with the far end's key, or came
+	// before the keys were agreed on, or that no key can serve any more.
+	DropAuth
+	// DropReplay: encrypted media that was there before, or would have to be
+	// encrypted twice.
+	DropReplay
 	dropReasons
 )
 
@@ -63,6 +69,10 @@ func (d Drop) String() string {
 		return "no_peer"
 	case DropSend:
 		return "send"
+	case DropAuth:
+		return "auth"
+	case DropReplay:
+		return "replay"
 	default:
 		return "unknown"
 	}

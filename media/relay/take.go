@@ -9,7 +9,7 @@ import (
 // the call is open.
 func (c *Call) take(p *port, packet []byte, from netip.AddrPort, now time.Duration) {
 	in, out := &c.legs[p.side], &c.legs[p.side.other()]
-	reason, ok := c.admit(p, packet, from, now)
+	packet, reason, ok := c.admit(p, packet, from, now)
 	if !ok {
 		c.drop(in, reason)
 		return
@@ -24,6 +24,12 @@ func (c *Call) take(p *port, packet []byte, from netip.AddrPort, now time.Durati
 	if !in.known || !out.known || !reachable(to) {
 		c.drop(in, DropNoPeer)
 		return
+	}
+	if out.cipher != nil {
+		if packet, reason, ok = out.cipher.seal(p.rtcp, packet); !ok {
+			c.drop(in, reason)
+			return
+		}
 	}
 	if out.sockets[k].send(packet, to) != nil {
 		c.drop(in, DropSend)
@@ -42,41 +48,55 @@ func (c *Call) drop(l *leg, reason Drop) {
 	c.engine.dropped[reason].Add(1)
 }
 
-// admit says whether a datagram is what its leg expects and takes it into the
-// leg's statistics.
-func (c *Call) admit(p *port, packet []byte, from netip.AddrPort, now time.Duration) (Drop, bool) {
+// admit says whether a datagram is what its leg expects, decrypts it where it is
+// encrypted, and takes it into the leg's statistics.
+func (c *Call) admit(p *port, packet []byte, from netip.AddrPort, now time.Duration) ([]byte, Drop, bool) {
 	in, out := &c.legs[p.side], &c.legs[p.side.other()]
 	switch {
 	case len(packet) == 0 || len(packet) > maxPacket:
-		return DropMalformed, false
+		return nil, DropMalformed, false
 	case !in.known:
-		return DropNoPeer, false
+		return nil, DropNoPeer, false
+	case !p.rtcp && !in.remote.Opaque && !parseRTP(&c.header, packet):
+		return nil, DropMalformed, false
+	}
+	if in.cipher != nil {
+		// A stranger's datagrams shall not cost the work of deciphering them.
+		if !in.expects(from, p.rtcp) {
+			return nil, DropSource, false
+		}
+		plain, reason, ok := in.cipher.open(p.rtcp, packet)
+		if !ok {
+			if reason == DropReplay && !p.rtcp {
+				in.meter.duplicates++
+			}
+			return nil, reason, false
+		}
+		packet = plain
+	}
+	switch {
 	case p.rtcp:
 		r, ok := parseRTCP(packet)
 		if !ok {
-			return DropMalformed, false
+			return nil, DropMalformed, false
 		}
 		if !in.acceptControl(from) {
-			return DropSource, false
+			return nil, DropSource, false
 		}
 		in.reports.take(r, &out.reports, now)
-		return 0, true
 	case in.remote.Opaque:
 		if !in.acceptMedia(from, true) {
-			return DropSource, false
+			return nil, DropSource, false
 		}
 		in.meter.count(len(packet), now)
-		return 0, true
+	default:
+		if !in.acceptMedia(from, c.negotiated(p.side, c.header.PayloadType)) {
+			return nil, DropSource, false
+		}
+		in.meter.count(len(packet), now)
+		in.meter.take(&c.header, now)
 	}
-	if !parseRTP(&c.header, packet) {
-		return DropMalformed, false
-	}
-	if !in.acceptMedia(from, c.negotiated(p.side, c.header.PayloadType)) {
-		return DropSource, false
-	}
-	in.meter.count(len(packet), now)
-	in.meter.take(&c.header, now)
-	return 0, true
+	return packet, 0, true
 }
 
 // negotiated looks at both sides' lists: a sender uses the numbers of the other
