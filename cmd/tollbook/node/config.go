@@ -34,6 +34,8 @@ type Config struct {
 	DNS []string `yaml:"dns"`
 	// Media says where RTP is relayed.
 	Media Media `yaml:"media"`
+	// Files says where recordings and captures are kept.
+	Files Files `yaml:"files"`
 	// MaxCalls bounds the calls in progress.
 	MaxCalls int `yaml:"max_calls"`
 	// Overload says when new calls are too many.
@@ -66,7 +68,7 @@ type Media struct {
 func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
-		Media: Media{Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s",
+		Media: Media{Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(),
 	}
 }
 
@@ -100,6 +102,7 @@ type settings struct {
 	portMin, portMax uint16
 	timeout          time.Duration
 	latency, drain   time.Duration
+	files            filesConfig
 }
 
 func (c Config) parse() (settings, error) {
@@ -143,6 +146,9 @@ func (c Config) parse() (settings, error) {
 	}
 	if s.drain, err = time.ParseDuration(c.Drain); err != nil || s.drain < 0 || s.drain > time.Hour {
 		return bad("drain", c.Drain, "a duration of an hour at most, such as 30s")
+	}
+	if s.files, err = c.Files.parse(c.Data); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if c.MaxCalls < 1 {
 		return bad("max_calls", strconv.Itoa(c.MaxCalls), "at least 1")

@@ -23,6 +23,7 @@ import (
 	"github.com/tollbook/tollbook/graphql/console"
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/graphql/server"
+	"github.com/tollbook/tollbook/media/archive"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/history"
@@ -68,6 +69,7 @@ type Node struct {
 	earlier   earlier
 	calls     *recorder
 	audit     *recorder
+	files     *archive.Store
 	engine    *relay.Engine
 	gate      *gate.Gate
 	locate    *locate.Locator
@@ -98,7 +100,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	n := &Node{settings: s, log: log.With("node", c.Node), failed: make(chan error, 16)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	steps := []func(context.Context) error{
-		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.serveHTTP,
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.serveHTTP,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

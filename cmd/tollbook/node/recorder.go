@@ -21,6 +21,37 @@ type recorder struct {
 // Record queues an event. While the queue is full it waits: what cannot be
 // written down must not go on happening.
 func (r *recorder) Record(e *wire.Event) {
+	data, err := r.marshal(e)
+	if err == nil {
+		_, err = r.log.AppendWait(context.Background(), data)
+	}
+	if err != nil {
+		r.logger.Error("an event could not be recorded", "err", err)
+	}
+}
+
+// recordAll records events that someone must not be ahead of: it returns when they
+// are durable.
+func (r *recorder) recordAll(ctx context.Context, list []*wire.Event) error {
+	var last journal.Ticket
+	for _, e := range list {
+		data, err := r.marshal(e)
+		if err != nil {
+			return err
+		}
+		if last, err = r.log.AppendWait(ctx, data); err != nil {
+			return err
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	_, err := last.Wait(ctx)
+	return err
+}
+
+// marshal gives an event an id and an actor where it has none.
+func (r *recorder) marshal(e *wire.Event) ([]byte, error) {
 	if len(e.Id) == 0 {
 		e.Id = make([]byte, 16)
 		if _, err := rand.Read(e.Id); err != nil {
@@ -30,13 +61,7 @@ func (r *recorder) Record(e *wire.Event) {
 	if e.Actor == "" {
 		e.Actor = "node:" + r.node
 	}
-	data, err := events.Marshal(e)
-	if err == nil {
-		_, err = r.log.AppendWait(context.Background(), data)
-	}
-	if err != nil {
-		r.logger.Error("an event could not be recorded", "err", err)
-	}
+	return events.Marshal(e)
 }
 
 // observe records an event that the node makes up itself.

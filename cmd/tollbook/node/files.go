@@ -1,0 +1,124 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/archive"
+)
+
+// Files says where recordings and captures are kept. How long they are kept is a
+// rule of the house and stands in the settings; how much room they have is this
+// machine's.
+type Files struct {
+	// Dir has the directories files and part in it; empty is the node's data.
+	Dir string `yaml:"dir"`
+	// Floor is the free space below which no new file is begun, as 1GB.
+	Floor string `yaml:"floor"`
+	// Recordings and Captures are how much of each is kept, copies of other nodes'
+	// files included; the oldest go first. 0 is no limit.
+	Recordings string `yaml:"recordings"`
+	Captures   string `yaml:"captures"`
+}
+
+func defaultFiles() Files { return Files{Floor: "1GB", Recordings: "0", Captures: "0"} }
+
+// filesConfig is a Files, parsed.
+type filesConfig struct {
+	dir                         string
+	floor, recordings, captures uint64
+}
+
+func (f Files) parse(data string) (filesConfig, error) {
+	c := filesConfig{dir: f.Dir}
+	if c.dir == "" {
+		c.dir = data
+	}
+	for _, size := range []struct {
+		key, text string
+		to        *uint64
+	}{{"floor", f.Floor, &c.floor}, {"recordings", f.Recordings, &c.recordings}, {"captures", f.Captures, &c.captures}} {
+		n, err := parseBytes(size.text)
+		if err != nil {
+			return c, fmt.Errorf("files.%s %q is not an amount of bytes such as 20GB", size.key, size.text)
+		}
+		*size.to = n
+	}
+	return c, nil
+}
+
+// parseBytes reads "20GB", "500MB", "64kB" or a plain number of bytes.
+func parseBytes(text string) (uint64, error) {
+	unit := uint64(1)
+	for suffix, u := range map[string]uint64{"TB": 1e12, "GB": 1e9, "MB": 1e6, "kB": 1e3} {
+		if rest, ok := strings.CutSuffix(text, suffix); ok {
+			text, unit = strings.TrimSpace(rest), u
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err == nil && n > 1<<62/unit {
+		err = strconv.ErrRange
+	}
+	return n * unit, err
+}
+
+// openFiles opens the archive and ends the files that a crash left open.
+func (n *Node) openFiles(context.Context) error {
+	c := n.settings.files
+	var err error
+	n.files, err = archive.Open(archive.Config{
+		Dir: c.dir, Node: n.settings.Node, Limits: n.fileLimits, FloorBytes: c.floor, Record: n.recordFiles, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(func() error { n.files.Close(); return nil })
+	recovered, err := n.files.Recover(repairFile)
+	if err != nil {
+		return err
+	}
+	if recovered > 0 {
+		n.log.Warn("recordings and captures that were cut off are ended", "files", recovered)
+	}
+	n.task("look after files", n.files.Watch)
+	return nil
+}
+
+// fileLimits are how much is kept.
+func (n *Node) fileLimits() archive.Limits {
+	c := n.settings.files
+	return archive.Limits{RecordingBytes: c.recordings, CaptureBytes: c.captures}
+}
+
+// repairFile says what is in a file that a crash left open.
+func repairFile(f *archive.File) (archive.Details, error) {
+	size, err := f.Size()
+	if err != nil {
+		return archive.Details{}, err
+	}
+	if size == 0 {
+		return archive.Details{}, archive.ErrNothing
+	}
+	return archive.Details{}, nil
+}
+
+// recordFiles records what became of files and returns when it is durable: what
+// belongs to calls in the journal of calls, the rest in that of the audit.
+func (n *Node) recordFiles(ctx context.Context, list ...*wire.Event) error {
+	var calls, audit []*wire.Event
+	for _, e := range list {
+		e.Schema, e.EffectiveAtUs = 1, time.Now().UnixMicro()
+		switch e.GetBody().(type) {
+		case *wire.Event_FileMade, *wire.Event_FileRemoved:
+			calls = append(calls, e)
+		default:
+			audit = append(audit, e)
+		}
+	}
+	return errors.Join(n.calls.recordAll(ctx, calls), n.audit.recordAll(ctx, audit))
+}
