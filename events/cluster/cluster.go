@@ -5,16 +5,19 @@
 // process talks to it over an in-process connection. JetStream syncs every
 // message to disk before it acknowledges it (SyncAlways), because an
 // acknowledged block is a promise about money. The data directory is locked, so
-// that two processes can never write one store.
+// that two processes can never write one store. Nodes of a Group replicate the
+// streams, over connections on which both sides prove who they are.
 //
 // Layout of the data directory:
 //
 //	lock         held by the running process, names its pid
+//	cluster      the name of the group, if there is one
 //	jetstream/   JetStream's own files, written by nobody else
 package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,17 +44,22 @@ type Options struct {
 	ReadyTimeout time.Duration
 	// NoCreate leaves streams that are missing missing: for checking a copy.
 	NoCreate bool
+	// Group are the nodes to replicate with; nil is a node alone.
+	Group *Group
 }
 
 // Server is an embedded NATS server with its data directory and one in-process
 // connection. Its methods are safe for concurrent use.
 type Server struct {
-	node string
-	dir  string
-	lock *lock
-	nats *server.Server
-	conn *nats.Conn
-	js   jetstream.JetStream
+	node  string
+	group *Group
+	dir   string
+	lock  *lock
+	// password opens the server to this process.
+	password string
+	nats     *server.Server
+	conn     *nats.Conn
+	js       jetstream.JetStream
 }
 
 // syncQueue is the room for one answer of many messages: a batch of a journal's
@@ -74,11 +82,20 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err := checkDir(opts.Dir); err != nil {
 		return nil, err
 	}
+	if opts.Group != nil {
+		if err := opts.Group.check(opts.Node); err != nil {
+			return nil, err
+		}
+	}
 	held, err := takeLock(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{node: opts.Node, dir: opts.Dir, lock: held}
+	s := &Server{node: opts.Node, group: opts.Group, dir: opts.Dir, lock: held}
+	if err := checkGroup(opts.Dir, opts.Group); err != nil {
+		s.Stop()
+		return nil, err
+	}
 	if err := Scan(opts.Dir); err != nil {
 		s.Stop()
 		return nil, err
@@ -91,14 +108,13 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, opts Options) error {
-	srv, err := server.NewServer(&server.Options{
-		ServerName: opts.Node,
-		DontListen: true,
-		NoSigs:     true,
-		JetStream:  true,
-		StoreDir:   opts.Dir,
-		SyncAlways: true,
-	})
+	ctx, cancel := context.WithTimeout(ctx, opts.ReadyTimeout)
+	defer cancel()
+	options, err := s.options()
+	if err != nil {
+		return err
+	}
+	srv, err := server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("make the server: %w", err)
 	}
@@ -108,17 +124,59 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	if err := s.waitReady(ctx, opts.ReadyTimeout); err != nil {
 		return err
 	}
-	s.conn, err = nats.Connect("", nats.InProcessServer(srv), nats.Name(opts.Node), nats.MaxReconnects(-1), nats.SyncQueueLen(syncQueue))
-	if err != nil {
-		return fmt.Errorf("connect in process: %w", err)
+	if s.conn, err = s.Connect(opts.Node); err != nil {
+		return err
 	}
 	if s.js, err = jetstream.New(s.conn); err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
+	}
+	if s.group != nil {
+		if err := s.waitQuorum(ctx, opts); err != nil {
+			return err
+		}
 	}
 	if opts.NoCreate {
 		return nil
 	}
 	return s.ensureStreams(ctx)
+}
+
+// options are those of the server. Nobody but this process talks to it as a client:
+// a node alone has no listener at all, and one of a group, whose connections to
+// others wait for a listener, has one on loopback that nobody knows the password of.
+func (s *Server) options() (*server.Options, error) {
+	o := &server.Options{
+		ServerName: s.node, NoSigs: true, JetStream: true, StoreDir: s.dir, SyncAlways: true, DontListen: s.group == nil,
+	}
+	if s.group == nil {
+		return o, nil
+	}
+	s.password = rand.Text()
+	o.Host, o.Port, o.Username, o.Password = "127.0.0.1", server.RANDOM_PORT, s.node, s.password
+	return o, s.group.apply(s.node, o)
+}
+
+// waitQuorum waits until enough of the group are there to answer.
+func (s *Server) waitQuorum(ctx context.Context, opts Options) error {
+	told := time.Now()
+	for {
+		ask, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := s.js.AccountInfo(ask)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("cluster %s: too few of its %d nodes were there after %v: %w", s.group.Name, len(s.group.Members), opts.ReadyTimeout, ctx.Err())
+		case time.Since(told) > waiting:
+			told = time.Now()
+			opts.Logger.Info("waiting for the other nodes", "cluster", s.group.Name, "connected", s.nats.NumRoutes() > 0, "why", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // waitReady waits until the server takes connections and its streams are
@@ -163,7 +221,11 @@ func (s *Server) Conn() *nats.Conn { return s.conn }
 // Connect opens a further in-process connection, which the caller closes: for
 // work whose volume should not stand in the way of others.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
-	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.Name(name), nats.MaxReconnects(-1), nats.SyncQueueLen(syncQueue))
+	options := []nats.Option{nats.InProcessServer(s.nats), nats.Name(name), nats.MaxReconnects(-1), nats.SyncQueueLen(syncQueue)}
+	if s.group != nil {
+		options = append(options, nats.UserInfo(s.node, s.password))
+	}
+	nc, err := nats.Connect("", options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s in process: %w", name, err)
 	}
@@ -181,6 +243,9 @@ func (s *Server) Dir() string { return s.dir }
 
 // Clustered says whether the server is one of several that replicate.
 func (s *Server) Clustered() bool { return s.nats.JetStreamIsClustered() }
+
+// Replicas is how many nodes hold each stream.
+func (s *Server) Replicas() int { return s.group.Replicas() }
 
 // Leads says whether this node's server leads the stream. A node alone leads
 // all of them. In a cluster it is a hint: only a committed block is proof.

@@ -63,7 +63,7 @@ const (
 // is left to the server, which cuts it off: it was never acknowledged, or else
 // heads.log knows.
 func Scan(dir string) error {
-	for _, cfg := range Streams() {
+	for _, cfg := range Streams(1) {
 		if err := scanStream(dir, cfg.Name); err != nil {
 			return err
 		}

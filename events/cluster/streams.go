@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,26 +32,26 @@ const IdentityKey = "tollbook.identity"
 // committed blocks are republished.
 const DonePrefix = "done."
 
-// Streams are the configurations of the streams of a node alone.
+// Streams are the configurations of the streams, held by so many nodes each.
 //
 // Messages are never dropped or deleted: the streams are trimmed only by a
 // purge, after the archive has been checked. DenyPurge is therefore not set; it
 // could never be taken back.
-func Streams() []jetstream.StreamConfig {
+func Streams(replicas int) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
-		stream(StreamBook, "book", "book", DonePrefix+"book"),
-		stream(StreamLog, "log.>", "log.>", DonePrefix+"log.>"),
+		stream(replicas, StreamBook, "book", "book", DonePrefix+"book"),
+		stream(replicas, StreamLog, "log.>", "log.>", DonePrefix+"log.>"),
 	}
 }
 
-func stream(name, subject, source, done string) jetstream.StreamConfig {
+func stream(replicas int, name, subject, source, done string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        name,
 		Subjects:    []string{subject},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
 		Discard:     jetstream.DiscardNew,
-		Replicas:    1,
+		Replicas:    replicas,
 		MaxMsgs:     -1,
 		MaxBytes:    -1,
 		DenyDelete:  true,
@@ -59,28 +60,49 @@ func stream(name, subject, source, done string) jetstream.StreamConfig {
 	}
 }
 
-// ensureStreams makes the streams that are missing. One that lies on the disk
-// but was not recovered is an error: making it anew would bury its blocks.
+// ensureStreams makes the streams that are missing. One that lies on the disk of a
+// node alone but was not recovered is an error: making it anew would bury its blocks.
+// In a group the servers may be electing a leader and not answer: then it asks again
+// until ctx ends.
 func (s *Server) ensureStreams(ctx context.Context) error {
-	for _, cfg := range Streams() {
-		_, err := s.js.Stream(ctx, cfg.Name)
-		if err == nil {
-			continue
+	for _, cfg := range Streams(s.Replicas()) {
+		for {
+			err := s.ensureStream(ctx, cfg)
+			if err == nil {
+				break
+			}
+			if s.group == nil || ctx.Err() != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return err
+			case <-time.After(100 * time.Millisecond):
+			}
 		}
-		if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return fmt.Errorf("look up stream %s: %w", cfg.Name, err)
-		}
-		if dir := streamDir(s.dir, cfg.Name); exists(dir) {
-			return fmt.Errorf("stream %s lies in %s but cannot be opened, its meta file may be damaged: restore the directory from a replica or the archive", cfg.Name, dir)
-		}
-		id := make([]byte, 16)
-		if _, err := rand.Read(id); err != nil {
-			return fmt.Errorf("draw an identity: %w", err)
-		}
-		cfg.Metadata = map[string]string{IdentityKey: hex.EncodeToString(id)}
-		if _, err := s.js.CreateStream(ctx, cfg); err != nil {
-			return fmt.Errorf("make stream %s: %w", cfg.Name, err)
-		}
+	}
+	return nil
+}
+
+func (s *Server) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	_, err := s.js.Stream(ctx, cfg.Name)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("look up stream %s: %w", cfg.Name, err)
+	}
+	if dir := streamDir(s.dir, cfg.Name); s.group == nil && exists(dir) {
+		return fmt.Errorf("stream %s lies in %s but cannot be opened, its meta file may be damaged: restore the directory from a replica or the archive", cfg.Name, dir)
+	}
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
+		return fmt.Errorf("draw an identity: %w", err)
+	}
+	cfg.Metadata = map[string]string{IdentityKey: hex.EncodeToString(id)}
+	_, err = s.js.CreateStream(ctx, cfg)
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another node was first
+		return fmt.Errorf("make stream %s: %w", cfg.Name, err)
 	}
 	return nil
 }

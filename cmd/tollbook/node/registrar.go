@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 
-	"github.com/tollbook/tollbook/events/cluster"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/sip/registrar"
@@ -20,11 +19,7 @@ func (n *Node) openRegistrar(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	replicas := 1
-	for _, s := range cluster.Streams() {
-		replicas = max(replicas, s.Replicas)
-	}
-	store, err := registrar.OpenKV(ctx, n.server.JetStream(), replicas)
+	store, err := registrar.OpenKV(ctx, n.server.JetStream(), n.server.Replicas())
 	if err != nil {
 		return err
 	}
