@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -26,21 +27,27 @@ const Journal = "book"
 // subject is where nodes ask for decisions.
 const subject = "tollbook.book.execute"
 
-// answerWithin is how long a command may wait for its answer.
-const answerWithin = 5 * time.Second
+const (
+	// answerWithin is how long a command may wait for its answer.
+	answerWithin = 5 * time.Second
+	// askAgain is the wait before a command is repeated to a book that has no keeper
+	// at the moment.
+	askAgain = 20 * time.Millisecond
+)
 
 // Book executes commands.
 type Book struct {
-	keeper *Keeper
+	keeper atomic.Pointer[Keeper] // nil while another node keeps, or none
 	server *cluster.Server
 	node   string
 }
 
-// Serve makes the Book of a node that keeps: commands of its own go straight to
-// the keeper, and those of other nodes are answered by NATS request until stop is
+// Serve makes the Book of a keeper whose term is the only one: its own commands go
+// straight to it, and those of other nodes are answered by NATS request until stop is
 // called.
 func Serve(ctx context.Context, server *cluster.Server, keeper *Keeper, node string) (b *Book, stop func() error, err error) {
-	b = &Book{keeper: keeper, server: server, node: node}
+	b = Remote(server, node)
+	b.keeper.Store(keeper)
 	stop, err = server.Answer(ctx, "book", subject, b.answer)
 	if err != nil {
 		return nil, nil, fmt.Errorf("answer the book's commands: %w", err)
@@ -53,29 +60,44 @@ func Remote(server *cluster.Server, node string) *Book {
 	return &Book{server: server, node: node}
 }
 
-// Execute asks for a decision and waits until it is committed. A refusal comes
-// back as a domain error beside the reply. With CodeUnavailable the command may
+// Execute asks for a decision and waits until it is committed, for five seconds at
+// most. A refusal comes back as a domain error beside the reply. While one keeper
+// follows another the command is repeated, under its key. With CodeUnavailable it may
 // or may not take effect: repeat it with the same key.
 func (b *Book) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
 	if cmd.Node == "" {
 		cmd.Node = b.node
 	}
-	var reply *wire.Reply
-	var err error
-	if b.keeper != nil {
-		reply, err = b.keeper.Execute(ctx, cmd)
-	} else {
-		reply, err = b.ask(ctx, cmd)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	for {
+		reply, err := b.once(ctx, cmd)
+		if err == nil {
+			return reply, events.FromRefusal(reply.Error)
+		}
+		if events.CodeOf(err) != events.CodeUnavailable {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(askAgain):
+		}
 	}
-	if err != nil {
-		return nil, err
+}
+
+func (b *Book) once(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
+	if k := b.keeper.Load(); k != nil {
+		return k.Execute(ctx, cmd)
 	}
-	return reply, events.FromRefusal(reply.Error)
+	reply, err := b.ask(ctx, cmd)
+	if err == nil && reply.Error.GetCode() == string(events.CodeUnavailable) {
+		err = events.FromRefusal(reply.Error)
+	}
+	return reply, err
 }
 
 func (b *Book) ask(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
 	data, err := proto.Marshal(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("write command: %w", err)
@@ -96,7 +118,13 @@ func (b *Book) answer(ctx context.Context, data []byte) ([]byte, error) {
 	if err := proto.Unmarshal(data, cmd); err != nil {
 		return nil, fmt.Errorf("read command: %w", err)
 	}
-	reply, err := b.keeper.Execute(ctx, cmd)
+	k := b.keeper.Load()
+	if k == nil {
+		return nil, &cluster.Refusal{Code: "moved", Text: "this node keeps the book no more"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	reply, err := k.Execute(ctx, cmd)
 	if err != nil {
 		reply = &wire.Reply{Error: events.Refusal(err)}
 	}

@@ -98,3 +98,22 @@ func (f *Follower) Snapshot() ([]byte, journal.Cursor, error) {
 	b, err := f.state.Snapshot()
 	return b, f.cursor, err
 }
+
+// Fork copies the state for somebody who will change it, and says how far it goes.
+func (f *Follower) Fork() (*state.State, journal.Cursor, error) {
+	f.mu.RLock()
+	payload, err := f.state.Snapshot()
+	at, hash := f.cursor, f.state.Hash()
+	f.mu.RUnlock()
+	if err != nil {
+		return nil, at, fmt.Errorf("copy the book's state: %w", err)
+	}
+	st, err := state.Restore(payload)
+	if err != nil {
+		return nil, at, fmt.Errorf("copy the book's state: %w", err)
+	}
+	if st.Hash() != hash {
+		return nil, at, fmt.Errorf("the book's state and its copy differ at position %d: this is a fault of the program", at.Position)
+	}
+	return st, at, nil
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -44,11 +45,13 @@ type Keeper struct {
 	log    *slog.Logger
 
 	queue chan request
-	carry []request     // did not fit into the last block
-	room  []byte        // the events of the block that is being made
-	done  chan struct{} // closed when the term is over
-	once  sync.Once
-	err   error // why it is over
+	carry []request // did not fit into the last block
+	room  []byte    // the events of the block that is being made
+	// pending is when the block that is on its way was sent, nil if none is.
+	pending atomic.Pointer[time.Time]
+	done    chan struct{} // closed when the term is over
+	once    sync.Once
+	err     error // why it is over
 }
 
 type request struct {
@@ -152,31 +155,37 @@ func (k *Keeper) end(err error) {
 	})
 }
 
-// Execute brings a command into the next block and waits for the answer, for five
-// seconds at most.
+// Execute brings a command into the next block and waits for the answer until ctx
+// ends. A keeper that has been waiting for a block too long takes nothing more.
 func (k *Keeper) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
+	if k.stalled() {
+		return nil, unavailable(errStalled)
+	}
 	r := request{cmd: cmd, reply: make(chan *wire.Reply, 1)}
-	late := time.NewTimer(answerWithin)
-	defer late.Stop()
-	select {
-	case k.queue <- r:
-	case <-k.done:
-		return nil, unavailable(k.err)
-	case <-late.C:
-		return nil, unavailable(context.DeadlineExceeded)
-	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
+	queue, reply := k.queue, (chan *wire.Reply)(nil)
+	for {
+		select {
+		case queue <- r:
+			queue, reply = nil, r.reply
+		case answer := <-reply:
+			return answer, nil
+		case <-k.done:
+			return nil, unavailable(k.err)
+		case <-ctx.Done():
+			return nil, unavailable(ctx.Err())
+		}
 	}
-	select {
-	case reply := <-r.reply:
-		return reply, nil
-	case <-k.done:
-		return nil, unavailable(k.err)
-	case <-late.C:
-		return nil, unavailable(context.DeadlineExceeded)
-	case <-ctx.Done():
-		return nil, unavailable(ctx.Err())
-	}
+}
+
+// stallAfter is how long a block may be on its way before the keeper may be cut off
+// from the others, and listens to nobody any more.
+const stallAfter = time.Second
+
+var errStalled = errors.New("its last block has not been committed yet")
+
+func (k *Keeper) stalled() bool {
+	since := k.pending.Load()
+	return since != nil && time.Since(*since) > stallAfter
 }
 
 // now is the time of the next block: the clock, but after the block before.
@@ -213,6 +222,8 @@ func (k *Keeper) round(ctx context.Context, waiting []request) error {
 		}
 	}
 	k.room = b.room
+	begun := time.Now()
+	k.pending.Store(&begun)
 	_, err := k.writer.Append(ctx, now, k.epoch, b.events)
 	if errors.Is(err, journal.ErrInDoubt) {
 		_, err = k.writer.Settle(ctx) // decide nothing more before this is known
@@ -223,6 +234,7 @@ func (k *Keeper) round(ctx context.Context, waiting []request) error {
 		}
 		return err
 	}
+	k.pending.Store(nil)
 	for i, r := range b.asked {
 		r.reply <- b.replies[i]
 	}

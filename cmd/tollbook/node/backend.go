@@ -213,10 +213,8 @@ func (n *Node) HangUp(_ context.Context, id events.CallID, actor, reason string)
 
 // ready says why the node cannot serve calls.
 func (n *Node) ready(ctx context.Context) error {
-	select {
-	case <-n.keeper.Done():
-		return events.Refuse(events.CodeUnavailable, "the book has no keeper")
-	default:
+	if err := n.terms.Err(); err != nil && !n.server.Clustered() {
+		return events.Refuse(events.CodeUnavailable, "the book has no keeper: %v", err)
 	}
 	if st := n.calls.log.Stats(); st.Failed != nil {
 		return st.Failed

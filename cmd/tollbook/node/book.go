@@ -19,35 +19,19 @@ const snapshotName = "book"
 // foldVersion is the version of the book's fold as snapshots name it.
 func foldVersion() string { return strconv.Itoa(state.FoldVersion) }
 
-// openBook folds the book to its end and begins a term as its keeper.
+// openBook folds the book to its end, and keeps it whenever that falls to this node.
 func (n *Node) openBook(ctx context.Context) error {
 	st, at, err := n.foldBook(ctx)
 	if err != nil {
 		return err
 	}
-	data, err := st.Snapshot()
-	if err != nil {
-		return err
-	}
-	own, err := state.Restore(data)
-	if err != nil {
-		return err
-	}
-	if own.Hash() != st.Hash() {
-		return fmt.Errorf("the book's state and its copy differ at position %d: this is a fault of the program", st.Position)
-	}
-	n.follower = book.NewFollower(own, at)
-	w := journal.OpenWriterAt(n.bookStore, journal.WriterOptions{Journal: book.Journal, Node: n.settings.Node, Heads: n.heads}, at)
-	if n.keeper, err = book.Open(ctx, w, st, n.settings.Node, time.Now, n.log); err != nil {
-		return err
-	}
-	n.task("keeper", n.keeper.Run)
+	n.follower = book.NewFollower(st, at)
+	n.terms = book.NewTerms(book.TermsConfig{
+		Server: n.server, Store: n.bookStore, Follower: n.follower, Node: n.settings.Node, Heads: n.heads, Clock: time.Now, Log: n.log,
+	})
+	n.book = n.terms.Book()
+	n.task("keeper", n.terms.Run)
 	n.onClose(n.endTasks)
-	var stop func() error
-	if n.book, stop, err = book.Serve(n.ctx, n.server, n.keeper, n.settings.Node); err != nil {
-		return err
-	}
-	n.onClose(stop)
 	return nil
 }
 

@@ -58,7 +58,7 @@ type Node struct {
 	bookStore *journal.Stream
 	logStore  *journal.Stream
 	blobs     *blobs
-	keeper    *book.Keeper
+	terms     *book.Terms
 	book      *book.Book
 	follower  *book.Follower
 	tables    *lookup.Tables
