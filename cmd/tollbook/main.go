@@ -25,6 +25,7 @@ func commands() []command {
 	return []command{
 		{"demo", "run a switch with a made-up world and real calls over loopback", demo},
 		{"serve", "run a node", serve},
+		{"node", "make the secrets of a cluster, and admit nodes to it", members},
 		{"apply", "make the configuration what a file says", apply},
 		{"import", "give a deck new prices from a file", importFile},
 		{"export", "write a deck's prices to a file", exportFile},

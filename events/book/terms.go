@@ -69,16 +69,14 @@ func (t *Terms) Run(ctx context.Context) error {
 			return nil
 		}
 		err := t.term(ctx)
-		t.note(err)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // what a term that was told to end says of it is no error
 		}
-		if !t.Server.Clustered() && err != nil {
+		t.note(err)
+		if !t.Server.Clustered() {
 			return err
 		}
-		if err != nil {
-			t.Log.Warn("a term of the book's keeper is over", "err", err)
-		}
+		t.Log.Warn("a term of the book's keeper is over", "err", err)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -60,8 +61,13 @@ func (l *logger) take(second int64) (ok bool, dropped int) {
 // Noticef logs at debug: the server tells its life story at this level.
 func (l *logger) Noticef(format string, v ...any) { l.say(slog.LevelDebug, format, v) }
 
-// Warnf logs at warn.
-func (l *logger) Warnf(format string, v ...any) { l.say(slog.LevelWarn, format, v) }
+// Warnf logs at warn. That passwords are in plain text is no news: ours was drawn for
+// this process and is written down nowhere.
+func (l *logger) Warnf(format string, v ...any) {
+	if !strings.HasPrefix(format, "Plaintext passwords") {
+		l.say(slog.LevelWarn, format, v)
+	}
+}
 
 // Fatalf logs at error: whether to end is the caller's decision.
 func (l *logger) Fatalf(format string, v ...any) { l.say(slog.LevelError, format, v) }

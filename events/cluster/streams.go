@@ -62,27 +62,41 @@ func stream(replicas int, name, subject, source, done string) jetstream.StreamCo
 
 // ensureStreams makes the streams that are missing. One that lies on the disk of a
 // node alone but was not recovered is an error: making it anew would bury its blocks.
-// In a group the servers may be electing a leader and not answer: then it asks again
-// until ctx ends.
 func (s *Server) ensureStreams(ctx context.Context) error {
 	for _, cfg := range Streams(s.Replicas()) {
-		for {
-			err := s.ensureStream(ctx, cfg)
-			if err == nil {
-				break
-			}
-			if s.group == nil || ctx.Err() != nil {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return err
-			case <-time.After(100 * time.Millisecond):
-			}
+		if err := s.Patiently(ctx, func(ctx context.Context) error { return s.ensureStream(ctx, cfg) }); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// Patiently asks the store for something. In a group nobody may answer because a
+// leader is being elected, or one node's question crosses another's: then each
+// question waits askWithin, and it is asked again until ctx ends.
+func (s *Server) Patiently(ctx context.Context, ask func(context.Context) error) error {
+	if s.group == nil {
+		return ask(ctx)
+	}
+	for {
+		one, cancel := context.WithTimeout(ctx, askWithin)
+		err := ask(one)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askAgain):
+		}
+	}
+}
+
+const (
+	askWithin = 2 * time.Second
+	askAgain  = 100 * time.Millisecond
+)
 
 func (s *Server) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
 	_, err := s.js.Stream(ctx, cfg.Name)

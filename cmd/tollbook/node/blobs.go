@@ -18,9 +18,9 @@ const bucket = "blobs"
 // blobs keeps bytes under their SHA-256 in a JetStream object store.
 type blobs struct{ store jetstream.ObjectStore }
 
-func openBlobs(ctx context.Context, js jetstream.JetStream) (*blobs, error) {
+func openBlobs(ctx context.Context, js jetstream.JetStream, replicas int) (*blobs, error) {
 	store, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: bucket, Description: "blobs by SHA-256", Storage: jetstream.FileStorage,
+		Bucket: bucket, Description: "blobs by SHA-256", Storage: jetstream.FileStorage, Replicas: replicas,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the blobs: %w", err)
@@ -37,7 +37,7 @@ func OpenBlobs(ctx context.Context, conn *nats.Conn) (*Blobs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openBlobs(ctx, js)
+	return openBlobs(ctx, js, 1)
 }
 
 // Get gives the bytes of a digest.

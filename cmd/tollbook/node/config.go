@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/tollbook/tollbook/events/cluster"
 	"github.com/tollbook/tollbook/sip/gate"
 )
 
@@ -43,6 +44,8 @@ type Config struct {
 	// Drain is how long a stop waits for calls to end by themselves, as 30s; new ones
 	// are refused meanwhile.
 	Drain string `yaml:"drain"`
+	// Cluster says with which nodes this one replicates.
+	Cluster Cluster `yaml:"cluster"`
 }
 
 // Overload says when new calls are too many: then they get a 503 with Retry-After.
@@ -103,6 +106,8 @@ type settings struct {
 	timeout          time.Duration
 	latency, drain   time.Duration
 	files            filesConfig
+	group            *cluster.Group // nil for a node alone
+	wait             time.Duration
 }
 
 func (c Config) parse() (settings, error) {
@@ -152,6 +157,9 @@ func (c Config) parse() (settings, error) {
 	}
 	if c.MaxCalls < 1 {
 		return bad("max_calls", strconv.Itoa(c.MaxCalls), "at least 1")
+	}
+	if s.group, s.wait, err = c.Cluster.group(); err != nil {
+		return s, err
 	}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -22,72 +23,135 @@ const (
 	busyWait   = 300 * time.Millisecond
 )
 
-// followAll feeds the views: the follower, the tables and the live calls from
-// memory on, the history from where it last stood.
+// followAll feeds the views with the book, and with what this node and all others
+// observe: the follower, the tables and the live calls from memory on, the history
+// from where it last stood.
 func (n *Node) followAll(ctx context.Context) error {
-	calls := callsJournal(n.settings.Node)
-	live := []*feed{newFeed(n.bookStore, book.Journal), newFeed(n.logStore, calls)}
-	if err := n.followLive(ctx, live); err != nil {
+	blocks := make(chan recordedBlock, 256)
+	n.task("history", func(ctx context.Context) error { return n.writeHistory(ctx, blocks) })
+	if err := n.followFeeds(ctx, blocks, newFeed(n.bookStore, book.Journal)); err != nil {
 		return err
 	}
-	blocks := make(chan recordedBlock, 256)
-	toHistory := func(ctx context.Context) func(recordedBlock) error {
-		return func(b recordedBlock) error {
-			select {
-			case blocks <- b:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
+	known := map[string]bool{}
+	own := []string{callsJournal(n.settings.Node), auditJournal(n.settings.Node)}
+	if err := n.followLogs(ctx, blocks, known, own); err != nil {
+		return err
 	}
-	for _, f := range live {
-		from, err := n.checkpoint(f.name)
-		if err != nil {
-			return err
-		}
-		n.task("read "+f.name+" for the history", func(ctx context.Context) error { return f.read(ctx, from, toHistory(ctx)) })
-	}
-	audit := auditJournal(n.settings.Node)
-	from, err := n.checkpoint(audit)
+	there, err := n.logStore.Subjects(ctx)
 	if err != nil {
 		return err
 	}
-	n.task("follow "+audit, func(ctx context.Context) error {
-		give := toHistory(ctx)
-		_, err := journal.Follow(ctx, n.logStore, audit, from, func(b journal.Block) error { return decoded(b, give) })
+	if err := n.followLogs(ctx, blocks, known, there); err != nil {
 		return err
-	})
-	n.task("history", func(ctx context.Context) error { return n.writeHistory(ctx, blocks) })
+	}
+	if n.server.Clustered() {
+		n.task("logs of other nodes", func(ctx context.Context) error { return n.followNewLogs(ctx, blocks, known) })
+	}
 	return nil
 }
 
-// followLive reads journals to their ends, so that what follows sees all that
-// happened before the start, and then goes on reading and hands the blocks on.
-func (n *Node) followLive(ctx context.Context, feeds []*feed) error {
-	ends := make([]journal.Cursor, len(feeds))
-	for i, f := range feeds {
-		var err error
-		ends[i], err = journal.Read(ctx, f.store, f.name, journal.Cursor{}, func(b journal.Block) error {
-			_, err := n.liveBlock(b)
-			return err
-		})
+// newLogsEvery is how often a node looks for logs of nodes that joined.
+const newLogsEvery = 2 * time.Second
+
+func (n *Node) followNewLogs(ctx context.Context, blocks chan<- recordedBlock, known map[string]bool) error {
+	tick := time.NewTicker(newLogsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		there, err := n.logStore.Subjects(ctx)
 		if err != nil {
+			continue // the store does not answer now: asked again
+		}
+		if err := n.followLogs(ctx, blocks, known, there); err != nil && journal.Lasting(err) {
 			return err
 		}
 	}
-	for i, f := range feeds {
-		n.task("follow "+f.name, func(ctx context.Context) error {
-			_, err := journal.Follow(ctx, f.store, f.name, ends[i], func(b journal.Block) error {
-				r, err := n.liveBlock(b)
-				if err == nil {
-					f.offer(r)
-				}
-				return err
-			})
+}
+
+// followLogs follows those of the logs that are not followed yet: calls into all
+// views, the others into the history alone.
+func (n *Node) followLogs(ctx context.Context, blocks chan<- recordedBlock, known map[string]bool, names []string) error {
+	for _, name := range names {
+		if known[name] {
+			continue
+		}
+		var err error
+		if strings.HasPrefix(name, callsJournal("")) {
+			err = n.followFeeds(ctx, blocks, newFeed(n.logStore, name))
+		} else {
+			err = n.followToHistory(blocks, name)
+		}
+		if err != nil {
+			return err
+		}
+		known[name] = true
+	}
+	return nil
+}
+
+// followFeeds follows a journal into the views in memory, and has the history
+// written from the same blocks.
+func (n *Node) followFeeds(ctx context.Context, blocks chan<- recordedBlock, f *feed) error {
+	if err := n.followLive(ctx, f); err != nil {
+		return err
+	}
+	from, err := n.checkpoint(f.name)
+	if err != nil {
+		return err
+	}
+	n.task("read "+f.name+" for the history", func(ctx context.Context) error { return f.read(ctx, from, into(ctx, blocks)) })
+	return nil
+}
+
+func (n *Node) followToHistory(blocks chan<- recordedBlock, name string) error {
+	from, err := n.checkpoint(name)
+	if err != nil {
+		return err
+	}
+	n.task("follow "+name, func(ctx context.Context) error {
+		give := into(ctx, blocks)
+		_, err := journal.Follow(ctx, n.logStore, name, from, func(b journal.Block) error { return decoded(b, give) })
+		return err
+	})
+	return nil
+}
+
+// into hands blocks to the history's writer.
+func into(ctx context.Context, blocks chan<- recordedBlock) func(recordedBlock) error {
+	return func(b recordedBlock) error {
+		select {
+		case blocks <- b:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// followLive reads a journal to its end, so that what follows sees all that happened
+// before the start, and then goes on reading and hands the blocks on.
+func (n *Node) followLive(ctx context.Context, f *feed) error {
+	end, err := journal.Read(ctx, f.store, f.name, journal.Cursor{}, func(b journal.Block) error {
+		_, err := n.liveBlock(b)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	n.task("follow "+f.name, func(ctx context.Context) error {
+		_, err := journal.Follow(ctx, f.store, f.name, end, func(b journal.Block) error {
+			r, err := n.liveBlock(b)
+			if err == nil {
+				f.offer(r)
+			}
 			return err
 		})
-	}
+		return err
+	})
 	return nil
 }
 

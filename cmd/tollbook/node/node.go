@@ -155,12 +155,14 @@ func (n *Node) bindHTTP(context.Context) error {
 // openStore starts the embedded server and checks both streams against the heads.
 func (n *Node) openStore(ctx context.Context) error {
 	var err error
-	n.server, err = cluster.Start(ctx, cluster.Options{Dir: n.settings.Data, Node: n.settings.Node, Logger: n.log})
+	n.server, err = cluster.Start(ctx, cluster.Options{
+		Dir: n.settings.Data, Node: n.settings.Node, Logger: n.log, Group: n.settings.group, ReadyTimeout: n.settings.wait,
+	})
 	if err != nil {
 		return journal.Explain(n.settings.Data, err)
 	}
 	n.onClose(func() error { n.server.Stop(); return nil })
-	if n.key, err = cluster.OpenKey(n.settings.Data); err != nil {
+	if n.key, err = cluster.OpenKey(n.settings.keyDir()); err != nil {
 		return err
 	}
 	if n.heads, err = journal.OpenHeads(n.settings.Data); err != nil {
@@ -173,18 +175,31 @@ func (n *Node) openStore(ctx context.Context) error {
 	if n.logStore, err = n.openStream(ctx, cluster.StreamLog); err != nil {
 		return err
 	}
-	n.blobs, err = openBlobs(ctx, n.server.JetStream())
-	return err
+	return n.server.Patiently(ctx, func(ctx context.Context) (err error) {
+		n.blobs, err = openBlobs(ctx, n.server.JetStream(), n.server.Replicas())
+		return err
+	})
 }
 
 // openStream opens a stream if it is what was acknowledged, all of it.
 func (n *Node) openStream(ctx context.Context, name string) (*journal.Stream, error) {
-	store, err := journal.OpenStream(ctx, n.server.Conn(), name)
+	var store *journal.Stream
+	err := n.server.Patiently(ctx, func(ctx context.Context) (err error) {
+		store, err = journal.OpenStream(ctx, n.server.Conn(), name)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	report, err := journal.Open(ctx, store, n.heads)
-	if err != nil {
+	var report journal.Report
+	var verdict error
+	err = n.server.Patiently(ctx, func(context.Context) error { // it takes as long as the stream is
+		if report, verdict = journal.Open(ctx, store, n.heads); journal.Lasting(verdict) {
+			return nil // to ask again would change nothing
+		}
+		return verdict
+	})
+	if err = errors.Join(err, verdict); err != nil {
 		return nil, fmt.Errorf("the store in %s cannot be trusted: %w", n.settings.Data, err)
 	}
 	for _, j := range report.Journals {

@@ -19,7 +19,11 @@ func (n *Node) openRegistrar(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := registrar.OpenKV(ctx, n.server.JetStream(), n.server.Replicas())
+	var store *registrar.KV
+	err = n.server.Patiently(ctx, func(ctx context.Context) (err error) {
+		store, err = registrar.OpenKV(ctx, n.server.JetStream(), n.server.Replicas())
+		return err
+	})
 	if err != nil {
 		return err
 	}

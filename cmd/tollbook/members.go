@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tollbook/tollbook/events/cluster"
+)
+
+// members makes what the nodes of a cluster know each other by.
+func members(_ context.Context, c *console, args []string) error {
+	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them")
+	secrets := f.String("secrets", "cluster-secrets", "the directory of the cluster's secrets, kept apart from its nodes")
+	name := f.String("name", "tollbook", "init: the cluster's name")
+	to := f.String("to", "", "admit: the directory to make, to be brought to the node")
+	verb := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		verb, args = args[0], args[1:]
+	}
+	var words []string
+	for len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		words, args = append(words, args[0]), args[1:]
+	}
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	switch {
+	case verb == "init" && len(words) == 0:
+		if err := cluster.MakeSecrets(*secrets, *name, time.Now()); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s holds the secrets of cluster %s: keep it apart from the nodes, and safe\n", *secrets, *name)
+		return nil
+	case verb == "admit" && len(words) == 2 && *to != "":
+		if err := cluster.Admit(*secrets, *to, words[0], words[1], time.Now()); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s is for node %s: bring it there and name it as cluster.secrets in the node's configuration\n", *to, words[0])
+		return nil
+	default:
+		return usageError{errors.New("say init, or admit NODE HOST:PORT -to DIRECTORY")}
+	}
+}
