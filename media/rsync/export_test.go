@@ -1,0 +1,5 @@
+package rsync
+
+import "log/slog"
+
+var quiet = slog.New(slog.DiscardHandler)
