@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -12,15 +13,15 @@ import (
 // figure that matters is packets per CPU-second of the relay: the generator
 // keeps to one thread, whose share is taken off the process's.
 func BenchmarkForward(b *testing.B) {
-	for _, name := range []string{"native", "portable"} {
-		b.Run(name, func(b *testing.B) { forward(b, name == "portable") })
+	for _, name := range engines() {
+		b.Run(name, func(b *testing.B) { forward(b, name) })
 	}
 }
 
-func forward(b *testing.B, portable bool) {
+func forward(b *testing.B, engine string) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	e := open(b, Config{PortMin: 30000, PortMax: 31999, Workers: 1, Portable: portable})
+	e := open(b, Config{PortMin: 30000, PortMax: 31999, Workers: 1, Engine: engine})
 	from, to := newPhone(b), newPhone(b)
 	var calls []*Call
 	for range 100 {
@@ -58,7 +59,7 @@ func relayCPU() time.Duration {
 func BenchmarkCall(b *testing.B) {
 	e := open(b, Config{PortMin: 30000, PortMax: 39999, Workers: 1})
 	for b.Loop() {
-		c, err := e.NewCall("x")
+		c, err := e.NewCall("x", netip.Addr{})
 		if err != nil {
 			b.Fatal(err)
 		}

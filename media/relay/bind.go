@@ -1,113 +1,142 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
-	"syscall"
 )
 
-// NewCall opens the four sockets of a call. The id is kept for the caller's use
-// alone. Errors: ErrClosed, ErrPortsExhausted, ErrTooManyFiles.
-func (e *Engine) NewCall(id string) (*Call, error) {
-	c := &Call{engine: e, id: id}
-	for _, side := range []Side{A, B} {
-		if err := e.bind(&c.legs[side]); err != nil {
+// Addresses are the local addresses that calls can be on.
+func (e *Engine) Addresses() []netip.Addr {
+	var all []netip.Addr
+	for _, p := range e.pools {
+		all = append(all, p.addr)
+	}
+	return all
+}
+
+// Address is the local address for a far end: near, where that is one of the
+// engine's and of the far end's family, else the first one of that family. False
+// means that there is none.
+func (e *Engine) Address(far, near netip.Addr) (netip.Addr, bool) {
+	far, near = far.Unmap(), near.Unmap()
+	var first netip.Addr
+	for _, p := range e.pools {
+		if p.addr.Is4() != far.Is4() {
+			continue
+		}
+		if p.addr == near {
+			return near, true
+		}
+		if !first.IsValid() {
+			first = p.addr
+		}
+	}
+	return first, first.IsValid()
+}
+
+// pool is that of a local address; the zero address stands for the first one.
+func (e *Engine) pool(at netip.Addr) (*pool, error) {
+	for _, p := range e.pools {
+		if !at.IsValid() || p.addr == at.Unmap() {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %v is none of this relay's", ErrAddress, at)
+}
+
+// evict closes a pair at rest of any address.
+func (e *Engine) evict() bool {
+	for _, p := range e.pools {
+		if p.evict() {
+			return true
+		}
+	}
+	return false
+}
+
+// NewCall opens the four ports of a call, for both sides on one of the engine's
+// addresses; the zero Addr stands for the first. The id is kept for the caller's
+// use alone. Errors: ErrClosed, ErrAddress, ErrPortsExhausted, ErrTooManyFiles.
+func (e *Engine) NewCall(id string, at netip.Addr) (*Call, error) {
+	from, err := e.pool(at)
+	if err != nil {
+		return nil, fmt.Errorf("relay: new call: %w", err)
+	}
+	shard := int(e.next.Add(1) % uint32(e.transport.shards()))
+	c := &Call{engine: e, id: id, shard: shard}
+	for side := range c.legs {
+		p, err := from.take(shard)
+		if err != nil {
 			c.release()
 			return nil, fmt.Errorf("relay: new call: %w", err)
 		}
+		c.hold(Side(side), from, p)
 	}
-	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		c.release()
-		return nil, fmt.Errorf("relay: new call: %w", ErrClosed)
-	}
-	e.calls[c] = struct{}{}
-	e.mu.Unlock()
-	if err := c.startSockets(); err != nil {
-		c.Close()
+	if err := e.enter(c); err != nil {
 		return nil, fmt.Errorf("relay: new call: %w", err)
 	}
-	e.opened.Add(1)
 	return c, nil
 }
 
-// startSockets holds the mutex, since Engine.Close may already see the call.
-func (c *Call) startSockets() error {
+// enter counts a call as the engine's, which ends it when it closes.
+func (e *Engine) enter(c *Call) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.closed = true
+		c.release()
+		return ErrClosed
+	}
+	e.calls[c] = struct{}{}
+	e.opened.Add(1)
+	return nil
+}
+
+// hold makes a pair a side's. The mutex is held, or nobody else knows the call.
+func (c *Call) hold(side Side, from *pool, p *pair) {
+	l := &c.legs[side]
+	l.pool, l.pair, l.local = from, p, p.local
+	p.owner.Store(c)
+}
+
+// Listen moves a side to another of the engine's addresses, before its far end is
+// known or when it is to be another one: the side is as after Reset then. Nothing
+// changes where it is there already. Errors are those of NewCall.
+func (c *Call) Listen(side Side, at netip.Addr) error {
+	side &= 1
+	to, err := c.engine.pool(at)
+	if err != nil {
+		return fmt.Errorf("relay: listen: %w", err)
+	}
+	if c.Local(side).Addr() == to.addr {
+		return nil
+	}
+	p, err := to.take(c.shard)
+	if err != nil {
+		return fmt.Errorf("relay: listen: %w", err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return ErrClosed
+		to.giveBack(p)
+		return fmt.Errorf("relay: listen: %w", ErrClosed)
 	}
-	for i := range c.legs {
-		for k, s := range c.legs[i].sockets {
-			if err := c.engine.transport.start(s, &port{call: c, side: Side(i), rtcp: k == 1}); err != nil {
-				return err
-			}
-		}
-	}
+	l := &c.legs[side]
+	l.pool.giveBack(l.pair)
+	*l = leg{}
+	c.hold(side, to, p)
 	return nil
 }
 
-// bindTries is how many ports of the range may turn out to be taken by other
-// programs before a call is refused.
-const bindTries = 64
-
-// bind gives a leg its two sockets.
-func (e *Engine) bind(l *leg) error {
-	var last error
-	var refused []uint16
-	defer func() {
-		for _, p := range refused {
-			e.ports.put(p)
-		}
-	}()
-	for range bindTries {
-		number, err := e.ports.take()
-		if err != nil {
-			if last != nil {
-				return fmt.Errorf("%w; before that: %w", err, last)
-			}
-			return err
-		}
-		local := netip.AddrPortFrom(e.config.LocalAddr, number)
-		last = e.bindPair(l, local)
-		switch {
-		case last == nil:
-			return nil
-		case errors.Is(last, syscall.EMFILE), errors.Is(last, syscall.ENFILE):
-			refused = append(refused, number)
-			return fmt.Errorf("%w: RLIMIT_NOFILE is %d, which allows %d calls", ErrTooManyFiles, e.files, e.callsByFiles())
-		}
-		refused = append(refused, number)
-	}
-	return fmt.Errorf("%w: %d tried in %d-%d: %w", ErrPortsExhausted, bindTries, e.ports.min, e.ports.max, last)
-}
-
-func (e *Engine) bindPair(l *leg, local netip.AddrPort) error {
-	media, err := e.transport.bind(local)
-	if err != nil {
-		return err
-	}
-	control, err := e.transport.bind(netip.AddrPortFrom(local.Addr(), local.Port()+1))
-	if err != nil {
-		media.close()
-		return err
-	}
-	l.local, l.sockets = local, [2]socket{media, control}
-	return nil
-}
-
-// release closes the sockets and gives the ports back.
+// release gives the pairs back.
 func (c *Call) release() {
 	for i := range c.legs {
-		l := &c.legs[i]
-		if l.sockets[0] == nil {
-			continue
+		if l := &c.legs[i]; l.pair != nil {
+			p := l.pair
+			l.pair = nil
+			l.pool.giveBack(p)
 		}
-		l.sockets[0].close()
-		l.sockets[1].close()
-		c.engine.ports.put(l.local.Port())
 	}
 }

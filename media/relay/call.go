@@ -29,7 +29,7 @@ func (s Side) other() Side { return 1 - s&1 }
 type Call struct {
 	engine *Engine
 	id     string
-	shard  uint32 // the worker's number from 1, set by the transport before any packet
+	shard  int // the worker that serves its pairs
 
 	mu     sync.Mutex
 	closed bool
@@ -41,26 +41,30 @@ type Call struct {
 // ID is what NewCall was given.
 func (c *Call) ID() string { return c.id }
 
-// Local is the RTP address of a side's leg; RTCP is on the port above. It stays
-// the same for the life of the call.
-func (c *Call) Local(side Side) netip.AddrPort { return c.legs[side&1].local }
+// Local is the RTP address of a side's leg; RTCP is on the port above. Only Listen
+// changes it.
+func (c *Call) Local(side Side) netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.legs[side&1].local
+}
 
 // SetRemote says where a side's far end is, as its SDP tells. It is called
 // again when the SDP changes; statistics go on, and a learnt address stays
 // while Remote.Addr is the same; so do streams whose keys are the same. Errors:
 // ErrClosed, ErrAddress, those of srtp.NewSender.
 func (c *Call) SetRemote(side Side, r Remote) error {
-	for _, addr := range []*netip.AddrPort{&r.Addr, &r.RTCPAddr} {
-		*addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-		if err := c.engine.checkRemote(*addr, r.Ours); err != nil {
-			return fmt.Errorf("relay: remote %v of side %v: %w", *addr, side, err)
-		}
-	}
 	r.PayloadTypes = slices.Clone(r.PayloadTypes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return fmt.Errorf("relay: remote of side %v: %w", side, ErrClosed)
+	}
+	for _, addr := range []*netip.AddrPort{&r.Addr, &r.RTCPAddr} {
+		*addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+		if err := c.checkRemote(side&1, *addr, r.Ours); err != nil {
+			return fmt.Errorf("relay: remote %v of side %v: %w", *addr, side, err)
+		}
 	}
 	if err := c.legs[side&1].setRemote(r, c.engine.now()); err != nil {
 		return fmt.Errorf("relay: remote of side %v: %w", side, err)
@@ -73,15 +77,18 @@ func (c *Call) SetRemote(side Side, r Remote) error {
 
 // checkRemote refuses what could not be sent to and what would make calls feed
 // each other in a circle, but for a far end that is said to be ours.
-func (e *Engine) checkRemote(addr netip.AddrPort, ours bool) error {
+func (c *Call) checkRemote(side Side, addr netip.AddrPort, ours bool) error {
 	if !addr.IsValid() {
 		return nil
 	}
-	if addr.Addr().Is4() != e.config.LocalAddr.Is4() {
-		return fmt.Errorf("%w: not of the family of %v", ErrAddress, e.config.LocalAddr)
+	local := c.legs[side].local.Addr()
+	if addr.Addr().Is4() != local.Is4() {
+		return fmt.Errorf("%w: not of the family of %v", ErrAddress, local)
 	}
-	if !ours && addr.Addr() == e.config.LocalAddr && e.ports.holds(addr.Port()) {
-		return fmt.Errorf("%w: a port of this relay", ErrAddress)
+	for _, p := range c.engine.pools {
+		if !ours && addr.Addr() == p.addr && p.holds(addr.Port()) {
+			return fmt.Errorf("%w: a port of this relay", ErrAddress)
+		}
 	}
 	return nil
 }
@@ -94,7 +101,7 @@ func (c *Call) Reset(side Side) Stats {
 	defer c.mu.Unlock()
 	l := &c.legs[side&1]
 	stats := l.stats(c.engine)
-	*l = leg{local: l.local, sockets: l.sockets}
+	*l = leg{pool: l.pool, pair: l.pair, local: l.local}
 	return stats
 }
 

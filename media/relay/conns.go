@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -10,6 +11,8 @@ import (
 type conns struct {
 	engine  *Engine
 	readers sync.WaitGroup
+	mu      sync.Mutex
+	ended   bool
 }
 
 func newConns(e *Engine) *conns { return &conns{engine: e} }
@@ -17,44 +20,63 @@ func newConns(e *Engine) *conns { return &conns{engine: e} }
 // conn is a net.UDPConn, which may be closed while it is read and written.
 type conn struct{ udp *net.UDPConn }
 
-func (t *conns) bind(addr netip.AddrPort) (socket, error) {
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(addr))
-	if err != nil {
-		return nil, err
-	}
-	return conn{udp}, nil
-}
+func (t *conns) shards() int { return 1 }
 
-func (t *conns) start(s socket, p *port) error {
-	udp := s.(conn).udp
-	t.readers.Go(func() { t.read(udp, p) })
+func (t *conns) open(p *pair) error {
+	var bound [2]*net.UDPConn
+	for i := range bound {
+		udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(p.addr(i)))
+		if err != nil {
+			if i == 1 {
+				bound[0].Close()
+			}
+			return err
+		}
+		bound[i], p.sockets[i] = udp, conn{udp}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		bound[0].Close()
+		bound[1].Close()
+		return ErrClosed
+	}
+	for i, udp := range bound {
+		t.readers.Go(func() { t.read(udp, &p.ports[i]) })
+	}
 	return nil
 }
 
-// read ends when the call is closed, for then the socket is, too. Some systems
-// report on a UDP socket that an earlier packet was refused; reading goes on.
+// read ends when the socket is closed. Some systems report on a UDP socket that an
+// earlier packet was refused; reading goes on.
 func (t *conns) read(udp *net.UDPConn, p *port) {
 	var buffer [maxPacket + 1]byte
 	for {
 		n, from, err := udp.ReadFromUDPAddrPort(buffer[:])
-		now := t.engine.now()
-		p.call.mu.Lock()
-		closed := p.call.closed
-		if !closed && err == nil {
-			p.call.take(p, buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now)
-		}
-		p.call.mu.Unlock()
-		if closed {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err == nil {
+			t.engine.deliver(p, buffer[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), t.engine.now())
 		}
 	}
 }
 
-func (t *conns) stop() { t.readers.Wait() }
+func (t *conns) close(p *pair, done func()) {
+	for _, s := range p.sockets {
+		s.(conn).udp.Close()
+	}
+	done()
+}
+
+func (t *conns) stop() {
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	t.readers.Wait()
+}
 
 func (c conn) send(packet []byte, to netip.AddrPort) error {
 	_, err := c.udp.WriteToUDPAddrPort(packet, to)
 	return err
 }
-
-func (c conn) close() { c.udp.Close() }

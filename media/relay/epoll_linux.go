@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,30 +12,33 @@ import (
 type epoll struct {
 	engine  *Engine
 	workers []*worker
-	next    atomic.Uint32
 	running sync.WaitGroup
 }
 
-// worker serves the sockets of its calls. Slots are named in epoll's data by
-// index and generation, so an event that was fetched before its socket was
-// closed is recognised even when the slot serves another call by then.
+// worker serves the sockets of its shard. It alone closes them, between two
+// batches, so that an event names a socket that is still open.
 type worker struct {
 	engine *Engine
 	epfd   int
-	wake   int // eventfd, written once to end the loop
+	bell   bell
 
-	mu    sync.Mutex
-	slots []slot
-	free  []uint32
+	mu      sync.Mutex
+	slots   []*rawSocket // by epoll's data; nil while free
+	unused  []uint32     // free ones
+	closing []closing
+	ending  bool // stop was called
+	ended   bool // the loop is over
 }
 
-type slot struct {
-	generation uint32
-	at         *rawSocket // nil while free
+// closing is a pair that is to be closed, and who wants to know.
+type closing struct {
+	pair *pair
+	done func()
 }
 
-// eventBatch is how many sockets are served per epoll_wait.
-const eventBatch = 128
+// eventBatch is how many sockets are served per epoll_wait, and per reading of the
+// clock.
+const eventBatch = 32
 
 func newEpoll(e *Engine) (*epoll, error) {
 	t := &epoll{engine: e}
@@ -57,72 +59,121 @@ func newWorker(e *Engine) (*worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
+	w := &worker{engine: e, epfd: epfd, slots: make([]*rawSocket, 1)}
+	if w.bell, err = newBell(); err != nil {
 		unix.Close(epfd)
-		return nil, fmt.Errorf("eventfd: %w", err)
+		return nil, err
 	}
-	w := &worker{engine: e, epfd: epfd, wake: wake, slots: make([]slot, 1)}
-	// Slot 0 stays empty: its event means that the worker is to end.
+	// Slot 0 stays empty: its event is the bell's.
 	event := unix.EpollEvent{Events: unix.EPOLLIN}
-	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, wake, &event); err != nil {
+	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, w.bell.fd, &event); err != nil {
 		unix.Close(epfd)
-		unix.Close(wake)
+		w.bell.close()
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
 	return w, nil
 }
 
-func (t *epoll) start(s socket, p *port) error {
-	raw := s.(*rawSocket)
-	raw.port = p
-	// All sockets of a call go to one worker, so that its mutex is rarely
-	// contended.
-	if p.call.shard == 0 {
-		p.call.shard = t.next.Add(1)%uint32(len(t.workers)) + 1
+func (t *epoll) shards() int { return len(t.workers) }
+
+func (t *epoll) open(p *pair) error {
+	bound, err := bindRaw(p)
+	if err != nil {
+		return err
 	}
-	return t.workers[p.call.shard-1].add(raw)
+	w := t.workers[p.shard]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ending {
+		unix.Close(bound[0].fd)
+		unix.Close(bound[1].fd)
+		return ErrClosed
+	}
+	for _, s := range bound {
+		w.place(s)
+	}
+	for _, s := range bound {
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.slot)}
+		if err = unix.EpollCtl(w.epfd, unix.EPOLL_CTL_ADD, s.fd, &event); err != nil {
+			// The worker may be reading the first one by now: closing is for it.
+			w.closing = append(w.closing, closing{p, func() {}})
+			w.bell.ring()
+			return fmt.Errorf("epoll: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *epoll) close(p *pair, done func()) {
+	w := t.workers[p.shard]
+	w.mu.Lock()
+	w.closing = append(w.closing, closing{p, done})
+	first, ended := len(w.closing) == 1, w.ended
+	w.mu.Unlock()
+	switch {
+	case ended:
+		w.closePairs()
+	case first:
+		w.bell.ring()
+	}
 }
 
 func (t *epoll) stop() {
 	for _, w := range t.workers {
-		one := [8]byte{0: 1, 7: 1} // not zero in either byte order
-		if _, err := unix.Write(w.wake, one[:]); err != nil {
-			panic("relay: an eventfd takes no number: " + err.Error())
-		}
+		w.mu.Lock()
+		w.ending = true
+		w.mu.Unlock()
+		w.bell.ring()
 	}
 	t.running.Wait()
 	for _, w := range t.workers {
-		unix.Close(w.wake)
 		unix.Close(w.epfd)
+		w.bell.close()
 	}
 }
 
-func (w *worker) add(s *rawSocket) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var i uint32
-	if n := len(w.free); n > 0 {
-		i, w.free = w.free[n-1], w.free[:n-1]
+// place gives a socket a slot.
+func (w *worker) place(s *rawSocket) {
+	if n := len(w.unused); n > 0 {
+		s.slot, w.unused = w.unused[n-1], w.unused[:n-1]
 	} else {
-		i = uint32(len(w.slots))
-		w.slots = append(w.slots, slot{})
+		s.slot = uint32(len(w.slots))
+		w.slots = append(w.slots, nil)
 	}
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i), Pad: int32(w.slots[i].generation)}
-	if err := unix.EpollCtl(w.epfd, unix.EPOLL_CTL_ADD, s.fd, &event); err != nil {
-		w.free = append(w.free, i)
-		return fmt.Errorf("epoll: %w", err)
-	}
-	w.slots[i].at, s.worker, s.slot = s, w, i
-	return nil
+	w.slots[s.slot] = s
 }
 
-func (w *worker) remove(i uint32) {
+// remove ends the service of a socket. It is taken out of epoll by name, since
+// closing does that only when no process that is being started has a copy.
+func (w *worker) remove(s *rawSocket) {
+	unix.EpollCtl(w.epfd, unix.EPOLL_CTL_DEL, s.fd, nil) // fails only for what is not in it
+	w.slots[s.slot] = nil
+	w.unused = append(w.unused, s.slot)
+}
+
+// closePairs closes what is to be closed. False means that the worker is to end.
+func (w *worker) closePairs() bool {
 	w.mu.Lock()
-	w.slots[i].at = nil
-	w.slots[i].generation++
-	w.free = append(w.free, i)
+	list := w.closing
+	w.closing = nil
+	for _, c := range list {
+		for _, s := range c.pair.sockets {
+			raw := s.(*rawSocket)
+			if !w.ended {
+				w.remove(raw)
+			}
+			unix.Close(raw.fd)
+		}
+	}
+	if w.ending {
+		w.ended = true
+	}
+	goOn := !w.ended
 	w.mu.Unlock()
+	for _, c := range list {
+		c.done()
+	}
+	return goOn
 }
 
 // run is the loop of one thread. The wait goes through the scheduler, since it
@@ -136,42 +187,33 @@ func (w *worker) run() {
 	for {
 		n, err := unix.EpollWait(w.epfd, events, -1)
 		if err != nil && err != unix.EINTR {
-			w.engine.config.Log.Error("media worker ends", "err", err)
-			return
+			// The descriptor is ours and the arguments are right.
+			panic("relay: epoll_wait: " + err.Error())
 		}
 		ready = ready[:0]
-		end := false
+		rung := false
 		w.mu.Lock()
 		for _, event := range events[:max(n, 0)] {
-			s := w.slots[event.Fd]
-			if event.Fd == 0 {
-				end = true
-			} else if s.at != nil && s.generation == uint32(event.Pad) {
-				ready = append(ready, s.at)
+			if s := w.slots[event.Fd]; s != nil {
+				ready = append(ready, s)
+			} else {
+				rung = true
 			}
 		}
 		w.mu.Unlock()
-		if end {
-			return
-		}
+		// Level triggering brings a socket back when there is more, which keeps a busy
+		// one from starving the others and saves the read that would find it empty.
+		now := w.engine.now()
 		for _, s := range ready {
-			w.serve(s, buffer)
+			if n, from, ok := s.receive(buffer); ok {
+				w.engine.deliver(s.port, buffer[:n], from, now)
+			}
 		}
-	}
-}
-
-// serve takes one datagram. Level triggering brings the socket back when there
-// are more, which keeps one busy socket from starving the others and saves the
-// read that would find an idle one empty.
-func (w *worker) serve(s *rawSocket, buffer []byte) {
-	call := s.port.call
-	call.mu.Lock()
-	defer call.mu.Unlock()
-	if call.closed {
-		return
-	}
-	n, from, ok := s.receive(buffer)
-	if ok {
-		call.take(s.port, buffer[:n], from, w.engine.now())
+		if rung {
+			w.bell.answer()
+			if !w.closePairs() {
+				return
+			}
+		}
 	}
 }

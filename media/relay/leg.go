@@ -42,11 +42,12 @@ type PayloadType struct {
 
 // leg is the state of one side, guarded by the mutex of its call.
 type leg struct {
-	local   netip.AddrPort
-	sockets [2]socket // RTP, RTCP
-	remote  Remote
-	known   bool          // SetRemote was called
-	since   time.Duration // when it was called first
+	pool   *pool
+	pair   *pair          // nil when the call is over
+	local  netip.AddrPort // of RTP
+	remote Remote
+	known  bool          // SetRemote was called
+	since  time.Duration // when it was called first
 	// media and control are where the far end is: as negotiated, then as learnt.
 	media, control               netip.AddrPort
 	mediaLatched, controlLatched bool

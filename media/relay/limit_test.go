@@ -4,6 +4,7 @@ package relay
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,14 +16,14 @@ func TestTooFewDescriptors(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 		t.Fatal(err)
 	}
-	for _, portable := range []bool{false, true} {
-		e := open(t, Config{PortMin: 20000, PortMax: 20999, Portable: portable})
+	for _, engine := range engines() {
+		e := open(t, Config{PortMin: 20000, PortMax: 20999, Engine: engine})
 		low := old
 		low.Cur = 3
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
 			t.Fatal(err)
 		}
-		_, callErr := e.NewCall("x")
+		_, callErr := e.NewCall("x", netip.Addr{})
 		_, openErr := Open(e.config)
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
 			t.Fatal(err)

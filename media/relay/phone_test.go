@@ -17,10 +17,12 @@ type phone struct {
 	seq         uint16
 }
 
-func newPhone(t testing.TB) *phone {
+func newPhone(t testing.TB) *phone { return newPhoneAt(t, loopback) }
+
+func newPhoneAt(t testing.TB, at netip.Addr) *phone {
 	p := &phone{t: t, seq: 100}
 	for _, c := range []**net.UDPConn{&p.media, &p.ctrl} {
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 		if err != nil {
 			t.Fatal(err)
 		}

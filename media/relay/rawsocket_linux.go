@@ -8,16 +8,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rawSocket is a bound, non-blocking descriptor. The mutex of its call guards
-// its use and its end.
+// rawSocket is a bound, non-blocking descriptor.
 type rawSocket struct {
-	fd     int
-	port   *port
-	worker *worker // nil before start
-	slot   uint32
+	fd   int
+	port *port
+	slot uint32 // in its worker's list
 }
 
-func (t *epoll) bind(addr netip.AddrPort) (socket, error) {
+// bindRaw binds a pair's two sockets.
+func bindRaw(p *pair) (bound [2]*rawSocket, err error) {
+	for i := range bound {
+		fd, err := bindFD(p.addr(i))
+		if err != nil {
+			if i == 1 {
+				unix.Close(bound[0].fd)
+			}
+			return bound, err
+		}
+		bound[i] = &rawSocket{fd: fd, port: &p.ports[i]}
+		p.sockets[i] = bound[i]
+	}
+	return bound, nil
+}
+
+func bindFD(addr netip.AddrPort) (int, error) {
 	domain := unix.AF_INET6
 	var local unix.Sockaddr = &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16()}
 	if addr.Addr().Is4() {
@@ -26,22 +40,13 @@ func (t *epoll) bind(addr netip.AddrPort) (socket, error) {
 	}
 	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if err := unix.Bind(fd, local); err != nil {
 		unix.Close(fd)
-		return nil, err
+		return 0, err
 	}
-	return &rawSocket{fd: fd}, nil
-}
-
-// close gives the slot back first: from then on no worker finds the socket.
-// Closing the descriptor takes it out of epoll, so no further call is needed.
-func (s *rawSocket) close() {
-	if s.worker != nil {
-		s.worker.remove(s.slot)
-	}
-	unix.Close(s.fd)
+	return fd, nil
 }
 
 // receive reads one datagram. MSG_TRUNC is not needed: the buffer is one byte

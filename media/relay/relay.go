@@ -13,12 +13,10 @@
 //
 // On Linux a small pool of threads serves all sockets through epoll with raw
 // system calls, since those are nearly the whole cost of a packet. Elsewhere,
-// or with Config.Portable, every socket is a net.UDPConn with a goroutine.
+// or with EnginePortable, every socket is a net.UDPConn with a goroutine.
 //
-// Ownership: a call's mutex guards its legs and the life of its sockets. A
-// worker reads and sends only while it holds the mutex and has seen that the
-// call is open, and Close closes descriptors under the same mutex, so a
-// descriptor is never used after the kernel may have given its number away. An
+// Ownership: a call's mutex guards its legs. A worker takes a datagram and sends it
+// on while it holds that mutex; who owns a descriptor is told at pair. An
 // uncontended mutex costs some 20 ns beside 7 to 11 µs of system calls.
 package relay
 
@@ -49,17 +47,17 @@ var (
 
 // Config says where an engine listens.
 type Config struct {
-	// LocalAddr is the address all ports are bound to. All remotes are of its
-	// family.
-	LocalAddr netip.Addr
-	// PortMin and PortMax bound the local ports, both included. A call takes
-	// two even ports and the odd ones above them.
+	// Addresses are the local addresses that calls can be on, of either family; the
+	// first is the usual one. A leg's far end is of the family of its address.
+	Addresses []netip.Addr
+	// PortMin and PortMax bound the local ports of each address, both included. A
+	// call takes two even ports and the odd ones above them.
 	PortMin, PortMax uint16
 	// Workers is the number of threads on Linux; 0 means half of GOMAXPROCS, at
 	// least one.
 	Workers int
-	// Portable uses net.UDPConn where epoll is available, too.
-	Portable bool
+	// Engine is one of EngineAuto and the like; empty is EngineAuto.
+	Engine string
 	// Log is told at Open how many calls the limits allow. Nil means silence.
 	Log *slog.Logger
 }
@@ -68,10 +66,14 @@ type Config struct {
 // goroutine.
 type Engine struct {
 	config    Config
-	ports     *ports
+	pools     []*pool // by address
 	transport transport
+	name, why string    // of the transport
 	start     time.Time // the zero of all times kept for packets
 	files     uint64    // RLIMIT_NOFILE, 0 when unknown
+	next      atomic.Uint32
+	// idle is the number of pairs at rest, mostIdle their bound.
+	idle, mostIdle atomic.Int64
 
 	packets, bytes atomic.Uint64
 	opened         atomic.Uint64
@@ -89,8 +91,9 @@ const (
 	reservedFiles  = 256
 )
 
-// Open starts an engine. It fails when the range holds no two port pairs, the
-// address is not this machine's, or RLIMIT_NOFILE allows not even one call.
+// Open starts an engine. It fails when the range holds no two port pairs, an
+// address is not this machine's, RLIMIT_NOFILE allows not even one call, or the
+// engine that is asked for by name cannot run here.
 func Open(config Config) (*Engine, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -98,30 +101,48 @@ func Open(config Config) (*Engine, error) {
 	if config.Workers <= 0 {
 		config.Workers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	config.LocalAddr = config.LocalAddr.Unmap()
 	e := &Engine{config: config, start: time.Now(), calls: make(map[*Call]struct{})}
-	var err error
-	if e.ports, err = newPorts(config.PortMin, config.PortMax); err != nil {
-		return nil, fmt.Errorf("relay: open: %w", err)
-	}
-	if err := e.checkLimits(); err != nil {
-		return nil, fmt.Errorf("relay: open: %w", err)
-	}
-	probe, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(config.LocalAddr, 0)))
-	if err != nil {
-		return nil, fmt.Errorf("relay: open: %w", err)
-	}
-	probe.Close()
-	if e.transport, err = newTransport(e); err != nil {
+	if err := e.open(); err != nil {
 		return nil, fmt.Errorf("relay: open: %w", err)
 	}
 	return e, nil
 }
 
+func (e *Engine) open() error {
+	for _, addr := range e.config.Addresses {
+		p, err := newPool(e, addr.Unmap(), e.config.PortMin, e.config.PortMax)
+		if err != nil {
+			return err
+		}
+		e.pools = append(e.pools, p)
+	}
+	if len(e.pools) == 0 {
+		return fmt.Errorf("%w: no local address is given", ErrAddress)
+	}
+	if err := e.checkLimits(); err != nil {
+		return err
+	}
+	for _, p := range e.pools {
+		probe, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.addr, 0)))
+		if err != nil {
+			return err
+		}
+		probe.Close()
+	}
+	if err := e.choose(); err != nil {
+		return err
+	}
+	for _, p := range e.pools {
+		p.idle = make([][]*pair, e.transport.shards())
+	}
+	return nil
+}
+
 // checkLimits logs what the port range and the descriptor limit allow.
 func (e *Engine) checkLimits() error {
-	byPorts := e.ports.total() / 2
-	log := e.config.Log.With("local", e.config.LocalAddr, "port_min", e.config.PortMin,
+	byPorts := e.pools[0].total() / 2
+	e.mostIdle.Store(mostIdle)
+	log := e.config.Log.With("local", e.config.Addresses, "port_min", e.config.PortMin,
 		"port_max", e.config.PortMax, "calls_by_ports", byPorts)
 	limit, known := fileLimit()
 	if !known {
@@ -133,6 +154,7 @@ func (e *Engine) checkLimits() error {
 	if byFiles == 0 {
 		return fmt.Errorf("%w: RLIMIT_NOFILE is %d and allows no call", ErrTooManyFiles, limit)
 	}
+	e.mostIdle.Store(min(mostIdle, int64(byFiles/2))) // two sockets a pair, of four a call
 	log = log.With("rlimit_nofile", limit, "calls_by_files", byFiles)
 	if byFiles < uint64(byPorts) {
 		log.Warn("media relay opens; RLIMIT_NOFILE allows fewer calls than the port range")
@@ -163,8 +185,11 @@ func (e *Engine) Close() {
 		calls = append(calls, c)
 	}
 	e.mu.Unlock()
+	e.mostIdle.Store(0)
 	for _, c := range calls {
 		c.Close()
+	}
+	for e.evict() {
 	}
 	e.transport.stop()
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,19 +17,27 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var loopback = netip.MustParseAddr("127.0.0.1")
 
-// each runs a test with the system's own transport and with the portable one.
+// engines are those that can run here.
+func engines() []string {
+	if runtime.GOOS == "linux" {
+		return []string{EngineEpoll, EnginePortable}
+	}
+	return []string{EnginePortable}
+}
+
+// each runs a test with every engine.
 func each(t *testing.T, test func(t *testing.T, e *Engine)) {
-	for name, portable := range map[string]bool{"native": false, "portable": true} {
-		t.Run(name, func(t *testing.T) {
-			test(t, open(t, Config{PortMin: 20000, PortMax: 20999, Workers: 2, Portable: portable}))
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			test(t, open(t, Config{PortMin: 20000, PortMax: 20999, Workers: 2, Engine: engine}))
 		})
 	}
 }
 
 func open(t testing.TB, c Config) *Engine {
 	t.Helper()
-	if !c.LocalAddr.IsValid() {
-		c.LocalAddr = loopback
+	if c.Addresses == nil {
+		c.Addresses = []netip.Addr{loopback}
 	}
 	e, err := Open(c)
 	if err != nil {
@@ -40,7 +49,7 @@ func open(t testing.TB, c Config) *Engine {
 
 func newCall(t testing.TB, e *Engine, a, b *phone) *Call {
 	t.Helper()
-	c, err := e.NewCall("call-1")
+	c, err := e.NewCall("call-1", netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,19 +216,21 @@ func TestSilence(t *testing.T) {
 }
 
 func TestPortsRunOut(t *testing.T) {
-	for name, portable := range map[string]bool{"native": false, "portable": true} {
-		t.Run(name, func(t *testing.T) {
-			e := open(t, Config{PortMin: 21001, PortMax: 21006, Portable: portable}) // 21002, 21004
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			e := open(t, Config{PortMin: 21001, PortMax: 21006, Engine: engine}) // 21002, 21004
 			c := newCall(t, e, nil, nil)
-			if _, err := e.NewCall("x"); !errors.Is(err, ErrPortsExhausted) {
+			if _, err := e.NewCall("x", netip.Addr{}); !errors.Is(err, ErrPortsExhausted) {
 				t.Fatalf("%v", err)
 			}
 			c.Close()
-			taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 21003})
+			newCall(t, e, nil, nil).Close() // the ports have not rested, but there are no others
+			taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 21013})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := e.NewCall("x"); !errors.Is(err, ErrPortsExhausted) || !errors.Is(err, syscall.EADDRINUSE) {
+			e = open(t, Config{PortMin: 21011, PortMax: 21016, Engine: engine})
+			if _, err := e.NewCall("x", netip.Addr{}); !errors.Is(err, ErrPortsExhausted) || !errors.Is(err, syscall.EADDRINUSE) {
 				t.Fatalf("%v", err)
 			}
 			taken.Close()
@@ -233,8 +244,8 @@ func TestPortsRunOut(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	for _, c := range []Config{
-		{LocalAddr: loopback, PortMin: 20000, PortMax: 20002},
-		{LocalAddr: netip.MustParseAddr("192.0.2.1"), PortMin: 20000, PortMax: 20100},
+		{Addresses: []netip.Addr{loopback}, PortMin: 20000, PortMax: 20002},
+		{Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, PortMin: 20000, PortMax: 20100},
 	} {
 		if e, err := Open(c); err == nil {
 			e.Close()
@@ -259,7 +270,7 @@ func TestRemoteRefusals(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	e.Close()
-	if _, err := e.NewCall("x"); !errors.Is(err, ErrClosed) {
+	if _, err := e.NewCall("x", netip.Addr{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("%v", err)
 	}
 }
@@ -271,8 +282,8 @@ func TestIPv6(t *testing.T) {
 		t.Skip("no IPv6 here")
 	}
 	conn.Close()
-	for _, portable := range []bool{false, true} {
-		e := open(t, Config{LocalAddr: six, PortMin: 20000, PortMax: 20999, Portable: portable})
+	for _, engine := range engines() {
+		e := open(t, Config{Addresses: []netip.Addr{six}, PortMin: 20000, PortMax: 20999, Engine: engine})
 		c := newCall(t, e, nil, nil)
 		var ends [2]*net.UDPConn
 		for i := range ends {
@@ -313,7 +324,7 @@ func TestCloseUnderTraffic(t *testing.T) {
 						return
 					default:
 					}
-					c, err := e.NewCall("x")
+					c, err := e.NewCall("x", netip.Addr{})
 					if err != nil {
 						continue // the engine closes
 					}

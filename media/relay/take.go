@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// take handles one datagram that arrived on p; the call's mutex is held and
-// the call is open.
-func (c *Call) take(p *port, packet []byte, from netip.AddrPort, now time.Duration) {
-	in, out := &c.legs[p.side], &c.legs[p.side.other()]
-	packet, reason, ok := c.admit(p, packet, from, now)
+// take handles one datagram that arrived at a side's RTP or RTCP port; the call's
+// mutex is held and the call is open.
+func (c *Call) take(side Side, rtcp bool, packet []byte, from netip.AddrPort, now time.Duration) {
+	in, out := &c.legs[side], &c.legs[side.other()]
+	packet, reason, ok := c.admit(side, rtcp, packet, from, now)
 	if !ok {
 		c.drop(in, reason)
 		return
 	}
 	if c.tap != nil {
-		c.tapped(p, packet, from, now)
+		c.tapped(side, rtcp, packet, from, now)
 	}
 	k, to := 0, out.media
-	if p.rtcp {
+	if rtcp {
 		k, to = 1, out.control
 	}
 	if !in.known || !out.known || !reachable(to) {
@@ -26,18 +26,18 @@ func (c *Call) take(p *port, packet []byte, from netip.AddrPort, now time.Durati
 		return
 	}
 	if out.cipher != nil {
-		if packet, reason, ok = out.cipher.seal(p.rtcp, packet); !ok {
+		if packet, reason, ok = out.cipher.seal(rtcp, packet); !ok {
 			c.drop(in, reason)
 			return
 		}
 	}
-	if out.sockets[k].send(packet, to) != nil {
+	if out.pair.sockets[k].send(packet, to) != nil {
 		c.drop(in, DropSend)
 		return
 	}
 	c.engine.packets.Add(1)
 	c.engine.bytes.Add(uint64(len(packet)))
-	if !p.rtcp {
+	if !rtcp {
 		out.sentPackets++
 		out.sentBytes += uint64(len(packet))
 	}
@@ -50,24 +50,24 @@ func (c *Call) drop(l *leg, reason Drop) {
 
 // admit says whether a datagram is what its leg expects, decrypts it where it is
 // encrypted, and takes it into the leg's statistics.
-func (c *Call) admit(p *port, packet []byte, from netip.AddrPort, now time.Duration) ([]byte, Drop, bool) {
-	in, out := &c.legs[p.side], &c.legs[p.side.other()]
+func (c *Call) admit(side Side, rtcp bool, packet []byte, from netip.AddrPort, now time.Duration) ([]byte, Drop, bool) {
+	in, out := &c.legs[side], &c.legs[side.other()]
 	switch {
 	case len(packet) == 0 || len(packet) > maxPacket:
 		return nil, DropMalformed, false
 	case !in.known:
 		return nil, DropNoPeer, false
-	case !p.rtcp && !in.remote.Opaque && !parseRTP(&c.header, packet):
+	case !rtcp && !in.remote.Opaque && !parseRTP(&c.header, packet):
 		return nil, DropMalformed, false
 	}
 	if in.cipher != nil {
 		// A stranger's datagrams shall not cost the work of deciphering them.
-		if !in.expects(from, p.rtcp) {
+		if !in.expects(from, rtcp) {
 			return nil, DropSource, false
 		}
-		plain, reason, ok := in.cipher.open(p.rtcp, packet)
+		plain, reason, ok := in.cipher.open(rtcp, packet)
 		if !ok {
-			if reason == DropReplay && !p.rtcp {
+			if reason == DropReplay && !rtcp {
 				in.meter.duplicates++
 			}
 			return nil, reason, false
@@ -75,7 +75,7 @@ func (c *Call) admit(p *port, packet []byte, from netip.AddrPort, now time.Durat
 		packet = plain
 	}
 	switch {
-	case p.rtcp:
+	case rtcp:
 		r, ok := parseRTCP(packet)
 		if !ok {
 			return nil, DropMalformed, false
@@ -90,7 +90,7 @@ func (c *Call) admit(p *port, packet []byte, from netip.AddrPort, now time.Durat
 		}
 		in.meter.count(len(packet), now)
 	default:
-		if !in.acceptMedia(from, c.negotiated(p.side, c.header.PayloadType)) {
+		if !in.acceptMedia(from, c.negotiated(side, c.header.PayloadType)) {
 			return nil, DropSource, false
 		}
 		in.meter.count(len(packet), now)

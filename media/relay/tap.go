@@ -35,10 +35,10 @@ func (c *Call) SetTap(t Tap) {
 }
 
 // tapped gives an accepted packet to the call's tap.
-func (c *Call) tapped(p *port, packet []byte, from netip.AddrPort, now time.Duration) {
-	to := c.legs[p.side].local
-	if p.rtcp {
+func (c *Call) tapped(side Side, rtcp bool, packet []byte, from netip.AddrPort, now time.Duration) {
+	to := c.legs[side].local
+	if rtcp {
 		to = above(to)
 	}
-	c.tap.Packet(p.side, p.rtcp, packet, from, to, c.engine.at(now))
+	c.tap.Packet(side, rtcp, packet, from, to, c.engine.at(now))
 }

@@ -3,27 +3,29 @@ package relay
 import "net/netip"
 
 // transport is the part that differs between systems: it makes sockets and
-// brings what arrives on them to Call.take.
+// brings what arrives on them to Engine.deliver.
 type transport interface {
-	// bind opens a socket that is silent until start.
-	bind(addr netip.AddrPort) (socket, error)
-	// start has the socket's datagrams brought to the port.
-	start(s socket, p *port) error
-	// stop ends all workers and waits for them; every socket is closed by then.
+	// shards is the number of workers that pairs are divided among. Both pairs of a
+	// call belong to one worker.
+	shards() int
+	// open binds a pair's sockets, and has their datagrams brought to its ports.
+	open(p *pair) error
+	// close ends a pair's sockets, and calls done when their ports are free.
+	close(p *pair, done func())
+	// stop ends all workers and waits for them. Pairs that are closed later are
+	// closed at once.
 	stop()
 }
 
-// socket is one bound UDP socket. Both methods are called under the mutex of
-// the call that owns it; close also before start.
+// socket is one bound UDP socket. send is called under the mutex of the call that
+// holds the pair, by whoever brought the datagram.
 type socket interface {
 	send(packet []byte, to netip.AddrPort) error
-	close()
 }
 
-// port says which socket of which call a datagram arrived on.
+// port is the sink of one socket.
 type port struct {
-	call *Call
-	side Side
+	pair *pair
 	rtcp bool
 }
 

@@ -1,8 +1,13 @@
 package relay
 
-func newTransport(e *Engine) (transport, error) {
-	if e.config.Portable {
-		return newConns(e), nil
+import "fmt"
+
+// newTransport opens one of the system's own transports.
+func newTransport(e *Engine, name string) (transport, error) {
+	switch name {
+	case EngineEpoll:
+		return newEpoll(e)
+	default:
+		return nil, fmt.Errorf("%w: no such engine", errEngine)
 	}
-	return newEpoll(e)
 }

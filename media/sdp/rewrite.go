@@ -25,7 +25,7 @@ type Outgoing struct {
 
 // Rewrite returns the description with the switch in the place of the far end:
 // the o=, s= and c= lines and the ports are the switch's own. A null c= address
-// stays null, since it means hold. Lines that would lead media around the switch
+// stays null, since it means hold, of the family of ours. Lines that would lead media around the switch
 // are dropped (rtcp, rtcp-mux, ICE and source filters), and so are those that tell
 // of the far end: i=, u=, e=, p= and attributes with one of its addresses. All else
 // stays byte for byte and in order.
@@ -103,9 +103,17 @@ func (s *Session) unused(l line, out Outgoing) bool {
 func rewriteConnection(value string, addr netip.Addr) string {
 	host, _, _ := strings.Cut(strings.Fields(value)[2], "/")
 	if old, err := netip.ParseAddr(host); err == nil && old.Unmap().IsUnspecified() {
-		return value
+		addr = null(addr)
 	}
 	return "IN " + family(addr) + " " + addr.String()
+}
+
+// null is the address that means hold, of the family of another one.
+func null(of netip.Addr) netip.Addr {
+	if of.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 // rewriteMedia replaces the port field, a port count with it, and the formats.

@@ -85,7 +85,7 @@ func TestNullAddressMeansHoldAndStays(t *testing.T) {
 		t.Errorf("hold %v, direction %v", m.OnHold(), m.Direction)
 	}
 	got := string(s.Rewrite(Outgoing{Addr: netip.MustParseAddr("2001:db8::1"), ID: 1, Version: 1, Port: func(int) int { return 9 }}))
-	want := "v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP4 0.0.0.0\nt=0 0\nm=audio 9 RTP/AVP 0"
+	want := "v=0\no=- 1 1 IN IP6 2001:db8::1\ns=-\nc=IN IP6 ::\nt=0 0\nm=audio 9 RTP/AVP 0"
 	if got != want {
 		t.Errorf("got %q", got)
 	}

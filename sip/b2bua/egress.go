@@ -63,13 +63,15 @@ func (c *session) invite(e call.SendInvite) {
 	if t == nil {
 		t = &wire.Terminator{Id: l.plan.Candidate.Terminator} // removed since: fails below
 	}
-	start, refusal := func() { l.run(t) }, &refused{code: 488, reason: "No Codec In Common"}
+	start, refusal := func() { l.run(t) }, (*refused)(nil)
 	if sub := c.sw.config.World().Catalog.SubscriberOf(t.Id); sub != nil {
-		t, start, refusal = l.local(sub, t, refusal)
+		t, start, refusal = l.local(sub, t)
 	}
 	now := c.sw.now()
 	l.treat(t.Sip)
-	fits := l.build(t) && start != nil
+	if r := l.build(t); r != nil && start != nil {
+		start, refusal = nil, r
+	}
 	c.record(call.Observed(c.id, now, &wire.Event{Body: &wire.Event_AttemptStarted{AttemptStarted: &wire.AttemptStarted{
 		Call: c.id[:], Leg: l.leg, Terminator: t.Id, Company: l.plan.Company, Account: l.plan.Candidate.VendorAccount,
 		Route: l.plan.Candidate.Route, AtUs: now.US, Destination: destination(t),
@@ -77,7 +79,7 @@ func (c *session) invite(e call.SendInvite) {
 		CallerNameOut: clip(l.invite.From().DisplayName), Prefix: l.plan.Candidate.GetBuy().GetPrefix(),
 	}}}))
 	c.begin()
-	if !fits {
+	if start == nil {
 		go func() {
 			defer c.end()
 			l.lost(uint32(refusal.code), refusal.reason, q850By[refusal.code])
@@ -88,10 +90,10 @@ func (c *session) invite(e call.SendInvite) {
 }
 
 // build makes the INVITE: a dialog of its own, with nothing in it that shows the
-// caller's network. False says that the peers have no codec in common.
-func (l *egress) build(t *wire.Terminator) bool {
+// caller's network. It says why that is not possible.
+func (l *egress) build(t *wire.Terminator) *refused {
 	c, in := l.call, l.call.in
-	way := way{listener: c.sw.config.Gate.Listener(t.Listener), transport: cmp.Or(t.Transport, "udp")}
+	way := way{listener: c.sw.config.Gate.ListenerTo(t.Listener, t.Host), transport: cmp.Or(t.Transport, "udp")}
 	contact := way.contact()
 	host, port := gate.URIHost(t.Host), int(t.Port)
 	out := in.numbers
@@ -132,7 +134,8 @@ func (l *egress) build(t *wire.Terminator) bool {
 	if l.diversion != nil {
 		req.PrependHeader(l.diversion)
 	}
-	offer, fits := []byte(nil), true
+	problem := l.listen(way)
+	var offer []byte
 	offered := l.extensions()
 	if !in.asks {
 		// Without an offer in the INVITE a reliable provisional answer would bear one,
@@ -140,13 +143,16 @@ func (l *egress) build(t *wire.Terminator) bool {
 		if !l.without("100rel") {
 			offered = append(offered, "100rel")
 		}
-		offer, fits = l.say(&in.end, in.theirs, false)
+		var fits bool
+		if offer, fits = l.say(&in.end, in.theirs, false); !fits && problem == nil {
+			problem = &refused{code: 488, reason: "No Codec In Common"}
+		}
 	}
 	req.AppendHeader(sip.NewHeader("Supported", strings.Join(offered, ", ")))
 	describe(req, offer)
 	l.invite = req
 	l.dialog.enter(c.sw, c, l.leg)
-	return fits
+	return problem
 }
 
 // lost tells that the attempt ends without an answer of the vendor's.

@@ -52,7 +52,7 @@ func (c *session) stops(sub *wire.Subscriber) func(code, q850 uint32) bool {
 // local makes an attempt one within the switch: at a subscriber's devices, or to
 // where he forwards. It gives the terminator that stands for it and how it starts, or
 // why it does not.
-func (l *egress) local(sub *wire.Subscriber, t *wire.Terminator, otherwise *refused) (*wire.Terminator, func(), *refused) {
+func (l *egress) local(sub *wire.Subscriber, t *wire.Terminator) (*wire.Terminator, func(), *refused) {
 	if strings.HasPrefix(t.Id, catalog.ForwardPeer) {
 		to, refusal := l.forward(sub)
 		if refusal != nil {
@@ -63,7 +63,7 @@ func (l *egress) local(sub *wire.Subscriber, t *wire.Terminator, otherwise *refu
 			l.remember(sub)
 			l.call.post(func(call.Now) { l.call.in.provisional(181) })
 			l.run(to)
-		}, otherwise
+		}, nil
 	}
 	to := l.devices(sub)
 	if to == nil {
@@ -73,7 +73,7 @@ func (l *egress) local(sub *wire.Subscriber, t *wire.Terminator, otherwise *refu
 	return to, func() {
 		l.call.post(func(call.Now) { l.rings.next() })
 		l.call.end()
-	}, otherwise
+	}, nil
 }
 
 // forward makes an attempt one that the subscriber forwards: an INVITE to ourselves.

@@ -1,6 +1,8 @@
 package b2bua
 
 import (
+	"net/netip"
+
 	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
@@ -21,7 +23,7 @@ func keepAsItIs(c *sipgo.Client, req *sip.Request) error {
 // openMedia takes the call's ports and tells the relay where the caller is, if his
 // INVITE says so.
 func (c *session) openMedia(offer *heard) *refused {
-	m, err := c.sw.config.Media.NewCall(c.id.String())
+	m, err := c.sw.config.Media.NewCall(c.id.String(), c.mediaAddress(offer))
 	if err != nil {
 		c.log.Error("no ports for a call's media", "err", err)
 		return &refused{code: 503, reason: "Service Unavailable", cause: "no_media_port"}
@@ -33,6 +35,36 @@ func (c *session) openMedia(offer *heard) *refused {
 	if err := c.in.heed(offer, false); err != nil {
 		c.log.Info("the caller's media address cannot be used", "err", err)
 		return &refused{code: 488, reason: "Not Acceptable Here", cause: "bad_media_address"}
+	}
+	return nil
+}
+
+// mediaAddress is ours for the caller: of the family that he offers, and the one that
+// he called where that can be. The zero Addr stands for any: what he offers is then
+// refused when it is heeded.
+func (c *session) mediaAddress(offer *heard) netip.Addr {
+	near := c.in.dialog.way.listener.Addr()
+	far := near
+	if offer != nil {
+		if m, ok := offer.stream(false); ok && m.Address.IsValid() {
+			far = m.Address.Addr()
+		}
+	}
+	at, _ := c.sw.config.Media.Address(far, near)
+	return at
+}
+
+// listen takes the ports for a vendor's media at the address that he is called from,
+// or one of that family.
+func (l *egress) listen(w way) *refused {
+	at, ok := l.call.sw.config.Media.Address(w.listener.Addr(), w.listener.Addr())
+	if !ok {
+		l.call.log.Warn("no media address is of the family of a vendor's listener", "leg", l.leg, "listener", w.listener.Name())
+		return &refused{code: 488, reason: "No Media Address"}
+	}
+	if err := l.call.media.Load().Listen(l.side, at); err != nil {
+		l.call.log.Error("no ports for an attempt's media", "leg", l.leg, "err", err)
+		return &refused{code: 503, reason: "No Media Port"}
 	}
 	return nil
 }

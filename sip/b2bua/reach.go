@@ -87,7 +87,7 @@ func destination(t *wire.Terminator) string {
 func (l *egress) locate(t *wire.Terminator) ([]locate.Address, error) {
 	ctx, cancel := context.WithTimeout(l.call.sw.ctx, resolveWithin)
 	defer cancel()
-	by := l.call.sw.config.Gate.Listener(t.Listener)
+	by := l.call.sw.config.Gate.ListenerTo(t.Listener, t.Host)
 	list, err := l.call.sw.config.Locate.Locate(ctx, locate.Target{
 		Host: t.Host, Port: uint16(t.Port), Transport: t.Transport, Serves: by.Serves, Six: by.Addr().Is6(),
 	})
@@ -98,7 +98,7 @@ func (l *egress) locate(t *wire.Terminator) ([]locate.Address, error) {
 // transport and the branch.
 func (l *egress) send(t *wire.Terminator, template *sip.Request, a locate.Address) (*sip.Request, sip.ClientTransaction, error) {
 	s := l.call.sw
-	w := way{listener: s.config.Gate.Listener(t.Listener), transport: a.Transport}
+	w := way{listener: s.config.Gate.ListenerTo(t.Listener, t.Host), transport: a.Transport}
 	invite := template.Clone()
 	invite.SetTransport(strings.ToUpper(a.Transport))
 	invite.SetDestination(a.Addr.String())

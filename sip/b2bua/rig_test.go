@@ -45,7 +45,7 @@ type rig struct {
 // media relays the calls of all seeds; its workers live outside of the bubbles.
 func media(t *testing.T) *relay.Engine {
 	t.Helper()
-	e, err := relay.Open(relay.Config{LocalAddr: netip.MustParseAddr("127.0.0.1"), PortMin: 20000, PortMax: 29999})
+	e, err := relay.Open(relay.Config{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, PortMin: 20000, PortMax: 29999})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,6 +111,20 @@ func (g *Gate) Listener(name string) *Listener {
 	return g.listeners[0]
 }
 
+// ListenerTo is the one by which a host is reached: that of a name, or, where none is
+// named, the first of the host's family. A host's name may be of either.
+func (g *Gate) ListenerTo(name, host string) *Listener {
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if name == "" && err == nil {
+		for _, l := range g.listeners {
+			if l.Addr().Is4() == addr.Unmap().Is4() {
+				return l
+			}
+		}
+	}
+	return g.Listener(name)
+}
+
 // Listeners are all of them, the default one first.
 func (g *Gate) Listeners() []*Listener { return g.listeners }
 

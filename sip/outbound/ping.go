@@ -139,7 +139,7 @@ func (p *pinger) tell() {
 func (p *pinger) target() target {
 	return target{
 		host: p.terminator.Host, port: uint16(p.terminator.Port), transport: p.terminator.Transport,
-		listener: p.o.config.Gate.Listener(p.terminator.Listener),
+		listener: p.o.config.Gate.ListenerTo(p.terminator.Listener, p.terminator.Host),
 	}
 }
 

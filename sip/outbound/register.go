@@ -240,7 +240,7 @@ func (r *registrant) longer(res *sip.Response, req *sip.Request) bool {
 
 func (r *registrant) target() target {
 	host, port := hostPort(cmp.Or(r.registration.Proxy, r.registration.Registrar))
-	return target{host: host, port: port, transport: r.registration.Transport, listener: r.o.config.Gate.Listener(r.registration.Listener)}
+	return target{host: host, port: port, transport: r.registration.Transport, listener: r.o.config.Gate.ListenerTo(r.registration.Listener, host)}
 }
 
 func (r *registrant) request(t target, a locate.Address, expiry uint32) *sip.Request {

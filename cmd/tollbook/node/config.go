@@ -2,12 +2,14 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tollbook/tollbook/events/cluster"
+	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/sip/gate"
 )
 
@@ -59,8 +62,12 @@ type Overload struct {
 
 // Media says where RTP is relayed.
 type Media struct {
-	// Address is a local address; empty is that of SIP.
-	Address string `yaml:"address"`
+	// Address is one of this machine's, or a list of them: a call's leg is on the one
+	// that its peer's signalling uses, else on the first of the far end's family. Empty
+	// is all those of SIP.
+	Address Addresses `yaml:"address"`
+	// Engine is how packets are passed: auto, epoll or portable.
+	Engine string `yaml:"engine"`
 	// Ports is the range of UDP ports, as 20000-29999.
 	Ports string `yaml:"ports"`
 	// Timeout ends answered calls without RTP, as 5m; 0s lets them be.
@@ -71,7 +78,7 @@ type Media struct {
 func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
-		Media: Media{Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(),
+		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(),
 	}
 }
 
@@ -101,7 +108,7 @@ func ReadConfig(path string) (Config, error) {
 type settings struct {
 	Config
 	sip              []gate.ListenerConfig
-	media            netip.Addr
+	media            []netip.Addr
 	portMin, portMax uint16
 	timeout          time.Duration
 	latency, drain   time.Duration
@@ -122,16 +129,16 @@ func (c Config) parse() (settings, error) {
 	if s.sip, err = c.SIP.parse(); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
-	s.media = s.sip[0].Addr
 	for i, server := range c.DNS {
 		if at, err := netip.ParseAddrPort(server); err != nil || at.Port() == 0 {
 			return bad(fmt.Sprintf("dns[%d]", i), server, "an address with a port, such as 192.0.2.53:53")
 		}
 	}
-	if c.Media.Address != "" {
-		if s.media, err = netip.ParseAddr(c.Media.Address); err != nil {
-			return bad("media.address", c.Media.Address, "an IP address")
-		}
+	if s.media, err = c.Media.addresses(s.sip); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
+	}
+	if !slices.Contains(relay.Engines(), cmp.Or(c.Media.Engine, relay.EngineAuto)) {
+		return bad("media.engine", c.Media.Engine, "one of "+strings.Join(relay.Engines(), ", "))
 	}
 	low, high, ok := strings.Cut(c.Media.Ports, "-")
 	from, err1 := strconv.ParseUint(low, 10, 16)

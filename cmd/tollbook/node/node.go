@@ -270,7 +270,7 @@ func auditJournal(node string) string { return "log.audit." + node }
 func (n *Node) openSwitch(context.Context) error {
 	var err error
 	n.engine, err = relay.Open(relay.Config{
-		LocalAddr: n.settings.media, PortMin: n.settings.portMin, PortMax: n.settings.portMax, Log: n.log,
+		Addresses: n.settings.media, Engine: n.settings.Media.Engine, PortMin: n.settings.portMin, PortMax: n.settings.portMax, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the media relay: %w", err)
