@@ -25,6 +25,8 @@ func (p *parser) takeAttribute(value string) {
 		p.takeRTCP(value)
 	case "rtcp-mux", "rtcp-mux-only":
 		m.RTCPMux = true
+	case "crypto":
+		m.takeCrypto(value)
 	case "ptime":
 		m.PTime = milliseconds(value)
 	case "rtpmap":

@@ -30,6 +30,10 @@ type Media struct {
 	PTime time.Duration
 	// Formats are the formats of the m= line in order of preference.
 	Formats []Format
+	// Crypto are the writer's keys in order of preference, Unusable why others of its
+	// a=crypto lines are none. Rewrite removes them all.
+	Crypto   []Crypto
+	Unusable []string
 
 	hold bool
 }

@@ -21,27 +21,34 @@ type Outgoing struct {
 	// Formats are the tokens of the m= line with an index, in order, out of those
 	// that it has; nil keeps them as they are.
 	Formats func(media int) []string
+	// Profile is the transport protocol of the m= line with an index, "" to keep it;
+	// nil keeps all.
+	Profile func(media int) string
+	// Crypto are our keys for the stream with an index; nil is none at all.
+	Crypto func(media int) []Crypto
 }
 
 // Rewrite returns the description with the switch in the place of the far end:
 // the o=, s= and c= lines and the ports are the switch's own. A null c= address
 // stays null, since it means hold, of the family of ours. Lines that would lead media around the switch
-// are dropped (rtcp, rtcp-mux, ICE and source filters), and so are those that tell
-// of the far end: i=, u=, e=, p= and attributes with one of its addresses. All else
-// stays byte for byte and in order.
+// are dropped (rtcp, rtcp-mux, ICE and source filters), and so are its keys and those
+// that tell of the far end: i=, u=, e=, p= and attributes with one of its addresses.
+// All else stays byte for byte and in order.
 func (s *Session) Rewrite(out Outgoing) []byte {
 	out.Addr = out.Addr.Unmap().WithZone("")
 	var text bytes.Buffer
 	text.Grow(len(s.text) + 64)
 	inner := s.addresses()
+	keys := keyLines{of: out.Crypto, media: -1, to: &text}
 	for _, l := range s.lines {
 		value := l.value
+		keys.before(l)
 		switch l.kind {
 		case 'o':
 			value = "- " + strconv.FormatUint(out.ID, 10) + " " + strconv.FormatUint(out.Version, 10) + " IN " + family(out.Addr) + " " + out.Addr.String()
 		case 's':
 			value = "-"
-		case 'i', 'u', 'e', 'p':
+		case 'i', 'u', 'e', 'p', 'k':
 			continue
 		case 'c':
 			value = rewriteConnection(value, out.Addr)
@@ -59,7 +66,41 @@ func (s *Session) Rewrite(out Outgoing) []byte {
 		text.WriteString(value)
 		text.WriteString(l.eol)
 	}
+	keys.flush()
 	return text.Bytes()
+}
+
+// keyLines writes the a=crypto lines of each stream in front of its attributes.
+type keyLines struct {
+	of    func(int) []Crypto
+	media int // the stream whose lines are still to be written, or -1
+	eol   string
+	to    *bytes.Buffer
+}
+
+func (k *keyLines) before(l line) {
+	if l.kind == 'a' || l.kind == 'm' {
+		k.flush()
+	}
+	if l.kind == 'm' && k.of != nil {
+		k.media, k.eol = l.media, l.eol
+	}
+}
+
+func (k *keyLines) flush() {
+	if k.media < 0 {
+		return
+	}
+	if k.eol == "" { // the m= line was the last one
+		k.eol = "\r\n"
+	}
+	for _, c := range k.of(k.media) {
+		if text := k.to.Bytes(); text[len(text)-1] != '\n' {
+			k.to.WriteString(k.eol)
+		}
+		k.to.WriteString("a=" + c.Line() + k.eol)
+	}
+	k.media = -1
 }
 
 // addresses are those that the far end's o= and c= lines name.
@@ -123,6 +164,11 @@ func (s *Session) rewriteMedia(l line, out Outgoing) string {
 	}
 	f := strings.Fields(l.value)
 	f[1] = strconv.Itoa(out.Port(l.media))
+	if out.Profile != nil {
+		if p := out.Profile(l.media); p != "" {
+			f[2] = p
+		}
+	}
 	if out.Formats != nil {
 		if kept := out.Formats(l.media); kept != nil {
 			f = append(f[:3], kept...)
@@ -131,14 +177,14 @@ func (s *Session) rewriteMedia(l line, out Outgoing) string {
 	return strings.Join(f, " ")
 }
 
-// names reports whether an attribute names an address or a path that is not
+// names reports whether an attribute names an address, a path or a key that is not
 // the switch's. rtcp-fb and rtcp-xr are end to end and stay.
 func names(attribute string) bool {
 	name, _, _ := strings.Cut(attribute, ":")
 	name = strings.TrimSpace(name)
 	switch name {
 	case "rtcp", "rtcp-mux", "rtcp-mux-only", "candidate", "remote-candidates",
-		"end-of-candidates", "source-filter":
+		"end-of-candidates", "source-filter", "crypto", "fingerprint", "setup", "tls-id", "key-mgmt":
 		return true
 	}
 	return strings.HasPrefix(name, "ice-")

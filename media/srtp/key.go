@@ -14,6 +14,7 @@ import (
 type Key struct {
 	Suite  Suite
 	master *[]byte // key and salt in one, as in an a=crypto line
+	mki    string  // master key identifier at the end of each packet, "" for none
 }
 
 // NewKey draws a key. It fails with ErrSuite, or with random's error.
@@ -47,6 +48,12 @@ func ParseKey(suite Suite, inline string) (Key, error) {
 	return Key{Suite: suite, master: &master}, nil
 }
 
+// WithMKI is the key whose packets bear an identifier (RFC 3711, section 3.1).
+func (k Key) WithMKI(mki []byte) Key {
+	k.mki = string(mki)
+	return k
+}
+
 // Inline is the key as an a=crypto line has it: for descriptions, nothing else.
 func (k Key) Inline() string {
 	if k.master == nil {
@@ -63,7 +70,7 @@ func (k Key) Equal(other Key) bool {
 	if k.IsZero() || other.IsZero() {
 		return k.IsZero() == other.IsZero()
 	}
-	return k.Suite == other.Suite && subtle.ConstantTimeCompare(*k.master, *other.master) == 1
+	return k.Suite == other.Suite && k.mki == other.mki && subtle.ConstantTimeCompare(*k.master, *other.master) == 1
 }
 
 // String names the suite alone.

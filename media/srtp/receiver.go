@@ -115,7 +115,7 @@ func (r *Receiver) RTCP(packet []byte) ([]byte, error) {
 // refusal sorts the library's errors: of a stream that is known, what is not refused
 // for its tag was there before.
 func refusal(err error, known bool) error {
-	if known && !errors.Is(err, srtp.ErrFailedToVerifyAuthTag) {
+	if known && !errors.Is(err, srtp.ErrFailedToVerifyAuthTag) && !errors.Is(err, srtp.ErrMKINotFound) {
 		return fmt.Errorf("%w: %w", ErrReplayed, err)
 	}
 	return fmt.Errorf("%w: %w", ErrAuth, err)

@@ -55,10 +55,12 @@ const (
 	maxStreams = 64
 	// replayWindow is in packets; RFC 3711, section 3.3.2, wants 64 at least.
 	replayWindow = 128
-	// maxPlain is the largest packet that is encrypted, in bytes, and overhead what
-	// that adds at most: a tag of 16 and an index of 4.
+	// maxPlain is the largest packet that is taken, in bytes, and overhead what
+	// encryption adds at most: a tag of 16, an index of 4, an identifier of the key.
 	maxPlain = 2048
-	overhead = 20
+	overhead = 20 + MaxMKI
+	// MaxMKI is the longest identifier of a key, in bytes (RFC 4568, section 6.1).
+	MaxMKI = 128
 )
 
 func (s Suite) profile() (srtp.ProtectionProfile, error) {
@@ -102,7 +104,8 @@ func context(k Key) (*srtp.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := srtp.CreateContext(key, salt, profile, srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
+	c, err := srtp.CreateContext(key, salt, profile, srtp.MasterKeyIndicator([]byte(k.mki)),
+		srtp.SRTPReplayProtection(replayWindow), srtp.SRTCPReplayProtection(replayWindow))
 	if err != nil {
 		return nil, fmt.Errorf("srtp: %w", err)
 	}
