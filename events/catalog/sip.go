@@ -51,8 +51,32 @@ func validateSip(p *wire.SipPolicy) error {
 			return events.Invalid("sip.without.%d: %q is not one of %s, each once", i, x, strings.Join(SipExtensions, ", "))
 		}
 	}
+	if err := validateSrtp(p); err != nil {
+		return err
+	}
 	if p.SessionS != 0 && (p.SessionS < 90 || p.SessionS > 86_400) {
 		return events.Invalid("sip.session: an interval has 90 s to 24 h, not %d s", p.SessionS)
+	}
+	return nil
+}
+
+// SrtpSuites are the crypto suites that media may be encrypted with.
+var SrtpSuites = []string{
+	"AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM",
+	"AES_256_CM_HMAC_SHA1_80", "AES_256_CM_HMAC_SHA1_32",
+}
+
+func validateSrtp(p *wire.SipPolicy) error {
+	if _, known := wire.Srtp_name[int32(p.Srtp)]; !known {
+		return events.Invalid("sip.srtp: %d is none of never, offer and require", p.Srtp)
+	}
+	if p.Srtp <= wire.Srtp_SRTP_NEVER && (p.SrtpOnPlain || len(p.SrtpSuites) > 0) {
+		return events.Invalid("sip.srtp: is never, so that neither srtp_on_plain nor srtp_suites mean anything; choose offer or require")
+	}
+	for i, name := range p.SrtpSuites {
+		if !slices.Contains(SrtpSuites, name) || slices.Contains(p.SrtpSuites[:i], name) {
+			return events.Invalid("sip.srtp_suites.%d: %q is not one of %s, each once", i, name, strings.Join(SrtpSuites, ", "))
+		}
 	}
 	return nil
 }

@@ -1577,7 +1577,15 @@ type SipPolicy struct {
 	FollowRedirects bool `protobuf:"varint,5,opt,name=follow_redirects,json=followRedirects,proto3" json:"follow_redirects,omitempty"`
 	// session_s is the session interval that it is asked for (RFC 4028), 90 to 86400;
 	// 0 is 1800.
-	SessionS      uint32 `protobuf:"varint,6,opt,name=session_s,json=sessionS,proto3" json:"session_s,omitempty"`
+	SessionS uint32 `protobuf:"varint,6,opt,name=session_s,json=sessionS,proto3" json:"session_s,omitempty"`
+	// srtp says whether its media is encrypted (RFC 3711) with keys in the descriptions
+	// (RFC 4568).
+	Srtp Srtp `protobuf:"varint,120,opt,name=srtp,proto3,enum=tollbook.v1.Srtp" json:"srtp,omitempty"`
+	// srtp_on_plain lets keys go over signalling that is not encrypted itself.
+	SrtpOnPlain bool `protobuf:"varint,121,opt,name=srtp_on_plain,json=srtpOnPlain,proto3" json:"srtp_on_plain,omitempty"`
+	// srtp_suites are the crypto suites that it may use, in the order in which they are
+	// offered to it; empty is the usual ones.
+	SrtpSuites    []string `protobuf:"bytes,122,rep,name=srtp_suites,json=srtpSuites,proto3" json:"srtp_suites,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1652,6 +1660,27 @@ func (x *SipPolicy) GetSessionS() uint32 {
 		return x.SessionS
 	}
 	return 0
+}
+
+func (x *SipPolicy) GetSrtp() Srtp {
+	if x != nil {
+		return x.Srtp
+	}
+	return Srtp_SRTP_UNSPECIFIED
+}
+
+func (x *SipPolicy) GetSrtpOnPlain() bool {
+	if x != nil {
+		return x.SrtpOnPlain
+	}
+	return false
+}
+
+func (x *SipPolicy) GetSrtpSuites() []string {
+	if x != nil {
+		return x.SrtpSuites
+	}
+	return nil
 }
 
 // Ping asks a terminator by OPTIONS whether it is there. While it is down no call
@@ -3794,7 +3823,7 @@ var File_tollbook_v1_catalog_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x1atollbook/v1/evidence.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x1ctollbook/v1/subscriber.proto\"\xa5\x01\n" +
+	"\x19tollbook/v1/catalog.proto\x12\vtollbook.v1\x1a\x1atollbook/v1/evidence.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x16tollbook/v1/srtp.proto\x1a\x1ctollbook/v1/subscriber.proto\"\xa5\x01\n" +
 	"\aCompany\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -3904,14 +3933,18 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12\x1a\n" +
 	"\blistener\x18P \x01(\tR\blistener\x12%\n" +
 	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\x12(\n" +
-	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\xb9\x01\n" +
+	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\xa5\x02\n" +
 	"\tSipPolicy\x12\x16\n" +
 	"\x06codecs\x18\x01 \x03(\tR\x06codecs\x12\x18\n" +
 	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x18\n" +
 	"\atrusted\x18\x03 \x01(\bR\atrusted\x12\x18\n" +
 	"\awithout\x18\x04 \x03(\tR\awithout\x12)\n" +
 	"\x10follow_redirects\x18\x05 \x01(\bR\x0ffollowRedirects\x12\x1b\n" +
-	"\tsession_s\x18\x06 \x01(\rR\bsessionS\"\x99\x01\n" +
+	"\tsession_s\x18\x06 \x01(\rR\bsessionS\x12%\n" +
+	"\x04srtp\x18x \x01(\x0e2\x11.tollbook.v1.SrtpR\x04srtp\x12\"\n" +
+	"\rsrtp_on_plain\x18y \x01(\bR\vsrtpOnPlain\x12\x1f\n" +
+	"\vsrtp_suites\x18z \x03(\tR\n" +
+	"srtpSuites\"\x99\x01\n" +
 	"\x04Ping\x12\x1d\n" +
 	"\n" +
 	"interval_s\x18\x01 \x01(\rR\tintervalS\x12\x1d\n" +
@@ -4213,10 +4246,11 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*ChangeSetAccepted)(nil), // 38: tollbook.v1.ChangeSetAccepted
 	nil,                       // 39: tollbook.v1.DeckMapping.ColumnsEntry
 	nil,                       // 40: tollbook.v1.Settings.SecretsEntry
-	(RoundingMode)(0),         // 41: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 42: tollbook.v1.Subscriber
-	(*Did)(nil),               // 43: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 44: tollbook.v1.EvidenceRule
+	(Srtp)(0),                 // 41: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 42: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 43: tollbook.v1.Subscriber
+	(*Did)(nil),               // 44: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 45: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	9,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -4233,48 +4267,49 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	14, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
 	19, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
 	18, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	41, // 14: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	22, // 15: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	30, // 16: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	39, // 17: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
-	3,  // 18: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
-	4,  // 19: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	27, // 20: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	28, // 21: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	30, // 22: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
-	5,  // 23: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	5,  // 24: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	40, // 25: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	30, // 26: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
-	6,  // 27: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
-	7,  // 28: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
-	8,  // 29: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	11, // 30: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	16, // 31: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	17, // 32: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	21, // 33: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	26, // 34: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	29, // 35: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	31, // 36: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	32, // 37: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	33, // 38: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	34, // 39: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	13, // 40: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	23, // 41: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	24, // 42: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	25, // 43: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	42, // 44: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	43, // 45: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	20, // 46: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	35, // 47: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	44, // 48: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
-	36, // 49: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	37, // 50: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	41, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	42, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	22, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	30, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	39, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
+	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
+	27, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	28, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	30, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	5,  // 24: tollbook.v1.User.role:type_name -> tollbook.v1.Role
+	5,  // 25: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	40, // 26: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	30, // 27: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	6,  // 28: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
+	7,  // 29: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
+	8,  // 30: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	11, // 31: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	16, // 32: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	17, // 33: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	21, // 34: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	26, // 35: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	29, // 36: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	31, // 37: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	32, // 38: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	33, // 39: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	34, // 40: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	13, // 41: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	23, // 42: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	24, // 43: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	25, // 44: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	43, // 45: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	44, // 46: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	20, // 47: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	35, // 48: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	45, // 49: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	36, // 50: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	37, // 51: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	52, // [52:52] is the sub-list for method output_type
+	52, // [52:52] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -4284,6 +4319,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	}
 	file_tollbook_v1_evidence_proto_init()
 	file_tollbook_v1_ledger_proto_init()
+	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
 	file_tollbook_v1_catalog_proto_msgTypes[28].OneofWrappers = []any{

@@ -60,7 +60,10 @@ type Subscriber struct {
 	// the very address and port of one of its registrations.
 	TrustRegistration bool `protobuf:"varint,18,opt,name=trust_registration,json=trustRegistration,proto3" json:"trust_registration,omitempty"`
 	// max_duration_s limits a call's talk time; 0 is the switch's own limit.
-	MaxDurationS  uint32 `protobuf:"varint,19,opt,name=max_duration_s,json=maxDurationS,proto3" json:"max_duration_s,omitempty"`
+	MaxDurationS uint32 `protobuf:"varint,19,opt,name=max_duration_s,json=maxDurationS,proto3" json:"max_duration_s,omitempty"`
+	// srtp and srtp_on_plain are those of SipPolicy.
+	Srtp          Srtp `protobuf:"varint,120,opt,name=srtp,proto3,enum=tollbook.v1.Srtp" json:"srtp,omitempty"`
+	SrtpOnPlain   bool `protobuf:"varint,121,opt,name=srtp_on_plain,json=srtpOnPlain,proto3" json:"srtp_on_plain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -228,6 +231,20 @@ func (x *Subscriber) GetMaxDurationS() uint32 {
 	return 0
 }
 
+func (x *Subscriber) GetSrtp() Srtp {
+	if x != nil {
+		return x.Srtp
+	}
+	return Srtp_SRTP_UNSPECIFIED
+}
+
+func (x *Subscriber) GetSrtpOnPlain() bool {
+	if x != nil {
+		return x.SrtpOnPlain
+	}
+	return false
+}
+
 // Did is a number that leads to a subscriber or to a peer.
 type Did struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -329,7 +346,7 @@ var File_tollbook_v1_subscriber_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_subscriber_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctollbook/v1/subscriber.proto\x12\vtollbook.v1\"\xe5\x04\n" +
+	"\x1ctollbook/v1/subscriber.proto\x12\vtollbook.v1\x1a\x16tollbook/v1/srtp.proto\"\xb0\x05\n" +
 	"\n" +
 	"Subscriber\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -352,7 +369,9 @@ const file_tollbook_v1_subscriber_proto_rawDesc = "" +
 	"\vno_answer_s\x18\x10 \x01(\rR\tnoAnswerS\x12\x1a\n" +
 	"\bdisabled\x18\x11 \x01(\bR\bdisabled\x12-\n" +
 	"\x12trust_registration\x18\x12 \x01(\bR\x11trustRegistration\x12$\n" +
-	"\x0emax_duration_s\x18\x13 \x01(\rR\fmaxDurationS\"\xca\x01\n" +
+	"\x0emax_duration_s\x18\x13 \x01(\rR\fmaxDurationS\x12%\n" +
+	"\x04srtp\x18x \x01(\x0e2\x11.tollbook.v1.SrtpR\x04srtp\x12\"\n" +
+	"\rsrtp_on_plain\x18y \x01(\bR\vsrtpOnPlain\"\xca\x01\n" +
 	"\x03Did\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x1e\n" +
@@ -382,13 +401,15 @@ var file_tollbook_v1_subscriber_proto_msgTypes = make([]protoimpl.MessageInfo, 2
 var file_tollbook_v1_subscriber_proto_goTypes = []any{
 	(*Subscriber)(nil), // 0: tollbook.v1.Subscriber
 	(*Did)(nil),        // 1: tollbook.v1.Did
+	(Srtp)(0),          // 2: tollbook.v1.Srtp
 }
 var file_tollbook_v1_subscriber_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	2, // 0: tollbook.v1.Subscriber.srtp:type_name -> tollbook.v1.Srtp
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_subscriber_proto_init() }
@@ -396,6 +417,7 @@ func file_tollbook_v1_subscriber_proto_init() {
 	if File_tollbook_v1_subscriber_proto != nil {
 		return
 	}
+	file_tollbook_v1_srtp_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -42,6 +42,9 @@ type sipPolicy struct {
 	Without         []string `yaml:"without"`
 	FollowRedirects bool     `yaml:"follow_redirects"`
 	Session         string   `yaml:"session"`
+	Srtp            string   `yaml:"srtp"`
+	SrtpOnPlain     bool     `yaml:"srtp_on_plain"`
+	SrtpSuites      []string `yaml:"srtp_suites"`
 }
 
 func (p *sipPolicy) convert() (*wire.SipPolicy, error) {
@@ -52,10 +55,29 @@ func (p *sipPolicy) convert() (*wire.SipPolicy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sip: %w", err)
 	}
+	srtp, err := srtpOf(p.Srtp)
+	if err != nil {
+		return nil, fmt.Errorf("sip: %w", err)
+	}
 	return &wire.SipPolicy{
 		Codecs: p.Codecs, Headers: p.Headers, Trusted: p.Trusted, Without: p.Without,
-		FollowRedirects: p.FollowRedirects, SessionS: session,
+		FollowRedirects: p.FollowRedirects, SessionS: session, Srtp: srtp, SrtpOnPlain: p.SrtpOnPlain, SrtpSuites: p.SrtpSuites,
 	}, nil
+}
+
+// srtpOf reads whether a peer's media is encrypted; "" is never.
+func srtpOf(word string) (wire.Srtp, error) {
+	switch word {
+	case "":
+		return wire.Srtp_SRTP_UNSPECIFIED, nil
+	case "never":
+		return wire.Srtp_SRTP_NEVER, nil
+	case "offer":
+		return wire.Srtp_SRTP_OFFER, nil
+	case "require":
+		return wire.Srtp_SRTP_REQUIRE, nil
+	}
+	return 0, events.Invalid("srtp %q is none of never, offer and require", word)
 }
 
 // registration keeps us registered at somebody else's registrar.

@@ -26,6 +26,9 @@ type subscriber struct {
 	Forward        forward  `yaml:"forward"`
 	// TrustRegistration lets calls from a registered address in unchallenged.
 	TrustRegistration bool `yaml:"trust_registration"`
+	// Srtp and SrtpOnPlain are those of a peer's sip policy.
+	Srtp        string `yaml:"srtp"`
+	SrtpOnPlain bool   `yaml:"srtp_on_plain"`
 	Disabled          bool `yaml:"disabled"`
 }
 
@@ -58,6 +61,10 @@ func (e *edit) subscriber(s subscriber) error {
 	if err != nil {
 		return err
 	}
+	srtp, err := srtpOf(s.Srtp)
+	if err != nil {
+		return err
+	}
 	secret, err := e.ha1("subscriber "+s.ID, s.ID, s.Password, e.cat.Subscriber(s.ID).GetSecret(), true)
 	if err != nil {
 		return fmt.Errorf("password: %w", err)
@@ -67,7 +74,7 @@ func (e *edit) subscriber(s subscriber) error {
 		Secret: secret, CallerNumber: s.CallerNumber, Channels: s.Channels, CallsPerSecond: s.CallsPerSecond,
 		MaxContacts: s.MaxContacts, Codecs: s.Codecs, MaxDurationS: longest, NoAnswerS: rings,
 		ForwardAlways: s.Forward.Always, ForwardBusy: s.Forward.Busy, ForwardNoAnswer: s.Forward.NoAnswer,
-		TrustRegistration: s.TrustRegistration, Disabled: s.Disabled,
+		TrustRegistration: s.TrustRegistration, Disabled: s.Disabled, Srtp: srtp, SrtpOnPlain: s.SrtpOnPlain,
 	})
 	return nil
 }

@@ -1279,6 +1279,9 @@ type ComplexityRoot struct {
 		FollowRedirects func(childComplexity int) int
 		Headers         func(childComplexity int) int
 		Session         func(childComplexity int) int
+		Srtp            func(childComplexity int) int
+		SrtpOnPlain     func(childComplexity int) int
+		SrtpSuites      func(childComplexity int) int
 		Trusted         func(childComplexity int) int
 		Without         func(childComplexity int) int
 	}
@@ -1322,6 +1325,8 @@ type ComplexityRoot struct {
 		NoAnswer          func(childComplexity int) int
 		RoutePlan         func(childComplexity int) int
 		SellDeck          func(childComplexity int) int
+		Srtp              func(childComplexity int) int
+		SrtpOnPlain       func(childComplexity int) int
 		TrustRegistration func(childComplexity int) int
 		Version           func(childComplexity int) int
 	}
@@ -7124,6 +7129,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SipPolicy.Session(childComplexity), true
+	case "SipPolicy.srtp":
+		if e.ComplexityRoot.SipPolicy.Srtp == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Srtp(childComplexity), true
+	case "SipPolicy.srtpOnPlain":
+		if e.ComplexityRoot.SipPolicy.SrtpOnPlain == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.SrtpOnPlain(childComplexity), true
+	case "SipPolicy.srtpSuites":
+		if e.ComplexityRoot.SipPolicy.SrtpSuites == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.SrtpSuites(childComplexity), true
 	case "SipPolicy.trusted":
 		if e.ComplexityRoot.SipPolicy.Trusted == nil {
 			break
@@ -7353,6 +7376,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscriber.SellDeck(childComplexity), true
+	case "Subscriber.srtp":
+		if e.ComplexityRoot.Subscriber.Srtp == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Srtp(childComplexity), true
+	case "Subscriber.srtpOnPlain":
+		if e.ComplexityRoot.Subscriber.SrtpOnPlain == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.SrtpOnPlain(childComplexity), true
 	case "Subscriber.trustRegistration":
 		if e.ComplexityRoot.Subscriber.TrustRegistration == nil {
 			break
@@ -11832,6 +11867,22 @@ type SipPolicy {
   followRedirects: Boolean!
   "The session interval that it is asked for (RFC 4028); 0 is 30 minutes."
   session: Duration!
+  "Whether its media is encrypted (SRTP, keys in the descriptions)."
+  srtp: Srtp!
+  "Whether keys may go over signalling that is not encrypted itself."
+  srtpOnPlain: Boolean!
+  "The crypto suites that it may use, in the order in which they are offered to it; empty is the usual ones."
+  srtpSuites: [String!]!
+}
+
+"Whether a peer's media is encrypted."
+enum Srtp {
+  "It is not."
+  NEVER
+  "It is where the peer does so, too."
+  OFFER
+  "It must be: nothing passes in the clear."
+  REQUIRE
 }
 
 extend type Originator {
@@ -11858,6 +11909,12 @@ input SipPolicyInput {
   followRedirects: Boolean = false
   "The session interval that it is asked for, in whole seconds."
   session: Duration
+  "Whether its media is encrypted."
+  srtp: Srtp = NEVER
+  "Whether keys may go over signalling that is not encrypted itself."
+  srtpOnPlain: Boolean = false
+  "The crypto suites that it may use, in the order in which they are offered to it."
+  srtpSuites: [String!]
 }
 
 extend input OriginatorPutInput {
@@ -11984,6 +12041,10 @@ type Subscriber implements Node {
   maxDuration: Duration!
   "Whether calls from the address of a registered device are not challenged."
   trustRegistration: Boolean!
+  "Whether its media is encrypted."
+  srtp: Srtp!
+  "Whether keys may go over signalling that is not encrypted itself."
+  srtpOnPlain: Boolean!
   "Whether it is switched off."
   disabled: Boolean!
   "Where it was last changed."
@@ -12156,6 +12217,10 @@ input SubscriberPutInput {
   maxDuration: Duration
   "Whether calls from the address of a registered device are not challenged."
   trustRegistration: Boolean
+  "Whether its media is encrypted."
+  srtp: Srtp
+  "Whether keys may go over signalling that is not encrypted itself."
+  srtpOnPlain: Boolean
   "Whether to switch it off."
   disabled: Boolean
   "The version this edit was made from; \"0\" for a new subscriber; left out, the last edit wins."
@@ -14538,6 +14603,12 @@ func (ec *executionContext) childFields_SipPolicy(ctx context.Context, field gra
 		return ec.fieldContext_SipPolicy_followRedirects(ctx, field)
 	case "session":
 		return ec.fieldContext_SipPolicy_session(ctx, field)
+	case "srtp":
+		return ec.fieldContext_SipPolicy_srtp(ctx, field)
+	case "srtpOnPlain":
+		return ec.fieldContext_SipPolicy_srtpOnPlain(ctx, field)
+	case "srtpSuites":
+		return ec.fieldContext_SipPolicy_srtpSuites(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SipPolicy", field.Name)
 }
@@ -14618,6 +14689,10 @@ func (ec *executionContext) childFields_Subscriber(ctx context.Context, field gr
 		return ec.fieldContext_Subscriber_maxDuration(ctx, field)
 	case "trustRegistration":
 		return ec.fieldContext_Subscriber_trustRegistration(ctx, field)
+	case "srtp":
+		return ec.fieldContext_Subscriber_srtp(ctx, field)
+	case "srtpOnPlain":
+		return ec.fieldContext_Subscriber_srtpOnPlain(ctx, field)
 	case "disabled":
 		return ec.fieldContext_Subscriber_disabled(ctx, field)
 	case "version":

@@ -162,6 +162,75 @@ func (ec *executionContext) fieldContext_SipPolicy_session(_ context.Context, fi
 	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "Duration")
 }
 
+func (ec *executionContext) _SipPolicy_srtp(ctx context.Context, field graphql.CollectedField, obj *model.SipPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SipPolicy_srtp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Srtp, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Srtp) graphql.Marshaler {
+			return ec.marshalNSrtp2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SipPolicy_srtp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "Srtp")
+}
+
+func (ec *executionContext) _SipPolicy_srtpOnPlain(ctx context.Context, field graphql.CollectedField, obj *model.SipPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SipPolicy_srtpOnPlain(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SrtpOnPlain, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SipPolicy_srtpOnPlain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SipPolicy_srtpSuites(ctx context.Context, field graphql.CollectedField, obj *model.SipPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SipPolicy_srtpSuites(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SrtpSuites, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SipPolicy_srtpSuites(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "String")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -183,8 +252,14 @@ func (ec *executionContext) unmarshalInputSipPolicyInput(ctx context.Context, ob
 	if _, present := asMap["followRedirects"]; !present {
 		asMap["followRedirects"] = false
 	}
+	if _, present := asMap["srtp"]; !present {
+		asMap["srtp"] = "NEVER"
+	}
+	if _, present := asMap["srtpOnPlain"]; !present {
+		asMap["srtpOnPlain"] = false
+	}
 
-	fieldsInOrder := [...]string{"codecs", "headers", "trusted", "without", "followRedirects", "session"}
+	fieldsInOrder := [...]string{"codecs", "headers", "trusted", "without", "followRedirects", "session", "srtp", "srtpOnPlain", "srtpSuites"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -233,6 +308,27 @@ func (ec *executionContext) unmarshalInputSipPolicyInput(ctx context.Context, ob
 				return it, err
 			}
 			it.Session = graphql.OmittableOf(data)
+		case "srtp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("srtp"))
+			data, err := ec.unmarshalOSrtp2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Srtp = graphql.OmittableOf(data)
+		case "srtpOnPlain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("srtpOnPlain"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SrtpOnPlain = graphql.OmittableOf(data)
+		case "srtpSuites":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("srtpSuites"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SrtpSuites = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -299,6 +395,21 @@ func (ec *executionContext) _SipPolicy(ctx context.Context, sel ast.SelectionSet
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "srtp":
+			out.Values[i] = ec._SipPolicy_srtp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "srtpOnPlain":
+			out.Values[i] = ec._SipPolicy_srtpOnPlain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "srtpSuites":
+			out.Values[i] = ec._SipPolicy_srtpSuites(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -324,12 +435,38 @@ func (ec *executionContext) marshalNSipPolicy2githubᚗcomᚋtollbookᚋtollbook
 	return ec._SipPolicy(ctx, sel, &v)
 }
 
+func (ec *executionContext) unmarshalNSrtp2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx context.Context, v any) (model.Srtp, error) {
+	var res model.Srtp
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSrtp2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx context.Context, sel ast.SelectionSet, v model.Srtp) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalOSipPolicyInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicyInput(ctx context.Context, v any) (*model.SipPolicyInput, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputSipPolicyInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOSrtp2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx context.Context, v any) (*model.Srtp, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(model.Srtp)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSrtp2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx context.Context, sel ast.SelectionSet, v *model.Srtp) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 // endregion ***************************** type.gotpl *****************************

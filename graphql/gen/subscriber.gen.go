@@ -1229,6 +1229,52 @@ func (ec *executionContext) fieldContext_Subscriber_trustRegistration(_ context.
 	return graphql.NewScalarFieldContext("Subscriber", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Subscriber_srtp(ctx context.Context, field graphql.CollectedField, obj *model.Subscriber) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscriber_srtp(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Srtp, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.Srtp) graphql.Marshaler {
+			return ec.marshalNSrtp2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscriber_srtp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Subscriber", field, false, false, "Srtp")
+}
+
+func (ec *executionContext) _Subscriber_srtpOnPlain(ctx context.Context, field graphql.CollectedField, obj *model.Subscriber) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscriber_srtpOnPlain(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SrtpOnPlain, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscriber_srtpOnPlain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Subscriber", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Subscriber_disabled(ctx context.Context, field graphql.CollectedField, obj *model.Subscriber) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1970,7 +2016,7 @@ func (ec *executionContext) unmarshalInputSubscriberPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "name", "company", "account", "sellDeck", "routePlan", "password", "callerNumber", "channels", "callsPerSecond", "maxContacts", "codecs", "forwardAlways", "forwardBusy", "forwardNoAnswer", "noAnswer", "maxDuration", "trustRegistration", "disabled", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "name", "company", "account", "sellDeck", "routePlan", "password", "callerNumber", "channels", "callsPerSecond", "maxContacts", "codecs", "forwardAlways", "forwardBusy", "forwardNoAnswer", "noAnswer", "maxDuration", "trustRegistration", "srtp", "srtpOnPlain", "disabled", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2103,6 +2149,20 @@ func (ec *executionContext) unmarshalInputSubscriberPutInput(ctx context.Context
 				return it, err
 			}
 			it.TrustRegistration = graphql.OmittableOf(data)
+		case "srtp":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("srtp"))
+			data, err := ec.unmarshalOSrtp2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSrtp(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Srtp = graphql.OmittableOf(data)
+		case "srtpOnPlain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("srtpOnPlain"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SrtpOnPlain = graphql.OmittableOf(data)
 		case "disabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("disabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -2559,6 +2619,16 @@ func (ec *executionContext) _Subscriber(ctx context.Context, sel ast.SelectionSe
 			}
 		case "trustRegistration":
 			out.Values[i] = ec._Subscriber_trustRegistration(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "srtp":
+			out.Values[i] = ec._Subscriber_srtp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "srtpOnPlain":
+			out.Values[i] = ec._Subscriber_srtpOnPlain(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -2288,6 +2288,12 @@ type SipPolicy struct {
 	FollowRedirects bool `json:"followRedirects"`
 	// The session interval that it is asked for (RFC 4028); 0 is 30 minutes.
 	Session time.Duration `json:"session"`
+	// Whether its media is encrypted (SRTP, keys in the descriptions).
+	Srtp Srtp `json:"srtp"`
+	// Whether keys may go over signalling that is not encrypted itself.
+	SrtpOnPlain bool `json:"srtpOnPlain"`
+	// The crypto suites that it may use, in the order in which they are offered to it; empty is the usual ones.
+	SrtpSuites []string `json:"srtpSuites"`
 }
 
 // How a peer's signalling shall be treated: whole, what is left out is as most peers' is.
@@ -2304,6 +2310,12 @@ type SipPolicyInput struct {
 	FollowRedirects graphql.Omittable[*bool] `json:"followRedirects,omitempty"`
 	// The session interval that it is asked for, in whole seconds.
 	Session graphql.Omittable[*time.Duration] `json:"session,omitempty"`
+	// Whether its media is encrypted.
+	Srtp graphql.Omittable[*Srtp] `json:"srtp,omitempty"`
+	// Whether keys may go over signalling that is not encrypted itself.
+	SrtpOnPlain graphql.Omittable[*bool] `json:"srtpOnPlain,omitempty"`
+	// The crypto suites that it may use, in the order in which they are offered to it.
+	SrtpSuites graphql.Omittable[[]string] `json:"srtpSuites,omitempty"`
 }
 
 // What was posted on an account in some days of its company's time zone, by when it was recorded.
@@ -2370,6 +2382,10 @@ type Subscriber struct {
 	MaxDuration time.Duration `json:"maxDuration"`
 	// Whether calls from the address of a registered device are not challenged.
 	TrustRegistration bool `json:"trustRegistration"`
+	// Whether its media is encrypted.
+	Srtp Srtp `json:"srtp"`
+	// Whether keys may go over signalling that is not encrypted itself.
+	SrtpOnPlain bool `json:"srtpOnPlain"`
 	// Whether it is switched off.
 	Disabled bool `json:"disabled"`
 	// Where it was last changed.
@@ -2444,6 +2460,10 @@ type SubscriberPutInput struct {
 	MaxDuration graphql.Omittable[*time.Duration] `json:"maxDuration,omitempty"`
 	// Whether calls from the address of a registered device are not challenged.
 	TrustRegistration graphql.Omittable[*bool] `json:"trustRegistration,omitempty"`
+	// Whether its media is encrypted.
+	Srtp graphql.Omittable[*Srtp] `json:"srtp,omitempty"`
+	// Whether keys may go over signalling that is not encrypted itself.
+	SrtpOnPlain graphql.Omittable[*bool] `json:"srtpOnPlain,omitempty"`
 	// Whether to switch it off.
 	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
 	// The version this edit was made from; "0" for a new subscriber; left out, the last edit wins.
@@ -4129,6 +4149,67 @@ func (e *Side) UnmarshalJSON(b []byte) error {
 }
 
 func (e Side) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether a peer's media is encrypted.
+type Srtp string
+
+const (
+	// It is not.
+	SrtpNever Srtp = "NEVER"
+	// It is where the peer does so, too.
+	SrtpOffer Srtp = "OFFER"
+	// It must be: nothing passes in the clear.
+	SrtpRequire Srtp = "REQUIRE"
+)
+
+var AllSrtp = []Srtp{
+	SrtpNever,
+	SrtpOffer,
+	SrtpRequire,
+}
+
+func (e Srtp) IsValid() bool {
+	switch e {
+	case SrtpNever, SrtpOffer, SrtpRequire:
+		return true
+	}
+	return false
+}
+
+func (e Srtp) String() string {
+	return string(e)
+}
+
+func (e *Srtp) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = Srtp(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid Srtp", str)
+	}
+	return nil
+}
+
+func (e Srtp) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *Srtp) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e Srtp) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -14,7 +14,29 @@ func sipPolicy(p *wire.SipPolicy) model.SipPolicy {
 		Codecs: append([]string{}, p.GetCodecs()...), Headers: append([]string{}, p.GetHeaders()...), Trusted: p.GetTrusted(),
 		Without: append([]string{}, p.GetWithout()...), FollowRedirects: p.GetFollowRedirects(),
 		Session: time.Duration(p.GetSessionS()) * time.Second,
+		Srtp: srtp(p.GetSrtp()), SrtpOnPlain: p.GetSrtpOnPlain(), SrtpSuites: append([]string{}, p.GetSrtpSuites()...),
 	}
+}
+
+func srtp(s wire.Srtp) model.Srtp {
+	switch s {
+	case wire.Srtp_SRTP_OFFER:
+		return model.SrtpOffer
+	case wire.Srtp_SRTP_REQUIRE:
+		return model.SrtpRequire
+	}
+	return model.SrtpNever
+}
+
+// srtpOf is UNSPECIFIED where it never is, so that saying so changes nothing.
+func srtpOf(s model.Srtp) wire.Srtp {
+	switch s {
+	case model.SrtpOffer:
+		return wire.Srtp_SRTP_OFFER
+	case model.SrtpRequire:
+		return wire.Srtp_SRTP_REQUIRE
+	}
+	return wire.Srtp_SRTP_UNSPECIFIED
 }
 
 // sip replaces a peer's policy as a whole.
@@ -30,7 +52,9 @@ func (f *fields) sip(to **wire.SipPolicy, o graphql.Omittable[*model.SipPolicyIn
 	codecs, _ := in.Codecs.ValueOK()
 	headers, _ := in.Headers.ValueOK()
 	without, _ := in.Without.ValueOK()
+	suites, _ := in.SrtpSuites.ValueOK()
 	p := &wire.SipPolicy{
+		Srtp: srtpOf(or(in.Srtp, model.SrtpNever)), SrtpOnPlain: or(in.SrtpOnPlain, false), SrtpSuites: suites,
 		Codecs: codecs, Headers: headers, Without: without, Trusted: or(in.Trusted, false), FollowRedirects: or(in.FollowRedirects, false),
 	}
 	f.duration("sip.session", &p.SessionS, in.Session, time.Second)

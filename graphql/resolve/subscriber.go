@@ -25,7 +25,7 @@ func subscriber(it catalog.Item) *model.Subscriber {
 		MaxContacts: int(s.MaxContacts), Codecs: append([]string{}, s.Codecs...),
 		ForwardAlways: s.ForwardAlways, ForwardBusy: s.ForwardBusy, ForwardNoAnswer: s.ForwardNoAnswer,
 		NoAnswer: time.Duration(s.NoAnswerS) * time.Second, MaxDuration: time.Duration(s.MaxDurationS) * time.Second,
-		TrustRegistration: s.TrustRegistration, Disabled: s.Disabled, Version: it.Version,
+		Srtp: srtp(s.Srtp), SrtpOnPlain: s.SrtpOnPlain, TrustRegistration: s.TrustRegistration, Disabled: s.Disabled, Version: it.Version,
 		CompanyKey: s.Company, AccountKey: s.Account, DeckKey: s.SellDeck, PlanKey: s.RoutePlan,
 	}
 }
@@ -91,6 +91,10 @@ func fillSubscriber(s *wire.Subscriber, in model.SubscriberPutInput) error {
 	f.duration("noAnswer", &s.NoAnswerS, in.NoAnswer, time.Second)
 	f.duration("maxDuration", &s.MaxDurationS, in.MaxDuration, time.Second)
 	set(&s.TrustRegistration, in.TrustRegistration)
+	if mode := value(in.Srtp); mode != nil {
+		s.Srtp = srtpOf(*mode)
+	}
+	set(&s.SrtpOnPlain, in.SrtpOnPlain)
 	set(&s.Disabled, in.Disabled)
 	return f.err
 }

@@ -57,6 +57,9 @@ const PeersQuery = graphql(`
           trusted
           without
           followRedirects
+          srtp
+          srtpOnPlain
+          srtpSuites
           session
         }
         certificate
@@ -107,6 +110,9 @@ const PeersQuery = graphql(`
           trusted
           without
           followRedirects
+          srtp
+          srtpOnPlain
+          srtpSuites
           session
         }
         ping {

@@ -37,6 +37,8 @@ const SubscribersQuery = graphql(`
         forwardBusy
         forwardNoAnswer
         noAnswer
+        srtp
+        srtpOnPlain
         disabled
         version
         contacts {

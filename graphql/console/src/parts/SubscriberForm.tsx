@@ -1,6 +1,7 @@
 import { useMutation } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
+import { srtpFields, srtpInput, type SipPolicy } from './sip';
 import { EditForm, lines, mistakesOf, text, type Values } from './EditForm';
 
 const PutSubscriber = graphql(`
@@ -40,6 +41,8 @@ export interface Subscriber {
   forwardBusy: string;
   forwardNoAnswer: string;
   noAnswer: string;
+  srtp: SipPolicy['srtp'];
+  srtpOnPlain: boolean;
   disabled: boolean;
   version: string;
 }
@@ -67,6 +70,7 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
         forwardBusy: text(v, 'forwardBusy'),
         forwardNoAnswer: text(v, 'forwardNoAnswer'),
         noAnswer: text(v, 'noAnswer') || '0',
+        ...srtpInput(v),
         disabled: v.disabled === true,
         expectedVersion: of?.version ?? '0',
         ...(password ? { password } : {}),
@@ -99,6 +103,8 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
         forwardBusy: of?.forwardBusy ?? '',
         forwardNoAnswer: of?.forwardNoAnswer ?? '',
         noAnswer: String(Number(of?.noAnswer ?? 0)),
+        srtp: of?.srtp ?? 'NEVER',
+        srtpOnPlain: of?.srtpOnPlain ?? false,
         disabled: of?.disabled ?? false,
       }}
       save={save}
@@ -120,6 +126,7 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
         { name: 'forwardNoAnswer', label: t('subscriber.forwardNoAnswer'), kind: 'text' },
         { name: 'noAnswer', label: t('subscriber.noAnswer'), kind: 'text' },
         { name: 'codecs', label: t('subscriber.codecs'), kind: 'lines' },
+        ...srtpFields(t),
         { name: 'disabled', label: t('company.disabled'), kind: 'check' },
       ]}
     />

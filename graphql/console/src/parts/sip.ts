@@ -8,9 +8,21 @@ export interface SipPolicy {
   without: readonly string[];
   followRedirects: boolean;
   session: string;
+  srtp: 'NEVER' | 'OFFER' | 'REQUIRE';
+  srtpOnPlain: boolean;
+  srtpSuites: readonly string[];
 }
 
-type Translate = (key: 'sip.codecs' | 'sip.codecsHint' | 'sip.headers' | 'sip.headersHint' | 'sip.trusted' | 'sip.without' | 'sip.withoutHint' | 'sip.followRedirects' | 'sip.session') => string;
+type Translate = (key: 'sip.codecs' | 'sip.codecsHint' | 'sip.headers' | 'sip.headersHint' | 'sip.trusted' | 'sip.without' | 'sip.withoutHint' | 'sip.followRedirects' | 'sip.session' | SrtpText) => string;
+type SrtpText = 'srtp.srtp' | 'srtp.NEVER' | 'srtp.OFFER' | 'srtp.REQUIRE' | 'srtp.onPlain' | 'srtp.suites' | 'srtp.suitesHint';
+
+/** Whether a peer's media is encrypted, as a form asks it. */
+export const srtpFields = (t: (key: SrtpText) => string): Field[] => [
+  { name: 'srtp', label: t('srtp.srtp'), kind: 'select', options: (['NEVER', 'OFFER', 'REQUIRE'] as const).map((m) => ({ value: m, label: t(`srtp.${m}`) })) },
+  { name: 'srtpOnPlain', label: t('srtp.onPlain'), kind: 'check' },
+];
+
+export const srtpInput = (v: Values) => ({ srtp: text(v, 'srtp') as SipPolicy['srtp'], srtpOnPlain: v['srtpOnPlain'] === true });
 
 export const sipInitial = (p: SipPolicy): Values => ({
   sipCodecs: p.codecs.join(' '),
@@ -19,6 +31,9 @@ export const sipInitial = (p: SipPolicy): Values => ({
   sipWithout: p.without.join(' '),
   sipFollow: p.followRedirects,
   sipSession: Number(p.session) ? String(Number(p.session)) : '',
+  srtp: p.srtp,
+  srtpOnPlain: p.srtpOnPlain,
+  srtpSuites: p.srtpSuites.join(' '),
 });
 
 export const sipInput = (v: Values) => ({
@@ -28,6 +43,8 @@ export const sipInput = (v: Values) => ({
   without: lines(v, 'sipWithout'),
   followRedirects: v['sipFollow'] === true,
   session: text(v, 'sipSession') || '0',
+  ...srtpInput(v),
+  srtpSuites: lines(v, 'srtpSuites'),
 });
 
 export function sipFields(t: Translate, terminator: boolean): Field[] {
@@ -36,6 +53,8 @@ export function sipFields(t: Translate, terminator: boolean): Field[] {
     { name: 'sipHeaders', label: t('sip.headers'), kind: 'text', hint: t('sip.headersHint') },
     { name: 'sipWithout', label: t('sip.without'), kind: 'text', hint: t('sip.withoutHint') },
     { name: 'sipSession', label: t('sip.session'), kind: 'text' },
+    ...srtpFields(t),
+    { name: 'srtpSuites', label: t('srtp.suites'), kind: 'text', hint: t('srtp.suitesHint') },
   ];
   if (terminator) {
     all.push({ name: 'sipTrusted', label: t('sip.trusted'), kind: 'check' }, { name: 'sipFollow', label: t('sip.followRedirects'), kind: 'check' });
@@ -45,4 +64,4 @@ export function sipFields(t: Translate, terminator: boolean): Field[] {
 
 /** The policy in a few words, for a table. */
 export const sipWords = (p: SipPolicy): string =>
-  [p.codecs.join(' '), p.headers.length ? `[${p.headers.join(' ')}]` : '', p.without.map((x) => `−${x}`).join(' '), p.followRedirects ? '3xx' : '', p.trusted ? '✓' : ''].filter(Boolean).join('; ');
+  [p.codecs.join(' '), p.headers.length ? `[${p.headers.join(' ')}]` : '', p.without.map((x) => `−${x}`).join(' '), p.followRedirects ? '3xx' : '', p.trusted ? '✓' : '', p.srtp === 'NEVER' ? '' : `SRTP ${p.srtp.toLowerCase()}`].filter(Boolean).join('; ');
