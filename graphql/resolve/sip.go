@@ -14,7 +14,7 @@ func sipPolicy(p *wire.SipPolicy) model.SipPolicy {
 		Codecs: append([]string{}, p.GetCodecs()...), Headers: append([]string{}, p.GetHeaders()...), Trusted: p.GetTrusted(),
 		Without: append([]string{}, p.GetWithout()...), FollowRedirects: p.GetFollowRedirects(),
 		Session: time.Duration(p.GetSessionS()) * time.Second,
-		Srtp: srtp(p.GetSrtp()), SrtpOnPlain: p.GetSrtpOnPlain(), SrtpSuites: append([]string{}, p.GetSrtpSuites()...),
+		Srtp:    srtp(p.GetSrtp()), SrtpOnPlain: p.GetSrtpOnPlain(), SrtpSuites: append([]string{}, p.GetSrtpSuites()...),
 	}
 }
 

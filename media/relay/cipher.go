@@ -12,7 +12,7 @@ import (
 // are not agreed on yet: nothing passes then.
 type Crypto struct{ Send, Receive srtp.Key }
 
-// cipher is what encrypts and decrypts a leg's media; nil is plain.
+// cipher is what encrypts and decrypts a leg's media.
 type cipher struct {
 	send    *srtp.Sender
 	receive *srtp.Receiver
@@ -20,10 +20,7 @@ type cipher struct {
 
 // with is the cipher that follows. A key that stays keeps its counters: they must not
 // start again.
-func (c *cipher) with(keys *Crypto) (*cipher, error) {
-	if keys == nil {
-		return nil, nil
-	}
+func (c *cipher) with(keys Crypto) (*cipher, error) {
 	var next cipher
 	if c != nil {
 		next = *c

@@ -52,7 +52,8 @@ type leg struct {
 	media, control               netip.AddrPort
 	mediaLatched, controlLatched bool
 
-	cipher                 *cipher // nil while the media is plain
+	secured                bool    // the media is encrypted
+	cipher                 *cipher // kept while it is not: counters must not start again
 	meter                  meter
 	reports                reports
 	sentPackets, sentBytes uint64
@@ -60,11 +61,14 @@ type leg struct {
 }
 
 func (l *leg) setRemote(r Remote, now time.Duration) error {
-	cipher, err := l.cipher.with(r.Crypto)
-	if err != nil {
-		return err
+	if r.Crypto != nil {
+		cipher, err := l.cipher.with(*r.Crypto)
+		if err != nil {
+			return err
+		}
+		l.cipher = cipher
 	}
-	l.cipher = cipher
+	l.secured = r.Crypto != nil
 	same := l.known && l.remote.Addr == r.Addr && l.remote.RTCPAddr == r.RTCPAddr && l.remote.Latch == r.Latch
 	if !l.known {
 		l.known, l.since = true, now

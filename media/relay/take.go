@@ -25,7 +25,7 @@ func (c *Call) take(side Side, rtcp bool, packet []byte, from netip.AddrPort, no
 		c.drop(in, DropNoPeer)
 		return
 	}
-	if out.cipher != nil {
+	if out.secured {
 		if packet, reason, ok = out.cipher.seal(rtcp, packet); !ok {
 			c.drop(in, reason)
 			return
@@ -60,7 +60,7 @@ func (c *Call) admit(side Side, rtcp bool, packet []byte, from netip.AddrPort, n
 	case !rtcp && !in.remote.Opaque && !parseRTP(&c.header, packet):
 		return nil, DropMalformed, false
 	}
-	if in.cipher != nil {
+	if in.secured {
 		// A stranger's datagrams shall not cost the work of deciphering them.
 		if !in.expects(from, rtcp) {
 			return nil, DropSource, false

@@ -144,7 +144,7 @@ func (l *egress) build(t *wire.Terminator) *refused {
 			offered = append(offered, "100rel")
 		}
 		var fits bool
-		if offer, fits = l.say(&in.end, in.theirs, false); !fits && problem == nil {
+		if offer, fits = l.say(&in.end, in.theirs, false, asOffer); !fits && problem == nil {
 			problem = &refused{code: 488, reason: "No Codec In Common"}
 		}
 	}

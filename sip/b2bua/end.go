@@ -36,6 +36,9 @@ type end struct {
 	infos    int       // INFOs of the far end's on their way
 	policy   *wire.SipPolicy
 	ours     bool // the far end is another call of ours: one that was forwarded
+	exposed  bool // its messages may go over signalling that is not encrypted
+	agreed   *agreement
+	remote   relay.Remote // as the relay was told
 }
 
 // treat has the end's peer treated as its policy says.
@@ -99,13 +102,18 @@ func requires(msg interface{ GetHeaders(string) []sip.Header }, extension string
 }
 
 // say makes our description for this end out of the other end's, and remembers it
-// as the one in force. False means that the two peers have no codec in common.
-func (e *end) say(other *end, of *sdp.Session, fax bool) ([]byte, bool) {
+// as the one in force. False means that the two peers have no codec in common, or that
+// the policy for encrypted media does not allow it.
+func (e *end) say(other *end, of *sdp.Session, fax bool, as role) ([]byte, bool) {
 	media, carried, ok := of.Stream(fax)
 	if !ok {
 		return nil, false
 	}
 	tokens, ok := media.Select(other.policy.GetCodecs(), e.policy.GetCodecs())
+	if !ok {
+		return nil, false
+	}
+	protected, ok := e.protect(media, as, fax)
 	if !ok {
 		return nil, false
 	}
@@ -121,6 +129,18 @@ func (e *end) say(other *end, of *sdp.Session, fax bool) ([]byte, bool) {
 		Formats: func(i int) []string {
 			if i == carried {
 				return tokens
+			}
+			return nil
+		},
+		Profile: func(i int) string {
+			if i == carried {
+				return protected.profile
+			}
+			return ""
+		},
+		Crypto: func(i int) []sdp.Crypto {
+			if i == carried {
+				return protected.keys
 			}
 			return nil
 		},
@@ -164,17 +184,24 @@ func (h *heard) stream(fax bool) (sdp.Media, bool) {
 }
 
 // heed puts a description of this end's into force.
-func (e *end) heed(h *heard, fax bool) error {
+func (e *end) heed(h *heard, fax bool, as role) error {
 	m, ok := h.stream(fax)
 	if !ok {
 		return errNoStream
 	}
+	if err := e.admits(m); err != nil {
+		return err
+	}
 	remote := relay.Of(m, m.Address.Addr() != h.source)
 	remote.Ours = e.ours
+	var err error
+	if remote.Crypto, err = e.keys(m, as, fax); err != nil {
+		return err
+	}
 	if err := e.call.media.Load().SetRemote(e.side, remote); err != nil {
 		return err
 	}
-	e.theirs, e.source = h.session, h.source
+	e.remote, e.theirs, e.source = remote, h.session, h.source
 	return nil
 }
 

@@ -85,9 +85,16 @@ func (s *Switch) onChange(now call.Now, a *asked) {
 			a.refuse(400, "Bad Session Description")
 			return
 		}
+		if m, ok := h.stream(true); ok {
+			if err := e.admits(m); err != nil {
+				c.sw.badDescription(c, e.leg, err)
+				a.refuse(488, "Not Acceptable Here")
+				return
+			}
+		}
 		x.offer, x.before = h, x.to.said
 		var ok bool
-		if offer, ok = x.to.say(e, h.session, true); !ok {
+		if offer, ok = x.to.say(e, h.session, true, asOffer); !ok {
 			a.refuse(488, "Not Acceptable Here")
 			return
 		}
@@ -266,7 +273,7 @@ func (x *exchange) agreed(now call.Now, res *sip.Response) {
 	switch {
 	case x.from == nil:
 		x.acknowledge(res, nil)
-		if theirs != nil && to.heed(theirs, x.fax()) != nil {
+		if theirs != nil && to.heed(theirs, x.fax(), asAnswer) != nil {
 			c.do(c.machine.HangUp(now, call.CauseBadAnswer))
 		}
 		x.done(now, res)
@@ -298,11 +305,11 @@ func (x *exchange) fax() bool { return true }
 // passAnswer gives to's answer to from.
 func (x *exchange) passAnswer(now call.Now, answer *heard) {
 	c, from := x.call, x.from.end
-	err := x.to.heed(answer, x.fax())
+	err := x.to.heed(answer, x.fax(), asAnswer)
 	if err == nil {
-		err = from.heed(x.offer, x.fax())
+		err = from.heed(x.offer, x.fax(), asOffer)
 	}
-	body, ok := from.say(x.to, answer.session, x.fax())
+	body, ok := from.say(x.to, answer.session, x.fax(), asAnswer)
 	x.done(now, nil)
 	if err != nil || !ok {
 		c.log.Info("a change of the session cannot be followed", "leg", from.leg, "err", err)
@@ -320,7 +327,7 @@ func (x *exchange) passAnswer(now call.Now, answer *heard) {
 func (x *exchange) passOffer(res *sip.Response, offer *heard) {
 	c, from := x.call, x.from.end
 	x.unacked = res.CSeq().SeqNo
-	body, ok := from.say(x.to, offer.session, x.fax())
+	body, ok := from.say(x.to, offer.session, x.fax(), asOffer)
 	if !ok {
 		x.from.refuse(488, "Not Acceptable Here")
 		c.do(c.machine.HangUp(c.sw.now(), call.CauseBadAnswer))
@@ -345,16 +352,16 @@ func (x *exchange) passOffer(res *sip.Response, offer *heard) {
 func (c *session) delayed(from, to *end, offer *heard, ack *sip.Request, fax bool, send func([]byte)) bool {
 	answer, err := from.hear(ack.Body(), ack.Source())
 	if err == nil {
-		err = from.heed(answer, fax)
+		err = from.heed(answer, fax, asAnswer)
 	}
 	if err == nil {
-		err = to.heed(offer, fax)
+		err = to.heed(offer, fax, asOffer)
 	}
 	if err != nil {
 		c.sw.badDescription(c, from.leg, err)
 		return false
 	}
-	body, ok := to.say(from, answer.session, fax)
+	body, ok := to.say(from, answer.session, fax, asAnswer)
 	if ok {
 		c.held()
 		send(body)

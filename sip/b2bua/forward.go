@@ -70,6 +70,11 @@ func (l *egress) local(sub *wire.Subscriber, t *wire.Terminator) (*wire.Terminat
 		return t, nil, &refused{code: 480, reason: "Temporarily Unavailable"}
 	}
 	to.Sip = t.Sip
+	for _, round := range l.rings.waiting {
+		for _, contact := range round {
+			l.exposed = l.exposed || contact.Transport != "tls" && contact.Transport != "wss"
+		}
+	}
 	return to, func() {
 		l.call.post(func(call.Now) { l.rings.next() })
 		l.call.end()

@@ -32,7 +32,7 @@ func (c *session) openMedia(offer *heard) *refused {
 	if offer == nil {
 		return nil
 	}
-	if err := c.in.heed(offer, false); err != nil {
+	if err := c.in.heed(offer, false, asOffer); err != nil {
 		c.log.Info("the caller's media address cannot be used", "err", err)
 		return &refused{code: 488, reason: "Not Acceptable Here", cause: "bad_media_address"}
 	}
@@ -89,7 +89,11 @@ func (l *egress) media(res *sip.Response, provisional bool) bool {
 	if f.theirs == nil {
 		return false
 	}
-	if err := l.heed(f.theirs, false); err != nil {
+	as := asAnswer
+	if l.call.in.asks {
+		as = asOffer
+	}
+	if err := l.heed(f.theirs, false, as); err != nil {
 		l.call.sw.badDescription(l.call, l.leg, err)
 		return false
 	}
@@ -99,7 +103,7 @@ func (l *egress) media(res *sip.Response, provisional bool) bool {
 	if len(m.Formats) > 0 {
 		l.codec = m.Formats[0].Codec
 	}
-	body, ok := l.call.in.say(&l.end, f.theirs.session, false)
+	body, ok := l.call.in.say(&l.end, f.theirs.session, false, as)
 	if ok {
 		l.call.in.body = body
 	}

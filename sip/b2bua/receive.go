@@ -312,6 +312,10 @@ func (in *ingress) offer() (*heard, *refused) {
 	if _, ok := offer.stream(false); !ok {
 		return nil, &refused{488, "Not Acceptable Here", "no_audio"}
 	}
+	if m, _ := offer.stream(false); in.admits(m) != nil {
+		in.call.log.Info("a caller's offer is refused", "err", in.admits(m))
+		return nil, &refused{488, "Not Acceptable Here", "srtp_policy"}
+	}
 	return offer, nil
 }
 

@@ -137,7 +137,7 @@ func (c *session) finish() {
 		l.dialog.forget(s)
 		l.forget()
 		l.timer.stop()
-		l.theirs, l.plan = nil, call.Plan{}
+		l.theirs, l.agreed, l.plan = nil, nil, call.Plan{}
 	}
 	c.in.timer.stop()
 	close(c.done)
@@ -145,7 +145,7 @@ func (c *session) finish() {
 	// seconds: what they do not need goes now.
 	c.media.Store(nil)
 	c.machine, c.plans, c.legs, c.timers, c.decision = nil, nil, nil, nil, routing.Decision{}
-	c.in.theirs, c.in.body = nil, nil
+	c.in.theirs, c.in.body, c.in.agreed = nil, nil, nil
 }
 
 // forgetInvite lets an INVITE come again by another way when the transaction of the
