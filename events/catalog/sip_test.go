@@ -28,6 +28,10 @@ func TestSipPolicies(t *testing.T) {
 		{&wire.SipPolicy{Headers: []string{"Via"}}, "P-Asserted-Identity"},
 		{&wire.SipPolicy{Without: []string{"gruu"}}, "sip.without.0"},
 		{&wire.SipPolicy{SessionS: 60}, "90 s"},
+		{&wire.SipPolicy{Srtp: wire.Srtp_SRTP_REQUIRE, SrtpOnPlain: true, SrtpSuites: []string{"AEAD_AES_128_GCM"}}, ""},
+		{&wire.SipPolicy{Srtp: 9}, "sip.srtp: 9"},
+		{&wire.SipPolicy{Srtp: wire.Srtp_SRTP_NEVER, SrtpOnPlain: true}, "choose offer or require"},
+		{&wire.SipPolicy{Srtp: wire.Srtp_SRTP_OFFER, SrtpSuites: []string{"AEAD_AES_128_GCM", "F8"}}, "sip.srtp_suites.1"},
 	} {
 		err := validateSip(c.policy)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {

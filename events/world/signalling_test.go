@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/events/world"
 )
 
@@ -15,6 +16,7 @@ companies:
 decks: [{id: d, currency: USD}]
 terminators:
   - {id: t, company: co, account: out, buy_deck: d, host: sip.vendor.test, transport: tls, listener: core,
+     sip: {srtp: require, srtp_suites: [AEAD_AES_128_GCM]},
      ping: {interval: 30s, timeout: 1500ms, up_codes: [200, 404], down_after: 2}}
 route_plans: [{id: p}]
 originators:
@@ -34,6 +36,9 @@ func TestSignalling(t *testing.T) {
 	cat, _ := put(t, catalog.New(), signalling)
 	if p := cat.Terminator("t").Ping; p.IntervalS != 30 || p.TimeoutMs != 1500 || len(p.UpCodes) != 2 || p.DownAfter != 2 || cat.Terminator("t").Listener != "core" {
 		t.Errorf("%v", cat.Terminator("t"))
+	}
+	if s := cat.Terminator("t").Sip; s.Srtp != wire.Srtp_SRTP_REQUIRE || len(s.SrtpSuites) != 1 {
+		t.Errorf("%v", s)
 	}
 	if o := cat.Originator("o"); o.Listener != "core" || o.Certificate != "sip.acme.test" {
 		t.Errorf("%v", o)
@@ -56,8 +61,9 @@ func TestSignalling(t *testing.T) {
 	for edit, want := range map[string]string{
 		"interval: 30s": `terminators[0] "t": ping: interval "" is not at least a second`,
 		"expiry: 10m":   `registrations[0] "home": expiry "soon"`,
+		"srtp: require": `terminators[0] "t": sip: srtp "maybe" is none of never, offer and require`,
 	} {
-		with := map[string]string{"interval: 30s": "interval: ''", "expiry: 10m": "expiry: soon"}[edit]
+		with := map[string]string{"interval: 30s": "interval: ''", "expiry: 10m": "expiry: soon", "srtp: require": "srtp: maybe"}[edit]
 		_, err := world.Read([]byte(strings.Replace(signalling, edit, with, 1)), catalog.New(), &plain{}, boxes{})
 		if events.CodeOf(err) != events.CodeInvalid || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", with, err, want)

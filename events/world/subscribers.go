@@ -29,7 +29,7 @@ type subscriber struct {
 	// Srtp and SrtpOnPlain are those of a peer's sip policy.
 	Srtp        string `yaml:"srtp"`
 	SrtpOnPlain bool   `yaml:"srtp_on_plain"`
-	Disabled          bool `yaml:"disabled"`
+	Disabled    bool   `yaml:"disabled"`
 }
 
 // forward names numbers or other subscribers.

@@ -103,7 +103,7 @@ func (p *phone) branch() string {
 
 func (l *leg) description() string {
 	if l.phone.sdp != "" {
-		return l.phone.sdp
+		return strings.ReplaceAll(l.phone.sdp, "DIRECTION", l.direction)
 	}
 	return fmt.Sprintf("v=0\r\no=%s 1 %d IN IP4 %s\r\ns=pbx-%s\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio 40000 RTP/AVP 18 8 101\r\na=rtpmap:18 G729/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=%s\r\n",
 		l.phone.name, l.version, l.phone.at.Addr(), l.phone.name, l.phone.at.Addr(), l.direction)
