@@ -6,54 +6,37 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // accepted is our 2xx to an INVITE, sent again and again until it is acknowledged
 // (RFC 3261, section 13.3.1.4). It belongs to the call's goroutine.
 type accepted struct {
 	end     *end
-	tx      sip.ServerTransaction
+	tx      gate.ServerTransaction
 	res     *sip.Response
 	seq     uint32
 	pending bool
 	wait    time.Duration
 	waited  time.Duration
-	settled chan struct{}
 	// onAck is told of the ACK, once; it may be nil.
 	onAck func(now call.Now, ack *sip.Request)
 }
 
 // accept sends a 2xx and repeats it. The call ends if no ACK comes.
-func (e *end) accept(tx sip.ServerTransaction, res *sip.Response, onAck func(call.Now, *sip.Request)) {
+func (e *end) accept(tx gate.ServerTransaction, res *sip.Response, onAck func(call.Now, *sip.Request)) {
 	a := &accepted{
-		end: e, tx: tx, res: res, seq: res.CSeq().SeqNo, pending: true, wait: sip.T1,
-		settled: make(chan struct{}), onAck: onAck,
+		end: e, tx: tx, res: res, seq: res.CSeq().SeqNo, pending: true, wait: sip.T1, onAck: onAck,
 	}
 	e.accepted = a
 	e.call.begin()
 	a.send()
 	a.again()
-	go a.sameBranch()
 }
 
 func (a *accepted) send() {
 	if err := a.tx.Respond(a.res); err != nil {
 		a.end.call.log.Debug("a 2xx could not be sent", "leg", a.end.leg, "err", err)
-	}
-}
-
-// sameBranch hears the ACK of a far end that sends it in the INVITE's transaction,
-// as RFC 2543 had it: the stack does not give it to the handlers.
-func (a *accepted) sameBranch() {
-	for {
-		select {
-		case ack := <-a.tx.Acks():
-			a.end.call.post(func(now call.Now) { a.acknowledged(now, ack) })
-		case <-a.settled:
-			return
-		case <-a.end.call.done:
-			return
-		}
 	}
 }
 
@@ -81,7 +64,6 @@ func (a *accepted) again() {
 func (a *accepted) settle() {
 	if a != nil && a.pending {
 		a.pending = false
-		close(a.settled)
 		a.end.call.end()
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/challenge"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // again is what an attempt has tried after a refusal. It belongs to the attempt's
@@ -19,8 +20,8 @@ type again struct {
 
 // retry answers a refusal that another INVITE may mend: a challenge, a session
 // interval that is too short, or a redirection. It gives the INVITE and its transaction, or nil.
-func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Response) (*sip.Request, sip.ClientTransaction) {
-	var tx sip.ClientTransaction
+func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Response) (*sip.Request, *transaction.Client) {
+	var tx *transaction.Client
 	var err error
 	next := invite.Clone()
 	next.Laddr = invite.Laddr
@@ -46,7 +47,7 @@ func (l *egress) retry(t *wire.Terminator, invite *sip.Request, res *sip.Respons
 }
 
 // authorise answers a vendor's digest challenge (RFC 3261, section 22).
-func (l *egress) authorise(t *wire.Terminator, next *sip.Request, res *sip.Response) (sip.ClientTransaction, error) {
+func (l *egress) authorise(t *wire.Terminator, next *sip.Request, res *sip.Response) (*transaction.Client, error) {
 	password, err := l.call.sw.config.Secrets.Unwrap("terminator "+t.Id, t.AuthSecret)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (l *egress) authorise(t *wire.Terminator, next *sip.Request, res *sip.Respo
 
 // lengthen asks for the session interval that the vendor takes at least (RFC 4028,
 // section 7.3).
-func (l *egress) lengthen(next *sip.Request, res *sip.Response) (sip.ClientTransaction, error) {
+func (l *egress) lengthen(next *sip.Request, res *sip.Response) (*transaction.Client, error) {
 	least := minSE(res)
 	if least <= l.timer.asked() || least > mostSession {
 		return nil, errors.New("its session interval is out of bounds")

@@ -109,7 +109,6 @@ type Switch struct {
 	started  map[string]startsIn      // attempts of the present second by terminator
 	owed     map[events.CallID]int    // commands that the book has not answered yet
 	resting  map[string]time.Duration // terminators that want to be left alone, and until when
-	refusals map[string]*sip.Request  // the ACKs of refused INVITEs, by branch, while they may be repeated
 	parties  map[netip.Addr]int       // who has calls in progress here, as caller
 	draining bool                     // no new calls
 	closed   bool                     // nor emergency calls
@@ -122,7 +121,7 @@ func New(c Config) *Switch {
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{}, forwards: map[dialogKey]forwarded{},
 		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
-		refusals: map[string]*sip.Request{}, resting: map[string]time.Duration{}, parties: map[netip.Addr]int{},
+		resting: map[string]time.Duration{}, parties: map[netip.Addr]int{},
 	}
 	c.Gate.Heed(s.talksTo)
 	s.reinvited = s.within(s.onChange)

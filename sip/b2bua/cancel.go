@@ -6,33 +6,52 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // repeated acknowledges a 2xx that came again. One with another tag is a second
-// fork's: it is acknowledged, too, and ended, even when the call is over.
+// fork's: it is acknowledged, too, and ended.
 func (l *egress) repeated(res *sip.Response) {
-	if !res.IsSuccess() || !whole(res) {
+	if !whole(res) {
 		return
 	}
 	tag, _ := res.To().Params.Get("tag")
-	if l.acks.repeat(l.call, tag) {
+	if l.acks.repeat(l.call.log, tag) {
 		return
-	}
-	select {
-	case <-l.call.done:
-		l.call.sw.disown(l.dialog.way.listener, res)
-		return
-	default:
 	}
 	l.call.postAsync(func(call.Now) {
 		switch {
-		case l.acks.repeat(l.call, tag):
+		case l.acks.repeat(l.call.log, tag):
 		case l.final:
 			l.forked(res)
 		case len(l.others) < maxForks:
 			l.others = append(l.others, res) // it overtook the first one
 		}
 	})
+}
+
+// leave has what still comes for an attempt of a call that is over heard without it.
+func (l *egress) leave() {
+	sw, acks, by := l.call.sw, l.acks, l.dialog.way.listener
+	late := func(res *sip.Response) {
+		if !whole(res) {
+			return
+		}
+		if tag, _ := res.To().Params.Get("tag"); !acks.repeat(sw.config.Logger, tag) {
+			sw.disown(by, res)
+		}
+	}
+	if l.tx != nil {
+		l.tx.OnRepeat(late)
+	}
+	if l.rings == nil {
+		return
+	}
+	for _, b := range l.rings.branches {
+		if b.tx != nil {
+			b.tx.OnRepeat(late)
+		}
+	}
 }
 
 // forked ends what another fork's 2xx began.
@@ -73,7 +92,7 @@ func (l *egress) sendCancel() {
 }
 
 // cancel takes an INVITE back that has had a provisional answer and no final one.
-func (c *session) cancel(invite *sip.Request, tx sip.ClientTransaction, q850 uint32) {
+func (c *session) cancel(invite *sip.Request, tx *transaction.Client, q850 uint32) {
 	req := sip.NewRequest(sip.CANCEL, invite.Recipient)
 	req.AppendHeader(sip.HeaderClone(invite.Via()))
 	for _, h := range invite.GetHeaders("Route") {
@@ -95,5 +114,5 @@ func (c *session) cancel(invite *sip.Request, tx sip.ClientTransaction, q850 uin
 		if res == nil || !res.IsProvisional() {
 			time.AfterFunc(patience(), tx.Terminate) // should no final answer follow
 		}
-	}, keepAsItIs)
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/sip/gate"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // egress is one attempt at a vendor.
@@ -18,8 +19,8 @@ type egress struct {
 	end
 	plan   call.Plan
 	invite *sip.Request
-	tx     sip.ClientTransaction
-	acks   acks
+	tx     *transaction.Client
+	acks   *acks
 	forks  map[string]*early // by the tag of who answers
 	others []*sip.Response   // 2xx of other forks that were heard before the first
 	// unacked is the CSeq of a 2xx whose ACK waits for the caller's.
@@ -52,7 +53,7 @@ func (c *session) invite(e call.SendInvite) {
 			old.stats, old.closed = c.media.Load().Reset(relay.B), true
 		}
 	}
-	l := &egress{end: end{call: c, leg: e.Leg, side: relay.B}, plan: c.plans[e.Index], forks: map[string]*early{}}
+	l := &egress{end: end{call: c, leg: e.Leg, side: relay.B}, plan: c.plans[e.Index], acks: &acks{}, forks: map[string]*early{}}
 	c.legs[e.Leg] = l
 	c.in.body = nil
 	c.sw.mu.Lock()

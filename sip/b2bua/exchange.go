@@ -10,6 +10,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 var errNoStream = errors.New("no audio or image stream")
@@ -25,7 +26,7 @@ type exchange struct {
 	offer  *heard            // from's; nil where to is asked for one
 	before []byte            // what was said to to
 	sent   *sip.Request
-	tx     sip.ClientTransaction // our INVITE's
+	tx     *transaction.Client // our INVITE's
 	acks   acks
 	heard  bool // a provisional answer has come
 	final  bool // to has answered
@@ -127,8 +128,8 @@ func (x *exchange) send(body []byte) {
 	}
 	describe(req, body)
 	x.sent = req
-	c.transact(req, func(tx sip.ClientTransaction) {
-		tx.OnRetransmission(x.repeated)
+	c.transact(req, func(tx *transaction.Client) {
+		tx.OnRepeat(x.repeated)
 		c.post(func(call.Now) { x.tx = tx })
 	}, x.hear)
 	if x.method == sip.INVITE {
@@ -144,18 +145,13 @@ func (x *exchange) send(body []byte) {
 
 // repeated acknowledges a 2xx again. Another fork cannot answer within a dialog.
 func (x *exchange) repeated(res *sip.Response) {
-	if res.IsSuccess() && res.To() != nil {
-		x.acks.repeat(x.call, "")
+	if res.To() != nil {
+		x.acks.repeat(x.call.log, "")
 	}
 }
 
-// cancelled takes the far end's CANCEL of its re-INVITE, which has got its 487.
-func (x *exchange) cancelled(now call.Now) {
-	if x.from.answered.CompareAndSwap(false, true) {
-		close(x.from.over)
-	}
-	x.giveUp(now, 487, "Request Terminated")
-}
+// cancelled takes the far end's CANCEL of its re-INVITE.
+func (x *exchange) cancelled(now call.Now) { x.giveUp(now, 487, "Request Terminated") }
 
 // giveUp refuses the change to who asked for it, and takes it back from the other
 // side, at once or with its first provisional answer.

@@ -215,7 +215,7 @@ func (r *rig) vendorCall() string {
 func TestAckOfAnotherInvite(t *testing.T) {
 	heard := 0
 	a := &accepted{
-		end: &end{call: &session{inbox: make(chan func(call.Now), 1)}}, seq: 2, pending: true, settled: make(chan struct{}),
+		end: &end{call: &session{inbox: make(chan func(call.Now), 1)}}, seq: 2, pending: true,
 		onAck: func(call.Now, *sip.Request) { heard++ },
 	}
 	for _, step := range []struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/registrar"
 )
 
@@ -27,7 +28,7 @@ type caller struct {
 
 // identify finds out who sends an INVITE, and whether it is an emergency call. It
 // answers those of whom it does not know, and is false for them.
-func (s *Switch) identify(world *routing.World, req *sip.Request, tx sip.ServerTransaction, source netip.AddrPort) (caller, bool) {
+func (s *Switch) identify(world *routing.World, req *sip.Request, tx gate.ServerTransaction, source netip.AddrPort) (caller, bool) {
 	from, ok := s.sender(world, req, tx, source)
 	if ok {
 		from.dials(world, req)
@@ -48,7 +49,7 @@ func (from *caller) dials(world *routing.World, req *sip.Request) {
 
 // sender finds out who sends an INVITE: by where it comes from, else by digest. It
 // answers those of whom it does not know, and is false for them.
-func (s *Switch) sender(world *routing.World, req *sip.Request, tx sip.ServerTransaction, source netip.AddrPort) (caller, bool) {
+func (s *Switch) sender(world *routing.World, req *sip.Request, tx gate.ServerTransaction, source netip.AddrPort) (caller, bool) {
 	if f, ok := s.forwarding(req); ok {
 		o := world.Catalog.Originator(catalog.DevicePeer + f.chain[len(f.chain)-1])
 		if o == nil || o.Disabled {

@@ -42,7 +42,7 @@ func (e *dialogEntry) end() *end {
 	return &e.call.legs[e.leg].end
 }
 
-func (s *Switch) respond(req *sip.Request, tx sip.ServerTransaction, code int, reason string, more ...sip.Header) {
+func (s *Switch) respond(req *sip.Request, tx gate.ServerTransaction, code int, reason string, more ...sip.Header) {
 	res := sip.NewResponseFromRequest(req, code, reason, nil)
 	if code == 503 && len(more) == 0 {
 		res.AppendHeader(sip.NewHeader("Retry-After", retryAfter))
@@ -60,7 +60,7 @@ type asked struct {
 	sw       *Switch
 	end      *end // set on the call's goroutine
 	req      *sip.Request
-	tx       sip.ServerTransaction
+	tx       gate.ServerTransaction
 	over     chan struct{}
 	answered atomic.Bool
 }
@@ -99,7 +99,7 @@ func (a *asked) agree(body []byte, onAck func(call.Now, *sip.Request), more ...s
 // within makes the handler of requests that only make sense within a dialog: fn
 // runs on the call's goroutine and answers, or has it answered later.
 func (s *Switch) within(fn func(now call.Now, a *asked)) gate.Handler {
-	return func(req *sip.Request, tx sip.ServerTransaction) {
+	return func(req *sip.Request, tx gate.ServerTransaction) {
 		e, ok := s.find(req)
 		if !ok {
 			s.respond(req, tx, 481, "Call/Transaction Does Not Exist")
@@ -137,12 +137,12 @@ func (s *Switch) hungUp(now call.Now, a *asked) {
 	c.do(c.machine.Bye(now, a.end.leg, cause))
 }
 
-func (s *Switch) onAck(req *sip.Request, _ sip.ServerTransaction) {
+func (s *Switch) onAck(req *sip.Request, _ gate.ServerTransaction) {
 	e, ok := s.find(req)
 	if !ok {
 		return
 	}
-	e.call.post(func(now call.Now) {
+	e.call.postAsync(func(now call.Now) {
 		if end := e.end(); e.party(req) && end.accepted != nil {
 			end.accepted.acknowledged(now, req)
 		}
@@ -150,12 +150,12 @@ func (s *Switch) onAck(req *sip.Request, _ sip.ServerTransaction) {
 }
 
 // onStrayCancel answers a CANCEL that matches no INVITE (RFC 3261, section 9.2).
-func (s *Switch) onStrayCancel(req *sip.Request, tx sip.ServerTransaction) {
+func (s *Switch) onStrayCancel(req *sip.Request, tx gate.ServerTransaction) {
 	s.respond(req, tx, 481, "Call/Transaction Does Not Exist")
 }
 
 // onOptions answers pings: 503 while the node drains, so that peers go elsewhere.
-func (s *Switch) onOptions(req *sip.Request, tx sip.ServerTransaction) {
+func (s *Switch) onOptions(req *sip.Request, tx gate.ServerTransaction) {
 	s.mu.Lock()
 	draining := s.draining
 	s.mu.Unlock()
@@ -169,7 +169,7 @@ func (s *Switch) onOptions(req *sip.Request, tx sip.ServerTransaction) {
 
 // onOther refuses methods that we know of but do not take: REFER too, since a
 // transfer would be a call that nobody has held money for.
-func (s *Switch) onOther(req *sip.Request, tx sip.ServerTransaction) {
+func (s *Switch) onOther(req *sip.Request, tx gate.ServerTransaction) {
 	s.respond(req, tx, 405, "Method Not Allowed", sip.NewHeader("Allow", allowed))
 }
 

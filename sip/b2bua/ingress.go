@@ -12,13 +12,14 @@ import (
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // ingress is leg 0: the customer's.
 type ingress struct {
 	end
 	req      *sip.Request
-	tx       sip.ServerTransaction
+	tx       gate.ServerTransaction
 	mergeKey string
 	numbers  number.Set // as they are routed: without tech prefix, rewritten
 	caller   string     // the caller's digits, or what else he calls himself
@@ -30,7 +31,7 @@ type ingress struct {
 	final    bool
 }
 
-func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge string) *ingress {
+func newIngress(c *session, req *sip.Request, tx gate.ServerTransaction, merge string) *ingress {
 	tag := c.id.String()
 	req.To().Params.Add("tag", tag) // so that every answer carries it
 	from := req.From()
@@ -51,13 +52,18 @@ func newIngress(c *session, req *sip.Request, tx sip.ServerTransaction, merge st
 	}
 	in.dialog.enter(c.sw, c, 0)
 	tx.OnCancel(func(cancel *sip.Request) {
-		c.postAsync(func(now call.Now) {
-			in.final = true // the transaction has answered 487, and lets no 200 pass
-			in.accepted.settle()
-			c.do(c.machine.Cancel(now, reasonOf(cancel)))
-		})
+		c.postAsync(func(now call.Now) { in.cancelled(now, cancel) })
 	})
 	return in
+}
+
+// cancelled takes the caller's CANCEL, unless our answer has crossed it.
+func (in *ingress) cancelled(now call.Now, cancel *sip.Request) {
+	if in.final {
+		return
+	}
+	in.reject(487, "Request Terminated", 0)
+	in.call.do(in.call.machine.Cancel(now, reasonOf(cancel)))
 }
 
 // routedBy takes the numbers that the call is routed by.

@@ -3,22 +3,12 @@ package b2bua
 import (
 	"net/netip"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/media/sdp"
 )
-
-// keepAsItIs sends a request without any header that is not in it, from the
-// gate's own address.
-func keepAsItIs(c *sipgo.Client, req *sip.Request) error {
-	if req.Body() == nil {
-		req.SetBody(nil)
-	}
-	return nil
-}
 
 // openMedia takes the call's ports and tells the relay where the caller is, if his
 // INVITE says so.

@@ -3,7 +3,6 @@ package b2bua
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"runtime/debug"
@@ -16,6 +15,7 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/locate"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 const (
@@ -96,7 +96,7 @@ func (l *egress) locate(t *wire.Terminator) ([]locate.Address, error) {
 
 // send sends the INVITE to one address: the same one but for what names the
 // transport and the branch.
-func (l *egress) send(t *wire.Terminator, template *sip.Request, a locate.Address) (*sip.Request, sip.ClientTransaction, error) {
+func (l *egress) send(t *wire.Terminator, template *sip.Request, a locate.Address) (*sip.Request, *transaction.Client, error) {
 	s := l.call.sw
 	w := way{listener: s.config.Gate.ListenerTo(t.Listener, t.Host), transport: a.Transport}
 	invite := template.Clone()
@@ -150,12 +150,11 @@ type reached struct {
 	spoke      bool // something came back
 }
 
-// serve reads the transaction's responses until the final one. It never waits for
-// the transaction's own lock, which is held while a response is passed here. False
-// says that the next address is to be tried.
-func (r *reached) serve(invite *sip.Request, tx sip.ClientTransaction) bool {
+// serve reads the transaction's responses until the final one. False says that the
+// next address is to be tried.
+func (r *reached) serve(invite *sip.Request, tx *transaction.Client) bool {
 	l := r.l
-	tx.OnRetransmission(l.repeated)
+	tx.OnRepeat(l.repeated)
 	l.call.post(func(call.Now) {
 		l.invite, l.tx = invite, tx
 		l.dialog.sequence = max(l.dialog.sequence, invite.CSeq().SeqNo)
@@ -186,14 +185,14 @@ func (r *reached) serve(invite *sip.Request, tx sip.ClientTransaction) bool {
 				l.call.post(func(now call.Now) { l.answered(now, res) })
 				return true
 			}
-			return r.refused(invite, res, tx)
+			return r.refused(invite, res)
 		case <-quiet:
 			if quiet = nil; l.wanted() {
 				r.abandon(invite, tx)
 				return false
 			}
 		case <-tx.Done():
-			return r.silent(tx.Err())
+			return r.silent()
 		}
 	}
 }
@@ -212,9 +211,8 @@ func (r *reached) heard(res *sip.Response) {
 
 // refused sends the INVITE again where that may help, or passes the refusal on. One
 // that says that the address is out of service leads to the next.
-func (r *reached) refused(invite *sip.Request, res *sip.Response, tx sip.ClientTransaction) bool {
+func (r *reached) refused(invite *sip.Request, res *sip.Response) bool {
 	l := r.l
-	l.call.sw.concluded(invite, res, tx)
 	if again, next := l.retry(r.terminator, invite, res); next != nil {
 		return r.serve(again, next)
 	}
@@ -229,13 +227,9 @@ func (r *reached) refused(invite *sip.Request, res *sip.Response, tx sip.ClientT
 }
 
 // silent ends a transaction that ended without a final answer.
-func (r *reached) silent(err error) bool {
+func (r *reached) silent() bool {
 	if !r.spoke {
-		outcome := "no answer"
-		if errors.Is(err, sip.ErrTransactionTransport) {
-			outcome = err.Error()
-		}
-		r.l.note(r.address.String(), outcome)
+		r.l.note(r.address.String(), "no answer")
 		r.l.call.sw.config.Locate.Failed(r.address)
 		if !r.last && r.l.wanted() {
 			return false
@@ -247,7 +241,7 @@ func (r *reached) silent(err error) bool {
 
 // abandon leaves an address that says nothing. Should it speak after all it is
 // cancelled, and what it answers is acknowledged and ended.
-func (r *reached) abandon(invite *sip.Request, tx sip.ClientTransaction) {
+func (r *reached) abandon(invite *sip.Request, tx *transaction.Client) {
 	l := r.l
 	l.note(r.address.String(), "no answer")
 	l.call.sw.config.Locate.Failed(r.address)
@@ -268,7 +262,6 @@ func (r *reached) abandon(invite *sip.Request, tx sip.ClientTransaction) {
 					l.call.post(func(call.Now) { l.disown(res) })
 					return
 				default:
-					l.call.sw.concluded(invite, res, tx)
 					return
 				}
 			case <-tx.Done():

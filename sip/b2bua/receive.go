@@ -32,7 +32,7 @@ const (
 
 // onInvite takes a new call, or a re-INVITE of one in progress. It runs for as
 // long as the call does: the handler's goroutine is the call's.
-func (s *Switch) onInvite(req *sip.Request, tx sip.ServerTransaction) {
+func (s *Switch) onInvite(req *sip.Request, tx gate.ServerTransaction) {
 	if tag, ok := req.To().Params.Get("tag"); ok && tag != "" {
 		s.reinvited(req, tx)
 		return

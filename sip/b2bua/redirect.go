@@ -11,6 +11,7 @@ import (
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/gate"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // maxRedirects bounds the 3xx answers that one attempt follows.
@@ -19,7 +20,7 @@ const maxRedirects = 3
 // redirect follows a 3xx to the first Contact that is allowed: an enabled terminator
 // of the same company, for the same number, since that is what money is held for
 // (RFC 3261, section 8.1.3.4).
-func (l *egress) redirect(t *wire.Terminator, next *sip.Request, res *sip.Response) (sip.ClientTransaction, error) {
+func (l *egress) redirect(t *wire.Terminator, next *sip.Request, res *sip.Response) (*transaction.Client, error) {
 	for _, h := range res.GetHeaders("Contact") {
 		contact, ok := h.(*sip.ContactHeader)
 		if !ok || contact.Address.User != next.Recipient.User {

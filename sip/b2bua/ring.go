@@ -10,6 +10,7 @@ import (
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/registrar"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // ringing is the attempt at a subscriber: his devices of one preference are called
@@ -30,7 +31,7 @@ type ringing struct {
 type branch struct {
 	contact registrar.Contact
 	invite  *sip.Request
-	tx      sip.ClientTransaction
+	tx      *transaction.Client
 	way     way
 	heard   bool // a provisional answer has come
 	done    bool // a final one, or none ever
@@ -136,7 +137,7 @@ func (r *ringing) run(b *branch) {
 		c.post(func(now call.Now) { r.failed(now, b, refusedBy{480, 18, "Temporarily Unavailable"}) })
 		return
 	}
-	tx.OnRetransmission(r.l.repeated)
+	tx.OnRepeat(r.l.repeated)
 	c.post(func(call.Now) { b.tx = tx })
 	for {
 		select {
@@ -151,7 +152,6 @@ func (r *ringing) run(b *branch) {
 				c.post(func(now call.Now) { r.answered(now, b, res) })
 				return
 			}
-			c.sw.concluded(b.invite, res, tx)
 			by := refusedBy{uint32(res.StatusCode), q850Of(res, res.StatusCode), clip(res.Reason)}
 			c.post(func(now call.Now) { r.failed(now, b, by) })
 			return

@@ -136,13 +136,13 @@ func (c *session) finish() {
 	for _, l := range c.legs {
 		l.dialog.forget(s)
 		l.forget()
+		l.leave()
 		l.timer.stop()
 		l.theirs, l.agreed, l.plan = nil, nil, call.Plan{}
 	}
 	c.in.timer.stop()
 	close(c.done)
-	// The stack keeps the call's transactions, and so the call, for another 32
-	// seconds: what they do not need goes now.
+	// Whoever still holds the call, such as a view of the moment before, holds little.
 	c.media.Store(nil)
 	c.machine, c.plans, c.legs, c.timers, c.decision = nil, nil, nil, nil, routing.Decision{}
 	c.in.theirs, c.in.body, c.in.agreed = nil, nil, nil

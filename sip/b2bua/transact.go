@@ -1,15 +1,17 @@
 package b2bua
 
 import (
+	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/sip/gate"
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // patience is how long a request within a dialog may take to its final answer: the
@@ -20,7 +22,7 @@ func patience() time.Duration { return 64 * sip.T1 }
 // nil stands for none, and is the last one. The call outlives the transaction. The
 // transaction is given to began before its first response, should there be one.
 func (c *session) transact(
-	req *sip.Request, began func(sip.ClientTransaction), hear func(call.Now, *sip.Response), options ...sipgo.ClientRequestOption,
+	req *sip.Request, began func(*transaction.Client), hear func(call.Now, *sip.Response),
 ) {
 	c.begin()
 	go func() {
@@ -31,7 +33,7 @@ func (c *session) transact(
 				c.post(func(now call.Now) { hear(now, nil) })
 			}
 		}()
-		tx, err := c.sw.config.Gate.Client().TransactionRequest(c.sw.ctx, req, options...)
+		tx, err := c.sw.config.Gate.Client().TransactionRequest(c.sw.ctx, req)
 		if err != nil {
 			c.log.Warn("a request could not be sent", "method", req.Method, "err", err)
 			c.post(func(now call.Now) { hear(now, nil) })
@@ -40,11 +42,11 @@ func (c *session) transact(
 		if began != nil {
 			began(tx)
 		}
-		c.listen(req, tx, hear)
+		c.listen(tx, hear)
 	}()
 }
 
-func (c *session) listen(req *sip.Request, tx sip.ClientTransaction, hear func(call.Now, *sip.Response)) {
+func (c *session) listen(tx *transaction.Client, hear func(call.Now, *sip.Response)) {
 	for {
 		select {
 		case res := <-tx.Responses():
@@ -56,11 +58,9 @@ func (c *session) listen(req *sip.Request, tx sip.ClientTransaction, hear func(c
 				res = nil
 			}
 			c.post(func(now call.Now) { hear(now, res) })
-			if res != nil && res.IsProvisional() {
-				continue
+			if res == nil || !res.IsProvisional() {
+				return
 			}
-			c.sw.concluded(req, res, tx)
-			return
 		case <-tx.Done():
 			c.post(func(now call.Now) { hear(now, nil) })
 			return
@@ -73,71 +73,11 @@ func whole(res *sip.Response) bool {
 	return res.To() != nil && res.From() != nil && res.CSeq() != nil && res.CallID() != nil
 }
 
-// concluded ends the client transaction of an INVITE that was refused. The stack's
-// own would acknowledge a repeated refusal only after four seconds, and holds its
-// lock for as long; so we remember the ACK and repeat it ourselves.
-func (s *Switch) concluded(req *sip.Request, res *sip.Response, tx sip.ClientTransaction) {
-	if !req.IsInvite() || res == nil || res.IsSuccess() {
-		return
-	}
-	branch, ok := req.Via().Params.Get("branch")
-	if ok && !sip.IsReliable(req.Transport()) {
-		ack := ackOfRefusal(req, res)
-		s.mu.Lock()
-		s.refusals[branch] = ack
-		s.mu.Unlock()
-		time.AfterFunc(sip.Timer_D, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			delete(s.refusals, branch)
-		})
-	}
-	tx.Terminate()
-}
-
-// ackOfRefusal acknowledges a final answer other than 2xx (RFC 3261, section
-// 17.1.1.3).
-func ackOfRefusal(req *sip.Request, res *sip.Response) *sip.Request {
-	ack := sip.NewRequest(sip.ACK, req.Recipient)
-	ack.AppendHeader(sip.HeaderClone(req.Via()))
-	for _, h := range req.GetHeaders("Route") {
-		ack.AppendHeader(sip.HeaderClone(h))
-	}
-	ack.AppendHeader(sip.HeaderClone(req.From()))
-	ack.AppendHeader(sip.HeaderClone(res.To()))
-	ack.AppendHeader(sip.HeaderClone(req.CallID()))
-	ack.AppendHeader(&sip.CSeqHeader{SeqNo: req.CSeq().SeqNo, MethodName: sip.ACK})
-	maxForwards := sip.MaxForwardsHeader(70)
-	ack.AppendHeader(&maxForwards)
-	ack.SetTransport(req.Transport())
-	ack.SetDestination(req.Destination())
-	ack.Laddr = req.Laddr
-	ack.SetBody(nil)
-	return ack
-}
-
-// onStray hears responses that no transaction waits for: a refusal again, or a 2xx
-// to an INVITE of a call that is over, or of this program's life before.
+// onStray hears responses that no transaction waits for: a 2xx to an INVITE of a call
+// that is over, or of this program's life before.
 func (s *Switch) onStray(by *gate.Listener, res *sip.Response) {
-	if !whole(res) || res.CSeq().MethodName != sip.INVITE || res.IsProvisional() || res.Via() == nil {
-		return
-	}
-	if res.IsSuccess() {
+	if whole(res) && res.CSeq().MethodName == sip.INVITE && res.IsSuccess() {
 		s.disown(by, res)
-		return
-	}
-	branch, _ := res.Via().Params.Get("branch")
-	s.mu.Lock()
-	ack := s.refusals[branch]
-	s.mu.Unlock()
-	if ack == nil {
-		return
-	}
-	again := ack.Clone()
-	again.Laddr = ack.Laddr
-	again.SetDestination(ack.Destination())
-	if err := s.config.Gate.Client().WriteRequest(again, keepAsItIs); err != nil {
-		s.config.Logger.Debug("an ACK could not be repeated", "err", err)
 	}
 }
 
@@ -165,7 +105,7 @@ func (s *Switch) disown(by *gate.Listener, res *sip.Response) {
 	ack, bye := d.ack(res.CSeq().SeqNo, nil), d.request(sip.BYE)
 	ack.SetDestination(res.Source())
 	bye.SetDestination(res.Source())
-	if err := s.config.Gate.Client().WriteRequest(ack); err != nil {
+	if _, err := s.config.Gate.Client().WriteRequest(ack); err != nil {
 		s.config.Logger.Debug("a 2xx without a call could not be acknowledged", "err", err)
 	}
 	go func() {
@@ -192,10 +132,16 @@ func (s *Switch) disown(by *gate.Listener, res *sip.Response) {
 const maxDisowned = 1000
 
 // acks are the ACKs of the 2xx answers to one INVITE, by the tag of who answered.
-// They are sent again when a 2xx is, even when the call is over.
+// They are sent again when a 2xx is, even when the call is over: so they know nothing
+// of it.
 type acks struct {
-	mu    sync.Mutex
-	byTag map[string]*sip.Request
+	mu   sync.Mutex
+	sent []ackSent
+}
+
+type ackSent struct {
+	tag string
+	ack gate.Sent
 }
 
 // maxForks bounds the answers to one INVITE that are acknowledged.
@@ -205,29 +151,26 @@ const maxForks = 16
 func (a *acks) send(c *session, tag string, ack *sip.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.byTag == nil {
-		a.byTag = map[string]*sip.Request{}
+	sent, err := c.sw.config.Gate.Client().WriteRequest(ack)
+	if err != nil {
+		c.log.Warn("an ACK could not be sent", "err", err)
 	}
-	if len(a.byTag) < maxForks {
-		a.byTag[tag] = ack
+	if len(a.sent) < maxForks {
+		a.sent = append(a.sent, ackSent{strings.Clone(tag), sent}) // not a part of the message that it stood in
 	}
-	a.write(c, ack)
 }
 
 // repeat acknowledges a 2xx again; false if it was not acknowledged yet.
-func (a *acks) repeat(c *session, tag string) bool {
+func (a *acks) repeat(log *slog.Logger, tag string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ack := a.byTag[tag]
-	if ack == nil {
-		return len(a.byTag) >= maxForks
+	for _, s := range a.sent {
+		if s.tag == tag {
+			if err := s.ack.Again(); err != nil {
+				log.Debug("an ACK could not be sent again", "err", err)
+			}
+			return true
+		}
 	}
-	a.write(c, ack)
-	return true
-}
-
-func (a *acks) write(c *session, ack *sip.Request) {
-	if err := c.sw.config.Gate.Client().WriteRequest(ack); err != nil {
-		c.log.Warn("an ACK could not be sent", "err", err)
-	}
+	return len(a.sent) >= maxForks
 }

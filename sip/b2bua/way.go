@@ -27,7 +27,7 @@ type way struct {
 }
 
 // wayOf is the way back to whom a request came from.
-func (s *Switch) wayOf(req *sip.Request, tx sip.ServerTransaction) way {
+func (s *Switch) wayOf(req *sip.Request, tx gate.ServerTransaction) way {
 	w := way{
 		listener: s.config.Gate.ListenerOf(tx), transport: sip.NetworkToLower(req.Transport()),
 		secure: req.Recipient.Scheme == "sips",

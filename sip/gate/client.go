@@ -2,11 +2,13 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // Client sends requests. A request says by which listener it leaves in its Laddr
@@ -17,58 +19,84 @@ type Client struct{ gate *Gate }
 // Client sends requests by the listeners that they name.
 func (g *Gate) Client() Client { return Client{g} }
 
-// TransactionRequest sends a request in a transaction of its own.
-func (c Client) TransactionRequest(ctx context.Context, req *sip.Request, options ...sipgo.ClientRequestOption) (sip.ClientTransaction, error) {
-	by, err := c.prepare(ctx, req)
+// TransactionRequest sends a request in a transaction of its own. One without a Via
+// gets one; it is complete otherwise, and not to be changed any more.
+func (c Client) TransactionRequest(ctx context.Context, req *sip.Request) (*transaction.Client, error) {
+	l, way, err := c.prepare(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return by.TransactionRequest(ctx, req, options...)
+	return l.layer.Request(req, way)
 }
 
-// TransactionDigestAuth sends a request again with the answer to a challenge.
-func (c Client) TransactionDigestAuth(ctx context.Context, req *sip.Request, challenge *sip.Response, auth sipgo.DigestAuth) (sip.ClientTransaction, error) {
-	by, err := c.prepare(ctx, req)
-	if err != nil {
-		return nil, err
+// Sent is a request that was sent without a transaction. The zero value is none.
+type Sent struct {
+	way  transaction.Way
+	data []byte
+}
+
+// Again sends it once more.
+func (s Sent) Again() error {
+	if s.way == nil {
+		return errors.New("send a request again: it was never sent")
 	}
-	return by.TransactionDigestAuth(ctx, req, challenge, auth)
+	return s.way.Write(s.data)
 }
 
 // WriteRequest sends a request without a transaction, as the ACK of a 2xx is.
-func (c Client) WriteRequest(req *sip.Request, options ...sipgo.ClientRequestOption) error {
+func (c Client) WriteRequest(req *sip.Request) (Sent, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialWithin)
 	defer cancel()
-	by, err := c.prepare(ctx, req)
+	_, way, err := c.prepare(ctx, req)
 	if err != nil {
-		return err
+		return Sent{}, err
 	}
-	return by.WriteRequest(req, options...)
+	s := Sent{way, transaction.Encode(req)}
+	return s, s.Again()
 }
 
-// prepare finds the way of a request, opening a connection where it needs one.
-func (c Client) prepare(ctx context.Context, req *sip.Request) (*sipgo.Client, error) {
+// prepare finds the way of a request, opening a connection where it needs one, and
+// gives it what every request must have on it.
+func (c Client) prepare(ctx context.Context, req *sip.Request) (*Listener, transaction.Way, error) {
 	l := c.gate.Listener(req.Laddr.Hostname)
 	network := sip.NetworkToLower(req.Transport())
-	by := l.clients[network]
-	if by == nil {
-		return nil, fmt.Errorf("send %s: listener %s does not serve %q", req.Method, l.Name(), network)
+	port, served := l.config.Ports[network]
+	if !served {
+		return nil, nil, fmt.Errorf("send %s: listener %s does not serve %q", req.Method, l.Name(), network)
 	}
-	host, port, err := sip.ParseAddr(req.Destination())
+	to, name, err := l.destination(ctx, req.Destination(), network)
 	if err != nil {
-		return nil, fmt.Errorf("send %s: destination: %w", req.Method, err)
-	}
-	to, err := l.resolve(ctx, host, port, network)
-	if err != nil {
-		return nil, fmt.Errorf("send %s: %w", req.Method, err)
+		return nil, nil, fmt.Errorf("send %s: %w", req.Method, err)
 	}
 	req.SetDestination(to.String())
 	req.Laddr = l.Local()
-	if network == "udp" {
-		req.Laddr.Port = int(l.config.Ports["udp"])
-		return by, nil
+	if req.Via() == nil {
+		via := &sip.ViaHeader{
+			ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: sip.NetworkToUpper(network), Host: l.Host(), Port: int(port),
+			Params: sip.HeaderParams{{K: "branch", V: sip.GenerateBranchN(16)}, {K: "rport"}},
+		}
+		req.PrependHeader(via)
 	}
-	return by, l.Connect(ctx, network, to, host)
+	if req.Body() == nil {
+		req.SetBody(nil) // it says that its length is 0
+	}
+	if network == "udp" {
+		return l, &datagrams{l, to}, nil
+	}
+	return l, &connected{l, network, to.String()}, l.Connect(ctx, network, to, name)
+}
+
+// destination finds the address behind a destination, and the name that it goes by.
+func (l *Listener) destination(ctx context.Context, text, network string) (to netip.AddrPort, name string, err error) {
+	if to, err := netip.ParseAddrPort(text); err == nil {
+		return netip.AddrPortFrom(to.Addr().Unmap(), to.Port()), to.Addr().String(), nil
+	}
+	host, port, err := sip.ParseAddr(text)
+	if err != nil {
+		return to, "", fmt.Errorf("destination: %w", err)
+	}
+	to, err = l.resolve(ctx, host, port, network)
+	return to, host, err
 }
 
 func (l *Listener) resolve(ctx context.Context, host string, port int, network string) (netip.AddrPort, error) {

@@ -2,49 +2,98 @@ package gate
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// guardedConn gives the SIP stack only the datagrams of known addresses. The
-// stack remembers every address it has heard of, so it must not hear of others.
-type guardedConn struct {
-	net.PacketConn
-	listener *Listener
-}
-
-// ReadFrom reads the next datagram of a known address.
-func (c *guardedConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	g := c.listener.gate
+// readDatagrams reads until the socket closes. Only what known addresses send is
+// parsed, and nothing is remembered of where it came from.
+func (l *Listener) readDatagrams() error {
+	b := make([]byte, 1<<16)
 	for {
-		n, at, err := c.PacketConn.ReadFrom(b)
+		n, from, err := readFrom(l.udp, b)
 		if err != nil {
-			return 0, nil, err
+			return err
 		}
-		if g.deaf.Load() {
-			continue
-		}
-		from := at.(*net.UDPAddr).AddrPort()
-		if g.known(from.Addr().Unmap()) {
-			if n = c.pass(b[:n], at); n > 0 {
-				return n, at, nil
-			}
-			continue
-		}
-		if g.stranger(c.PacketConn, from, b[:n]) {
-			return n, at, nil
+		if !l.gate.deaf.Load() {
+			l.datagram(b[:n], from)
 		}
 	}
 }
 
-// pass looks at a datagram and gives what is left for the stack: nothing of one that
-// is answered here.
-func (c *guardedConn) pass(data []byte, from net.Addr) int {
+func readFrom(c net.PacketConn, b []byte) (int, netip.AddrPort, error) {
+	if udp, ok := c.(*net.UDPConn); ok {
+		return udp.ReadFromUDPAddrPort(b)
+	}
+	n, at, err := c.ReadFrom(b)
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	return n, at.(*net.UDPAddr).AddrPort(), nil
+}
+
+func (l *Listener) write(b []byte, to netip.AddrPort) error {
+	if len(b) > MaxDatagram {
+		return fmt.Errorf("a SIP message of %d bytes does not fit into a datagram", len(b))
+	}
+	var err error
+	if udp, ok := l.udp.(*net.UDPConn); ok {
+		_, err = udp.WriteToUDPAddrPort(b, to)
+	} else {
+		_, err = l.udp.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	}
+	return err
+}
+
+// datagram takes one datagram.
+func (l *Listener) datagram(data []byte, from netip.AddrPort) {
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	defer func() {
+		if r := recover(); r != nil {
+			l.gate.config.Log.Error("a SIP message made its parser panic", "panic", r, "source", from.String(), "stack", string(debug.Stack()))
+		}
+	}()
+	if l.gate.known(from.Addr()) {
+		data = l.pass(data, from)
+	} else if !l.stranger(from, data) {
+		return
+	}
+	if len(data) == 0 {
+		return
+	}
+	msg, err := l.parser.ParseSIP(data)
+	if err != nil {
+		l.gate.malformed(from.Addr())
+		return
+	}
+	msg.SetTransport("UDP")
+	msg.SetSource(from.String())
+	to := from
+	if req, ok := msg.(*sip.Request); ok {
+		to = replyTo(req, from)
+	}
+	l.layer.Receive(msg, &datagrams{l, to})
+}
+
+// datagrams is the way to a far end over UDP.
+type datagrams struct {
+	by *Listener
+	to netip.AddrPort
+}
+
+func (d *datagrams) Write(b []byte) error { return d.by.write(b, d.to) }
+func (d *datagrams) Reliable() bool       { return false }
+
+// pass looks at a datagram and gives what is left of it to be parsed: nothing of one
+// that is answered here, or only keeps a router's mind.
+func (l *Listener) pass(data []byte, from netip.AddrPort) []byte {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return len(data) // a keep-alive
+		return nil // a keep-alive
 	}
 	head, body := data, []byte(nil)
 	end := bytes.Index(data, endOfHead)
@@ -61,32 +110,27 @@ func (c *guardedConn) pass(data []byte, from net.Addr) int {
 	if m.wrong == nil {
 		if tight := tidy(head); len(tight) < len(head) {
 			n := copy(data, tight)
-			return n + copy(data[n:], body)
+			return data[:n+copy(data[n:], body)]
 		}
-		return len(data)
+		return data
 	}
-	c.listener.gate.malformed(from)
+	l.gate.malformed(from.Addr())
 	if answer := m.answer(); answer != nil {
-		if _, err := c.PacketConn.WriteTo(answer, from); err != nil {
-			c.listener.gate.config.Log.Debug("a refusal could not be sent", "err", err, "source", from.String())
+		if err := l.write(answer, from); err != nil {
+			l.gate.config.Log.Debug("a refusal could not be sent", "err", err, "source", from.String())
 		}
 	}
-	return 0
+	return nil
 }
 
 // malformed counts a message of a known source that is none.
-func (g *Gate) malformed(from net.Addr) {
-	if at, err := netip.ParseAddrPort(from.String()); err == nil {
-		g.sources.reject(at.Addr().Unmap(), "malformed message", time.Now())
-	}
-}
+func (g *Gate) malformed(from netip.Addr) { g.sources.reject(from, "malformed message", time.Now()) }
 
 // stranger answers an unknown source: a challenge where it may say who it is, else
 // a bare refusal at most a few times a minute; never more than it sent, and nothing
 // to what is not a request. It is true for who has said who he is.
-func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) bool {
-	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-	judge := forbid
+func (l *Listener) stranger(from netip.AddrPort, data []byte) bool {
+	g, judge := l.gate, forbid
 	switch {
 	case introduces(data) && g.welcome(from.Addr()):
 		judge = g.doorman.Greet
@@ -101,7 +145,7 @@ func (g *Gate) stranger(by net.PacketConn, from netip.AddrPort, data []byte) boo
 		g.Admit(from.Addr())
 		return true
 	}
-	g.answerStranger(by, from, len(data), answer)
+	l.answerStranger(from, len(data), answer)
 	return false
 }
 
@@ -114,7 +158,7 @@ func forbid(req *sip.Request, _ netip.AddrPort) (*sip.Response, bool) {
 	return sip.NewResponseFromRequest(req, 403, "Forbidden", nil), false
 }
 
-func (g *Gate) answerStranger(by net.PacketConn, from netip.AddrPort, asked int, res *sip.Response) {
+func (l *Listener) answerStranger(from netip.AddrPort, asked int, res *sip.Response) {
 	if res == nil {
 		return
 	}
@@ -122,8 +166,8 @@ func (g *Gate) answerStranger(by net.PacketConn, from netip.AddrPort, asked int,
 	if len(answer) > 2*asked+200 {
 		return
 	}
-	if _, err := by.WriteTo(answer, net.UDPAddrFromAddrPort(from)); err != nil {
-		g.config.Log.Debug("a stranger's refusal could not be sent", "err", err, "source", from.String())
+	if err := l.write(answer, from); err != nil {
+		l.gate.config.Log.Debug("a stranger's refusal could not be sent", "err", err, "source", from.String())
 	}
 }
 

@@ -21,8 +21,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // MaxDatagram is the longest SIP message that is sent or taken over UDP.
@@ -32,15 +33,9 @@ const MaxDatagram = 65_000
 // stack would open another socket to answer one whose socket has gone.
 const linger = 50 * time.Millisecond
 
-// settle lets the stack send and take what an IP datagram can hold, keeps it from
-// saying 100 Trying by itself, since its timer would read requests that we complete
-// meanwhile: handlers say it; and from telling the world, past the loggers that it
-// is given, how it counts its references. It must be done before the first message.
-var settle = sync.OnceFunc(func() {
-	sip.UDPMTUSize = MaxDatagram
-	sip.Timer_1xx = time.Hour
-	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
-})
+// settle keeps the stack from telling the world, past the loggers that it is given,
+// how it counts its references. It must be done before the first message.
+var settle = sync.OnceFunc(func() { sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) })
 
 // Config says where the gate stands.
 type Config struct {
@@ -75,6 +70,7 @@ type Gate struct {
 	doorman   Doorman // nil: no stranger is asked
 	listeners []*Listener
 	byName    map[string]*Listener
+	handlers  map[sip.RequestMethod]Handler
 	sources   *sources
 	stray     atomic.Pointer[func(*Listener, *sip.Response)]
 	party     atomic.Pointer[func(netip.Addr) bool]
@@ -85,7 +81,7 @@ type Gate struct {
 // Open binds the addresses. Nothing is read before Serve.
 func Open(c Config) (*Gate, error) {
 	settle()
-	g := &Gate{config: c, sources: newSources(c.Rejected), byName: map[string]*Listener{}}
+	g := &Gate{config: c, sources: newSources(c.Rejected), byName: map[string]*Listener{}, handlers: map[sip.RequestMethod]Handler{}}
 	if len(c.Listeners) == 0 {
 		return nil, errors.New("open SIP: no address to listen on")
 	}
@@ -135,30 +131,37 @@ func (g *Gate) banned(addr netip.Addr) bool { return g.doorman != nil && g.doorm
 
 func (g *Gate) welcome(addr netip.Addr) bool { return g.doorman != nil && g.doorman.Welcome(addr) }
 
-// Handler handles a request that has passed the gate.
-type Handler func(req *sip.Request, tx sip.ServerTransaction)
+// ServerTransaction is how a request is answered.
+type ServerTransaction interface {
+	// Respond sends an answer; the far end's repetitions get the last one again. A 2xx to
+	// an INVITE is repeated by sending it again until its ACK comes.
+	Respond(res *sip.Response) error
+	// OnCancel has fn told, once, that the far end has taken its INVITE back before the
+	// final answer: it is to be answered with a 487. fn must not wait.
+	OnCancel(fn func(cancel *sip.Request))
+}
+
+// Handler handles a request that has passed the gate. One that is no INVITE has its
+// answer when the handler returns. An ACK's handler must not wait, and has no
+// transaction.
+type Handler func(req *sip.Request, tx ServerTransaction)
 
 // arrival is a request's transaction, with the listener that it came by.
 type arrival struct {
-	sip.ServerTransaction
+	*transaction.Server
 	listener *Listener
-	back     string // where answers go in place of where the Via says
 }
 
 // ListenerOf is what a request came by.
-func (g *Gate) ListenerOf(tx sip.ServerTransaction) *Listener {
+func (g *Gate) ListenerOf(tx ServerTransaction) *Listener {
 	if a, ok := tx.(*arrival); ok {
 		return a.listener
 	}
 	return g.listeners[0]
 }
 
-// On registers the handler of a method.
-func (g *Gate) On(method sip.RequestMethod, h Handler) {
-	for _, l := range g.listeners {
-		l.server.OnRequest(method, l.guarded(h))
-	}
-}
+// On registers the handler of a method, before Serve.
+func (g *Gate) On(method sip.RequestMethod, h Handler) { g.handlers[method] = h }
 
 // OnStray registers what hears responses to requests that are over.
 func (g *Gate) OnStray(hear func(*Listener, *sip.Response)) { g.stray.Store(&hear) }
@@ -167,25 +170,50 @@ func (g *Gate) OnStray(hear func(*Listener, *sip.Response)) { g.stray.Store(&hea
 // of calls in progress.
 func (g *Gate) Heed(party func(netip.Addr) bool) { g.party.Store(&party) }
 
-// guarded puts the gate's checks before a handler and catches its panics.
-func (l *Listener) guarded(h Handler) sipgo.RequestHandler {
-	return func(req *sip.Request, tx sip.ServerTransaction) {
-		g := l.gate
-		defer func() {
-			if r := recover(); r != nil {
-				g.config.Log.Error("a SIP request made its handler panic",
-					"panic", r, "source", req.Source(), "method", string(req.Method), "stack", string(debug.Stack()))
-				g.refuse(req, tx, 500, "Server Internal Error")
-			}
-		}()
-		if v := check(req); v != nil {
-			g.refuse(req, tx, v.code, v.reason)
-			return
-		}
-		hidden := back(req) // before its Via says more than what came
-		received(req)
-		h(req, &arrival{ServerTransaction: tx, listener: l, back: hidden})
+// handle puts the gate's checks before a handler and catches its panics. Methods
+// without a handler get 405.
+func (l *Listener) handle(req *sip.Request, tx *transaction.Server) {
+	g := l.gate
+	a := &arrival{tx, l}
+	defer g.caught(req, a)
+	if v := check(req); v != nil {
+		g.refuse(req, a, v.code, v.reason)
+		return
 	}
+	h := g.handlers[req.Method]
+	if h == nil {
+		g.refuse(req, a, 405, "Method Not Allowed")
+		return
+	}
+	received(req)
+	h(req, a)
+}
+
+// acknowledge has the ACK of a 2xx heard.
+func (l *Listener) acknowledge(req *sip.Request) {
+	defer l.gate.caught(req, nil)
+	if h := l.gate.handlers[sip.ACK]; h != nil && check(req) == nil {
+		h(req, nil)
+	}
+}
+
+// caught ends a request whose handler panics, and not the process.
+func (g *Gate) caught(req *sip.Request, tx ServerTransaction) {
+	if r := recover(); r != nil {
+		g.config.Log.Error("a SIP request made its handler panic",
+			"panic", r, "source", req.Source(), "method", string(req.Method), "stack", string(debug.Stack()))
+		g.refuse(req, tx, 500, "Server Internal Error")
+	}
+}
+
+func (l *Listener) strayed(res *sip.Response) {
+	if hear := l.gate.stray.Load(); hear != nil {
+		(*hear)(l, res)
+	}
+}
+
+func (l *Listener) unsent(err error) {
+	l.gate.config.Log.Debug("a SIP message could not be sent again", "listener", l.Name(), "err", err)
 }
 
 // received notes in the topmost Via where a request really came from, for the
@@ -213,7 +241,7 @@ func bare(host string) string {
 	return host
 }
 
-func (g *Gate) refuse(req *sip.Request, tx sip.ServerTransaction, code int, reason string) {
+func (g *Gate) refuse(req *sip.Request, tx ServerTransaction, code int, reason string) {
 	if req.IsAck() {
 		return
 	}
@@ -221,18 +249,14 @@ func (g *Gate) refuse(req *sip.Request, tx sip.ServerTransaction, code int, reas
 	if code == 420 {
 		res.AppendHeader(sip.NewHeader("Unsupported", strings.Join(unsupported(req), ", ")))
 	}
-	if err := tx.Respond(res); err != nil {
+	if err := tx.Respond(res); err != nil && !errors.Is(err, transaction.ErrOver) {
 		g.config.Log.Debug("a refusal could not be sent", "err", err, "source", req.Source())
 	}
 }
 
-// Serve reads until the gate is closed, and returns when requests can be sent, too.
-// Methods without a handler get 405.
+// Serve reads until the gate is closed.
 func (g *Gate) Serve() {
 	for _, l := range g.listeners {
-		l.server.OnNoRoute(l.guarded(func(req *sip.Request, tx sip.ServerTransaction) {
-			g.refuse(req, tx, 405, "Method Not Allowed")
-		}))
 		l.serve()
 	}
 }

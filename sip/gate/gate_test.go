@@ -41,7 +41,7 @@ func door(t *testing.T, known func(netip.Addr) bool, listeners ...ListenerConfig
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.On(sip.OPTIONS, func(req *sip.Request, tx sip.ServerTransaction) {
+	g.On(sip.OPTIONS, func(req *sip.Request, tx ServerTransaction) {
 		if err := tx.Respond(sip.NewResponseFromRequest(req, 200, g.ListenerOf(tx).Name(), nil)); err != nil {
 			t.Error(err)
 		}
@@ -258,7 +258,7 @@ func TestIPv6(t *testing.T) {
 		if want := fmt.Sprintf("sip:tollbook@[::1]:%d", port); !strings.HasPrefix(contact.String(), want) {
 			t.Errorf("%s is not %s", contact.String(), want)
 		}
-		req := sip.NewRequest(sip.OPTIONS, contact)
+		req := complete(sip.NewRequest(sip.OPTIONS, contact))
 		req.SetTransport(strings.ToUpper(transport))
 		req.SetDestination(HostPort(contact.Host, contact.Port))
 		tx, err := g.Client().TransactionRequest(t.Context(), req)
@@ -275,6 +275,17 @@ func TestIPv6(t *testing.T) {
 		}
 		tx.Terminate()
 	}
+}
+
+// complete gives a request what every request has.
+func complete(req *sip.Request) *sip.Request {
+	id, hops := sip.CallIDHeader(sip.GenerateTagN(16)), sip.MaxForwardsHeader(70)
+	from := &sip.FromHeader{Address: req.Recipient}
+	from.Params.Add("tag", "1")
+	for _, h := range []sip.Header{from, &sip.ToHeader{Address: req.Recipient}, &id, &sip.CSeqHeader{SeqNo: 1, MethodName: req.Method}, &hops} {
+		req.AppendHeader(h)
+	}
+	return req
 }
 
 // Strangers take half of the places at most, and few each.

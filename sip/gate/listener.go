@@ -8,10 +8,10 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/sip/transaction"
 )
 
 // Transports are those that a listener may serve. Over ws and wss we are called,
@@ -40,10 +40,10 @@ type ListenerConfig struct {
 type Listener struct {
 	config ListenerConfig
 	gate   *Gate
-	ua     *sipgo.UserAgent
-	server *sipgo.Server
-	// clients differ in the port that they name in Via.
-	clients map[string]*sipgo.Client
+	// stack reads and writes streams; parser reads datagrams.
+	stack   *sip.TransportLayer
+	parser  *sip.Parser
+	layer   *transaction.Layer
 	udp     net.PacketConn
 	sockets map[string]*net.TCPListener
 	streams map[string]*streams
@@ -58,7 +58,7 @@ func (g *Gate) listen(c ListenerConfig) (l *Listener, err error) {
 		c.MaxConnections = defaultConnections
 	}
 	l = &Listener{
-		config: c, gate: g, clients: map[string]*sipgo.Client{},
+		config: c, gate: g, parser: sip.NewParser(),
 		sockets: map[string]*net.TCPListener{}, streams: map[string]*streams{},
 		census: newCensus(c.MaxConnections), peers: newPeers(),
 	}
@@ -94,40 +94,11 @@ func (g *Gate) listen(c ListenerConfig) (l *Listener, err error) {
 		}
 		l.sockets[network] = socket
 	}
-	return l, l.stack()
-}
-
-func (l *Listener) stack() error {
-	log := slog.New(&limited{next: l.gate.config.Log.Handler()})
-	var err error
-	l.ua, err = sipgo.NewUA(
-		sipgo.WithUserAgent(l.gate.config.UserAgent),
-		sipgo.WithUserAgentHostname(l.Host()),
-		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(log)),
-		sipgo.WithUserAgentTransactionLayerOptions(
-			sip.WithTransactionLayerLogger(log),
-			// The stack would log each response without a request, past our logger.
-			sip.WithTransactionLayerUnhandledResponseHandler(func(res *sip.Response) {
-				if hear := l.gate.stray.Load(); hear != nil {
-					(*hear)(l, res)
-				}
-			}),
-		),
-	)
-	if err != nil {
-		return fmt.Errorf("make the SIP stack: %w", err)
-	}
-	if l.server, err = sipgo.NewServer(l.ua, sipgo.WithServerLogger(log)); err != nil {
-		return fmt.Errorf("make the SIP server: %w", err)
-	}
-	for network, port := range l.config.Ports {
-		l.clients[network], err = sipgo.NewClient(l.ua, sipgo.WithClientLogger(log),
-			sipgo.WithClientHostname(l.Host()), sipgo.WithClientPort(int(port)), sipgo.WithClientNAT())
-		if err != nil {
-			return fmt.Errorf("make the SIP client: %w", err)
-		}
-	}
-	return nil
+	l.layer = transaction.New(transaction.Config{Request: l.handle, Ack: l.acknowledge, Stray: l.strayed, Unsent: l.unsent})
+	log := slog.New(&limited{next: g.config.Log.Handler()})
+	l.stack = sip.NewTransportLayer(net.DefaultResolver, l.parser, nil, sip.WithTransportLayerLogger(log))
+	l.stack.OnMessage(l.overStream)
+	return l, nil
 }
 
 // Name is the listener's, as peers name it.
@@ -198,11 +169,10 @@ func (l *Listener) String() string {
 	return l.config.Name + " " + strings.Join(at, ", ")
 }
 
-// serve starts the readers and returns when requests can be sent, too: before its
-// reader runs, the stack does not know of a socket.
+// serve starts the readers.
 func (l *Listener) serve() {
 	if l.udp != nil {
-		l.run("udp", func() error { return l.server.ServeUDP(&guardedConn{PacketConn: l.udp, listener: l}) })
+		l.run("udp", l.readDatagrams)
 	}
 	for network, socket := range l.sockets {
 		s := newStreams(socket.Addr())
@@ -211,25 +181,15 @@ func (l *Listener) serve() {
 		l.run(network, func() error {
 			switch network {
 			case "tls":
-				return l.server.ServeTLS(s)
+				return l.stack.ServeTLS(s)
 			case "ws":
-				return l.server.ServeWS(s)
+				return l.stack.ServeWS(s)
 			case "wss":
-				return l.server.ServeWSS(s)
+				return l.stack.ServeWSS(s)
 			default:
-				return l.server.ServeTCP(s)
+				return l.stack.ServeTCP(s)
 			}
 		})
-	}
-	for l.udp != nil && !l.gate.deaf.Load() {
-		at := netip.AddrPortFrom(l.config.Addr, l.config.Ports["udp"])
-		if c, err := l.ua.TransportLayer().GetConnection("udp", at.String()); err == nil && c != nil {
-			if _, err := c.TryClose(); err != nil { // gives back the reference only
-				l.gate.config.Log.Debug("the SIP socket's reference", "err", err)
-			}
-			return
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -261,7 +221,8 @@ func (l *Listener) unbind() error {
 }
 
 func (l *Listener) close() error {
-	err := errors.Join(l.unbind(), l.ua.Close())
+	err := errors.Join(l.unbind(), l.stack.Close())
+	l.layer.Close()
 	l.serving.Wait()
 	return err
 }

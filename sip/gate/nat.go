@@ -10,16 +10,16 @@ import (
 // while we hear him from a public one: a router stands between, and he is reached only
 // where he is heard from.
 func Hidden(host, source string) bool {
-	named, err := netip.ParseAddr(bare(host))
-	if err != nil {
-		return false
-	}
 	from, err := netip.ParseAddrPort(source)
-	if err != nil {
+	return err == nil && hidden(host, from.Addr().Unmap())
+}
+
+func hidden(host string, heard netip.Addr) bool {
+	if inner(heard) || heard.IsLoopback() {
 		return false
 	}
-	heard := from.Addr().Unmap()
-	return inner(named.Unmap()) && !inner(heard) && !heard.IsLoopback()
+	named, err := netip.ParseAddr(bare(host))
+	return err == nil && inner(named.Unmap())
 }
 
 // shared are addresses between a carrier and his routers (RFC 6598).
@@ -27,21 +27,20 @@ var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 func inner(a netip.Addr) bool { return a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a) }
 
-// Respond answers. A far end behind a router that did not ask for it (RFC 3581) is
-// answered where he was heard from, too.
-func (a *arrival) Respond(res *sip.Response) error {
-	if a.back != "" {
-		res.SetDestination(a.back)
-	}
-	return a.ServerTransaction.Respond(res)
-}
-
-// back is where the answers to a request go in place of where its Via says; "" is no
-// other place. Over a connection they take that one anyway.
-func back(req *sip.Request) string {
+// replyTo is where the answers to a datagram go: to whom it came from, by the port
+// that its Via names, or by the one it came from where he asked for that (RFC 3581) or
+// is behind a router, which lets nothing else through (RFC 3261, section 18.2.2).
+func replyTo(req *sip.Request, from netip.AddrPort) netip.AddrPort {
 	via := req.Via()
-	if via == nil || sip.IsReliable(req.Transport()) || !Hidden(via.Host, req.Source()) {
-		return ""
+	if via == nil {
+		return from
 	}
-	return req.Source()
+	if _, asked := via.Params.Get("rport"); asked || hidden(via.Host, from.Addr()) {
+		return from
+	}
+	port := via.Port
+	if port < 1 || port > 65535 {
+		port = 5060
+	}
+	return netip.AddrPortFrom(from.Addr(), uint16(port))
 }

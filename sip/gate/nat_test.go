@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/emiago/sipgo/sip"
@@ -21,29 +22,19 @@ func TestHidden(t *testing.T) {
 	}
 }
 
-// heardTx keeps what is answered.
-type heardTx struct {
-	sip.ServerTransaction
-	res *sip.Response
-}
-
-func (h *heardTx) Respond(res *sip.Response) error {
-	h.res = res
-	return nil
-}
-
 func TestAnswersGoBackThroughTheRouter(t *testing.T) {
-	for via, want := range map[string]string{"10.0.0.5": "198.51.100.7:1024", "198.51.100.7": "elsewhere:1"} {
-		req := sip.NewRequest(sip.OPTIONS, sip.Uri{Scheme: "sip", Host: "x"})
-		req.AppendHeader(&sip.ViaHeader{ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: "UDP", Host: via, Port: 5060})
-		req.SetTransport("UDP")
-		req.SetSource("198.51.100.7:1024")
-		h := &heardTx{}
-		a := &arrival{ServerTransaction: h, back: back(req)}
-		res := sip.NewResponse(200, "OK")
-		res.SetDestination("elsewhere:1")
-		if err := a.Respond(res); err != nil || h.res.Destination() != want {
-			t.Errorf("via %s: to %s, want %s", via, h.res.Destination(), want)
+	from := netip.MustParseAddrPort("198.51.100.7:1024")
+	for _, c := range []struct{ via, want string }{
+		{"10.0.0.5:5070", "198.51.100.7:1024"}, {"198.51.100.7:5070", "198.51.100.7:5070"},
+		{"198.51.100.7", "198.51.100.7:5060"}, {"host.invalid:5070;rport", "198.51.100.7:1024"},
+		{"198.51.100.9:5070", "198.51.100.7:5070"}, {"host.invalid:99999", "198.51.100.7:5060"},
+	} {
+		msg, err := sip.ParseMessage([]byte("OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/UDP " + c.via + ";branch=z9hG4bK1\r\n\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := replyTo(msg.(*sip.Request), from).String(); got != c.want {
+			t.Errorf("via %s: to %s, want %s", c.via, got, c.want)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/emiago/sipgo/sip"
 )
 
 const (
@@ -230,16 +232,45 @@ func (l *Listener) connected(network string, to netip.AddrPort) bool {
 
 // Connected tells whether there is a connection whose far end has an address.
 func (l *Listener) Connected(network, to string) bool {
-	pool := l.ua.TransportLayer().Pool(network)
-	c := pool.Get(to)
-	if c == nil {
-		return false
-	}
-	if _, err := c.TryClose(); err != nil { // gives back the reference only
-		l.gate.config.Log.Debug("a connection's reference", "err", err)
-	}
-	return true
+	return l.with(network, to, func(sip.Connection) error { return nil }) == nil
 }
+
+// with uses a connection of the stack's, if it is there.
+func (l *Listener) with(network, to string, use func(sip.Connection) error) error {
+	c := l.stack.Pool(network).Get(to)
+	if c == nil {
+		return fmt.Errorf("there is no connection to %s over %s", to, network)
+	}
+	err := use(c)
+	if _, closed := c.TryClose(); closed != nil { // gives back the reference only
+		l.gate.config.Log.Debug("a connection's reference", "err", closed)
+	}
+	return err
+}
+
+// overStream takes a message that came over a connection.
+func (l *Listener) overStream(msg sip.Message) {
+	l.layer.Receive(msg, &connected{l, sip.NetworkToLower(msg.Transport()), msg.Source()})
+}
+
+// connected is the way to a far end over the connection to it.
+type connected struct {
+	by          *Listener
+	network, to string
+}
+
+func (c *connected) Write(b []byte) error {
+	return c.by.with(c.network, c.to, func(conn sip.Connection) error {
+		w, ok := conn.(io.Writer)
+		if !ok {
+			return fmt.Errorf("a connection of type %T cannot be written to", conn)
+		}
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+func (c *connected) Reliable() bool { return true }
 
 func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, name string) error {
 	target := l.streams[network]
@@ -290,7 +321,11 @@ func (s *stream) framed(g *Gate) {
 			_, err := s.Write(b)
 			return err
 		},
-		malformed: func() { g.malformed(s.RemoteAddr()) },
+		malformed: func() {
+			if at, err := netip.ParseAddrPort(s.RemoteAddr().String()); err == nil {
+				g.malformed(at.Addr().Unmap())
+			}
+		},
 	}
 }
 

@@ -140,7 +140,7 @@ func (r *Registrar) From(user string, source netip.AddrPort) bool {
 	return false
 }
 
-func (r *Registrar) onRegister(req *sip.Request, tx sip.ServerTransaction) {
+func (r *Registrar) onRegister(req *sip.Request, tx gate.ServerTransaction) {
 	source, err := netip.ParseAddrPort(req.Source())
 	if err != nil {
 		r.respond(tx, sip.NewResponseFromRequest(req, 400, "Bad Request", nil))
@@ -166,7 +166,7 @@ func (r *Registrar) onRegister(req *sip.Request, tx sip.ServerTransaction) {
 	r.respond(tx, r.register(req, peer, source, r.config.Gate.ListenerOf(tx).Name()))
 }
 
-func (r *Registrar) respond(tx sip.ServerTransaction, res *sip.Response) {
+func (r *Registrar) respond(tx gate.ServerTransaction, res *sip.Response) {
 	if err := tx.Respond(res); err != nil {
 		r.config.Log.Debug("a REGISTER could not be answered", "code", res.StatusCode, "err", err)
 	}
