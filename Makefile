@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test test-interop soak race races lint gen fresh console check bench bench-sip tools
+.PHONY: demo build test test-interop soak race races lint gen fresh console check bench bench-sip bpf tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -42,6 +42,10 @@ gen: ## protobuf, GraphQL
 
 fresh: gen ## generated code is what is committed
 	git diff --exit-code -- events/wire graphql/gen graphql/model
+
+bpf: ## the fast path's program, with clang 14
+	deploy/ci/bpf.sh
+	cd media/fastpath/bpf && sha256sum relay.c relay.o > relay.sum
 
 console: ## the web console's bundle
 	cd graphql/console && npm ci && npm run build
