@@ -6,6 +6,7 @@
 // The directory has two parts on one file system:
 //
 //	part/<call>-<part>.wav.part             what is being written
+//	part/<node>/<call>-<part>.wav.part      what is being copied from another node
 //	files/<node>/2026/11/22/<call>-<part>.wav   what is finished
 //	files/<node>/2026/11/22/SHA256SUMS      its hashes, as sha256sum(1) has them
 //
@@ -15,6 +16,7 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,8 +84,10 @@ type Config struct {
 	Open int
 	// Record writes events down and returns when they are durable.
 	Record func(context.Context, ...*wire.Event) error
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Expected is the hash in a file's event, if that is known here; it may be nil.
+	Expected func(context.Context, Name) (sum [sha256.Size]byte, known bool, err error)
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Limits bound what is kept; the oldest go first. 0 is no limit.
@@ -106,7 +110,8 @@ type Store struct {
 	shelf  chan shelved
 	ended  chan struct{}
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// open are the files that are being written or fetched.
 	open   map[Name]bool
 	closed bool
 	finish sync.WaitGroup // Finish calls that have not reached the shelf
@@ -116,6 +121,9 @@ type Store struct {
 	full    atomic.Bool
 	space   chan string // why the disk was found to be full, from a file's writer
 	held    held
+	// peers are set by Sync, fetching bounds the fetches on demand.
+	peers    atomic.Pointer[SyncConfig]
+	fetching chan struct{}
 }
 
 // Open opens a directory. Recover is to be called before the first Create, and
@@ -135,7 +143,7 @@ func Open(c Config) (*Store, error) {
 	}
 	s := &Store{
 		config: c, open: map[Name]bool{}, shelf: make(chan shelved, shelfLength),
-		ended: make(chan struct{}), space: make(chan string, 1),
+		ended: make(chan struct{}), space: make(chan string, 1), fetching: make(chan struct{}, maxFetches),
 	}
 	for _, dir := range []string{s.parts(), filepath.Join(s.Tree(), c.Node)} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {

@@ -16,9 +16,19 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/rsync"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test's program be the process of a daemon's connection.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "serve" {
+		if err := rsync.Serve(context.Background(), os.Args[2], os.Stdin, os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // rig is a store with its events.
 type rig struct {

@@ -20,6 +20,9 @@ func (s *Store) Recover(repair func(*File) (Details, error)) (recovered int, err
 		return 0, fmt.Errorf("look for unfinished files: %w", err)
 	}
 	for _, e := range entries {
+		if e.IsDir() { // copies of another node's
+			continue
+		}
 		base, ok := strings.CutSuffix(e.Name(), ".part")
 		name, parseErr := parseBase(s.config.Node, base)
 		if !ok || parseErr != nil || !e.Type().IsRegular() {

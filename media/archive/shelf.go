@@ -63,7 +63,7 @@ func (s *Store) shelve() {
 			continue
 		}
 		for _, f := range batch {
-			if err := s.place(f.made); err != nil {
+			if err := s.place(f.made, s.partOf(f.made.Name)); err != nil {
 				s.config.Log.Error("a finished file did not get its place; the next start tries again", "file", f.made.Name.String(), "err", err)
 			}
 		}
@@ -93,8 +93,8 @@ func (s *Store) say(batch []shelved) bool {
 	}
 }
 
-// place writes the file's hash down and gives it its name.
-func (s *Store) place(m Made) error {
+// place writes a file's hash down and gives it its name.
+func (s *Store) place(m Made, from string) error {
 	s.shelves.Lock()
 	defer s.shelves.Unlock()
 	path := s.path(m.Name)
@@ -105,7 +105,10 @@ func (s *Store) place(m Made) error {
 	if err := addSum(filepath.Join(dir, Sums), fmt.Sprintf("%x  %s\n", m.SHA256, m.Name.Base())); err != nil {
 		return err
 	}
-	if err := os.Rename(s.partOf(m.Name), path); err != nil {
+	if old, err := os.Lstat(path); err == nil { // one that is mended
+		s.held.add(m.Name.Kind, -old.Size())
+	}
+	if err := os.Rename(from, path); err != nil {
 		return err
 	}
 	s.held.add(m.Name.Kind, m.Size)

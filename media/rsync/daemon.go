@@ -56,11 +56,14 @@ func Listen(address string, c DaemonConfig) (*Daemon, error) {
 // Addr is where the daemon listens.
 func (d *Daemon) Addr() net.Addr { return d.listener.Addr() }
 
-// Close ends the daemon and its connections.
+// Close ends the daemon and its connections; once more does nothing.
 func (d *Daemon) Close() error {
 	d.cancel()
 	err := d.listener.Close()
 	d.serving.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
 	return err
 }
 
