@@ -15,4 +15,6 @@ type Recorded struct {
 	TimeUS int64
 	// Event is read and never changed.
 	Event *wire.Event
+	// Raw is the event as the journal has it, nil where that is not known.
+	Raw []byte
 }

@@ -26,7 +26,7 @@ func (b Block) Recorded(evs []*wire.Event) []events.Recorded {
 	out := make([]events.Recorded, len(evs))
 	for i, e := range evs {
 		out[i] = events.Recorded{
-			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e,
+			Journal: b.Journal, Sequence: b.Sequence, Position: b.First + uint64(i), TimeUS: b.Time.UnixMicro(), Event: e, Raw: b.Events[i],
 		}
 	}
 	return out

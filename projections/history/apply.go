@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tollbook/tollbook/events"
 )
@@ -128,7 +127,7 @@ func (s *Store) applyDay(ctx context.Context, day Day, batch *dayBatch) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, s.days.release(f)) }()
-	change := &dayChange{ctx: ctx, w: f.writer, sums: newSums(), insert: insertRowText()}
+	change := &dayChange{ctx: ctx, w: f.writer, sums: newSums()}
 	newest := f.newest
 	err = f.writer.transaction(ctx, func() error {
 		for _, id := range batch.order {
@@ -159,19 +158,16 @@ func (s *Store) applyDay(ctx context.Context, day Day, batch *dayBatch) (err err
 type dayChange struct {
 	ctx     context.Context
 	w       *writer
-	insert  string
 	sums    *sums
 	changed []*knownCall
 	args    []driver.NamedValue
-	scratch []any
 	packed  []byte
 }
 
-func insertRowText() string {
-	names := append(columnNames(), "company", "account")
-	return "INSERT OR REPLACE INTO cdrs (" + strings.Join(names, ",") +
-		") VALUES (" + placeholders(len(names)) + ")"
-}
+const (
+	newCall  = "INSERT INTO calls (events, call) VALUES (?, ?)"
+	moreCall = "UPDATE calls SET events = ? WHERE call = ?"
+)
 
 // call adds events to a call and writes what that changes.
 func (c *dayChange) call(known *knownCall, added []record) error {
@@ -182,9 +178,12 @@ func (c *dayChange) call(known *knownCall, added []record) error {
 	now := &knownCall{id: known.id, records: records, rows: fold(known.id, records)}
 	c.changed = append(c.changed, now)
 	c.packed = pack(records, c.packed[:0])
-	err := c.w.exec(c.ctx, "INSERT OR REPLACE INTO calls (call, events) VALUES (?, ?)",
-		now.id[:], c.packed)
-	if err != nil {
+	text := newCall
+	if len(known.records) > 0 {
+		text = moreCall
+	}
+	c.args = bind(bind(c.args[:0], c.packed), now.id[:])
+	if err := c.w.execNamed(c.ctx, text, c.args); err != nil {
 		return err
 	}
 	if err := c.rows(known.rows, now.rows); err != nil {
@@ -204,15 +203,11 @@ func (c *dayChange) rows(old, rows []CDR) error {
 			}
 			old = old[1:]
 		}
+		var before *CDR
 		if len(old) > 0 && old[0].Leg == rows[i].Leg {
-			same := old[0] == rows[i]
-			old = old[1:]
-			if same {
-				continue
-			}
+			before, old = &old[0], old[1:]
 		}
-		c.args, c.scratch = values(&rows[i], c.args, c.scratch)
-		if err := c.w.execNamed(c.ctx, c.insert, c.args); err != nil {
+		if err := c.row(before, &rows[i]); err != nil {
 			return err
 		}
 	}
@@ -222,6 +217,23 @@ func (c *dayChange) rows(old, rows []CDR) error {
 		}
 	}
 	return nil
+}
+
+// row writes a row if what it is looked for by has changed; before is nil for a new one.
+func (c *dayChange) row(before, row *CDR) error {
+	now, was := lookupOf(row), lookup{}
+	if before != nil {
+		if was = lookupOf(before); was == now {
+			return nil
+		}
+	}
+	text := changeLookup
+	c.args = now.plain(c.args[:0])
+	if before == nil || was.indexed != now.indexed {
+		text, c.args = putLookup, now.parties(c.args)
+	}
+	c.args = bind(bind(c.args, row.Call[:]), row.Leg)
+	return c.w.execNamed(c.ctx, text, c.args)
 }
 
 // remove drops a row whose leg is no longer known, because its events exceeded the bound.

@@ -55,40 +55,9 @@ func pointers(c *CDR, into []any) []any {
 		&c.DeckCurrency, &c.ExchangeE12)
 }
 
-// values turns pointers of c into what the driver binds, with the row's party last.
-func values(c *CDR, into []driver.NamedValue, scratch []any) ([]driver.NamedValue, []any) {
-	scratch = pointers(c, scratch[:0])
-	into = into[:0]
-	for _, p := range scratch {
-		into = bind(into, value(p))
-	}
-	company, account := c.party()
-	return bind(bind(into, company), account), scratch
-}
-
 // bind appends one value with its ordinal.
 func bind(into []driver.NamedValue, v driver.Value) []driver.NamedValue {
 	return append(into, driver.NamedValue{Ordinal: len(into) + 1, Value: v})
-}
-
-// value reads what a column's pointer points to, as SQLite stores it.
-func value(pointer any) driver.Value {
-	switch p := pointer.(type) {
-	case *string:
-		return *p
-	case *int64:
-		return *p
-	case *bool:
-		if *p {
-			return int64(1)
-		}
-		return int64(0)
-	case *State:
-		return string(*p)
-	case *events.CallID:
-		return p[:]
-	}
-	panic(fmt.Sprintf("history: column of type %T", pointer))
 }
 
 // text writes what a column's pointer points to for CSV.

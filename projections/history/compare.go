@@ -88,7 +88,7 @@ func differentColumns(a, b *CDR) string {
 }
 
 func (s *Store) cdrRows(ctx context.Context, after string) ([]CDR, string, error) {
-	page, err := s.CDRs(ctx, Filter{}, Page{First: MaxPage, After: after})
+	page, err := s.cdrs(ctx, Filter{}, Page{First: MaxPage, After: after}, true)
 	if !page.HasNext {
 		page.End = ""
 	}

@@ -1,8 +1,14 @@
 package history
 
 import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"errors"
 	"strings"
 	"testing"
+
+	"google.golang.org/protobuf/proto"
 )
 
 func TestCompareFindsTheFirstDifference(t *testing.T) {
@@ -36,25 +42,57 @@ func TestCompareFindsTheFirstDifference(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct{ sql, want string }{
-		"a CDR's price":   {"UPDATE cdrs SET raw_ms = raw_ms + 1 WHERE leg = 1", "raw_ms is"},
 		"a missing CDR":   {"DELETE FROM cdrs WHERE leg = 0", "leg 0 is missing"},
 		"a CDR too many":  {"UPDATE cdrs SET leg = 7 WHERE leg = 1", "leg 7 stands in the history"},
-		"another company": {"UPDATE cdrs SET vendor_company = 'x' WHERE leg = 1", "vendor_company is \"x\""},
+		"another answer":  {"UPDATE cdrs SET sip_code = 486 WHERE leg = 1", "sip_code is \"486\" in the table"},
+		"another company": {"UPDATE cdrs SET company = 'x' WHERE leg = 1", "company is \"x\" in the table"},
 	} {
 		s := build()
-		day := s.days.days()[0]
-		f, err := s.days.acquire(day)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := f.writer.exec(t.Context(), c.sql); err != nil {
-			t.Fatal(name, err)
-		}
-		if err := s.days.release(f); err != nil {
-			t.Fatal(err)
-		}
+		inDay(t, s, func(w *writer) error { return w.exec(t.Context(), c.sql) })
 		if _, err := Compare(t.Context(), s, want); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	s := build()
+	inDay(t, s, func(w *writer) error { return talkLonger(t.Context(), w) })
+	if _, err := Compare(t.Context(), s, want); err == nil || !strings.Contains(err.Error(), "raw_ms is") {
+		t.Errorf("a longer call: %v", err)
+	}
+}
+
+// inDay changes a store's first day behind its back.
+func inDay(t *testing.T, s *Store, do func(*writer) error) {
+	t.Helper()
+	f, err := s.days.acquire(s.days.days()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(do(f.writer), s.days.release(f)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// talkLonger changes the events of a file's newest call.
+func talkLonger(ctx context.Context, w *writer) error {
+	id, err := newestCall(ctx, w)
+	if err != nil {
+		return err
+	}
+	var records []record
+	err = w.query(ctx, "SELECT events FROM calls WHERE call = ?", []driver.Value{id[:]}, func(v []driver.Value) (err error) {
+		records, err = unpack(bytes.Clone(v[0].([]byte)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range records {
+		if ended := records[i].event.GetLegEnded(); ended != nil {
+			ended.RawMs++
+			if records[i].raw, err = proto.Marshal(records[i].event); err != nil {
+				return err
+			}
+		}
+	}
+	return w.exec(ctx, moreCall, pack(records, nil), id[:])
 }

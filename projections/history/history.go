@@ -9,10 +9,14 @@
 // # The fold
 //
 // A call's events come from two journals in any relative order. A day file keeps
-// them, packed in one value per call, and the CDR rows of the call are a pure
+// them, packed in one value per call, and the CDRs of the call are a pure
 // function of that set in its canonical order. So the order of arrival cannot
 // matter, an event that is applied again adds nothing to the set and changes
 // nothing, and what rows a batch replaces is known without reading them.
+//
+// A CDR is made when it is read. What the tables have of it is what it is looked
+// for by; writing its eighty columns, again and again while the call goes on, was
+// most of what a call cost (docs/adr/0060).
 //
 // # Two files, one crash
 //
@@ -42,7 +46,7 @@ import (
 
 // foldVersion is stored in every file. It rises when the same events would give
 // other rows; a store of another version has to be replayed.
-const foldVersion = 3
+const foldVersion = 4
 
 // ErrNotFound says that there is no such row.
 var ErrNotFound = errors.New("not found")
@@ -84,10 +88,8 @@ type Store struct {
 	options Options
 	days    *dayFiles
 	// book is the connection that changes book.db, reader those that do not.
-	book   *writer
-	reader *sql.DB
-	// columns are the names of the cdrs table as select and CSV use them.
-	columns []string
+	book    *writer
+	reader  *sql.DB
 	skipped atomic.Uint64
 
 	// write is held by whoever changes rows; it guards what follows.
@@ -108,7 +110,6 @@ func Open(dir string, options Options) (*Store, error) {
 	s := &Store{
 		dir:     dir,
 		options: options,
-		columns: columnNames(),
 		calls:   newWorkingSet(options.WorkingSet),
 	}
 	if err := s.open(context.Background()); err != nil {

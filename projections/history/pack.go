@@ -1,7 +1,6 @@
 package history
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -31,8 +30,12 @@ func (r record) compare(o record) int {
 		cmp.Compare(r.position, o.position))
 }
 
-// newRecord makes the bytes that are stored, the same for the same event.
+// newRecord takes the journal's bytes of an event, or makes some, the same for the
+// same event.
 func newRecord(r events.Recorded) (record, error) {
+	if r.Raw != nil {
+		return record{r.Journal, r.Position, r.TimeUS, r.Raw, r.Event}, nil
+	}
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(r.Event)
 	if err != nil {
 		return record{}, fmt.Errorf("encode event %s/%d: %w", r.Journal, r.Position, err)
@@ -65,47 +68,49 @@ func pack(records []record, into []byte) []byte {
 
 var errPack = errors.New("packed events are damaged")
 
-// unpack reads what pack wrote.
+// unpack reads what pack wrote. The records keep parts of it.
 func unpack(packed []byte) ([]record, error) {
 	if len(packed) == 0 || packed[0] != packVersion {
 		return nil, errPack
 	}
 	var records []record
 	journal := ""
-	for in := bytes.NewReader(packed[1:]); in.Len() > 0; {
-		name, err := readBytes(in)
-		if err != nil {
-			return nil, err
+	for in := packed[1:]; len(in) > 0; {
+		name, rest, ok := cut(in)
+		if !ok {
+			return nil, errPack
 		}
 		if len(name) > 0 {
 			journal = string(name)
 		}
-		position, errPosition := binary.ReadUvarint(in)
-		timeUS, errTime := binary.ReadVarint(in)
-		if errPosition != nil || errTime != nil {
+		position, n := binary.Uvarint(rest)
+		if n <= 0 {
 			return nil, errPack
 		}
-		raw, err := readBytes(in)
-		if err != nil {
-			return nil, err
+		timeUS, m := binary.Varint(rest[n:])
+		if m <= 0 {
+			return nil, errPack
 		}
-		event := new(wire.Event)
-		if err := proto.Unmarshal(raw, event); err != nil {
+		r := record{journal: journal, position: position, timeUS: timeUS, event: new(wire.Event)}
+		if r.raw, in, ok = cut(rest[n+m:]); !ok {
+			return nil, errPack
+		}
+		if err := proto.Unmarshal(r.raw, r.event); err != nil {
 			return nil, fmt.Errorf("decode event %s/%d: %w", journal, position, err)
 		}
-		records = append(records, record{journal, position, timeUS, raw, event})
+		records = append(records, r)
 	}
 	return records, nil
 }
 
-func readBytes(in *bytes.Reader) ([]byte, error) {
-	n, err := binary.ReadUvarint(in)
-	if err != nil || n > uint64(in.Len()) {
-		return nil, errPack
+// cut takes bytes with their length before them off the front.
+func cut(in []byte) (b, rest []byte, ok bool) {
+	size, n := binary.Uvarint(in)
+	if n <= 0 || size > uint64(len(in)-n) {
+		return nil, nil, false
 	}
-	b := make([]byte, n)
-	_, _ = in.Read(b)
-	return b, nil
+	end := n + int(size)
+	return in[n:end:end], in[end:], true
 }
 
 // eventsPerType bounds a call's events of one type. Events that repeat while a

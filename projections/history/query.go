@@ -1,11 +1,11 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tollbook/tollbook/events"
 )
@@ -22,7 +22,11 @@ func (c *CDR) Cursor() string { return cdrCursor(c.Call, c.Leg) }
 // CDRs returns one page of the rows that a filter takes, newest first: by the
 // time of the call, which is in its id, then by call and leg, both falling.
 func (s *Store) CDRs(ctx context.Context, filter Filter, page Page) (CDRPage, error) {
-	rows, more, err := s.cdrPage(ctx, filter, page)
+	return s.cdrs(ctx, filter, page, false)
+}
+
+func (s *Store) cdrs(ctx context.Context, filter Filter, page Page, checked bool) (CDRPage, error) {
+	rows, more, err := s.cdrPage(ctx, filter, page, checked)
 	if err != nil {
 		return CDRPage{}, fmt.Errorf("query CDRs: %w", err)
 	}
@@ -33,7 +37,7 @@ func (s *Store) CDRs(ctx context.Context, filter Filter, page Page) (CDRPage, er
 	return result, nil
 }
 
-func (s *Store) cdrPage(ctx context.Context, filter Filter, page Page) ([]CDR, bool, error) {
+func (s *Store) cdrPage(ctx context.Context, filter Filter, page Page, checked bool) ([]CDR, bool, error) {
 	size, err := page.size()
 	if err == nil {
 		err = filter.check()
@@ -41,7 +45,7 @@ func (s *Store) cdrPage(ctx context.Context, filter Filter, page Page) ([]CDR, b
 	if err != nil {
 		return nil, false, err
 	}
-	w := walk{filter: filter, limit: size + 1, backward: page.backward()}
+	w := walk{filter: filter, limit: size + 1, backward: page.backward(), checked: checked}
 	if cursor := page.cursor(); cursor != "" {
 		if w.call, w.leg, err = parseCDRCursor(cursor); err != nil {
 			return nil, false, err
@@ -71,6 +75,8 @@ type walk struct {
 	limit int
 	// backward goes from old to new.
 	backward bool
+	// checked compares what rows are looked for by with their events.
+	checked bool
 	// call and leg are the row to go on after, if placed.
 	call   events.CallID
 	leg    int64
@@ -115,32 +121,70 @@ func (s *Store) walkDay(ctx context.Context, day Day, w walk, limit int, each fu
 	if w.placed && day == callDay(w.call) {
 		c.when(true, "(call, leg) "+than+" (?, ?)", w.call[:], w.leg)
 	}
-	text := "SELECT " + strings.Join(s.columns, ", ") + " FROM cdrs" + c.where() +
-		" ORDER BY call " + order + ", leg " + order
+	bound := -1
 	if w.limit > 0 {
-		text += fmt.Sprintf(" LIMIT %d", limit)
+		bound = limit
 	}
+	// With a limit on both, SQLite makes the inner list first, in its order: events
+	// are read of the rows that are wanted, not of all that had to be sorted.
+	text := fmt.Sprintf(`SELECT call, leg, (SELECT events FROM calls WHERE calls.call = found.call), %[1]s
+ FROM (SELECT call, leg, %[1]s FROM cdrs%[2]s ORDER BY call %[3]s, leg %[3]s LIMIT %[4]d) found LIMIT %[4]d`,
+		lookupColumns, c.where(), order, bound)
 	rows, err := f.reader.QueryContext(ctx, text, c.args...)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	var row CDR
-	into := pointers(&row, nil)
+	r := rowReader{checked: w.checked}
 	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
+		row, err := r.read(rows)
+		if err != nil {
 			return n, err
 		}
 		n++
-		shown := row
 		if w.filter.Partner != "" {
-			shown, _ = row.ForPartner(w.filter.Partner)
+			row, _ = row.ForPartner(w.filter.Partner)
 		}
-		if err := each(&shown); err != nil {
+		if err := each(&row); err != nil {
 			return n, err
 		}
 	}
 	return n, rows.Err()
+}
+
+// rowReader makes CDRs of rows; those of one call come one after the other.
+type rowReader struct {
+	checked bool
+	call    events.CallID
+	leg     int64
+	packed  []byte
+	stored  lookup
+	// legs are the rows of the call with the id of.
+	of   events.CallID
+	legs []CDR
+}
+
+func (r *rowReader) read(from scanner) (CDR, error) {
+	if err := from.Scan(append([]any{&r.call, &r.leg, &r.packed}, r.stored.pointers()...)...); err != nil {
+		return CDR{}, err
+	}
+	if r.of != r.call || r.legs == nil {
+		records, err := unpack(r.packed)
+		if err != nil {
+			return CDR{}, fmt.Errorf("call %s: %w", r.call, err)
+		}
+		r.of, r.legs = r.call, fold(r.call, records)
+	}
+	i, found := slices.BinarySearchFunc(r.legs, r.leg, func(c CDR, leg int64) int { return cmp.Compare(c.Leg, leg) })
+	if !found {
+		return CDR{}, fmt.Errorf("call %s: leg %d stands in the history, but the events do not give it", r.call, r.leg)
+	}
+	if r.checked {
+		if text := r.stored.differ(lookupOf(&r.legs[i])); text != "" {
+			return CDR{}, fmt.Errorf("call %s, leg %d: %s", r.call, r.leg, text)
+		}
+	}
+	return r.legs[i], nil
 }
 
 // Stream calls each for every row that a filter takes, newest first, and stops

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"database/sql/driver"
@@ -23,6 +24,21 @@ func (k *knownCall) done() bool {
 		}
 	}
 	return len(k.rows) > 0
+}
+
+// own copies the events' bytes: they are parts of blocks, of which a long call must
+// not keep all of the memory.
+func (k *knownCall) own() {
+	size := 0
+	for _, r := range k.records {
+		size += len(r.raw)
+	}
+	all := make([]byte, 0, size)
+	for i := range k.records {
+		from := len(all)
+		all = append(all, k.records[i].raw...)
+		k.records[i].raw = all[from:len(all):len(all)]
+	}
 }
 
 // workingSet keeps unfinished calls decoded, the most recently changed ones. A
@@ -53,6 +69,7 @@ func (w *workingSet) put(call *knownCall) {
 	if call.done() {
 		return
 	}
+	call.own()
 	w.calls[call.id] = w.recent.PushFront(call)
 	for len(w.calls) > w.limit {
 		last := w.recent.Back()
@@ -73,7 +90,7 @@ func (s *Store) load(ctx context.Context, f *dayFile, id events.CallID) (*knownC
 	err := f.writer.query(ctx, "SELECT events FROM calls WHERE call = ?", []driver.Value{id[:]},
 		func(v []driver.Value) (err error) {
 			packed, _ := v[0].([]byte)
-			call.records, err = unpack(packed)
+			call.records, err = unpack(bytes.Clone(packed))
 			return err
 		})
 	call.rows = fold(id, call.records)
