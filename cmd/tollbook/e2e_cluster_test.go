@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // group is three switches that are one.
@@ -132,5 +134,104 @@ func TestGroupOfThree(t *testing.T) {
 	}
 	for _, name := range []string{"n1", "n2", "n3"} {
 		g.nodes[name].interrupt(t)
+	}
+}
+
+// call places a call through a node, as a customer does.
+func (g *group) call(t *testing.T, s *stage, name, length string) *phone {
+	t.Helper()
+	return sipp(t, "call", s.customerIP(), g.net.port(), nil, g.net.addr(last[name]), "-s", s.dial(), "-m", "1", "-d", length)
+}
+
+// liveCalls are the calls that a node knows to be going on.
+func (a *api) liveCalls(t *testing.T) (ids []string) {
+	t.Helper()
+	var answer struct {
+		LiveCalls struct{ Nodes []struct{ ID string } }
+	}
+	a.ask(t, &answer, `{ liveCalls(first: 100) { nodes { id } } }`, nil)
+	for _, c := range answer.LiveCalls.Nodes {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+func (a *api) hangUp(t *testing.T, call string) {
+	t.Helper()
+	var answer struct {
+		CallHangUp struct {
+			UserErrors []struct{ Code, Message string }
+		}
+	}
+	a.ask(t, &answer, `mutation ($c: ID!) { callHangUp(input: {call: $c}) { userErrors { code message } } }`, map[string]any{"c": call})
+	if len(answer.CallHangUp.UserErrors) > 0 {
+		t.Fatalf("%s is not hung up: %+v", call, answer.CallHangUp.UserErrors)
+	}
+}
+
+// TestLostNode has calls of one node seen and ended from the others, and, when it dies
+// in the midst of one and stays away, charged by them up to its last sign of life.
+func TestLostNode(t *testing.T) {
+	needSipp(t)
+	t.Parallel()
+	g := newGroup(t)
+	g.start(t, "n1", "n2", "n3")
+	s := &stage{name: "lost", sell: "6", buy: buyPrice, vendors: []string{""}}
+	first, second, third := g.nodes["n1"], g.nodes["n2"], g.nodes["n3"]
+	first.apply(t, world(first, []*stage{s}))
+	first.credit(t, s.account(), "1", "ten seconds")
+	until(t, "the second node knows the account", func() bool { return second.has(t, s.account()) })
+	s.takes(t, 0, 3, "answer")
+
+	caller := g.call(t, s, "n2", "1000")
+	caller.wait(t)
+	for _, n := range []*node{first, second, third} {
+		for _, c := range n.settled(t, s.filter(), 2) {
+			if got, want := micro(t, c.Price.Gross.Amount), s.due(t, c); c.Cause != "answered" || got != want {
+				t.Errorf("charged %d, want %d: %+v", got, want, c)
+			}
+		}
+	}
+
+	hungUp := g.call(t, s, "n2", "60000")
+	until(t, "the call is seen from another node", func() bool { return len(third.liveCalls(t)) == 1 })
+	third.hangUp(t, third.liveCalls(t)[0])
+	until(t, "it is over", func() bool { return len(first.liveCalls(t)) == 0 })
+	hungUp.end(t)
+
+	g.call(t, s, "n2", "60000")
+	until(t, "the call is seen from another node", func() bool { return len(third.liveCalls(t)) == 1 })
+	time.Sleep(3 * time.Second)
+	second.kill(t)
+	killed := time.Now()
+	rest := []*node{first, third}
+	for _, n := range rest {
+		var ended cdr
+		until(t, "the others close the call", func() bool {
+			for _, c := range n.cdrs(t, s.filter()) {
+				if c.Leg == 0 && c.Cause == "node_lost" && c.State == "FINAL" {
+					ended = c
+				}
+			}
+			return ended.CallID != ""
+		})
+		checkLost(t, ended, killed)
+		if got, want := micro(t, ended.Price.Gross.Amount), s.due(t, ended); got != want {
+			t.Errorf("the call is charged %d, want %d", got, want)
+		}
+		if b := n.balance(t, s.account()); b.Holds != 0 || micro(t, b.Reserved.Amount) != 0 {
+			t.Errorf("%+v", b)
+		}
+	}
+	before := finals(t, first)
+	g.start(t, "n2")
+	second = g.nodes["n2"]
+	until(t, "the node that came back has the same CDRs", func() bool { return reflect.DeepEqual(finals(t, second), before) })
+	if !reflect.DeepEqual(finals(t, first), before) {
+		t.Error("the node that came back has changed a CDR")
+	}
+	for _, n := range []*node{first, second, third} {
+		n.interrupt(t)
+		verify(t, n.data)
 	}
 }

@@ -33,6 +33,9 @@ const (
 	// askAgain is the wait before a command is repeated to a book that has no keeper
 	// at the moment.
 	askAgain = 20 * time.Millisecond
+	// askWithin is how long another node may take to answer: it may have died with
+	// the question.
+	askWithin = time.Second
 )
 
 // Book executes commands.
@@ -102,6 +105,8 @@ func (b *Book) ask(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) 
 	if err != nil {
 		return nil, fmt.Errorf("write command: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
 	answer, err := b.server.Ask(ctx, subject, data)
 	if err != nil {
 		return nil, events.Refuse(events.CodeUnavailable, "the book does not answer: %v", err)

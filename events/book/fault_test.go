@@ -232,7 +232,12 @@ func TestRemote(t *testing.T) {
 	remote := book.Remote(s, "n2")
 	key := events.KeyOf("credit")
 	c := &wire.Command{Key: key[:], Actor: "test", Body: credit(5).Body}
-	if _, err := remote.Execute(t.Context(), c); events.CodeOf(err) != events.CodeUnavailable {
+	soon := func() context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	if _, err := remote.Execute(soon(), c); events.CodeOf(err) != events.CodeUnavailable {
 		t.Errorf("without a keeper: %v", err)
 	}
 	k, stop := keep(t, stream(t, s), "n1")
@@ -254,7 +259,7 @@ func TestRemote(t *testing.T) {
 	}
 	stop()
 	for _, b := range []*book.Book{local, remote} {
-		if _, err := b.Execute(t.Context(), c); events.CodeOf(err) != events.CodeUnavailable {
+		if _, err := b.Execute(soon(), c); events.CodeOf(err) != events.CodeUnavailable {
 			t.Errorf("after the term: %v", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -154,6 +155,10 @@ func TestGroup(t *testing.T) {
 	if err := g.publish(second, "two", 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
+	detached := t.TempDir()
+	if err := os.CopyFS(detached, os.DirFS(filepath.Join(g.dir, first, "jetstream"))); err != nil {
+		t.Fatal(err)
+	}
 	g.start(first)
 	g.leader(cluster.StreamBook)
 	stream, err := g.nodes[first].JetStream().Stream(t.Context(), cluster.StreamBook)
@@ -161,6 +166,26 @@ func TestGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs != 2 {
+		t.Fatal(info, err)
+	}
+	checkDetached(t, detached)
+}
+
+// checkDetached opens what the first leader had when it stopped: the first message.
+func checkDetached(t *testing.T, jetStream string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Rename(jetStream, filepath.Join(dir, "jetstream")); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Detach(dir); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := start(t, dir).JetStream().Stream(t.Context(), cluster.StreamBook)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := stream.Info(t.Context()); err != nil || info.State.Msgs != 1 || info.Config.Replicas != 1 {
 		t.Fatal(info, err)
 	}
 }

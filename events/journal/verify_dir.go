@@ -78,6 +78,9 @@ func onCopy(ctx context.Context, dir string, opts VerifyOptions, fn func(*cluste
 	if err := copyTree(filepath.Join(temp, "jetstream"), filepath.Join(dir, "jetstream")); err != nil {
 		return fmt.Errorf("verify %s: copy the store: %w", dir, err)
 	}
+	if err := cluster.Detach(temp); err != nil {
+		return fmt.Errorf("verify %s: %w", dir, err)
+	}
 	srv, err := cluster.Start(ctx, cluster.Options{Dir: temp, Node: "verify", Logger: opts.Logger, NoCreate: true})
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", dir, heads.explain(inOriginal(err, temp, dir)))

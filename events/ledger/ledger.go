@@ -40,6 +40,10 @@ type Hold struct {
 	PlacedAtUS int64
 }
 
+// PaidUntilUS is the latest instant at which the paid time of the call can end, in
+// microseconds UTC: a call that was answered at once ends earlier.
+func (h *Hold) PaidUntilUS() int64 { return h.ExpiresAtUs - graceUS }
+
 // Closed is what is kept of a closed call.
 type Closed struct {
 	Figures, Contested string

@@ -91,6 +91,13 @@ func (v *View) Position(journal string) uint64 {
 	return v.positions[journal]
 }
 
+// Journals are the names of the journals that were read.
+func (v *View) Journals() []string {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return sortedKeys(v.positions)
+}
+
 // Calls returns the calls in progress, oldest first.
 func (v *View) Calls() []Call { return v.list(func(*call) bool { return true }) }
 

@@ -205,12 +205,6 @@ func minutes(v *live.View, now time.Time) []resolve.Minute {
 	return out
 }
 
-// HangUp ends a running call.
-func (n *Node) HangUp(_ context.Context, id events.CallID, actor, reason string) error {
-	n.log.Info("a call is hung up by hand", "call_id", id.String(), "actor", actor, "reason", reason)
-	return n.sw.HangUp(id)
-}
-
 // ready says why the node cannot serve calls.
 func (n *Node) ready(ctx context.Context) error {
 	if err := n.terms.Err(); err != nil && !n.server.Clustered() {

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/tollbook/tollbook/events"
-	"github.com/tollbook/tollbook/events/ledger"
-	"github.com/tollbook/tollbook/events/state"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/gate"
 )
@@ -16,8 +14,6 @@ const (
 	signEvery     = time.Second
 	sweepEvery    = 5 * time.Second
 	snapshotEvery = time.Minute
-	// orphanAfter is how old a hold must be before its call is missed.
-	orphanAfter = 10 * time.Second
 )
 
 // known tells whether an address is a peer's, or a registered device's.
@@ -70,9 +66,7 @@ func (n *Node) sweep(ctx context.Context) error {
 		case <-ctx.Done():
 			return n.saveSnapshot()
 		case now := <-tick.C:
-			for _, id := range n.orphans(now) {
-				n.releaseOrphan(ctx, id)
-			}
+			n.closeOrphans(ctx, now)
 			if now.Sub(saved) >= snapshotEvery {
 				saved = now
 				if err := n.saveSnapshot(); err != nil {
@@ -83,36 +77,10 @@ func (n *Node) sweep(ctx context.Context) error {
 	}
 }
 
-// orphans are the node's open holds without a call here, and those of any node
-// whose time is long over.
-func (n *Node) orphans(now time.Time) []events.CallID {
-	var out []events.CallID
-	n.follower.View(func(st *state.State) {
-		st.Ledger.Holds(func(id events.CallID, h *ledger.Hold) {
-			old := now.UnixMicro()-h.PlacedAtUS > orphanAfter.Microseconds()
-			if h.ExpiresAtUs < now.UnixMicro() || old && h.Node == n.settings.Node && !n.sw.Serves(id) {
-				out = append(out, id)
-			}
-		})
-	})
-	return out
-}
-
-// releaseOrphan closes a hold. A charge that is on its way may still be first.
-func (n *Node) releaseOrphan(ctx context.Context, id events.CallID) {
-	if n.sw.Owes(id) {
-		return
-	}
-	n.log.Warn("a hold without a call is released", "call_id", id.String())
-	if _, err := n.book.Execute(ctx, n.release(id, "orphan")); err != nil {
-		n.log.Error("a hold without a call could not be released", "call_id", id.String(), "err", err)
-	}
-}
-
 func (n *Node) release(id events.CallID, reason string) *wire.Command {
 	key := events.KeyOf(id.String(), "release", reason)
 	return &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.settings.Node,
+		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.holder(id),
 		Body: &wire.Command_ReleaseHold{ReleaseHold: &wire.ReleaseHold{Call: id[:], Reason: reason}},
 	}
 }

@@ -100,7 +100,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	n := &Node{settings: s, log: log.With("node", c.Node), failed: make(chan error, 16)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	steps := []func(context.Context) error{
-		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.serveHTTP,
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.answerOthers, n.serveHTTP,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

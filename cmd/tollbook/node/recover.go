@@ -71,6 +71,14 @@ func (n *Node) recoverHold(ctx context.Context, id events.CallID) error {
 	return err
 }
 
+// holder is the node whose hold of a call is open, else this one.
+func (n *Node) holder(id events.CallID) string {
+	if h := n.hold(id); h != nil {
+		return h.Node
+	}
+	return n.settings.Node
+}
+
 // hold is the open hold of a call, nil if it has none.
 func (n *Node) hold(id events.CallID) (hold *ledger.Hold) {
 	n.follower.View(func(st *state.State) { hold, _ = st.Ledger.Hold(id) })
@@ -102,11 +110,12 @@ func (n *Node) endedLeg(ctx context.Context, id events.CallID) (leg history.CDR,
 // charged says whether a leg was answered and has ended: its call must be charged.
 func charged(l history.CDR) bool { return l.Answered && l.Priced && l.EndedUS != 0 }
 
-// command closes a call of the last run.
+// command closes a call that is lost: one of the node's last run, or of a node that
+// has died, in whose place it is charged.
 func (n *Node) command(id events.CallID, c *wire.ChargeCall) *wire.Command {
 	key := events.KeyOf(id.String(), "charge", call.CauseLost)
 	return &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.settings.Node,
+		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.holder(id),
 		Body: &wire.Command_ChargeCall{ChargeCall: c},
 	}
 }
@@ -149,23 +158,30 @@ func endedBy(word string) wire.EndedBy {
 	return wire.EndedBy(wire.EndedBy_value["ENDED_BY_"+strings.ToUpper(word)])
 }
 
-// historyCaughtUp waits until the history includes all of the last run.
+// historyCaughtUp waits until the history includes all that this node has read.
 func (n *Node) historyCaughtUp(ctx context.Context) error {
 	at, _ := n.follower.Position()
 	if err := n.Await(ctx, at); err != nil {
 		return err
 	}
-	for {
-		read, err := n.checkpoint(callsJournal(n.settings.Node))
-		if err != nil || read.Number >= n.calls.log.Stats().End.Number {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the history has not caught up: %w", ctx.Err())
-		case <-time.After(historyPoll):
+	for _, name := range n.live.Journals() {
+		want := n.live.Position(name)
+		for {
+			read, err := n.checkpoint(name)
+			if err != nil {
+				return err
+			}
+			if read.Position >= want {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the history has not caught up: %w", ctx.Err())
+			case <-time.After(historyPoll):
+			}
 		}
 	}
+	return nil
 }
 
 func (n *Node) recoverCall(ctx context.Context, c live.Call) error {

@@ -1,0 +1,83 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/cluster"
+)
+
+// nodeSubject is where a node answers what only it can do.
+func nodeSubject(node, verb string) string { return "tollbook.node." + node + "." + verb }
+
+// answerOthers does for other nodes what is asked of this one.
+func (n *Node) answerOthers(context.Context) error {
+	for verb, h := range map[string]cluster.Handler{
+		"hang-up": n.answerHangUp,
+	} {
+		stop, err := n.server.Answer(n.ctx, verb, nodeSubject(n.settings.Node, verb), h)
+		if err != nil {
+			return err
+		}
+		n.onClose(stop)
+	}
+	return nil
+}
+
+// askNode has another node do something. A no of its own comes back as the domain
+// error that it was there.
+func (n *Node) askNode(ctx context.Context, node, verb string, in any) error {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	_, err = n.server.Ask(ctx, nodeSubject(node, verb), data)
+	var no *cluster.Refusal
+	switch {
+	case errors.As(err, &no):
+		return events.Refuse(events.Code(no.Code), "node %s: %s", node, no.Text)
+	case err != nil:
+		return events.Refuse(events.CodeUnavailable, "node %s does not answer: %v", node, err)
+	}
+	return nil
+}
+
+// refusal is a domain error for another node.
+func refusal(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cluster.Refusal{Code: string(events.CodeOf(err)), Text: err.Error()}
+}
+
+// hangUp is what is asked of the node that serves a call.
+type hangUp struct {
+	Call   events.CallID `json:"call"`
+	Actor  string        `json:"actor"`
+	Reason string        `json:"reason"`
+}
+
+func (n *Node) answerHangUp(_ context.Context, data []byte) ([]byte, error) {
+	var in hangUp
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("read what to hang up: %w", err)
+	}
+	return nil, refusal(n.hangUp(in))
+}
+
+func (n *Node) hangUp(in hangUp) error {
+	n.log.Info("a call is hung up by hand", "call_id", in.Call.String(), "actor", in.Actor, "reason", in.Reason)
+	return n.sw.HangUp(in.Call)
+}
+
+// HangUp ends a running call, on whichever node serves it.
+func (n *Node) HangUp(ctx context.Context, id events.CallID, actor, reason string) error {
+	in := hangUp{Call: id, Actor: actor, Reason: reason}
+	if c, ok := n.live.Get(id); ok && c.Node != n.settings.Node {
+		return n.askNode(ctx, c.Node, "hang-up", in)
+	}
+	return n.hangUp(in)
+}
