@@ -9,13 +9,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tollbook/tollbook/media/testnet"
 )
 
 const patience = 5 * time.Second
 
 // line is a call from a to b by r with the flow in that direction.
 type line struct {
-	*testnet
+	*testnet.Net
+	t              *testing.T
 	path           *Path
 	caller, callee *net.UDPConn
 	inside         [2]*net.UDPConn // the relay's sockets towards a and b
@@ -24,17 +27,17 @@ type line struct {
 }
 
 func newLine(t *testing.T, c Config, six bool) *line {
-	l := &line{testnet: newTestnet(t)}
+	l := &line{Net: testnet.New(t), t: t}
 	addresses := []string{"10.77.1.1:4000", "10.77.2.1:4000", "10.77.1.2:20000", "10.77.2.2:20002"}
 	if six {
 		addresses = []string{"[fd77:1::1]:4000", "[fd77:2::1]:4000", "[fd77:1::2]:20000", "[fd77:2::2]:20002"}
 	}
-	l.caller, l.callee = l.listen(l.a, addresses[0]), l.listen(l.b, addresses[1])
-	l.inside = [2]*net.UDPConn{l.listen(l.r, addresses[2]), l.listen(l.r, addresses[3])}
-	l.path = l.open(c)
+	l.caller, l.callee = l.Listen(l.A, addresses[0]), l.Listen(l.B, addresses[1])
+	l.inside = [2]*net.UDPConn{l.Listen(l.R, addresses[2]), l.Listen(l.R, addresses[3])}
+	l.path = open(t, l.Net, c)
 	l.flow = Flow{
-		Key:  Key{Local: addrOf(l.inside[0]), Source: addrOf(l.caller)},
-		From: addrOf(l.inside[1]), To: addrOf(l.callee),
+		Key:  Key{Local: testnet.AddrOf(l.inside[0]), Source: testnet.AddrOf(l.caller)},
+		From: testnet.AddrOf(l.inside[1]), To: testnet.AddrOf(l.callee),
 		Formats: []Format{{Number: 8, Clock: 8000, Speech: true}, {Number: 13, Clock: 8000}},
 		SSRC:    7, Epoch: Now(), Meter: Meter{Base: 100, Highest: 100, Window: 1, Unique: 1, Packets: 1, Type: 8, Voice: 8},
 	}
@@ -53,7 +56,7 @@ func (l *line) insert() {
 func (l *line) passes(packet []byte) {
 	l.t.Helper()
 	l.speak(packet)
-	if got, from := hear(l.t, l.callee, patience); !bytes.Equal(got, packet) || from != l.flow.From {
+	if got, from := testnet.Hear(l.t, l.callee, patience); !bytes.Equal(got, packet) || from != l.flow.From {
 		l.t.Fatalf("heard %d bytes from %v", len(got), from)
 	}
 }
@@ -61,7 +64,7 @@ func (l *line) passes(packet []byte) {
 func (l *line) speak(packet []byte) {
 	l.t.Helper()
 	if l.raw == nil {
-		say(l.t, l.caller, packet, l.flow.Local)
+		testnet.Say(l.t, l.caller, packet, l.flow.Local)
 		return
 	}
 	if _, err := l.raw.WriteTo(datagram(l.flow.Source, l.flow.Local, packet), &net.IPAddr{IP: l.flow.Local.Addr().AsSlice()}); err != nil {
@@ -72,15 +75,15 @@ func (l *line) speak(packet []byte) {
 // rises says a packet and expects it in user space.
 func (l *line) rises(packet []byte) {
 	l.t.Helper()
-	say(l.t, l.caller, packet, l.flow.Local)
-	if got, from := hear(l.t, l.inside[0], patience); !bytes.Equal(got, packet) || from != l.flow.Source {
+	testnet.Say(l.t, l.caller, packet, l.flow.Local)
+	if got, from := testnet.Hear(l.t, l.inside[0], patience); !bytes.Equal(got, packet) || from != l.flow.Source {
 		l.t.Fatalf("user space got %d bytes from %v", len(got), from)
 	}
 }
 
 func (l *line) quiet() {
 	l.t.Helper()
-	if got, _ := hear(l.t, l.inside[0], 20*time.Millisecond); got != nil {
+	if got, _ := testnet.Hear(l.t, l.inside[0], 20*time.Millisecond); got != nil {
 		l.t.Errorf("%d bytes in user space", len(got))
 	}
 }
@@ -99,7 +102,7 @@ func TestRelay(t *testing.T) {
 			}
 			l := newLine(t, config, c.six)
 			if c.complete {
-				l.raw = l.listenRaw(l.a, c.six)
+				l.raw = l.ListenRaw(l.A, c.six)
 			}
 			l.rises(rtp(7, 100, 8)) // no flow yet
 			l.insert()
@@ -155,17 +158,17 @@ func TestOddPacketsRise(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	l.passes(extended(39, 172))
-	l.run("ip netns exec " + l.a + " sysctl -qw net.ipv4.ip_default_ttl=1")
+	l.Run("ip netns exec " + l.A + " sysctl -qw net.ipv4.ip_default_ttl=1")
 	l.rises(rtp(7, 102, 8))
 	if s := l.path.Totals(); s.Up.Hops != 1 {
 		t.Errorf("%+v", s)
 	}
 	// Another port of the same machine is a stranger.
-	say(t, l.listen(l.a, "10.77.1.1:4002"), rtp(7, 102, 8), l.flow.Local)
-	if got, from := hear(t, l.inside[0], patience); got == nil || from == l.flow.Source {
+	testnet.Say(t, l.Listen(l.A, "10.77.1.1:4002"), rtp(7, 102, 8), l.flow.Local)
+	if got, from := testnet.Hear(t, l.inside[0], patience); got == nil || from == l.flow.Source {
 		t.Errorf("%d bytes from %v", len(got), from)
 	}
-	if got, _ := hear(t, l.callee, 20*time.Millisecond); got != nil {
+	if got, _ := testnet.Hear(t, l.callee, 20*time.Millisecond); got != nil {
 		t.Errorf("the callee got %d bytes more", len(got))
 	}
 }
@@ -178,7 +181,7 @@ func TestHopsAndOpaque(t *testing.T) {
 			l := newLine(t, Config{Addresses: []netip.Addr{netip.MustParseAddr("fd77:1::2"), netip.MustParseAddr("10.77.1.2")}}, six)
 			l.flow.Opaque = true
 			l.insert()
-			raw := l.listenRaw(l.b, six)
+			raw := l.ListenRaw(l.B, six)
 			payload := []byte("UDPTL, which is not RTP")
 			l.passes(payload)
 			packet := readRaw(t, raw)
@@ -305,16 +308,16 @@ func TestRoutes(t *testing.T) {
 	}
 	l.insert()
 	l.passes(rtp(7, 101, 8))
-	l.ip(l.r, "addr del 10.77.2.2/24 dev e2")
+	l.IP(l.R, "addr del 10.77.2.2/24 dev e2")
 	l.until("the flow rises", func(i uint16) bool {
-		say(t, l.caller, rtp(7, 102+i, 8), l.flow.Local)
-		got, _ := hear(t, l.inside[0], 20*time.Millisecond)
+		testnet.Say(t, l.caller, rtp(7, 102+i, 8), l.flow.Local)
+		got, _ := testnet.Hear(t, l.inside[0], 20*time.Millisecond)
 		return got != nil
 	})
-	l.ip(l.r, "addr add 10.77.2.2/24 dev e2")
+	l.IP(l.R, "addr add 10.77.2.2/24 dev e2")
 	l.until("the flow sinks", func(i uint16) bool {
-		say(t, l.caller, rtp(7, 1102+i, 8), l.flow.Local)
-		got, _ := hear(t, l.callee, 20*time.Millisecond)
+		testnet.Say(t, l.caller, rtp(7, 1102+i, 8), l.flow.Local)
+		got, _ := testnet.Hear(t, l.callee, 20*time.Millisecond)
 		return got != nil
 	})
 	if s := l.path.Totals(); s.Up.Unrouted == 0 {
@@ -338,11 +341,11 @@ func TestInterfaces(t *testing.T) {
 	if got := l.path.Describe(); got != "tcx on e1" {
 		t.Errorf("%s", got)
 	}
-	l.ip(l.r, "addr add 10.77.1.2/32 dev e2")
+	l.IP(l.R, "addr add 10.77.1.2/32 dev e2")
 	l.until("e2", func(uint16) bool { time.Sleep(20 * time.Millisecond); return l.path.Describe() == "tcx on e1, e2" })
-	l.ip(l.r, "link del e1")
+	l.IP(l.R, "link del e1")
 	l.until("e1 gone", func(uint16) bool { time.Sleep(20 * time.Millisecond); return l.path.Describe() == "tcx on e2" })
-	l.in(l.r, func() {
+	l.In(l.R, func() {
 		p, err := Open(Config{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
 		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "no Ethernet interface") {
 			t.Errorf("%v, %v", p, err)

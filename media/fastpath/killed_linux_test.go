@@ -13,6 +13,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"go.uber.org/goleak"
+
+	"github.com/tollbook/tollbook/media/testnet"
 )
 
 // victim tells the test program to open a path where it is and to wait for its
@@ -35,36 +37,36 @@ func TestMain(m *testing.M) {
 }
 
 // kill starts a victim in r and kills it once it serves.
-func (n *testnet) kill(kind string) {
-	n.t.Helper()
+func kill(t *testing.T, n *testnet.Net, kind string) {
+	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
-	cmd := exec.Command("ip", "netns", "exec", n.r, program)
+	cmd := exec.Command("ip", "netns", "exec", n.R, program)
 	cmd.Env = append(os.Environ(), victim+"="+kind)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	said, _ := bufio.NewReader(out).ReadString('\n')
 	if err := cmd.Process.Kill(); err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err == nil || said != kind+" on e1\n" {
-		n.t.Fatalf("%v: %q", err, said)
+		t.Fatalf("%v: %q", err, said)
 	}
 }
 
 // A killed process leaves nothing behind that the next one does not take away.
 func TestKilled(t *testing.T) {
-	n := newTestnet(t)
-	filters := func() int { return strings.Count(n.run("tc -n "+n.r+" filter show dev e1 ingress"), filterName) }
+	n := testnet.New(t)
+	filters := func() int { return strings.Count(n.Run("tc -n "+n.R+" filter show dev e1 ingress"), filterName) }
 	links := func() (count int) {
-		n.in(n.r, func() {
+		n.In(n.R, func() {
 			e1, err := net.InterfaceByName("e1")
 			if err != nil {
 				t.Error(err)
@@ -79,19 +81,19 @@ func TestKilled(t *testing.T) {
 		})
 		return count
 	}
-	n.kill("tcx")
+	kill(t, n, "tcx")
 	if links() != 0 || filters() != 0 {
 		t.Errorf("%d links, %d filters", links(), filters())
 	}
-	n.kill("clsact")
+	kill(t, n, "clsact")
 	if filters() != 1 {
 		t.Fatalf("%d filters: the kernel is said to keep them", filters())
 	}
-	first := n.openAlone(Config{Clsact: true})
+	first := openAlone(t, n, Config{Clsact: true})
 	if filters() != 1 {
 		t.Errorf("%d filters", filters())
 	}
-	second := n.openAlone(Config{Clsact: true}) // the first is alive
+	second := openAlone(t, n, Config{Clsact: true}) // the first is alive
 	if filters() != 2 {
 		t.Errorf("%d filters", filters())
 	}
@@ -103,7 +105,7 @@ func TestKilled(t *testing.T) {
 	if filters() != 0 {
 		t.Errorf("%d filters", filters())
 	}
-	n.open(Config{})
+	open(t, n, Config{})
 	if links() == 0 {
 		t.Error("no link: the count of links counts nothing")
 	}

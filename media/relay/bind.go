@@ -123,6 +123,7 @@ func (c *Call) Listen(side Side, at netip.Addr) error {
 		to.giveBack(p)
 		return fmt.Errorf("relay: listen: %w", ErrClosed)
 	}
+	c.groundBoth()
 	l := &c.legs[side]
 	l.pool.giveBack(l.pair)
 	*l = leg{}

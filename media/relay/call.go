@@ -36,6 +36,7 @@ type Call struct {
 	legs   [2]leg
 	header rtp.Header // reused for every packet
 	tap    Tap        // nil for most calls
+	tag    uint64     // guarded by fast.mu: see there
 }
 
 // ID is what NewCall was given.
@@ -66,6 +67,7 @@ func (c *Call) SetRemote(side Side, r Remote) error {
 			return fmt.Errorf("relay: remote %v of side %v: %w", *addr, side, err)
 		}
 	}
+	c.groundBoth()
 	if err := c.legs[side&1].setRemote(r, c.engine.now()); err != nil {
 		return fmt.Errorf("relay: remote of side %v: %w", side, err)
 	}
@@ -99,6 +101,7 @@ func (c *Call) checkRemote(side Side, addr netip.AddrPort, ours bool) error {
 func (c *Call) Reset(side Side) Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.groundBoth()
 	l := &c.legs[side&1]
 	stats := l.stats(c.engine)
 	*l = leg{pool: l.pool, pair: l.pair, local: l.local}
@@ -109,6 +112,7 @@ func (c *Call) Reset(side Side) Stats {
 func (c *Call) Stats(side Side) Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sync()
 	return c.legs[side&1].stats(c.engine)
 }
 
@@ -117,6 +121,7 @@ func (c *Call) Stats(side Side) Stats {
 func (c *Call) LastPacket(side Side) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.sync()
 	return c.engine.at(c.legs[side&1].meter.last)
 }
 
@@ -130,21 +135,27 @@ func (c *Call) Silent(side Side) time.Duration {
 	if !l.known {
 		return 0
 	}
+	c.sync()
 	return c.engine.now() - max(l.since, l.meter.last)
 }
 
 // Close ends the call and returns the statistics of both legs. Further calls
 // return the same again.
 func (c *Call) Close() (a, b Stats) {
+	c.land()
 	c.mu.Lock()
 	if !c.closed {
 		c.closed = true
+		c.groundBoth()
 		c.release()
 	}
 	a, b = c.legs[A].stats(c.engine), c.legs[B].stats(c.engine)
 	c.mu.Unlock()
 	c.engine.mu.Lock()
 	delete(c.engine.calls, c)
+	if c.engine.fast != nil {
+		c.engine.fast.forget(c)
+	}
 	c.engine.mu.Unlock()
 	return a, b
 }

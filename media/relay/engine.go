@@ -11,12 +11,16 @@ const (
 	EngineAuto = "auto"
 	// EngineEpoll reads and writes each datagram with system calls of its own (Linux).
 	EngineEpoll = "epoll"
+	// EngineEBPF is the kernel's fast path over EngineEpoll: it relays the packets of
+	// established calls (package fastpath). It needs CAP_BPF and CAP_NET_ADMIN, and
+	// addresses on Ethernet interfaces.
+	EngineEBPF = "ebpf"
 	// EnginePortable is a goroutine per socket.
 	EnginePortable = "portable"
 )
 
 // Engines are the values of Config.Engine.
-func Engines() []string { return []string{EngineAuto, EngineEpoll, EnginePortable} }
+func Engines() []string { return []string{EngineAuto, EngineEBPF, EngineEpoll, EnginePortable} }
 
 // errEngine means that an engine cannot run here.
 var errEngine = errors.New("not available")
@@ -38,7 +42,11 @@ func (e *Engine) chosen() error {
 	switch want := e.config.Engine; want {
 	case "", EngineAuto:
 		if e.transport, err = newTransport(e, EngineEpoll); err == nil {
-			e.name, e.why = EngineEpoll, "it needs no privileges and runs on every Linux"
+			if err := e.openFast(); err != nil {
+				e.name, e.why = EngineEpoll, err.Error()
+				return nil
+			}
+			e.name, e.why = EngineEBPF, "this process may use the kernel's fast path: "+e.fast.path.Describe()
 			return nil
 		}
 		e.name, e.why = EnginePortable, err.Error()
@@ -46,6 +54,14 @@ func (e *Engine) chosen() error {
 		return nil
 	case EnginePortable:
 		e.transport = newConns(e)
+	case EngineEBPF:
+		if e.transport, err = newTransport(e, EngineEpoll); err != nil {
+			return fmt.Errorf("engine %s: %w", want, err)
+		}
+		if err := e.openFast(); err != nil {
+			e.transport.stop()
+			return fmt.Errorf("engine %s: %w", want, err)
+		}
 	default:
 		if e.transport, err = newTransport(e, want); err != nil {
 			return fmt.Errorf("engine %s: %w", want, err)

@@ -57,6 +57,8 @@ type leg struct {
 	meter                  meter
 	reports                reports
 	sentPackets, sentBytes uint64
+	fastPackets            uint64 // of meter.packets, those that the kernel relayed
+	aloft                  aloft
 	dropped                Drops
 }
 

@@ -68,6 +68,7 @@ type Engine struct {
 	config    Config
 	pools     []*pool // by address
 	transport transport
+	fast      *fast     // nil without a fast path
 	name, why string    // of the transport
 	start     time.Time // the zero of all times kept for packets
 	files     uint64    // RLIMIT_NOFILE, 0 when unknown
@@ -192,6 +193,9 @@ func (e *Engine) Close() {
 	for e.evict() {
 	}
 	e.transport.stop()
+	if e.fast != nil {
+		e.fast.close(e.config.Log)
+	}
 }
 
 // now is the time since the engine's start, from the monotonic clock.

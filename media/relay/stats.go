@@ -1,6 +1,10 @@
 package relay
 
-import "time"
+import (
+	"time"
+
+	"github.com/tollbook/tollbook/media/fastpath"
+)
 
 // Stats describes one leg: what was received from its far end, and what was
 // sent to it.
@@ -10,6 +14,8 @@ type Stats struct {
 	Packets, Bytes uint64
 	// SentPackets and SentBytes are those relayed to it.
 	SentPackets, SentBytes uint64
+	// FastPackets are those of Packets that the kernel's fast path relayed.
+	FastPackets uint64
 	// Lost is the number of sequence numbers that never came.
 	Lost uint64
 	// Duplicates came twice; Reordered came after a later one.
@@ -95,7 +101,7 @@ func (l *leg) stats(e *Engine) Stats {
 	expected, received := m.totals()
 	s := Stats{
 		Packets: m.packets, Bytes: m.bytes,
-		SentPackets: l.sentPackets, SentBytes: l.sentBytes,
+		SentPackets: l.sentPackets, SentBytes: l.sentBytes, FastPackets: l.fastPackets,
 		Lost:       expected - min(received, expected),
 		Duplicates: m.duplicates, Reordered: m.reordered, Gaps: m.gaps, Streams: m.streams,
 		Jitter: m.jitter, MaxJitter: m.worst, LongestSilence: m.longest,
@@ -116,6 +122,8 @@ type EngineStats struct {
 	// Packets and Bytes count what was relayed, RTP and RTCP.
 	Packets, Bytes uint64
 	Dropped        Drops
+	// Fast has the part of the kernel's fast path; zero where there is none.
+	Fast fastpath.Totals
 }
 
 // Stats returns the engine's counters.
@@ -123,6 +131,11 @@ func (e *Engine) Stats() EngineStats {
 	s := EngineStats{Opened: e.opened.Load(), Packets: e.packets.Load(), Bytes: e.bytes.Load()}
 	for i := range e.dropped {
 		s.Dropped[i] = e.dropped[i].Load()
+	}
+	if e.fast != nil {
+		s.Fast = e.fast.path.Totals()
+		s.Packets += s.Fast.Packets
+		s.Bytes += s.Fast.Bytes
 	}
 	e.mu.Lock()
 	s.Calls = len(e.calls)

@@ -40,6 +40,9 @@ func (c *Call) take(side Side, rtcp bool, packet []byte, from netip.AddrPort, no
 	if !rtcp {
 		out.sentPackets++
 		out.sentBytes += uint64(len(packet))
+		if c.engine.fast != nil {
+			c.engine.fast.offer(c, side, now)
+		}
 	}
 }
 
@@ -88,11 +91,13 @@ func (c *Call) admit(side Side, rtcp bool, packet []byte, from netip.AddrPort, n
 		if !in.acceptMedia(from, true) {
 			return nil, DropSource, false
 		}
+		c.ground(side, now)
 		in.meter.count(len(packet), now)
 	default:
 		if !in.acceptMedia(from, c.negotiated(side, c.header.PayloadType)) {
 			return nil, DropSource, false
 		}
+		c.ground(side, now)
 		in.meter.count(len(packet), now)
 		in.meter.take(&c.header, now)
 	}

@@ -21,8 +21,11 @@ type Tap interface {
 // SetTap has a call's packets heard by a tap from now on; nil ends that. A tap
 // that was set before hears nothing more once SetTap has returned.
 func (c *Call) SetTap(t Tap) {
+	c.land()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.groundBoth()
+	c.legs[A].aloft.again, c.legs[B].aloft.again = 0, 0 // with copies from now on, or without
 	c.tap = t
 	if t == nil {
 		return
