@@ -29,6 +29,7 @@ func commands() []command {
 		{"apply", "make the configuration what a file says", apply},
 		{"import", "give a deck new prices from a file", importFile},
 		{"export", "write a deck's prices to a file", exportFile},
+		{"files", "list, check and fetch recordings and captures", files},
 		{"verify", "check a store: every block, every posting, every price", verify},
 		{"proof", "write a proof of one event, for somebody who has only the public key", proof},
 		{"simulate", "ask a running node what a call would do", simulate},

@@ -3,7 +3,9 @@ package cluster
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,7 +20,10 @@ const KeyFile = "cluster.key"
 // Key wraps the secrets that stand in events: passwords for vendors and
 // registrars. Every node of a cluster has the same one, and the store alone is of
 // no use to whoever finds it.
-type Key struct{ aead cipher.AEAD }
+type Key struct {
+	aead cipher.AEAD
+	raw  []byte
+}
 
 // OpenKey reads the cluster key of a data directory, and makes one at the first
 // start. The file holds 32 bytes in hexadecimal digits and is its owner's only.
@@ -31,6 +36,19 @@ func OpenKey(dir string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cluster key: %w", err)
 	}
+	return newKey(path, text)
+}
+
+// ReadKey reads a key like OpenKey, from a file that must be there.
+func ReadKey(path string) (*Key, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read a key: %w", err)
+	}
+	return newKey(path, text)
+}
+
+func newKey(path string, text []byte) (*Key, error) {
 	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(raw) != 32 {
 		return nil, fmt.Errorf("open the cluster key: %s does not hold 64 hexadecimal digits: restore it from a backup", path)
@@ -43,7 +61,7 @@ func OpenKey(dir string) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cluster key: %w", err)
 	}
-	return &Key{aead}, nil
+	return &Key{aead, raw}, nil
 }
 
 func makeKey(path string) ([]byte, error) {
@@ -53,6 +71,12 @@ func makeKey(path string) ([]byte, error) {
 	}
 	text := []byte(hex.EncodeToString(raw) + "\n")
 	return text, os.WriteFile(path, text, 0o600)
+}
+
+// Derive is a secret of 32 bytes for one purpose: the same from the same key, and of
+// no use for finding that or the secret of another purpose (HKDF, RFC 5869).
+func (k *Key) Derive(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, k.raw, nil, "tollbook "+purpose, 32)
 }
 
 // Wrap encrypts a secret under the name of what it belongs to (AES-256-GCM; the

@@ -47,3 +47,37 @@ func TestKeyFileMustBeWhole(t *testing.T) {
 		t.Error("a key of three digits was accepted")
 	}
 }
+
+// TestDerive: secrets of two keys or two purposes have nothing in common.
+func TestDerive(t *testing.T) {
+	dir := t.TempDir()
+	key, err := OpenKey(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadKey(filepath.Join(dir, KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := OpenKey(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	derive := func(k *Key, purpose string) string {
+		secret, err := k.Derive(purpose)
+		if err != nil || len(secret) != 32 {
+			t.Fatal(secret, err)
+		}
+		return string(secret)
+	}
+	files := derive(key, "files")
+	if derive(again, "files") != files {
+		t.Error("the same key has two secrets")
+	}
+	if derive(key, "others") == files || derive(other, "files") == files {
+		t.Error("two secrets are one")
+	}
+	if _, err := ReadKey(filepath.Join(dir, "nowhere")); err == nil {
+		t.Error("a key that is not there was read")
+	}
+}

@@ -82,6 +82,8 @@ type Config struct {
 	FloorBytes uint64
 	// Open bounds the files that are being written at once; 0 is 4096.
 	Open int
+	// Look is how often the free space is looked at; 0 is 2 s.
+	Look time.Duration
 	// Record writes events down and returns when they are durable.
 	Record func(context.Context, ...*wire.Event) error
 	// Expected is the hash in a file's event, if that is known here; it may be nil.
@@ -131,6 +133,9 @@ type Store struct {
 func Open(c Config) (*Store, error) {
 	if c.Open == 0 {
 		c.Open = 4096
+	}
+	if c.Look == 0 {
+		c.Look = 2 * time.Second
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -56,7 +56,7 @@ func newRig(t *testing.T, set ...func(*Config)) *rig {
 func (r *rig) reopen(set ...func(*Config)) {
 	r.t.Helper()
 	c := Config{
-		Dir: r.dir, Node: "n1", Record: r.record, Now: r.clock,
+		Dir: r.dir, Node: "n1", Record: r.record, Now: r.clock, Look: 20 * time.Millisecond,
 		Limits: func() Limits { return r.limits },
 	}
 	for _, f := range set {

@@ -15,9 +15,7 @@ import (
 )
 
 const (
-	// lookEvery is how often the free space is looked at, sweepEvery how often old
-	// files are.
-	lookEvery  = 2 * time.Second
+	// sweepEvery is how often old files are looked for.
 	sweepEvery = time.Minute
 	// refusedFor is how long a disk that refused to be written to is left alone.
 	refusedFor = 30 * time.Second
@@ -83,7 +81,7 @@ func (s *Store) refused(err error) {
 // begun any more and once that they are again, and removes what is too old or too
 // much.
 func (s *Store) Watch(ctx context.Context) error {
-	look := time.NewTicker(lookEvery)
+	look := time.NewTicker(s.config.Look)
 	defer look.Stop()
 	var swept, refused time.Time
 	said := false

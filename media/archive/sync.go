@@ -28,8 +28,8 @@ const (
 	// recentDays are the days that are looked at each time: a call that began
 	// yesterday may end today, and longer ones are found by the whole look.
 	recentDays = 2
-	// A peer that fails is left alone for a while, twice as long each time.
-	againAfter, againMost = time.Second, time.Minute
+	// A peer that fails is left alone for twice as long each time, up to this.
+	againMost = time.Minute
 	// A file that came out wrong so often is left alone until the next whole look.
 	maxWrong = 3
 )
@@ -84,7 +84,7 @@ func (s *Store) follow(ctx context.Context, c SyncConfig, p Peer, places chan st
 			pause, failing = c.Every, false
 		case !failing:
 			s.config.Log.Warn("files could not be copied; tried again", "peer", p.Node, "err", err)
-			pause, failing = againAfter, true
+			failing = true
 		default:
 			pause = min(2*pause, againMost)
 		}
@@ -101,19 +101,28 @@ func (s *Store) round(ctx context.Context, c SyncConfig, f *following) error {
 	now := s.config.Now()
 	if now.Sub(f.whole) >= wholeEvery {
 		clear(f.wrong)
-		if err := s.copyAll(ctx, c, f, f.peer.Node); err != nil {
-			return err
+		err := s.copyAll(ctx, c, f, f.peer.Node)
+		if err == nil || onlyWrong(err) {
+			f.whole = now
 		}
-		f.whole = now
-		return nil
+		return err
 	}
+	var wrong error
 	for back := range recentDays {
 		day := now.UTC().AddDate(0, 0, -back).Format("2006/01/02")
-		if err := s.copyAll(ctx, c, f, f.peer.Node+"/"+day); err != nil {
+		err := s.copyAll(ctx, c, f, f.peer.Node+"/"+day)
+		if err != nil && !onlyWrong(err) {
 			return err
 		}
+		wrong = errors.Join(wrong, err)
 	}
-	return nil
+	return wrong
+}
+
+// onlyWrong tells that all came that was asked for, and some of it was wrong.
+func onlyWrong(err error) bool {
+	var bad *wrongFiles
+	return errors.As(err, &bad)
 }
 
 // copyAll copies a directory, in as many sessions as it takes.

@@ -159,7 +159,7 @@ func (c Config) parse() (settings, error) {
 	if s.drain, err = time.ParseDuration(c.Drain); err != nil || s.drain < 0 || s.drain > time.Hour {
 		return bad("drain", c.Drain, "a duration of an hour at most, such as 30s")
 	}
-	if s.files, err = c.Files.parse(c.Data); err != nil {
+	if s.files, err = c.Files.parse(c.Node, c.Data); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if c.MaxCalls < 1 {

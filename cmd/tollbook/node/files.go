@@ -24,17 +24,31 @@ type Files struct {
 	// files included; the oldest go first. 0 is no limit.
 	Recordings string `yaml:"recordings"`
 	Captures   string `yaml:"captures"`
+	// Listen is where other nodes copy the files from, by rsync: an address and a
+	// port. Empty lets nobody.
+	Listen string `yaml:"listen"`
+	// Peers are the nodes that files are copied from.
+	Peers []FilePeer `yaml:"peers"`
+	// Bandwidth is what may be sent, and what may be fetched, in a second, as 5MB; 0
+	// is no limit.
+	Bandwidth string `yaml:"bandwidth"`
+	// Key is a file with 64 hexadecimal digits that only the nodes have which share
+	// files. Empty is the cluster's key.
+	Key string `yaml:"key"`
+	// Plain speaks without encryption and lets everybody copy: for loopback and
+	// private addresses only.
+	Plain bool `yaml:"plain"`
 }
 
-func defaultFiles() Files { return Files{Floor: "1GB", Recordings: "0", Captures: "0"} }
+func defaultFiles() Files { return Files{Floor: "1GB", Recordings: "0", Captures: "0", Bandwidth: "0"} }
 
 // filesConfig is a Files, parsed.
 type filesConfig struct {
-	dir                         string
-	floor, recordings, captures uint64
+	dir                                    string
+	floor, recordings, captures, bandwidth uint64
 }
 
-func (f Files) parse(data string) (filesConfig, error) {
+func (f Files) parse(self, data string) (filesConfig, error) {
 	c := filesConfig{dir: f.Dir}
 	if c.dir == "" {
 		c.dir = data
@@ -42,14 +56,14 @@ func (f Files) parse(data string) (filesConfig, error) {
 	for _, size := range []struct {
 		key, text string
 		to        *uint64
-	}{{"floor", f.Floor, &c.floor}, {"recordings", f.Recordings, &c.recordings}, {"captures", f.Captures, &c.captures}} {
+	}{{"floor", f.Floor, &c.floor}, {"recordings", f.Recordings, &c.recordings}, {"captures", f.Captures, &c.captures}, {"bandwidth", f.Bandwidth, &c.bandwidth}} {
 		n, err := parseBytes(size.text)
 		if err != nil {
 			return c, fmt.Errorf("files.%s %q is not an amount of bytes such as 20GB", size.key, size.text)
 		}
 		*size.to = n
 	}
-	return c, nil
+	return c, f.checkPeers(self)
 }
 
 // parseBytes reads "20GB", "500MB", "64kB" or a plain number of bytes.
@@ -68,7 +82,7 @@ func parseBytes(text string) (uint64, error) {
 }
 
 // openFiles opens the archive and ends the files that a crash left open.
-func (n *Node) openFiles(context.Context) error {
+func (n *Node) openFiles(ctx context.Context) error {
 	c := n.settings.files
 	var err error
 	n.files, err = archive.Open(archive.Config{
@@ -86,7 +100,7 @@ func (n *Node) openFiles(context.Context) error {
 		n.log.Warn("recordings and captures that were cut off are ended", "files", recovered)
 	}
 	n.task("look after files", n.files.Watch)
-	return nil
+	return n.shareFiles(ctx)
 }
 
 // fileLimits are how much is kept.
