@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test test-interop soak race races lint gen fresh console check bench bench-sip bpf tools
+.PHONY: demo build test test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -31,6 +31,9 @@ race: tools ## every test under the race detector
 
 races: ## ten thousand made-up calls in simulated time; SEEDS=n for others
 	TOLLBOOK_SEEDS=$(or $(SEEDS),10000) $(GO) test -count=1 -timeout 20m ./sip/b2bua -run TestRaces
+
+fuzz: ## all that reads media and signalling off the wire; FUZZTIME=3m each
+	deploy/ci/fuzz.sh $(or $(FUZZTIME),1m)
 
 lint:
 	$(TOOL) golangci-lint run ./...

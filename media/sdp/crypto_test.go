@@ -113,3 +113,27 @@ func TestHideKeys(t *testing.T) {
 		t.Errorf("%q", hidden)
 	}
 }
+
+// FuzzCrypto reads a=crypto lines of any content: what can be used comes back as it
+// was, and no refusal has a key in it.
+func FuzzCrypto(f *testing.F) {
+	f.Add("1 AES_CM_128_HMAC_SHA1_80 inline:" + master + "|2^20|1:4 WSH=64")
+	f.Add("1 AEAD_AES_128_GCM inline:" + master[:36] + "Jg== -X KDR=0")
+	f.Add("2 AES_CM_128_HMAC_SHA1_32 inline:" + master + ";inline:" + master)
+	f.Fuzz(func(t *testing.T, line string) {
+		c, reason := parseCrypto(line)
+		if reason != "" {
+			if len(reason) > 200 {
+				t.Fatalf("a reason of %d bytes", len(reason))
+			}
+			return
+		}
+		again, reason := parseCrypto(strings.TrimPrefix(c.Line(), "crypto:"))
+		if reason != "" || again.Tag != c.Tag || !again.Key.Equal(c.Key.WithMKI(nil)) {
+			t.Fatalf("%q became %q: %s", line, c.Line(), reason)
+		}
+		if hidden := string(HideKeys([]byte(line))); strings.Contains(hidden, c.Key.Inline()) {
+			t.Fatal(hidden)
+		}
+	})
+}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollbook/tollbook/media/srtp"
 )
 
 // read returns a description of testdata with the line ends SIP sends.
@@ -139,7 +141,12 @@ func TestRefusals(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(read(f, "offer.sdp"))
 	f.Add([]byte("v=0\no=a b 1 1 IN IP4 x\nc=IN IP4 0.0.0.0/127\nm=audio 1/2 RTP/AVP 0 101\na=rtcp:9 IN IP4 1.2.3.4\na=rtpmap:101 x/8000/2"))
+	f.Add([]byte("v=0\no=a 1 1 IN IP4 x\nc=IN IP4 192.0.2.9\nm=audio 1 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + master + "|2^20|1:4 WSH=64\nm=image 2 udptl t38"))
 	ours := netip.MustParseAddr("192.0.2.1")
+	key, err := srtp.ParseKey(srtp.AES128CM80, strings.Repeat("A", 40))
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := Parse(text)
 		if err != nil {
@@ -148,7 +155,11 @@ func FuzzParse(f *testing.F) {
 		if string(s.Bytes()) != string(text) {
 			t.Fatal("Bytes is not what was parsed")
 		}
-		going := Outgoing{Addr: ours, ID: 1, Version: 1, Port: func(i int) int { return 10000 + 2*i }}
+		going := Outgoing{
+			Addr: ours, ID: 1, Version: 1, Port: func(i int) int { return 10000 + 2*i },
+			Profile: func(i int) string { return s.Media[i].Profile(true) },
+			Crypto:  func(i int) []Crypto { return []Crypto{{Tag: i + 1, Key: key}} },
+		}
 		out := s.Rewrite(going)
 		if len(out) > MaxBytes {
 			return
@@ -163,6 +174,9 @@ func FuzzParse(f *testing.F) {
 			}
 			if int(m.Port) != 10000+2*i || m.Address.Addr() != ours && !m.Address.Addr().IsUnspecified() {
 				t.Fatalf("media %d leads to %v", i, m.Address)
+			}
+			if len(m.Crypto) != 1 || m.Crypto[0].Tag != i+1 || !m.Crypto[0].Key.Equal(key) || len(m.Unusable) != 0 {
+				t.Fatalf("media %d has the keys %v, %v", i, m.Crypto, m.Unusable)
 			}
 		}
 		if twice := again.Rewrite(going); string(twice) != string(out) {

@@ -187,3 +187,46 @@ func FuzzLook(f *testing.F) {
 		}
 	})
 }
+
+// FuzzFrames cuts streams of any content: the same messages come out however the
+// bytes arrive, and what waits is bounded.
+func FuzzFrames(f *testing.F) {
+	f.Add(append(message(pinging), message(pinging, "Content-Length: 0")...), byte(7))
+	f.Add([]byte("\r\n\r\n\r\n"+string(message(pinging))), byte(1))
+	cut := func(t *testing.T, in io.Reader) (out []byte, answers, malformed int) {
+		fr := &frames{from: in, answer: func([]byte) error { answers++; return nil }, malformed: func() { malformed++ }}
+		room := make([]byte, 700)
+		for {
+			n, err := fr.Read(room)
+			out = append(out, room[:n]...)
+			if cap(fr.buf) > 4*(maxHead+maxBody) {
+				t.Fatalf("%d bytes wait", cap(fr.buf))
+			}
+			if err != nil {
+				return out, answers, malformed
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte, size byte) {
+		whole, answers, malformed := cut(t, bytes.NewReader(data))
+		pieced, a, m := cut(t, &slow{data, int(size) + 1})
+		if !bytes.Equal(whole, pieced) || answers != a || malformed != m {
+			t.Fatalf("%d answers, %d malformed, %q\nin pieces of %d: %d, %d, %q", answers, malformed, whole, int(size)+1, a, m, pieced)
+		}
+	})
+}
+
+// slow gives bytes in reads of one length.
+type slow struct {
+	left []byte
+	size int
+}
+
+func (s *slow) Read(b []byte) (int, error) {
+	if len(s.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, s.left[:min(len(s.left), s.size)])
+	s.left = s.left[n:]
+	return n, nil
+}
