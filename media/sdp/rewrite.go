@@ -91,16 +91,18 @@ func (k *keyLines) flush() {
 	if k.media < 0 {
 		return
 	}
-	if k.eol == "" { // the m= line was the last one
-		k.eol = "\r\n"
+	keys := k.of(k.media)
+	if k.media = -1; len(keys) == 0 {
+		return
 	}
-	for _, c := range k.of(k.media) {
-		if text := k.to.Bytes(); text[len(text)-1] != '\n' {
-			k.to.WriteString(k.eol)
-		}
+	if !strings.HasSuffix(k.eol, "\n") { // the m= line was the last one
+		k.to.Truncate(len(bytes.TrimRight(k.to.Bytes(), "\r")))
+		k.eol = "\r\n"
+		k.to.WriteString(k.eol)
+	}
+	for _, c := range keys {
 		k.to.WriteString("a=" + c.Line() + k.eol)
 	}
-	k.media = -1
 }
 
 // addresses are those that the far end's o= and c= lines name.
