@@ -14,6 +14,7 @@ import (
 
 // Parties are whom a call is between, as evidence rules look at them.
 type Parties struct {
+	// Call is what is drawn with; a zero one is taken for drawn.
 	Call events.CallID
 	// Originator and Terminator are peers' names; a Terminator that is not known yet
 	// is empty, and meets no rule that names some.
@@ -91,7 +92,7 @@ func (w *World) meets(r *wire.EvidenceRule, p Parties) bool {
 			return false
 		}
 	}
-	return r.PerMille == 0 || drawn(r.Id, p.Call) < r.PerMille
+	return r.PerMille == 0 || p.Call == (events.CallID{}) || drawn(r.Id, p.Call) < r.PerMille
 }
 
 func onList(l *number.List, digits string) bool { return digits != "" && l.Has(digits) }

@@ -355,6 +355,29 @@ func (ec *executionContext) fieldContext_LiveCall_talk(_ context.Context, field 
 	return graphql.NewScalarFieldContext("LiveCall", field, false, false, "Duration")
 }
 
+func (ec *executionContext) _LiveCall_recording(ctx context.Context, field graphql.CollectedField, obj *model.LiveCall) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveCall_recording(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Recording, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v model.RecordingState) graphql.Marshaler {
+			return ec.marshalNRecordingState2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRecordingState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiveCall_recording(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LiveCall", field, false, false, "RecordingState")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -526,6 +549,11 @@ func (ec *executionContext) _LiveCall(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "talk":
 			out.Values[i] = ec._LiveCall_talk(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recording":
+			out.Values[i] = ec._LiveCall_recording(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

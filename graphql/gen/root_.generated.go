@@ -507,6 +507,49 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Evidence struct {
+		Capture       func(childComplexity int) int
+		CaptureRule   func(childComplexity int) int
+		Recorded      func(childComplexity int) int
+		RecordingRule func(childComplexity int) int
+	}
+
+	EvidenceRule struct {
+		Called        func(childComplexity int) int
+		Callers       func(childComplexity int) int
+		Capture       func(childComplexity int) int
+		Disabled      func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Key           func(childComplexity int) int
+		Name          func(childComplexity int) int
+		NumberListID  func(childComplexity int) int
+		OriginatorIds func(childComplexity int) int
+		PerMille      func(childComplexity int) int
+		Priority      func(childComplexity int) int
+		Recording     func(childComplexity int) int
+		SubscriberIds func(childComplexity int) int
+		TerminatorIds func(childComplexity int) int
+		Version       func(childComplexity int) int
+	}
+
+	EvidenceRuleConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	EvidenceRuleEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	EvidenceRulePutPayload struct {
+		EvidenceRule func(childComplexity int) int
+		Position     func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	ExchangeRate struct {
 		Base          func(childComplexity int) int
 		EffectiveFrom func(childComplexity int) int
@@ -651,6 +694,7 @@ type ComplexityRoot struct {
 		ID           func(childComplexity int) int
 		Node         func(childComplexity int) int
 		OriginatorID func(childComplexity int) int
+		Recording    func(childComplexity int) int
 		SetupAt      func(childComplexity int) int
 		State        func(childComplexity int) int
 		Talk         func(childComplexity int) int
@@ -711,6 +755,8 @@ type ComplexityRoot struct {
 		DeckVersionRemove  func(childComplexity int, input model.RemoveInput) int
 		DidPut             func(childComplexity int, input model.DidPutInput) int
 		DidRemove          func(childComplexity int, input model.RemoveInput) int
+		EvidenceRulePut    func(childComplexity int, input model.EvidenceRulePutInput) int
+		EvidenceRuleRemove func(childComplexity int, input model.RemoveInput) int
 		ExchangeRatePut    func(childComplexity int, input model.ExchangeRatePutInput) int
 		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
 		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
@@ -723,6 +769,10 @@ type ComplexityRoot struct {
 		OriginatorRemove   func(childComplexity int, input model.RemoveInput) int
 		PeriodClose        func(childComplexity int, input model.PeriodCloseInput) int
 		PostingReverse     func(childComplexity int, input model.PostingReverseInput) int
+		RecordingPause     func(childComplexity int, input model.RecordingInput) int
+		RecordingResume    func(childComplexity int, input model.RecordingInput) int
+		RecordingStart     func(childComplexity int, input model.RecordingInput) int
+		RecordingStop      func(childComplexity int, input model.RecordingInput) int
 		RegistrationPut    func(childComplexity int, input model.RegistrationPutInput) int
 		RegistrationRemove func(childComplexity int, input model.RemoveInput) int
 		RoutePlanPut       func(childComplexity int, input model.RoutePlanPutInput) int
@@ -1004,6 +1054,7 @@ type ComplexityRoot struct {
 		Decks         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Dids          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
+		EvidenceRules func(childComplexity int, first *int, after *string, last *int, before *string) int
 		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
 		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
 		GuardFull     func(childComplexity int) int
@@ -1076,6 +1127,11 @@ type ComplexityRoot struct {
 	RateEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	RecordingPayload struct {
+		CallID     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Registration struct {
@@ -1245,6 +1301,7 @@ type ComplexityRoot struct {
 		Called       func(childComplexity int) int
 		Caller       func(childComplexity int) int
 		Decision     func(childComplexity int) int
+		Evidence     func(childComplexity int) int
 		OriginatorID func(childComplexity int) int
 		Quality      func(childComplexity int) int
 		Refused      func(childComplexity int) int
@@ -3442,6 +3499,179 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.EntryEdge.Node(childComplexity), true
 
+	case "Evidence.capture":
+		if e.ComplexityRoot.Evidence.Capture == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Evidence.Capture(childComplexity), true
+	case "Evidence.captureRule":
+		if e.ComplexityRoot.Evidence.CaptureRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Evidence.CaptureRule(childComplexity), true
+	case "Evidence.recorded":
+		if e.ComplexityRoot.Evidence.Recorded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Evidence.Recorded(childComplexity), true
+	case "Evidence.recordingRule":
+		if e.ComplexityRoot.Evidence.RecordingRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Evidence.RecordingRule(childComplexity), true
+
+	case "EvidenceRule.called":
+		if e.ComplexityRoot.EvidenceRule.Called == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Called(childComplexity), true
+	case "EvidenceRule.callers":
+		if e.ComplexityRoot.EvidenceRule.Callers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Callers(childComplexity), true
+	case "EvidenceRule.capture":
+		if e.ComplexityRoot.EvidenceRule.Capture == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Capture(childComplexity), true
+	case "EvidenceRule.disabled":
+		if e.ComplexityRoot.EvidenceRule.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Disabled(childComplexity), true
+	case "EvidenceRule.id":
+		if e.ComplexityRoot.EvidenceRule.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.ID(childComplexity), true
+	case "EvidenceRule.key":
+		if e.ComplexityRoot.EvidenceRule.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Key(childComplexity), true
+	case "EvidenceRule.name":
+		if e.ComplexityRoot.EvidenceRule.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Name(childComplexity), true
+	case "EvidenceRule.numberListId":
+		if e.ComplexityRoot.EvidenceRule.NumberListID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.NumberListID(childComplexity), true
+	case "EvidenceRule.originatorIds":
+		if e.ComplexityRoot.EvidenceRule.OriginatorIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.OriginatorIds(childComplexity), true
+	case "EvidenceRule.perMille":
+		if e.ComplexityRoot.EvidenceRule.PerMille == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.PerMille(childComplexity), true
+	case "EvidenceRule.priority":
+		if e.ComplexityRoot.EvidenceRule.Priority == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Priority(childComplexity), true
+	case "EvidenceRule.recording":
+		if e.ComplexityRoot.EvidenceRule.Recording == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Recording(childComplexity), true
+	case "EvidenceRule.subscriberIds":
+		if e.ComplexityRoot.EvidenceRule.SubscriberIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.SubscriberIds(childComplexity), true
+	case "EvidenceRule.terminatorIds":
+		if e.ComplexityRoot.EvidenceRule.TerminatorIds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.TerminatorIds(childComplexity), true
+	case "EvidenceRule.version":
+		if e.ComplexityRoot.EvidenceRule.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRule.Version(childComplexity), true
+
+	case "EvidenceRuleConnection.asOf":
+		if e.ComplexityRoot.EvidenceRuleConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRuleConnection.AsOf(childComplexity), true
+	case "EvidenceRuleConnection.edges":
+		if e.ComplexityRoot.EvidenceRuleConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRuleConnection.Edges(childComplexity), true
+	case "EvidenceRuleConnection.nodes":
+		if e.ComplexityRoot.EvidenceRuleConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRuleConnection.Nodes(childComplexity), true
+	case "EvidenceRuleConnection.pageInfo":
+		if e.ComplexityRoot.EvidenceRuleConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRuleConnection.PageInfo(childComplexity), true
+
+	case "EvidenceRuleEdge.cursor":
+		if e.ComplexityRoot.EvidenceRuleEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRuleEdge.Cursor(childComplexity), true
+	case "EvidenceRuleEdge.node":
+		if e.ComplexityRoot.EvidenceRuleEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRuleEdge.Node(childComplexity), true
+
+	case "EvidenceRulePutPayload.evidenceRule":
+		if e.ComplexityRoot.EvidenceRulePutPayload.EvidenceRule == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRulePutPayload.EvidenceRule(childComplexity), true
+	case "EvidenceRulePutPayload.position":
+		if e.ComplexityRoot.EvidenceRulePutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRulePutPayload.Position(childComplexity), true
+	case "EvidenceRulePutPayload.userErrors":
+		if e.ComplexityRoot.EvidenceRulePutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EvidenceRulePutPayload.UserErrors(childComplexity), true
+
 	case "ExchangeRate.base":
 		if e.ComplexityRoot.ExchangeRate.Base == nil {
 			break
@@ -4011,6 +4241,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveCall.OriginatorID(childComplexity), true
+	case "LiveCall.recording":
+		if e.ComplexityRoot.LiveCall.Recording == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCall.Recording(childComplexity), true
 	case "LiveCall.setupAt":
 		if e.ComplexityRoot.LiveCall.SetupAt == nil {
 			break
@@ -4342,6 +4578,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DidRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.evidenceRulePut":
+		if e.ComplexityRoot.Mutation.EvidenceRulePut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_evidenceRulePut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EvidenceRulePut(childComplexity, args["input"].(model.EvidenceRulePutInput)), true
+	case "Mutation.evidenceRuleRemove":
+		if e.ComplexityRoot.Mutation.EvidenceRuleRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_evidenceRuleRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.EvidenceRuleRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.exchangeRatePut":
 		if e.ComplexityRoot.Mutation.ExchangeRatePut == nil {
 			break
@@ -4474,6 +4732,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.PostingReverse(childComplexity, args["input"].(model.PostingReverseInput)), true
+	case "Mutation.recordingPause":
+		if e.ComplexityRoot.Mutation.RecordingPause == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordingPause_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordingPause(childComplexity, args["input"].(model.RecordingInput)), true
+	case "Mutation.recordingResume":
+		if e.ComplexityRoot.Mutation.RecordingResume == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordingResume_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordingResume(childComplexity, args["input"].(model.RecordingInput)), true
+	case "Mutation.recordingStart":
+		if e.ComplexityRoot.Mutation.RecordingStart == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordingStart_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordingStart(childComplexity, args["input"].(model.RecordingInput)), true
+	case "Mutation.recordingStop":
+		if e.ComplexityRoot.Mutation.RecordingStop == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_recordingStop_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RecordingStop(childComplexity, args["input"].(model.RecordingInput)), true
 	case "Mutation.registrationPut":
 		if e.ComplexityRoot.Mutation.RegistrationPut == nil {
 			break
@@ -5866,6 +6168,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Entry(childComplexity, args["position"].(events.Position), args["atLeast"].(*events.Position)), true
+	case "Query.evidenceRules":
+		if e.ComplexityRoot.Query.EvidenceRules == nil {
+			break
+		}
+
+		args, err := ec.field_Query_evidenceRules_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.EvidenceRules(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.exchangeRate":
 		if e.ComplexityRoot.Query.ExchangeRate == nil {
 			break
@@ -6314,6 +6627,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RateEdge.Node(childComplexity), true
+
+	case "RecordingPayload.callId":
+		if e.ComplexityRoot.RecordingPayload.CallID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecordingPayload.CallID(childComplexity), true
+	case "RecordingPayload.userErrors":
+		if e.ComplexityRoot.RecordingPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RecordingPayload.UserErrors(childComplexity), true
 
 	case "Registration.authUser":
 		if e.ComplexityRoot.Registration.AuthUser == nil {
@@ -7010,6 +7336,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RouteSimulation.Decision(childComplexity), true
+	case "RouteSimulation.evidence":
+		if e.ComplexityRoot.RouteSimulation.Evidence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RouteSimulation.Evidence(childComplexity), true
 	case "RouteSimulation.originatorId":
 		if e.ComplexityRoot.RouteSimulation.OriginatorID == nil {
 			break
@@ -8107,6 +8439,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeckMappingPutInput", ec.unmarshalInputDeckMappingPutInput),
 			graphql.NewInputUnmarshaler("DeckPutInput", ec.unmarshalInputDeckPutInput),
 			graphql.NewInputUnmarshaler("DidPutInput", ec.unmarshalInputDidPutInput),
+			graphql.NewInputUnmarshaler("EvidenceRulePutInput", ec.unmarshalInputEvidenceRulePutInput),
 			graphql.NewInputUnmarshaler("ExchangeRatePutInput", ec.unmarshalInputExchangeRatePutInput),
 			graphql.NewInputUnmarshaler("GuardLiftInput", ec.unmarshalInputGuardLiftInput),
 			graphql.NewInputUnmarshaler("GuardRulePutInput", ec.unmarshalInputGuardRulePutInput),
@@ -8123,6 +8456,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("PingInput", ec.unmarshalInputPingInput),
 			graphql.NewInputUnmarshaler("PostingReverseInput", ec.unmarshalInputPostingReverseInput),
 			graphql.NewInputUnmarshaler("PrefixLimitInput", ec.unmarshalInputPrefixLimitInput),
+			graphql.NewInputUnmarshaler("RecordingInput", ec.unmarshalInputRecordingInput),
 			graphql.NewInputUnmarshaler("RegistrationPutInput", ec.unmarshalInputRegistrationPutInput),
 			graphql.NewInputUnmarshaler("RemoveInput", ec.unmarshalInputRemoveInput),
 			graphql.NewInputUnmarshaler("RewriteRuleInput", ec.unmarshalInputRewriteRuleInput),
@@ -9674,6 +10008,197 @@ type DeckPutPayload {
   deck: Deck
   "Where the edit was recorded."
   position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/evidence.graphqls", Input: `"Whether a call's audio is recorded."
+enum RecordingPolicy {
+  "It is not."
+  OFF
+  "It is, from the answer on."
+  ON
+}
+
+"What of a call is written into a pcap file."
+enum CapturePolicy {
+  "Nothing."
+  OFF
+  "The signalling of all legs, in plain text."
+  SIP
+  "Signalling, RTP and RTCP of all legs."
+  FULL
+}
+
+"A rule of which calls are recorded and captured. A call that meets all that is set is the rule's; of recording and capture each goes by the first rule that says something about it."
+type EvidenceRule implements Node {
+  "The global id."
+  id: ID!
+  "The rule's key."
+  key: String!
+  "The rule's name."
+  name: String!
+  "Whether it is switched off."
+  disabled: Boolean!
+  "Lower ones are asked first; those of the same priority by key."
+  priority: Int!
+  "The originators that send the call; none is any."
+  originatorIds: [ID!]!
+  "The terminators that it is sent to; none is any."
+  terminatorIds: [ID!]!
+  "The subscribers who call or are called; none is any."
+  subscriberIds: [ID!]!
+  "What the caller's number begins with; none is any number."
+  callers: [String!]!
+  "What the called number begins with; none is any number."
+  called: [String!]!
+  "A list that holds the caller's or the called number."
+  numberListId: ID
+  "How many of a thousand calls are the rule's, drawn by the call's id; 0 is all of them."
+  perMille: Int!
+  "Whether they are recorded; null leaves that to the next rule."
+  recording: RecordingPolicy
+  "What is captured of them; null leaves that to the next rule."
+  capture: CapturePolicy
+  "Where the rule was last changed."
+  version: Position!
+}
+
+"A page of evidence rules."
+type EvidenceRuleConnection {
+  "The rows with their cursors."
+  edges: [EvidenceRuleEdge!]!
+  "The rows."
+  nodes: [EvidenceRule!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the evidence rules with its cursor."
+type EvidenceRuleEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: EvidenceRule!
+}
+
+"What would be kept of a call, and by which rules. A rule for a share of the calls counts as if the call were drawn."
+type Evidence {
+  "Whether it would be recorded."
+  recorded: Boolean!
+  "The rule that says so."
+  recordingRule: EvidenceRule
+  "What would be captured."
+  capture: CapturePolicy!
+  "The rule that says so."
+  captureRule: EvidenceRule
+}
+
+extend type RouteSimulation {
+  "What would be kept of the call if it went to the first candidate; null for a call that does not come to routing."
+  evidence: Evidence
+}
+
+"How the recording of a running call stands."
+enum RecordingState {
+  "There is none."
+  NONE
+  "It runs."
+  ON
+  "It is paused: silence is written, and no media or INFO is captured."
+  PAUSED
+  "It was stopped by hand."
+  STOPPED
+}
+
+extend type LiveCall {
+  "How its recording stands."
+  recording: RecordingState!
+}
+
+extend enum AuditKind {
+  "Somebody started, stopped, paused or resumed the recording of a call."
+  RECORDING_STEERED
+}
+
+extend type Query {
+  "The evidence rules, by key."
+  evidenceRules("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): EvidenceRuleConnection! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Creates or changes an evidence rule."
+  evidenceRulePut("The rule." input: EvidenceRulePutInput!): EvidenceRulePutPayload! @needs(roles: [NOC])
+  "Removes an evidence rule."
+  evidenceRuleRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [NOC])
+  "Starts recording a running call that was answered, whatever the rules say."
+  recordingStart("Which and why." input: RecordingInput!): RecordingPayload! @needs(roles: [NOC])
+  "Stops recording a running call. It can be started anew, into another file."
+  recordingStop("Which and why." input: RecordingInput!): RecordingPayload! @needs(roles: [NOC])
+  "Pauses the recording and the capture of a running call, for what must not be kept."
+  recordingPause("Which and why." input: RecordingInput!): RecordingPayload! @needs(roles: [NOC])
+  "Goes on after a pause."
+  recordingResume("Which and why." input: RecordingInput!): RecordingPayload! @needs(roles: [NOC])
+}
+
+"What an evidence rule shall be. Fields left out keep their value."
+input EvidenceRulePutInput {
+  "The rule's key: letters, digits, dots and dashes."
+  key: String!
+  "The rule's name."
+  name: String
+  "Whether to switch it off."
+  disabled: Boolean
+  "Lower ones are asked first."
+  priority: Int
+  "The originators that send the call; replaces all of them."
+  originators: [ID!]
+  "The terminators that it is sent to; replaces all of them."
+  terminators: [ID!]
+  "The subscribers who call or are called; replaces all of them."
+  subscribers: [ID!]
+  "What the caller's number begins with; replaces all prefixes."
+  callers: [String!]
+  "What the called number begins with; replaces all prefixes."
+  called: [String!]
+  "A list that holds the caller's or the called number; null takes it away."
+  numberList: ID
+  "How many of a thousand calls are the rule's; 0 is all of them."
+  perMille: Int
+  "Whether they are recorded; null leaves that to the next rule."
+  recording: RecordingPolicy
+  "What is captured of them; null leaves that to the next rule."
+  capture: CapturePolicy
+  "The version this edit was made from; \"0\" for a new rule; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to evidenceRulePut."
+type EvidenceRulePutPayload {
+  "The rule as it is now."
+  evidenceRule: EvidenceRule
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"A call whose recording to steer."
+input RecordingInput {
+  "The call."
+  call: ID!
+  "Why, for the audit."
+  reason: String = ""
+}
+
+"The answer to recordingStart and its like."
+type RecordingPayload {
+  "The call."
+  callId: ID
   "Why it was not done."
   userErrors: [UserError!]!
 }
@@ -13247,6 +13772,92 @@ func (ec *executionContext) childFields_EntryEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type EntryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_Evidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "recorded":
+		return ec.fieldContext_Evidence_recorded(ctx, field)
+	case "recordingRule":
+		return ec.fieldContext_Evidence_recordingRule(ctx, field)
+	case "capture":
+		return ec.fieldContext_Evidence_capture(ctx, field)
+	case "captureRule":
+		return ec.fieldContext_Evidence_captureRule(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Evidence", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_EvidenceRule_id(ctx, field)
+	case "key":
+		return ec.fieldContext_EvidenceRule_key(ctx, field)
+	case "name":
+		return ec.fieldContext_EvidenceRule_name(ctx, field)
+	case "disabled":
+		return ec.fieldContext_EvidenceRule_disabled(ctx, field)
+	case "priority":
+		return ec.fieldContext_EvidenceRule_priority(ctx, field)
+	case "originatorIds":
+		return ec.fieldContext_EvidenceRule_originatorIds(ctx, field)
+	case "terminatorIds":
+		return ec.fieldContext_EvidenceRule_terminatorIds(ctx, field)
+	case "subscriberIds":
+		return ec.fieldContext_EvidenceRule_subscriberIds(ctx, field)
+	case "callers":
+		return ec.fieldContext_EvidenceRule_callers(ctx, field)
+	case "called":
+		return ec.fieldContext_EvidenceRule_called(ctx, field)
+	case "numberListId":
+		return ec.fieldContext_EvidenceRule_numberListId(ctx, field)
+	case "perMille":
+		return ec.fieldContext_EvidenceRule_perMille(ctx, field)
+	case "recording":
+		return ec.fieldContext_EvidenceRule_recording(ctx, field)
+	case "capture":
+		return ec.fieldContext_EvidenceRule_capture(ctx, field)
+	case "version":
+		return ec.fieldContext_EvidenceRule_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceRule", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceRuleConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EvidenceRuleConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EvidenceRuleConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EvidenceRuleConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_EvidenceRuleConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceRuleConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceRuleEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_EvidenceRuleEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_EvidenceRuleEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceRuleEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_EvidenceRulePutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "evidenceRule":
+		return ec.fieldContext_EvidenceRulePutPayload_evidenceRule(ctx, field)
+	case "position":
+		return ec.fieldContext_EvidenceRulePutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EvidenceRulePutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EvidenceRulePutPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ExchangeRate(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -13543,6 +14154,8 @@ func (ec *executionContext) childFields_LiveCall(ctx context.Context, field grap
 		return ec.fieldContext_LiveCall_answeredAt(ctx, field)
 	case "talk":
 		return ec.fieldContext_LiveCall_talk(ctx, field)
+	case "recording":
+		return ec.fieldContext_LiveCall_recording(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveCall", field.Name)
 }
@@ -14197,6 +14810,16 @@ func (ec *executionContext) childFields_RateEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type RateEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_RecordingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "callId":
+		return ec.fieldContext_RecordingPayload_callId(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RecordingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RecordingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Registration(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -14537,6 +15160,8 @@ func (ec *executionContext) childFields_RouteSimulation(ctx context.Context, fie
 		return ec.fieldContext_RouteSimulation_decision(ctx, field)
 	case "quality":
 		return ec.fieldContext_RouteSimulation_quality(ctx, field)
+	case "evidence":
+		return ec.fieldContext_RouteSimulation_evidence(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RouteSimulation", field.Name)
 }

@@ -160,6 +160,12 @@ type GuardTripConnection = Connection[GuardTrip]
 // GuardTripEdge is a row of its kind with its cursor.
 type GuardTripEdge = Edge[GuardTrip]
 
+// EvidenceRuleConnection is a page of its kind.
+type EvidenceRuleConnection = Connection[EvidenceRule]
+
+// EvidenceRuleEdge is a row of its kind with its cursor.
+type EvidenceRuleEdge = Edge[EvidenceRule]
+
 // SubscriberConnection is a page of its kind.
 type SubscriberConnection = Connection[Subscriber]
 

@@ -915,6 +915,98 @@ type Entry struct {
 
 func (Entry) IsNode() {}
 
+// What would be kept of a call, and by which rules. A rule for a share of the calls counts as if the call were drawn.
+type Evidence struct {
+	// Whether it would be recorded.
+	Recorded bool `json:"recorded"`
+	// The rule that says so.
+	RecordingRule *EvidenceRule `json:"recordingRule,omitempty"`
+	// What would be captured.
+	Capture CapturePolicy `json:"capture"`
+	// The rule that says so.
+	CaptureRule *EvidenceRule `json:"captureRule,omitempty"`
+}
+
+// A rule of which calls are recorded and captured. A call that meets all that is set is the rule's; of recording and capture each goes by the first rule that says something about it.
+type EvidenceRule struct {
+	// The global id.
+	ID string `json:"id"`
+	// The rule's key.
+	Key string `json:"key"`
+	// The rule's name.
+	Name string `json:"name"`
+	// Whether it is switched off.
+	Disabled bool `json:"disabled"`
+	// Lower ones are asked first; those of the same priority by key.
+	Priority int `json:"priority"`
+	// The originators that send the call; none is any.
+	OriginatorIds []string `json:"originatorIds"`
+	// The terminators that it is sent to; none is any.
+	TerminatorIds []string `json:"terminatorIds"`
+	// The subscribers who call or are called; none is any.
+	SubscriberIds []string `json:"subscriberIds"`
+	// What the caller's number begins with; none is any number.
+	Callers []string `json:"callers"`
+	// What the called number begins with; none is any number.
+	Called []string `json:"called"`
+	// A list that holds the caller's or the called number.
+	NumberListID *string `json:"numberListId,omitempty"`
+	// How many of a thousand calls are the rule's, drawn by the call's id; 0 is all of them.
+	PerMille int `json:"perMille"`
+	// Whether they are recorded; null leaves that to the next rule.
+	Recording *RecordingPolicy `json:"recording,omitempty"`
+	// What is captured of them; null leaves that to the next rule.
+	Capture *CapturePolicy `json:"capture,omitempty"`
+	// Where the rule was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (EvidenceRule) IsNode() {}
+
+// What an evidence rule shall be. Fields left out keep their value.
+type EvidenceRulePutInput struct {
+	// The rule's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The rule's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Whether to switch it off.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// Lower ones are asked first.
+	Priority graphql.Omittable[*int] `json:"priority,omitempty"`
+	// The originators that send the call; replaces all of them.
+	Originators graphql.Omittable[[]string] `json:"originators,omitempty"`
+	// The terminators that it is sent to; replaces all of them.
+	Terminators graphql.Omittable[[]string] `json:"terminators,omitempty"`
+	// The subscribers who call or are called; replaces all of them.
+	Subscribers graphql.Omittable[[]string] `json:"subscribers,omitempty"`
+	// What the caller's number begins with; replaces all prefixes.
+	Callers graphql.Omittable[[]string] `json:"callers,omitempty"`
+	// What the called number begins with; replaces all prefixes.
+	Called graphql.Omittable[[]string] `json:"called,omitempty"`
+	// A list that holds the caller's or the called number; null takes it away.
+	NumberList graphql.Omittable[*string] `json:"numberList,omitempty"`
+	// How many of a thousand calls are the rule's; 0 is all of them.
+	PerMille graphql.Omittable[*int] `json:"perMille,omitempty"`
+	// Whether they are recorded; null leaves that to the next rule.
+	Recording graphql.Omittable[*RecordingPolicy] `json:"recording,omitempty"`
+	// What is captured of them; null leaves that to the next rule.
+	Capture graphql.Omittable[*CapturePolicy] `json:"capture,omitempty"`
+	// The version this edit was made from; "0" for a new rule; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to evidenceRulePut.
+type EvidenceRulePutPayload struct {
+	// The rule as it is now.
+	EvidenceRule *EvidenceRule `json:"evidenceRule,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What one unit of a currency is worth in another from an instant on. A rate is never removed: a later one takes its place.
 type ExchangeRate struct {
 	// The global id.
@@ -1215,6 +1307,8 @@ type LiveCall struct {
 	AnsweredAt *time.Time `json:"answeredAt,omitempty"`
 	// The talk time until now.
 	Talk time.Duration `json:"talk"`
+	// How its recording stands.
+	Recording RecordingState `json:"recording"`
 }
 
 // One column of a partner's price lists.
@@ -1845,6 +1939,22 @@ type RateChangeCount struct {
 	Rows int `json:"rows"`
 }
 
+// A call whose recording to steer.
+type RecordingInput struct {
+	// The call.
+	Call string `json:"call"`
+	// Why, for the audit.
+	Reason graphql.Omittable[*string] `json:"reason,omitempty"`
+}
+
+// The answer to recordingStart and its like.
+type RecordingPayload struct {
+	// The call.
+	CallID *string `json:"callId,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A registration of ours at somebody else's registrar.
 type Registration struct {
 	// The global id.
@@ -2206,6 +2316,8 @@ type RouteSimulation struct {
 	Decision *RouteDecision `json:"decision,omitempty"`
 	// Which figures of quality were used: "now", "recorded" with the call, or "none" for a past instant.
 	Quality string `json:"quality"`
+	// What would be kept of the call if it went to the first candidate; null for a call that does not come to routing.
+	Evidence *Evidence `json:"evidence,omitempty"`
 }
 
 // What holds for the whole switch.
@@ -2922,6 +3034,8 @@ const (
 	AuditKindSourceBanned AuditKind = "SOURCE_BANNED"
 	// A banned source is heard again by somebody's will.
 	AuditKindBanLifted AuditKind = "BAN_LIFTED"
+	// Somebody started, stopped, paused or resumed the recording of a call.
+	AuditKindRecordingSteered AuditKind = "RECORDING_STEERED"
 	// A guard rule was tripped by a call.
 	AuditKindGuardTripped AuditKind = "GUARD_TRIPPED"
 	// Somebody let the calls of a tripped guard rule pass.
@@ -2940,13 +3054,14 @@ var AllAuditKind = []AuditKind{
 	AuditKindRegistrationLost,
 	AuditKindSourceBanned,
 	AuditKindBanLifted,
+	AuditKindRecordingSteered,
 	AuditKindGuardTripped,
 	AuditKindGuardLifted,
 }
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindGuardTripped, AuditKindGuardLifted:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
 		return true
 	}
 	return false
@@ -2982,6 +3097,67 @@ func (e *AuditKind) UnmarshalJSON(b []byte) error {
 }
 
 func (e AuditKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What of a call is written into a pcap file.
+type CapturePolicy string
+
+const (
+	// Nothing.
+	CapturePolicyOff CapturePolicy = "OFF"
+	// The signalling of all legs, in plain text.
+	CapturePolicySip CapturePolicy = "SIP"
+	// Signalling, RTP and RTCP of all legs.
+	CapturePolicyFull CapturePolicy = "FULL"
+)
+
+var AllCapturePolicy = []CapturePolicy{
+	CapturePolicyOff,
+	CapturePolicySip,
+	CapturePolicyFull,
+}
+
+func (e CapturePolicy) IsValid() bool {
+	switch e {
+	case CapturePolicyOff, CapturePolicySip, CapturePolicyFull:
+		return true
+	}
+	return false
+}
+
+func (e CapturePolicy) String() string {
+	return string(e)
+}
+
+func (e *CapturePolicy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CapturePolicy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CapturePolicy", str)
+	}
+	return nil
+}
+
+func (e CapturePolicy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CapturePolicy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CapturePolicy) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil
@@ -3963,6 +4139,128 @@ func (e *RateChangeKind) UnmarshalJSON(b []byte) error {
 }
 
 func (e RateChangeKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether a call's audio is recorded.
+type RecordingPolicy string
+
+const (
+	// It is not.
+	RecordingPolicyOff RecordingPolicy = "OFF"
+	// It is, from the answer on.
+	RecordingPolicyOn RecordingPolicy = "ON"
+)
+
+var AllRecordingPolicy = []RecordingPolicy{
+	RecordingPolicyOff,
+	RecordingPolicyOn,
+}
+
+func (e RecordingPolicy) IsValid() bool {
+	switch e {
+	case RecordingPolicyOff, RecordingPolicyOn:
+		return true
+	}
+	return false
+}
+
+func (e RecordingPolicy) String() string {
+	return string(e)
+}
+
+func (e *RecordingPolicy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RecordingPolicy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RecordingPolicy", str)
+	}
+	return nil
+}
+
+func (e RecordingPolicy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RecordingPolicy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RecordingPolicy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How the recording of a running call stands.
+type RecordingState string
+
+const (
+	// There is none.
+	RecordingStateNone RecordingState = "NONE"
+	// It runs.
+	RecordingStateOn RecordingState = "ON"
+	// It is paused: silence is written, and no media or INFO is captured.
+	RecordingStatePaused RecordingState = "PAUSED"
+	// It was stopped by hand.
+	RecordingStateStopped RecordingState = "STOPPED"
+)
+
+var AllRecordingState = []RecordingState{
+	RecordingStateNone,
+	RecordingStateOn,
+	RecordingStatePaused,
+	RecordingStateStopped,
+}
+
+func (e RecordingState) IsValid() bool {
+	switch e {
+	case RecordingStateNone, RecordingStateOn, RecordingStatePaused, RecordingStateStopped:
+		return true
+	}
+	return false
+}
+
+func (e RecordingState) String() string {
+	return string(e)
+}
+
+func (e *RecordingState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RecordingState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RecordingState", str)
+	}
+	return nil
+}
+
+func (e RecordingState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RecordingState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RecordingState) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -77,6 +77,10 @@ type Backend interface {
 	// HangUp ends a running call on the node that serves it. It is CodeNotFound if
 	// no node has it.
 	HangUp(ctx context.Context, call events.CallID, actor, reason string) error
+	// SteerRecording starts, stops, pauses or resumes the recording of a running call
+	// on the node that serves it. It is CodeNotFound if the call is not running, and
+	// CodeConflict for what does not fit how the recording stands.
+	SteerRecording(ctx context.Context, call events.CallID, action wire.RecordingAction, actor, reason string) error
 }
 
 // WorldEdit is a configuration document and what to do with it.
@@ -137,6 +141,7 @@ type LiveCall struct {
 	SetupAt       time.Time
 	// AnsweredAt is zero until the answer.
 	AnsweredAt time.Time
+	Recording  RecordingState
 }
 
 // Traffic is counted by calls, which are ingress legs.

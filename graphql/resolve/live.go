@@ -41,7 +41,7 @@ func liveCall(c LiveCall, viewer *auth.Viewer, now time.Time) *model.LiveCall {
 		ID: model.CallID(c.Call), Node: c.Node, State: model.LiveState(strings.ToUpper(c.State)),
 		CompanyID: model.OptionalID(catalog.KindCompany, c.Company), AccountID: model.OptionalID(catalog.KindAccount, c.Account),
 		OriginatorID: model.OptionalID(catalog.KindOriginator, c.Originator),
-		Caller:       c.Caller, Called: c.Called, SetupAt: c.SetupAt,
+		Caller:       c.Caller, Called: c.Called, SetupAt: c.SetupAt, Recording: model.RecordingState(cmp.Or(c.Recording, RecordingNone)),
 	}
 	if viewer.Staff() {
 		out.TerminatorID = model.OptionalID(catalog.KindTerminator, c.Terminator)

@@ -110,6 +110,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return deckMapping(item)
 	case catalog.KindGuardRule:
 		return guardRule(item)
+	case catalog.KindEvidenceRule:
+		return evidenceRule(item)
 	case catalog.KindSubscriber:
 		return subscriber(item)
 	case catalog.KindDid:

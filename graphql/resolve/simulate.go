@@ -63,7 +63,10 @@ func (r *Resolver) simulate(ctx context.Context, in model.RouteSimulateInput) (*
 	if q.Request.VendorOut, err = r.vendorsOut(ctx, world.Catalog, s, at); err != nil {
 		return nil, asked(err)
 	}
-	return showSimulation(world.Simulate(*q), world.Position, used), nil
+	answer := world.Simulate(*q)
+	out := showSimulation(answer, world.Position, used)
+	out.Evidence = simulatedEvidence(world, answer)
+	return out, nil
 }
 
 // vendorsOut tells whose account is cut off: now, or by what was owed at the instant

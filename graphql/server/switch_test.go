@@ -37,6 +37,7 @@ type fakeSwitch struct {
 	live    []resolve.LiveCall
 	traffic resolve.Traffic
 	hungUp  []events.CallID
+	steered []string
 	now     func() time.Time
 	serial  uint32
 	book    []bookEvent
@@ -268,6 +269,20 @@ func (s *fakeSwitch) HangUp(_ context.Context, call events.CallID, _, _ string) 
 		}
 	}
 	return events.NotFound("call %s does not run", call)
+}
+
+// SteerRecording pauses what runs, and refuses the rest.
+func (s *fakeSwitch) SteerRecording(_ context.Context, call events.CallID, action wire.RecordingAction, actor, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, c := range s.live {
+		if c.Call == call && action != wire.RecordingAction_RECORDING_ACTION_START {
+			s.live[i].Recording = resolve.RecordingPaused
+			s.steered = append(s.steered, action.String()+" "+actor+" "+reason)
+			return nil
+		}
+	}
+	return events.Refuse(events.CodeConflict, "call %s is not recorded", call)
 }
 
 // put stores entities, all at once.

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
@@ -33,6 +34,9 @@ const (
 	// A call tripped a guard rule; somebody let such calls pass.
 	AuditGuardTripped = "guard_tripped"
 	AuditGuardLifted  = "guard_lifted"
+
+	// Somebody steered the recording of a call.
+	AuditRecordingSteered = "recording_steered"
 )
 
 // applyAudit writes the audit row of an event, if it has one.
@@ -77,6 +81,8 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 		row.Kind, row.Actor, row.Note = AuditGuardTripped, "account:"+e.Account, TellTrip(e)
 	case *wire.Event_GuardLifted:
 		row.Kind, row.Note = AuditGuardLifted, tellLift(body.GuardLifted)
+	case *wire.Event_RecordingSteered:
+		row.Kind, row.Node, row.Note = AuditRecordingSteered, body.RecordingSteered.Node, tellSteered(body.RecordingSteered)
 	case *wire.Event_SourceBanned:
 		e := body.SourceBanned
 		row.Kind, row.Address, row.Note, row.Count = AuditBanned, e.GetAddress(), e.GetReason(), int64(e.GetFailures())
@@ -89,6 +95,15 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
  (time_us, serial, journal, position, kind, actor, node, address, note, count)
  VALUES (?,?,?,?,?,?,?,?,?,?)`, row.TimeUS, serial(r.Journal, r.Position), row.Journal,
 		row.Position, row.Kind, row.Actor, row.Node, row.Address, row.Note, row.Count)
+}
+
+// tellSteered says what was done to a recording: "pause 0199…: a card number".
+func tellSteered(e *wire.RecordingSteered) string {
+	note := strings.ToLower(strings.TrimPrefix(e.Action.String(), "RECORDING_ACTION_")) + " " + events.CallID(e.Call).String()
+	if e.Reason != "" {
+		note += ": " + e.Reason
+	}
+	return note
 }
 
 func pick(first bool, a, b string) string {

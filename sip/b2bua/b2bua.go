@@ -23,6 +23,7 @@ import (
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/evidence"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/lookup"
@@ -78,6 +79,8 @@ type Config struct {
 	Guard func(guard.Call) guard.Verdict
 	// Load keeps new calls from coming faster than they are decided. May be nil.
 	Load *overload.Controller
+	// Evidence keeps recordings and captures of calls. Nil keeps none.
+	Evidence *evidence.Keeper
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

@@ -35,6 +35,9 @@ func (d *dialog) enter(s *Switch, c *session, leg uint32) {
 	defer s.mu.Unlock()
 	s.dialogs[d.key] = &dialogEntry{call: c, leg: leg}
 	d.entered = true
+	if c.evidence != nil {
+		c.evidence.Watch(d.key.callID)
+	}
 }
 
 func (d *dialog) forget(s *Switch) {

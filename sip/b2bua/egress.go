@@ -68,6 +68,7 @@ func (c *session) invite(e call.SendInvite) {
 	if sub := c.sw.config.World().Catalog.SubscriberOf(t.Id); sub != nil {
 		t, start, refusal = l.local(sub, t)
 	}
+	c.witnessWith(t.Id)
 	now := c.sw.now()
 	l.treat(t.Sip)
 	if r := l.build(t); r != nil && start != nil {

@@ -19,6 +19,9 @@ func (c *session) openMedia(offer *heard) *refused {
 		return &refused{code: 503, reason: "Service Unavailable", cause: "no_media_port"}
 	}
 	c.media.Store(m)
+	if c.evidence != nil {
+		c.evidence.Media(m)
+	}
 	if offer == nil {
 		return nil
 	}

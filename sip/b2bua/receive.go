@@ -134,6 +134,7 @@ func (c *session) receive(world *routing.World, source netip.AddrPort) {
 	c.record(call.Observed(c.id, c.sw.now(), &wire.Event{Body: &wire.Event_CallReceived{
 		CallReceived: c.in.received(c, source),
 	}}))
+	c.witness()
 	c.in.trying()
 	if least := tooShort(c.in.req); least != nil {
 		c.in.refusal = append(c.in.refusal, least)

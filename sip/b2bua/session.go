@@ -13,6 +13,7 @@ import (
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/media/evidence"
 	"github.com/tollbook/tollbook/media/relay"
 )
 
@@ -48,18 +49,23 @@ type session struct {
 	resting  atomic.Bool  // on hold, or fax: read by signs of life
 	resumed  atomic.Int64 // monotonic time at which the call last ceased to rest
 
-	complained  bool     // about a session description
-	chain       []string // the subscribers who have forwarded the call
-	devicesSaid uint32   // the SIP code of a subscriber's devices
+	evidence    *evidence.Call // nil where none is kept
+	complained  bool           // about a session description
+	chain       []string       // the subscribers who have forwarded the call
+	devicesSaid uint32         // the SIP code of a subscriber's devices
 }
 
 func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
 	id := s.newID()
-	return &session{
+	c := &session{
 		sw: s, id: id, origin: o, source: source, log: s.config.Logger.With("call_id", id.String(), "peer", o.Id),
 		inbox: make(chan func(call.Now), inboxLength), done: make(chan struct{}),
 		timers: map[call.Timer]*time.Timer{}, legs: map[uint32]*egress{},
 	}
+	if keeper := s.config.Evidence; keeper != nil {
+		c.evidence = keeper.Begin(id)
+	}
+	return c
 }
 
 // post has fn run on the call's goroutine. Once the call has ended it does
@@ -121,6 +127,7 @@ func (c *session) finish() {
 	for _, t := range c.timers {
 		t.Stop()
 	}
+	c.closeEvidence()
 	if m := c.media.Load(); m != nil {
 		m.Close()
 	}
@@ -182,6 +189,7 @@ func (c *session) do(effects []call.Effect) {
 			c.in.provisional(int(e.Code))
 		case call.AnswerCaller:
 			c.talking.Store(true)
+			c.recordTalk(c.legs[e.Leg])
 			c.in.answer(c.legs[e.Leg])
 		case call.RejectCaller:
 			c.in.reject(int(e.Code), e.Reason, e.Q850)

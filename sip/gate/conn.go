@@ -47,6 +47,9 @@ func (l *Listener) write(b []byte, to netip.AddrPort) error {
 	} else {
 		_, err = l.udp.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	}
+	if err == nil {
+		l.said("udp", to, b)
+	}
 	return err
 }
 
@@ -58,10 +61,13 @@ func (l *Listener) datagram(data []byte, from netip.AddrPort) {
 			l.gate.config.Log.Error("a SIP message made its parser panic", "panic", r, "source", from.String(), "stack", string(debug.Stack()))
 		}
 	}()
-	if l.gate.known(from.Addr()) {
-		data = l.pass(data, from)
-	} else if !l.stranger(from, data) {
+	known := l.gate.known(from.Addr())
+	if !known && !l.stranger(from, data) {
 		return
+	}
+	l.heard("udp", from, data)
+	if known {
+		data = l.pass(data, from)
 	}
 	if len(data) == 0 {
 		return

@@ -22,10 +22,12 @@ type frames struct {
 	// answer writes to the far end; malformed counts what did not pass.
 	answer    func([]byte) error
 	malformed func()
-	room      [4096]byte // for one read
-	buf       []byte     // read and not cut
-	whole     int        // the length of the message that buf begins with, as far as it is known
-	ready     []byte     // cut and not given
+	// heard is told of each message as it came; nil: nobody is.
+	heard func([]byte)
+	room  [4096]byte // for one read
+	buf   []byte     // read and not cut
+	whole int        // the length of the message that buf begins with, as far as it is known
+	ready []byte     // cut and not given
 }
 
 // Read gives bytes of messages.
@@ -91,6 +93,9 @@ func (f *frames) cut() (bool, error) {
 		f.whole = whole
 		return false, nil
 	case m.wrong == nil:
+		if f.heard != nil {
+			f.heard(f.buf[:whole])
+		}
 		f.ready = append(tidy(head), f.buf[len(head):whole]...)
 	default:
 		f.malformed()

@@ -68,6 +68,7 @@ type Doorman interface {
 type Gate struct {
 	config    Config
 	doorman   Doorman // nil: no stranger is asked
+	witness   Witness // nil: nobody listens in
 	listeners []*Listener
 	byName    map[string]*Listener
 	handlers  map[sip.RequestMethod]Handler

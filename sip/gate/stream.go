@@ -169,7 +169,7 @@ func (l *Listener) shakeHands(network string, s *stream) error {
 		}
 		s.first = head
 	} else {
-		s.framed(l.gate)
+		s.framed(l, network)
 	}
 	return s.Conn.SetDeadline(time.Time{})
 }
@@ -250,6 +250,11 @@ func (l *Listener) with(network, to string, use func(sip.Connection) error) erro
 
 // overStream takes a message that came over a connection.
 func (l *Listener) overStream(msg sip.Message) {
+	if network := sip.NetworkToLower(msg.Transport()); webSocket(network) { // others are heard as they came
+		if from, err := netip.ParseAddrPort(msg.Source()); err == nil {
+			l.heard(network, from, []byte(msg.String()))
+		}
+	}
 	l.layer.Receive(msg, &connected{l, sip.NetworkToLower(msg.Transport()), msg.Source()})
 }
 
@@ -266,15 +271,20 @@ func (c *connected) Write(b []byte) error {
 			return fmt.Errorf("a connection of type %T cannot be written to", conn)
 		}
 		_, err := w.Write(b)
+		if to, bad := netip.ParseAddrPort(c.to); err == nil && bad == nil && webSocket(c.network) {
+			c.by.said(c.network, to, b)
+		}
 		return err
 	})
 }
+
+func webSocket(network string) bool { return network == "ws" || network == "wss" }
 
 func (c *connected) Reliable() bool { return true }
 
 func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, name string) error {
 	target := l.streams[network]
-	if target == nil || network == "ws" || network == "wss" {
+	if target == nil || webSocket(network) {
 		return fmt.Errorf("there is no connection to %s over %s", to, network)
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialWithin)
@@ -296,7 +306,7 @@ func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, 
 		s.Conn = secure
 		l.peers.keep(s)
 	}
-	s.framed(l.gate)
+	s.framed(l, network)
 	l.gate.Admit(to.Addr())
 	return target.hand(s)
 }
@@ -308,13 +318,15 @@ type stream struct {
 	// frames cuts what comes into messages; nil for a WebSocket, which does so itself.
 	frames *frames
 	left   func()
+	said   func([]byte) // is told of what is sent; nil for a WebSocket
 	// known tells whether a stranger has said who he is; nil for who needs not.
 	known func() bool
 	once  sync.Once
 }
 
 // framed makes the stack get whole messages only.
-func (s *stream) framed(g *Gate) {
+func (s *stream) framed(l *Listener, network string) {
+	s.said = func(b []byte) { l.said(network, plain(s.RemoteAddr()), b) }
 	s.frames = &frames{
 		from: idle{s},
 		answer: func(b []byte) error {
@@ -323,9 +335,10 @@ func (s *stream) framed(g *Gate) {
 		},
 		malformed: func() {
 			if at, err := netip.ParseAddrPort(s.RemoteAddr().String()); err == nil {
-				g.malformed(at.Addr().Unmap())
+				l.gate.malformed(at.Addr().Unmap())
 			}
 		},
+		heard: func(b []byte) { l.heard(network, plain(s.RemoteAddr()), b) },
 	}
 }
 
@@ -361,7 +374,11 @@ func (s *stream) Write(b []byte) (int, error) {
 	if err := s.Conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
 		return 0, err
 	}
-	return s.Conn.Write(b)
+	n, err := s.Conn.Write(b)
+	if err == nil && s.said != nil {
+		s.said(b)
+	}
+	return n, err
 }
 
 // Close closes the connection and gives its place free.

@@ -165,6 +165,7 @@ func (n *Node) LiveCalls() []resolve.LiveCall {
 			Originator: c.Originator, Terminator: c.Terminator, Caller: c.Caller, Called: c.Called,
 			SetupAt: events.Instant(c.SetupUS),
 		}
+		l.Recording = n.recordingOf(c.ID)
 		if c.AnsweredUS != 0 {
 			l.AnsweredAt = events.Instant(c.AnsweredUS)
 		}

@@ -40,6 +40,8 @@ type Config struct {
 	Media Media `yaml:"media"`
 	// Files says where recordings and captures are kept.
 	Files Files `yaml:"files"`
+	// HEP says where a HOMER server gets the signalling.
+	HEP HEP `yaml:"hep"`
 	// MaxCalls bounds the calls in progress.
 	MaxCalls int `yaml:"max_calls"`
 	// Overload says when new calls are too many.
@@ -78,7 +80,7 @@ type Media struct {
 func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
-		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(),
+		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(),
 	}
 }
 
@@ -160,6 +162,9 @@ func (c Config) parse() (settings, error) {
 		return bad("drain", c.Drain, "a duration of an hour at most, such as 30s")
 	}
 	if s.files, err = c.Files.parse(c.Node, c.Data); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
+	}
+	if err := c.HEP.check(); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if c.MaxCalls < 1 {

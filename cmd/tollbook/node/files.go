@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/archive"
+	"github.com/tollbook/tollbook/media/evidence"
 )
 
 // Files says where recordings and captures are kept. How long they are kept is a
@@ -92,7 +93,7 @@ func (n *Node) openFiles(ctx context.Context) error {
 		return err
 	}
 	n.onClose(func() error { n.files.Close(); return nil })
-	recovered, err := n.files.Recover(repairFile)
+	recovered, err := n.files.Recover(evidence.Repair)
 	if err != nil {
 		return err
 	}
@@ -107,18 +108,6 @@ func (n *Node) openFiles(ctx context.Context) error {
 func (n *Node) fileLimits() archive.Limits {
 	c := n.settings.files
 	return archive.Limits{RecordingBytes: c.recordings, CaptureBytes: c.captures}
-}
-
-// repairFile says what is in a file that a crash left open.
-func repairFile(f *archive.File) (archive.Details, error) {
-	size, err := f.Size()
-	if err != nil {
-		return archive.Details{}, err
-	}
-	if size == 0 {
-		return archive.Details{}, archive.ErrNothing
-	}
-	return archive.Details{}, nil
 }
 
 // recordFiles records what became of files and returns when it is durable: what

@@ -24,6 +24,7 @@ import (
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/graphql/server"
 	"github.com/tollbook/tollbook/media/archive"
+	"github.com/tollbook/tollbook/media/evidence"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/projections/guard"
 	"github.com/tollbook/tollbook/projections/history"
@@ -70,6 +71,7 @@ type Node struct {
 	calls     *recorder
 	audit     *recorder
 	files     *archive.Store
+	evidence  *evidence.Keeper
 	engine    *relay.Engine
 	gate      *gate.Gate
 	locate    *locate.Locator
@@ -276,10 +278,11 @@ func (n *Node) openSwitch(context.Context) error {
 		return fmt.Errorf("open the media relay: %w", err)
 	}
 	n.onClose(func() error { n.engine.Close(); return nil })
+	n.openEvidence()
 	n.makeOutbound()
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
-		Door: n.door, Devices: n.registrar,
+		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Guard: n.guard.Judge,
 		Load: n.load(), Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
