@@ -62,10 +62,9 @@ func (e *Engine) NewCall(id string, at netip.Addr) (*Call, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: new call: %w", err)
 	}
-	shard := int(e.next.Add(1) % uint32(e.transport.shards()))
-	c := &Call{engine: e, id: id, shard: shard}
+	c := e.blank(id)
 	for side := range c.legs {
-		p, err := from.take(shard)
+		p, err := from.take(c.shard)
 		if err != nil {
 			c.release()
 			return nil, fmt.Errorf("relay: new call: %w", err)
@@ -76,6 +75,11 @@ func (e *Engine) NewCall(id string, at netip.Addr) (*Call, error) {
 		return nil, fmt.Errorf("relay: new call: %w", err)
 	}
 	return c, nil
+}
+
+// blank is a call without ports, of the next worker in turn.
+func (e *Engine) blank(id string) *Call {
+	return &Call{engine: e, id: id, shard: int(e.next.Add(1) % uint32(e.transport.shards()))}
 }
 
 // enter counts a call as the engine's, which ends it when it closes.

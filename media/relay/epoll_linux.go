@@ -146,7 +146,7 @@ func (w *worker) place(s *rawSocket) {
 // remove ends the service of a socket. It is taken out of epoll by name, since
 // closing does that only when no process that is being started has a copy.
 func (w *worker) remove(s *rawSocket) {
-	unix.EpollCtl(w.epfd, unix.EPOLL_CTL_DEL, s.fd, nil) // fails only for what is not in it
+	_ = unix.EpollCtl(w.epfd, unix.EPOLL_CTL_DEL, s.fd, nil) // fails only for what is not in it
 	w.slots[s.slot] = nil
 	w.unused = append(w.unused, s.slot)
 }

@@ -27,6 +27,7 @@ type meter struct {
 	gaps                  uint64
 	expected, received    uint64 // of ended streams
 	streams               uint64
+	running               bool // the last of them may go on
 
 	ssrc     uint32
 	base     int64  // first sequence number, extended
@@ -80,7 +81,7 @@ func (m *meter) count(size int, now time.Duration) {
 // take takes an RTP header.
 func (m *meter) take(h *rtp.Header, now time.Duration) {
 	seq := h.SequenceNumber
-	if m.streams == 0 || h.SSRC != m.ssrc {
+	if !m.running || h.SSRC != m.ssrc {
 		m.begin(h.SSRC, seq)
 	} else if !m.sequence(seq) {
 		return
@@ -97,14 +98,15 @@ func (m *meter) begin(ssrc uint32, seq uint16) {
 	expected, received := m.totals()
 	m.expected, m.received = expected, received
 	m.streams++
+	m.running = true
 	m.ssrc, m.base, m.highest, m.window, m.unique = ssrc, int64(seq), int64(seq), 1, 1
 	m.expectAt, m.timed = -1, false
 }
 
 // totals adds the stream that goes on to the ended ones.
 func (m *meter) totals() (expected, received uint64) {
-	if m.streams == 0 {
-		return 0, 0
+	if !m.running {
+		return m.expected, m.received
 	}
 	return m.expected + uint64(m.highest-m.base+1), m.received + m.unique
 }
