@@ -14,6 +14,7 @@ func benches() []command {
 		{"ledger", "durable decisions a second, beside PostgreSQL", benchLedger},
 		{"rating", "a large deck: import, look-ups, route tables", benchRating},
 		{"sip", "billed calls with sipp, beside Kamailio as a plain proxy", benchSIP},
+		{"relay", "media engines beside rtpengine, in namespaces of its own", benchRelay},
 	}
 }
 
