@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 )
 
 // What Config.Engine can say.
@@ -15,14 +18,19 @@ const (
 	// established calls (package fastpath). It needs CAP_BPF and CAP_NET_ADMIN, and
 	// addresses on Ethernet interfaces.
 	EngineEBPF = "ebpf"
+	// EngineIOUring has the kernel receive by itself and sends by the batch (Linux from
+	// 6.1 on, where it is allowed).
+	EngineIOUring = "io_uring"
 	// EnginePortable is a goroutine per socket.
 	EnginePortable = "portable"
 )
 
 // Engines are the values of Config.Engine.
-func Engines() []string { return []string{EngineAuto, EngineEBPF, EngineEpoll, EnginePortable} }
+func Engines() []string {
+	return []string{EngineAuto, EngineEBPF, EngineEpoll, EngineIOUring, EnginePortable}
+}
 
-// errEngine means that an engine cannot run here.
+// errEngine means that an engine cannot run here, or that there is none such.
 var errEngine = errors.New("not available")
 
 // Engine is which engine runs, and why this one.
@@ -33,40 +41,51 @@ func (e *Engine) choose() error {
 	if err := e.chosen(); err != nil {
 		return err
 	}
-	e.config.Log.Info("media engine", "engine", e.name, "why", e.why)
+	level := slog.LevelInfo
+	if want := e.config.Engine; want != "" && want != EngineAuto && want != e.name {
+		level = slog.LevelWarn
+	}
+	e.config.Log.Log(context.Background(), level, "media engine", "engine", e.name, "asked_for", e.config.Engine, "why", e.why)
 	return nil
 }
 
 func (e *Engine) chosen() error {
-	var err error
-	switch want := e.config.Engine; want {
-	case "", EngineAuto:
-		if e.transport, err = newTransport(e, EngineEpoll); err == nil {
-			if err := e.openFast(); err != nil {
-				e.name, e.why = EngineEpoll, err.Error()
-				return nil
+	want, why := e.config.Engine, "the configuration asks for it"
+	if want == "" || want == EngineAuto {
+		want, why = EngineEBPF, "this process may use the kernel's fast path"
+	}
+	if !slices.Contains(Engines(), want) {
+		return fmt.Errorf("%w: there is no engine %q", errEngine, want)
+	}
+	for _, name := range []string{want, EngineEpoll, EnginePortable} {
+		err := e.begin(name)
+		if err == nil {
+			if e.name, e.why = name, why; e.fast != nil {
+				e.why += ": " + e.fast.path.Describe()
 			}
-			e.name, e.why = EngineEBPF, "this process may use the kernel's fast path: "+e.fast.path.Describe()
 			return nil
 		}
-		e.name, e.why = EnginePortable, err.Error()
-		e.transport = newConns(e)
-		return nil
-	case EnginePortable:
-		e.transport = newConns(e)
-	case EngineEBPF:
-		if e.transport, err = newTransport(e, EngineEpoll); err != nil {
-			return fmt.Errorf("engine %s: %w", want, err)
-		}
+		why = fmt.Sprintf("%s: %v", name, err)
+	}
+	return fmt.Errorf("%w: %s", errEngine, why)
+}
+
+// begin opens an engine's transport, and the fast path where that is it.
+func (e *Engine) begin(name string) error {
+	under := name
+	if name == EngineEBPF {
+		under = EngineEpoll
+	}
+	t, err := newTransport(e, under)
+	if err != nil {
+		return err
+	}
+	if name == EngineEBPF {
 		if err := e.openFast(); err != nil {
-			e.transport.stop()
-			return fmt.Errorf("engine %s: %w", want, err)
-		}
-	default:
-		if e.transport, err = newTransport(e, want); err != nil {
-			return fmt.Errorf("engine %s: %w", want, err)
+			t.stop()
+			return err
 		}
 	}
-	e.name, e.why = e.config.Engine, "the configuration asks for it"
+	e.use(t)
 	return nil
 }

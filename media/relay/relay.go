@@ -93,8 +93,8 @@ const (
 )
 
 // Open starts an engine. It fails when the range holds no two port pairs, an
-// address is not this machine's, RLIMIT_NOFILE allows not even one call, or the
-// engine that is asked for by name cannot run here.
+// address is not this machine's, or RLIMIT_NOFILE allows not even one call. Where an
+// engine that is asked for cannot run, another one does: Engine tells.
 func Open(config Config) (*Engine, error) {
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
@@ -110,15 +110,8 @@ func Open(config Config) (*Engine, error) {
 }
 
 func (e *Engine) open() error {
-	for _, addr := range e.config.Addresses {
-		p, err := newPool(e, addr.Unmap(), e.config.PortMin, e.config.PortMax)
-		if err != nil {
-			return err
-		}
-		e.pools = append(e.pools, p)
-	}
-	if len(e.pools) == 0 {
-		return fmt.Errorf("%w: no local address is given", ErrAddress)
+	if err := e.makePools(); err != nil {
+		return err
 	}
 	if err := e.checkLimits(); err != nil {
 		return err
@@ -130,13 +123,29 @@ func (e *Engine) open() error {
 		}
 		probe.Close()
 	}
-	if err := e.choose(); err != nil {
-		return err
+	return e.choose()
+}
+
+func (e *Engine) makePools() error {
+	for _, addr := range e.config.Addresses {
+		p, err := newPool(e, addr.Unmap(), e.config.PortMin, e.config.PortMax)
+		if err != nil {
+			return err
+		}
+		e.pools = append(e.pools, p)
 	}
-	for _, p := range e.pools {
-		p.idle = make([][]*pair, e.transport.shards())
+	if len(e.pools) == 0 {
+		return fmt.Errorf("%w: no local address is given", ErrAddress)
 	}
 	return nil
+}
+
+// use has the engine use a transport.
+func (e *Engine) use(t transport) {
+	e.transport = t
+	for _, p := range e.pools {
+		p.idle = make([][]*pair, t.shards())
+	}
 }
 
 // checkLimits logs what the port range and the descriptor limit allow.

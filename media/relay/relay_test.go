@@ -20,7 +20,7 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // engines are those that can run here.
 func engines() []string {
 	if runtime.GOOS == "linux" {
-		return []string{EngineEpoll, EnginePortable}
+		return []string{EngineEpoll, EngineIOUring, EnginePortable}
 	}
 	return []string{EnginePortable}
 }
@@ -44,6 +44,9 @@ func open(t testing.TB, c Config) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
+	if name, why := e.Engine(); c.Engine != "" && c.Engine != EngineAuto && name != c.Engine {
+		t.Skip("SKIPPED: ", why)
+	}
 	return e
 }
 
@@ -251,6 +254,12 @@ func TestOpenRefuses(t *testing.T) {
 			e.Close()
 			t.Errorf("%+v opened", c)
 		}
+	}
+}
+
+func TestNoSuchEngine(t *testing.T) {
+	if _, err := Open(Config{Addresses: []netip.Addr{loopback}, PortMin: 20000, PortMax: 20999, Engine: "abacus"}); !errors.Is(err, errEngine) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -38,6 +38,7 @@ func (c *Call) Snapshot() (Snapshot, error) {
 	if c.closed {
 		return s, fmt.Errorf("relay: snapshot: %w", ErrClosed)
 	}
+	c.sync()
 	for i := range c.legs {
 		l := &c.legs[i]
 		s.Legs[i] = LegSnapshot{

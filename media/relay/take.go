@@ -46,6 +46,29 @@ func (c *Call) take(side Side, rtcp bool, packet []byte, from netip.AddrPort, no
 	}
 }
 
+// unsent takes back that a packet of so many bytes left by a port: the transport
+// learnt afterwards that the system did not take it.
+func (e *Engine) unsent(p *port, size uint64) {
+	c := p.pair.owner.Load()
+	if c == nil {
+		e.dropped[DropSend].Add(1)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for side := range c.legs {
+		if out := &c.legs[side]; out.pair == p.pair {
+			c.drop(&c.legs[Side(side).other()], DropSend)
+			e.packets.Add(^uint64(0))
+			e.bytes.Add(-size)
+			if !p.rtcp && out.sentPackets > 0 {
+				out.sentPackets--
+				out.sentBytes -= size
+			}
+		}
+	}
+}
+
 func (c *Call) drop(l *leg, reason Drop) {
 	l.dropped[reason]++
 	c.engine.dropped[reason].Add(1)

@@ -2,12 +2,18 @@ package relay
 
 import "fmt"
 
-// newTransport opens one of the system's own transports.
+// newTransport opens an engine's transport.
 func newTransport(e *Engine, name string) (transport, error) {
 	switch name {
+	case EnginePortable:
+		return newConns(e), nil
 	case EngineEpoll:
 		return newEpoll(e)
-	default:
-		return nil, fmt.Errorf("%w: no such engine", errEngine)
+	case EngineIOUring:
+		if err := tryIOUring(e.config); err != nil {
+			return nil, err
+		}
+		return newIOUring(e)
 	}
+	return nil, fmt.Errorf("%w: there is no engine %q", errEngine, name)
 }

@@ -4,7 +4,10 @@ package relay
 
 import "fmt"
 
-// newTransport opens one of the system's own transports: it has none.
-func newTransport(*Engine, string) (transport, error) {
+// newTransport opens an engine's transport.
+func newTransport(e *Engine, name string) (transport, error) {
+	if name == EnginePortable {
+		return newConns(e), nil
+	}
 	return nil, fmt.Errorf("%w: it runs on Linux only", errEngine)
 }

@@ -68,7 +68,7 @@ type Media struct {
 	// that its peer's signalling uses, else on the first of the far end's family. Empty
 	// is all those of SIP.
 	Address Addresses `yaml:"address"`
-	// Engine is how packets are passed: auto, epoll or portable.
+	// Engine is how packets are passed: one of relay.Engines.
 	Engine string `yaml:"engine"`
 	// Ports is the range of UDP ports, as 20000-29999.
 	Ports string `yaml:"ports"`
