@@ -114,6 +114,7 @@ func TestGroupOfThree(t *testing.T) {
 		until(t, name+" knows the account", func() bool { return n.has(t, s.account()) })
 		n.credit(t, s.account(), "10", fmt.Sprint("payment ", i))
 	}
+	g.agrees(t, 3)
 	dead := g.keeper(t)
 	if dead == "" {
 		t.Fatal("nobody keeps the book")
@@ -132,8 +133,43 @@ func TestGroupOfThree(t *testing.T) {
 	for name, n := range g.nodes {
 		until(t, name+" has the balance", func() bool { return n.balance(t, s.account()).Posted.Amount == "35.000000" })
 	}
+	g.agrees(t, 3)
 	for _, name := range []string{"n1", "n2", "n3"} {
 		g.nodes[name].interrupt(t)
+	}
+}
+
+// agrees waits until each of so many nodes sees all of them up, with one keeper, equal
+// states and clocks that agree, since they have one.
+func (g *group) agrees(t *testing.T, nodes int) {
+	t.Helper()
+	for _, n := range g.nodes {
+		until(t, "the nodes see each other", func() bool {
+			var answer struct {
+				Members []struct {
+					Name, ClockAhead    string
+					Up, KeepsBook       bool
+					DiffersAt, Position *string
+				}
+			}
+			n.ask(t, &answer, `{ members { name up keepsBook clockAhead differsAt position } }`, nil)
+			up, keep := 0, 0
+			for _, m := range answer.Members {
+				if m.DiffersAt != nil {
+					t.Fatalf("%+v", m)
+				}
+				if ahead, err := strconv.ParseFloat(m.ClockAhead, 64); err != nil || ahead < -1 || ahead > 1 {
+					t.Fatalf("%+v", m)
+				}
+				if m.Up {
+					up++
+				}
+				if m.KeepsBook {
+					keep++
+				}
+			}
+			return up == nodes && keep == 1
+		})
 	}
 }
 

@@ -20,6 +20,7 @@ type Follower struct {
 	state  *state.State
 	cursor journal.Cursor
 	moved  chan struct{} // closed and replaced at each block
+	marks  Marks
 }
 
 // NewFollower reads on from a state that is folded to a cursor.
@@ -42,6 +43,9 @@ func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
 	if b.Number != f.cursor.Number+1 {
 		return nil, fmt.Errorf("the follower of the book is at block %d and was given block %d", f.cursor.Number, b.Number)
 	}
+	if f.cursor.Number > 0 && b.Time.Unix() != events.Instant(f.cursor.Time).Unix() {
+		f.marks.add(Mark{Position: events.Position(f.cursor.Position), Hash: f.state.Hash().String()})
+	}
 	for _, e := range evs {
 		if err := f.state.Evolve(b.Time.UnixMicro(), e); err != nil {
 			return nil, err
@@ -52,6 +56,9 @@ func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
 	f.moved = make(chan struct{})
 	return evs, nil
 }
+
+// Marks are the hashes of the state at positions that all nodes mark.
+func (f *Follower) Marks() *Marks { return &f.marks }
 
 // View lets fn read the state. fn must not keep it, nor take long.
 func (f *Follower) View(fn func(*state.State)) {

@@ -19,7 +19,8 @@ const (
 	reopenAfter = 200 * time.Millisecond
 )
 
-// TermsConfig says what a node needs to keep the book. All but Heads is required.
+// TermsConfig says what a node needs to keep the book. All but Heads and May is
+// required.
 type TermsConfig struct {
 	Server *cluster.Server
 	Store  journal.Store
@@ -29,6 +30,8 @@ type TermsConfig struct {
 	Heads    *journal.Heads
 	Clock    func() time.Time
 	Log      *slog.Logger
+	// May says why the node must not keep now: it then leaves the lead to another.
+	May func() error
 }
 
 // Terms keeps the book whenever this node's server leads its stream. To lead is a
@@ -91,11 +94,11 @@ func (t *Terms) note(err error) {
 	t.mu.Unlock()
 }
 
-// await returns when this node leads, false when ctx ends first.
+// await returns when this node leads and may keep, false when ctx ends first.
 func (t *Terms) await(ctx context.Context) bool {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for !t.Server.Leads(cluster.StreamBook) {
+	for !t.Server.Leads(cluster.StreamBook) || !t.may(ctx) {
 		select {
 		case <-ctx.Done():
 			return false
@@ -103,6 +106,23 @@ func (t *Terms) await(ctx context.Context) bool {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// may says whether a leader may keep. One that may not has another elected.
+func (t *Terms) may(ctx context.Context) bool {
+	if t.May == nil {
+		return true
+	}
+	why := t.May()
+	if why == nil {
+		return true
+	}
+	t.Log.Error("this node leads the book and must not keep it", "why", why)
+	t.note(why)
+	if err := t.Server.StepDown(ctx, cluster.StreamBook); err != nil {
+		t.Log.Error("the lead could not be given up", "err", err)
+	}
+	return false
 }
 
 // term keeps for as long as this node leads and its blocks are committed.
@@ -147,7 +167,7 @@ func (t *Terms) watch(ctx context.Context, end context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if !t.Server.Leads(cluster.StreamBook) {
+			if !t.Server.Leads(cluster.StreamBook) || t.May != nil && t.May() != nil {
 				end()
 				return
 			}

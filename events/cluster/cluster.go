@@ -18,6 +18,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -254,6 +255,27 @@ func (s *Server) Leads(stream string) bool {
 		return true
 	}
 	return s.nats.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream)
+}
+
+// StepDown has another node lead a stream; the server that leads it now may be elected
+// again. Alone there is nobody else: then it is an error.
+func (s *Server) StepDown(ctx context.Context, stream string) error {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
+	if err != nil {
+		return fmt.Errorf("give up the lead of stream %s: %w", stream, err)
+	}
+	var answer struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(msg.Data, &answer); err != nil {
+		return fmt.Errorf("give up the lead of stream %s: %w", stream, err)
+	}
+	if answer.Error != nil {
+		return fmt.Errorf("give up the lead of stream %s: %w", stream, answer.Error)
+	}
+	return nil
 }
 
 // checkName refuses names that could not stand in a subject.

@@ -144,6 +144,13 @@ func TestGroup(t *testing.T) {
 		t.Fatalf("the nodes have different streams: %v", identities)
 	}
 	first := g.leader(cluster.StreamBook)
+	if err := g.nodes[first].StepDown(t.Context(), cluster.StreamBook); err != nil {
+		t.Fatal(err)
+	}
+	for g.nodes[first].Leads(cluster.StreamBook) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	first = g.leader(cluster.StreamBook)
 	if err := g.publish(first, "one", 10*time.Second); err != nil {
 		t.Fatal(err)
 	}

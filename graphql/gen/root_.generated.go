@@ -725,6 +725,22 @@ type ComplexityRoot struct {
 		Packets func(childComplexity int) int
 	}
 
+	Member struct {
+		Address    func(childComplexity int) int
+		Calls      func(childComplexity int) int
+		ClockAhead func(childComplexity int) int
+		DiffersAt  func(childComplexity int) int
+		EqualTo    func(childComplexity int) int
+		KeepsBook  func(childComplexity int) int
+		MaxCalls   func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Position   func(childComplexity int) int
+		SeenAt     func(childComplexity int) int
+		Sip        func(childComplexity int) int
+		Up         func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
 	MinuteStat struct {
 		Answered func(childComplexity int) int
 		At       func(childComplexity int) int
@@ -1061,6 +1077,7 @@ type ComplexityRoot struct {
 		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Members       func(childComplexity int) int
 		Node          func(childComplexity int, id string) int
 		NumberLists   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		OriginSets    func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -4348,6 +4365,85 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MediaQuality.Packets(childComplexity), true
 
+	case "Member.address":
+		if e.ComplexityRoot.Member.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Address(childComplexity), true
+	case "Member.calls":
+		if e.ComplexityRoot.Member.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Calls(childComplexity), true
+	case "Member.clockAhead":
+		if e.ComplexityRoot.Member.ClockAhead == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.ClockAhead(childComplexity), true
+	case "Member.differsAt":
+		if e.ComplexityRoot.Member.DiffersAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.DiffersAt(childComplexity), true
+	case "Member.equalTo":
+		if e.ComplexityRoot.Member.EqualTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.EqualTo(childComplexity), true
+	case "Member.keepsBook":
+		if e.ComplexityRoot.Member.KeepsBook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.KeepsBook(childComplexity), true
+	case "Member.maxCalls":
+		if e.ComplexityRoot.Member.MaxCalls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.MaxCalls(childComplexity), true
+	case "Member.name":
+		if e.ComplexityRoot.Member.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Name(childComplexity), true
+	case "Member.position":
+		if e.ComplexityRoot.Member.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Position(childComplexity), true
+	case "Member.seenAt":
+		if e.ComplexityRoot.Member.SeenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.SeenAt(childComplexity), true
+	case "Member.sip":
+		if e.ComplexityRoot.Member.Sip == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Sip(childComplexity), true
+	case "Member.up":
+		if e.ComplexityRoot.Member.Up == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Up(childComplexity), true
+	case "Member.version":
+		if e.ComplexityRoot.Member.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Version(childComplexity), true
+
 	case "MinuteStat.answered":
 		if e.ComplexityRoot.MinuteStat.Answered == nil {
 			break
@@ -6241,6 +6337,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.LiveCalls(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.members":
+		if e.ComplexityRoot.Query.Members == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Members(childComplexity), true
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
 			break
@@ -10645,6 +10747,41 @@ type CallHangUpPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/members.graphqls", Input: `"A node of the cluster, as the node that answers sees it."
+type Member {
+  "Its name."
+  name: String!
+  "Where the other nodes reach it; null for a node alone."
+  address: String
+  "Where it takes calls; null until it was heard of."
+  sip: String
+  "Its version; null until it was heard of."
+  version: String
+  "Whether it answered within the last seconds."
+  up: Boolean!
+  "When it answered last."
+  seenAt: DateTime
+  "Whether it keeps the book: takes the decisions about money, limits and configuration."
+  keepsBook: Boolean!
+  "Calls that it serves now."
+  calls: Int!
+  "How many it takes at most."
+  maxCalls: Int!
+  "How far it has read the book."
+  position: Position
+  "By how much its clock is ahead of the clock of the node that answers, in seconds; a node more than half a second aside may not keep the book."
+  clockAhead: Duration!
+  "Where its state of the book is another than here, which must never be; null if nowhere."
+  differsAt: Position
+  "The last position before that at which both states are known to be the same."
+  equalTo: Position
+}
+
+extend type Query {
+  "The nodes of the cluster; of a node alone it is that one."
+  members: [Member!]! @needs(roles: [FINANCE, NOC])
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/overview.graphqls", Input: `"The switch at a glance."
 type Overview {
   "Calls that go on now."
@@ -14206,6 +14343,38 @@ func (ec *executionContext) childFields_MediaQuality(ctx context.Context, field 
 		return ec.fieldContext_MediaQuality_mos(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MediaQuality", field.Name)
+}
+
+func (ec *executionContext) childFields_Member(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Member_name(ctx, field)
+	case "address":
+		return ec.fieldContext_Member_address(ctx, field)
+	case "sip":
+		return ec.fieldContext_Member_sip(ctx, field)
+	case "version":
+		return ec.fieldContext_Member_version(ctx, field)
+	case "up":
+		return ec.fieldContext_Member_up(ctx, field)
+	case "seenAt":
+		return ec.fieldContext_Member_seenAt(ctx, field)
+	case "keepsBook":
+		return ec.fieldContext_Member_keepsBook(ctx, field)
+	case "calls":
+		return ec.fieldContext_Member_calls(ctx, field)
+	case "maxCalls":
+		return ec.fieldContext_Member_maxCalls(ctx, field)
+	case "position":
+		return ec.fieldContext_Member_position(ctx, field)
+	case "clockAhead":
+		return ec.fieldContext_Member_clockAhead(ctx, field)
+	case "differsAt":
+		return ec.fieldContext_Member_differsAt(ctx, field)
+	case "equalTo":
+		return ec.fieldContext_Member_equalTo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Member", field.Name)
 }
 
 func (ec *executionContext) childFields_MinuteStat(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1339,6 +1339,36 @@ type MediaQuality struct {
 	Mos Decimal `json:"mos"`
 }
 
+// A node of the cluster, as the node that answers sees it.
+type Member struct {
+	// Its name.
+	Name string `json:"name"`
+	// Where the other nodes reach it; null for a node alone.
+	Address *string `json:"address,omitempty"`
+	// Where it takes calls; null until it was heard of.
+	Sip *string `json:"sip,omitempty"`
+	// Its version; null until it was heard of.
+	Version *string `json:"version,omitempty"`
+	// Whether it answered within the last seconds.
+	Up bool `json:"up"`
+	// When it answered last.
+	SeenAt *time.Time `json:"seenAt,omitempty"`
+	// Whether it keeps the book: takes the decisions about money, limits and configuration.
+	KeepsBook bool `json:"keepsBook"`
+	// Calls that it serves now.
+	Calls int `json:"calls"`
+	// How many it takes at most.
+	MaxCalls int `json:"maxCalls"`
+	// How far it has read the book.
+	Position *events.Position `json:"position,omitempty"`
+	// By how much its clock is ahead of the clock of the node that answers, in seconds; a node more than half a second aside may not keep the book.
+	ClockAhead time.Duration `json:"clockAhead"`
+	// Where its state of the book is another than here, which must never be; null if nowhere.
+	DiffersAt *events.Position `json:"differsAt,omitempty"`
+	// The last position before that at which both states are known to be the same.
+	EqualTo *events.Position `json:"equalTo,omitempty"`
+}
+
 // One minute.
 type MinuteStat struct {
 	// When it began.

@@ -70,6 +70,10 @@ type Backend interface {
 	// LiftBan hears a source again; false if it is not banned.
 	LiftBan(addr netip.Addr, actor string) bool
 
+	// Members are the nodes of the cluster as this one sees them, by name; of a node
+	// alone it is that one.
+	Members() []Member
+
 	// LiveCalls are the calls that go on now on all nodes, in any order.
 	LiveCalls() []LiveCall
 	// Traffic is what the last minutes were like, on all nodes.
@@ -81,6 +85,25 @@ type Backend interface {
 	// on the node that serves it. It is CodeNotFound if the call is not running, and
 	// CodeConflict for what does not fit how the recording stands.
 	SteerRecording(ctx context.Context, call events.CallID, action wire.RecordingAction, actor, reason string) error
+}
+
+// Member is a node of the cluster.
+type Member struct {
+	// Name is the node's, Address where the others reach it, SIP where it takes calls.
+	Name, Address, SIP, Version string
+	// Up says that it answered within the last seconds, Seen when it did so last.
+	Up   bool
+	Seen time.Time
+	// Keeps says that it keeps the book.
+	Keeps           bool
+	Calls, MaxCalls int
+	// Position is how far it has read the book.
+	Position events.Position
+	// Ahead is by how much its clock is ahead of the clock of the node that answers.
+	Ahead time.Duration
+	// DiffersAt is where its state of the book is another than here, 0 if nowhere;
+	// EqualTo is the last position before that where both are known to be the same.
+	EqualTo, DiffersAt events.Position
 }
 
 // WorldEdit is a configuration document and what to do with it.

@@ -107,6 +107,21 @@ func TestUsers(t *testing.T) {
 	nina.must(`mutation { signOut { userErrors { code } } }`, nil)
 }
 
+func TestMembers(t *testing.T) {
+	f := newFixture(t, noon)
+	query := `{ members { name address sip up seenAt keepsBook calls position clockAhead differsAt equalTo } }`
+	got := f.as("noel").must(query, nil)
+	for path, want := range map[string]string{
+		"members.0.sip": "192.0.2.1:5060", "members.0.position": "12", "members.1.address": "192.0.2.2:7422",
+		"members.1.clockAhead": "-0.020", "members.1.differsAt": "9", "members.1.equalTo": "7", "members.2.seenAt": "", "members.2.position": "",
+	} {
+		if got.text(path) != want {
+			t.Errorf("%s is %q, want %q", path, got.text(path), want)
+		}
+	}
+	f.as("adam").refused("FORBIDDEN", query, nil)
+}
+
 func TestWorldAndHangUp(t *testing.T) {
 	f := newFixture(t, noon)
 	root := f.as("root")

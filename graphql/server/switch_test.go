@@ -246,6 +246,14 @@ func (s *fakeSwitch) Wrap(of catalog.Ref, secret []byte) ([]byte, error) {
 	return fmt.Appendf(nil, "wrapped for %s: %s", of, secret), nil
 }
 
+func (s *fakeSwitch) Members() []resolve.Member {
+	return []resolve.Member{
+		{Name: "n1", Up: true, Seen: noon(), Version: "1", SIP: "192.0.2.1:5060", Keeps: true, Calls: 3, MaxCalls: 10, Position: 12},
+		{Name: "n2", Address: "192.0.2.2:7422", Seen: noon(), Ahead: -20 * time.Millisecond, EqualTo: 7, DiffersAt: 9},
+		{Name: "n3", Address: "192.0.2.3:7422"},
+	}
+}
+
 func (s *fakeSwitch) LiveCalls() []resolve.LiveCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -28,6 +28,7 @@ func (n *Node) openBook(ctx context.Context) error {
 	n.follower = book.NewFollower(st, at)
 	n.terms = book.NewTerms(book.TermsConfig{
 		Server: n.server, Store: n.bookStore, Follower: n.follower, Node: n.settings.Node, Heads: n.heads, Clock: time.Now, Log: n.log,
+		May: n.mayKeep,
 	})
 	n.book = n.terms.Book()
 	n.task("keeper", n.terms.Run)

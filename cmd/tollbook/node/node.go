@@ -60,6 +60,7 @@ type Node struct {
 	logStore  *journal.Stream
 	blobs     *blobs
 	terms     *book.Terms
+	members   members
 	book      *book.Book
 	follower  *book.Follower
 	tables    *lookup.Tables
@@ -99,7 +100,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{settings: s, log: log.With("node", c.Node), failed: make(chan error, 16)}
+	n := &Node{settings: s, log: log.With("node", c.Node), members: members{of: map[string]*member{}}, failed: make(chan error, 16)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	steps := []func(context.Context) error{
 		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.answerOthers, n.serveHTTP,

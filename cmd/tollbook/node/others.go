@@ -16,13 +16,17 @@ func nodeSubject(node, verb string) string { return "tollbook.node." + node + ".
 // answerOthers does for other nodes what is asked of this one.
 func (n *Node) answerOthers(context.Context) error {
 	for verb, h := range map[string]cluster.Handler{
-		"hang-up": n.answerHangUp,
+		"hang-up":  n.answerHangUp,
+		"standing": n.answerStanding,
 	} {
 		stop, err := n.server.Answer(n.ctx, verb, nodeSubject(n.settings.Node, verb), h)
 		if err != nil {
 			return err
 		}
 		n.onClose(stop)
+	}
+	if n.settings.group != nil {
+		n.task("look at the other nodes", n.lookAround)
 	}
 	return nil
 }

@@ -1,0 +1,178 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/book"
+	"github.com/tollbook/tollbook/graphql/resolve"
+)
+
+const (
+	// lookEvery is how often a node asks each of the others how it stands.
+	lookEvery  = time.Second
+	lookWithin = time.Second
+	// clockMost is how far a node's clock may be from those of most nodes: the times
+	// of the book are its keeper's.
+	clockMost = 500 * time.Millisecond
+	// toldMarks is how many marks a node tells of: those of the last minute.
+	toldMarks = 60
+)
+
+// standing is what a node tells the others of itself.
+type standing struct {
+	Version  string          `json:"version"`
+	SIP      string          `json:"sip"`
+	Keeps    bool            `json:"keeps"`
+	Calls    int             `json:"calls"`
+	MaxCalls int             `json:"max_calls"`
+	Position events.Position `json:"position"`
+	Marks    []book.Mark     `json:"marks"`
+	// HeardUS and ToldUS are the teller's clock when the question came and when the
+	// answer left.
+	HeardUS int64 `json:"heard_us"`
+	ToldUS  int64 `json:"told_us"`
+}
+
+// member is what this node knows of another.
+type member struct {
+	standing
+	seen time.Time // the zero Time when it has never answered
+	// ahead is by how much its clock is ahead of ours, at most away from the truth by
+	// half of the time that the answer took.
+	ahead   time.Duration
+	differs *book.Difference
+}
+
+// members are the other nodes of the cluster.
+type members struct {
+	mu sync.Mutex
+	of map[string]*member
+}
+
+func (n *Node) standing(heard time.Time) standing {
+	pos, _ := n.follower.Position()
+	return standing{
+		Version: Version, SIP: n.settings.SIP.String(), Keeps: n.terms.Keeps(), Calls: n.live.Counts().ByNode[n.settings.Node],
+		MaxCalls: n.settings.MaxCalls, Position: pos, Marks: n.follower.Marks().Last(toldMarks),
+		HeardUS: heard.UnixMicro(), ToldUS: time.Now().UnixMicro(),
+	}
+}
+
+func (n *Node) answerStanding(context.Context, []byte) ([]byte, error) {
+	return json.Marshal(n.standing(time.Now()))
+}
+
+// lookAround asks the other members how they stand until ctx ends.
+func (n *Node) lookAround(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		var all sync.WaitGroup
+		for name := range n.settings.group.Members {
+			if name != n.settings.Node {
+				all.Go(func() { n.lookAt(ctx, name) })
+			}
+		}
+		all.Wait()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// lookAt asks one node. One that does not answer keeps what was known of it.
+func (n *Node) lookAt(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, lookWithin)
+	defer cancel()
+	asked := time.Now()
+	data, err := n.server.Ask(ctx, nodeSubject(name, "standing"), nil)
+	if err != nil {
+		return
+	}
+	var s standing
+	if err := json.Unmarshal(data, &s); err != nil {
+		n.log.Warn("a node tells nonsense of itself", "of", name, "err", err)
+		return
+	}
+	now := time.Now()
+	ahead := ((s.HeardUS - asked.UnixMicro()) + (s.ToldUS - now.UnixMicro())) / 2
+	differs, _ := n.follower.Marks().Compare(s.Marks)
+	n.members.mu.Lock()
+	f := n.members.of[name]
+	if f == nil {
+		f = &member{}
+		n.members.of[name] = f
+	}
+	news := differs != nil && f.differs == nil
+	f.standing, f.seen, f.ahead = s, now, time.Duration(ahead)*time.Microsecond
+	f.differs = differs
+	n.members.mu.Unlock()
+	if news {
+		n.log.Error("two nodes have folded the book to different states: one of the programs or memories is at fault",
+			"other", name, "equal_to", differs.After, "differs_at", differs.At, "ours", differs.Ours, "theirs", differs.Theirs)
+	}
+}
+
+// clockAside is how far this node's clock is ahead of the median of all that are
+// there, its own among them.
+func (n *Node) clockAside() time.Duration {
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	ahead := []time.Duration{0}
+	for _, f := range n.members.of {
+		if time.Since(f.seen) < silentAfter {
+			ahead = append(ahead, f.ahead)
+		}
+	}
+	slices.Sort(ahead)
+	return -ahead[(len(ahead)-1)/2]
+}
+
+// mayKeep says why this node must not keep the book now.
+func (n *Node) mayKeep() error {
+	if aside := n.clockAside(); aside.Abs() > clockMost {
+		return fmt.Errorf("its clock is %v away from that of most nodes, more than %v: have it set", aside.Round(time.Millisecond), clockMost)
+	}
+	return nil
+}
+
+// Members are the members of the cluster as this node sees them, by name; of a node
+// alone it is that one.
+func (n *Node) Members() []resolve.Member {
+	own := n.standing(time.Now())
+	out := []resolve.Member{{
+		Name: n.settings.Node, Up: true, Seen: time.Now(), Version: own.Version, SIP: own.SIP, Keeps: own.Keeps,
+		Calls: own.Calls, MaxCalls: own.MaxCalls, Position: own.Position, Ahead: 0,
+	}}
+	if n.settings.group == nil {
+		return out
+	}
+	out[0].Address = n.settings.group.Members[n.settings.Node]
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	for name, address := range n.settings.group.Members {
+		if name == n.settings.Node {
+			continue
+		}
+		r := resolve.Member{Name: name, Address: address}
+		if f := n.members.of[name]; f != nil {
+			r.Up, r.Seen = time.Since(f.seen) < silentAfter, f.seen
+			r.Version, r.SIP, r.Keeps, r.Calls, r.MaxCalls, r.Position, r.Ahead = f.Version, f.SIP, f.Keeps && r.Up, f.Calls, f.MaxCalls, f.Position, f.ahead
+			if f.differs != nil {
+				r.EqualTo, r.DiffersAt = f.differs.After, f.differs.At
+			}
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b resolve.Member) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
