@@ -130,7 +130,12 @@ type process struct {
 // launch starts the program and ends it with the test, should it still run.
 func launch(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{})}
+	return start(t, exec.Command(binary, args...))
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{cmd: cmd, exited: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.Env = append(os.Environ(), "TOLLBOOK_ADMIN_TOKEN="+adminSecret)
 	if err := begin(p.cmd); err != nil {
@@ -145,7 +150,7 @@ func launch(t *testing.T, args ...string) *process {
 			p.kill(t)
 		}
 		if log := p.stderr.String(); t.Failed() {
-			t.Logf("%v wrote:\n%s", args, log[max(0, len(log)-6000):])
+			t.Logf("%v wrote:\n%s", cmd.Args, log[max(0, len(log)-6000):])
 		}
 	})
 	return p

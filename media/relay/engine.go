@@ -34,18 +34,24 @@ func Engines() []string {
 var errEngine = errors.New("not available")
 
 // Engine is which engine runs, and why this one.
-func (e *Engine) Engine() (name, why string) { return e.name, e.why }
+func (e *Engine) Engine() (name, why string) {
+	if e.fast != nil {
+		return e.name, e.why + ": " + e.fast.path.Describe()
+	}
+	return e.name, e.why
+}
 
 // choose opens the transport and logs which one.
 func (e *Engine) choose() error {
 	if err := e.chosen(); err != nil {
 		return err
 	}
+	name, why := e.Engine()
 	level := slog.LevelInfo
-	if want := e.config.Engine; want != "" && want != EngineAuto && want != e.name {
+	if want := e.config.Engine; want != "" && want != EngineAuto && want != name {
 		level = slog.LevelWarn
 	}
-	e.config.Log.Log(context.Background(), level, "media engine", "engine", e.name, "asked_for", e.config.Engine, "why", e.why)
+	e.config.Log.Log(context.Background(), level, "media engine", "engine", name, "asked_for", e.config.Engine, "why", why)
 	return nil
 }
 
@@ -60,9 +66,7 @@ func (e *Engine) chosen() error {
 	for _, name := range []string{want, EngineEpoll, EnginePortable} {
 		err := e.begin(name)
 		if err == nil {
-			if e.name, e.why = name, why; e.fast != nil {
-				e.why += ": " + e.fast.path.Describe()
-			}
+			e.name, e.why = name, why
 			return nil
 		}
 		why = fmt.Sprintf("%s: %v", name, err)

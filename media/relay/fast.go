@@ -43,12 +43,16 @@ type aloft struct {
 	on     bool
 	copied bool
 	key    fastpath.Key
+	since  time.Duration // when it went up
 	again  time.Duration // it is not offered before
 }
 
 const (
 	// offerAgain is how long a flow that came back stays here at least.
 	offerAgain = time.Second
+	// straggling is how long a packet that came before its flow went up may take from
+	// the socket to here. It says nothing against the flow.
+	straggling = 10 * time.Millisecond
 	mostOffers = 1024
 )
 
@@ -66,7 +70,7 @@ func (e *Engine) openFast() error {
 	}
 	var err error
 	f.path, err = fastpath.Open(fastpath.Config{
-		Addresses: addresses, MaxFlows: flows, Copied: f.copied, Log: e.config.Log,
+		Interfaces: e.config.Interfaces, Addresses: addresses, MaxFlows: flows, Copied: f.copied, Log: e.config.Log,
 	})
 	if err != nil {
 		return err
@@ -151,7 +155,7 @@ func (f *fast) take(o offer) error {
 	if err := f.path.Insert(flow); err != nil {
 		return err
 	}
-	in.aloft.on, in.aloft.copied, in.aloft.key = true, flow.Copy, flow.Key
+	in.aloft = aloft{on: true, copied: flow.Copy, key: flow.Key, since: f.engine.now()}
 	return nil
 }
 
@@ -226,7 +230,10 @@ func (c *Call) ground(side Side, now time.Duration) {
 	if !l.aloft.on {
 		return
 	}
-	l.aloft.on, l.aloft.again = false, now+offerAgain
+	l.aloft.on, l.aloft.again = false, now
+	if now-l.aloft.since > straggling {
+		l.aloft.again = now + offerAgain
+	}
 	m, err := c.engine.fast.path.Remove(l.aloft.key)
 	if err != nil {
 		c.engine.config.Log.Error("media flow is lost", "call", c.id, "side", side.String(), "err", err)

@@ -100,6 +100,8 @@ func (f *flight) rise() {
 		f.pass(A, f.packet(A, 8))
 		f.pass(B, f.packet(B, 8))
 		if f.aloft() == 2 {
+			f.pass(A, f.packet(A, 8))
+			f.pass(B, f.packet(B, 8))
 			return
 		}
 		time.Sleep(5 * time.Millisecond)

@@ -58,6 +58,9 @@ type Config struct {
 	Workers int
 	// Engine is one of EngineAuto and the like; empty is EngineAuto.
 	Engine string
+	// Interfaces are those that EngineEBPF relays on; empty means those that carry one
+	// of Addresses.
+	Interfaces []string
 	// Log is told at Open how many calls the limits allow. Nil means silence.
 	Log *slog.Logger
 }
@@ -202,6 +205,8 @@ func (e *Engine) Close() {
 	for e.evict() {
 	}
 	e.transport.stop()
+	s := e.Stats()
+	e.config.Log.Info("media relay closes", "calls", s.Opened, "packets", s.Packets, "by_kernel", s.Fast.Packets, "dropped", s.Dropped.Total())
 	if e.fast != nil {
 		e.fast.close(e.config.Log)
 	}

@@ -70,6 +70,9 @@ type Media struct {
 	Address Addresses `yaml:"address"`
 	// Engine is how packets are passed: one of relay.Engines.
 	Engine string `yaml:"engine"`
+	// Interfaces are those that media comes in by, for the engine ebpf; none means
+	// those that carry the addresses.
+	Interfaces []string `yaml:"interfaces"`
 	// Ports is the range of UDP ports, as 20000-29999.
 	Ports string `yaml:"ports"`
 	// Timeout ends answered calls without RTP, as 5m; 0s lets them be.

@@ -273,7 +273,8 @@ func auditJournal(node string) string { return "log.audit." + node }
 func (n *Node) openSwitch(context.Context) error {
 	var err error
 	n.engine, err = relay.Open(relay.Config{
-		Addresses: n.settings.media, Engine: n.settings.Media.Engine, PortMin: n.settings.portMin, PortMax: n.settings.portMax, Log: n.log,
+		Addresses: n.settings.media, Engine: n.settings.Media.Engine, Interfaces: n.settings.Media.Interfaces,
+		PortMin: n.settings.portMin, PortMax: n.settings.portMax, Log: n.log,
 	})
 	if err != nil {
 		return fmt.Errorf("open the media relay: %w", err)
