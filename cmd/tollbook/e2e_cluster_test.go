@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -269,5 +272,67 @@ func TestLostNode(t *testing.T) {
 	for _, n := range []*node{first, second, third} {
 		n.interrupt(t)
 		verify(t, n.data)
+	}
+}
+
+// stop has a node stand still, and go on when the test says so or ends.
+func (n *node) stop(t *testing.T) (goOn func()) {
+	t.Helper()
+	signal := func(s os.Signal) {
+		if err := n.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Error(err)
+		}
+	}
+	signal(syscall.SIGSTOP)
+	goOn = sync.OnceFunc(func() { signal(syscall.SIGCONT) })
+	t.Cleanup(goOn)
+	return goOn
+}
+
+// TestNoQuorum cuts a node off from all others: its calls go on, new ones are refused,
+// and when the others are there again every call is charged once and has its CDR.
+func TestNoQuorum(t *testing.T) {
+	needSipp(t)
+	t.Parallel()
+	g := newGroup(t)
+	g.start(t, "n1", "n2", "n3")
+	s := &stage{name: "alone", sell: "6", buy: buyPrice, vendors: []string{""}}
+	first, others := g.nodes["n1"], []*node{g.nodes["n2"], g.nodes["n3"]}
+	first.apply(t, world(first, []*stage{s}))
+	first.credit(t, s.account(), "20", "opening")
+	s.takes(t, 0, 2, "answer")
+	going := g.call(t, s, "n1", "8000")
+	until(t, "the call is seen from another node", func() bool { return len(others[0].liveCalls(t)) == 1 })
+
+	var goOn []func()
+	for _, n := range others {
+		goOn = append(goOn, n.stop(t))
+	}
+	sipp(t, "refused", s.customerIP(), g.net.port()+2, []string{"@CODE@", "503"}, g.net.addr(1), "-s", s.dial(), "-m", "1").wait(t)
+	going.wait(t)
+	for _, fn := range goOn {
+		fn()
+	}
+
+	for _, n := range append(others, first) {
+		codes := map[int]int{}
+		for _, c := range n.settled(t, s.filter(), 3) {
+			codes[c.SipCode]++
+			got := int64(0)
+			if c.Price != nil {
+				got = micro(t, c.Price.Gross.Amount)
+			}
+			if want := s.due(t, c); got != want || c.Answered && ms(t, c.Talk)/1000 != 8 {
+				t.Errorf("charged %d, want %d: %+v", got, want, c)
+			}
+		}
+		if codes[200] != 2 || codes[503] != 1 {
+			t.Errorf("the legs ended with %v", codes)
+		}
+	}
+	g.agrees(t, 3)
+	for _, name := range []string{"n1", "n2", "n3"} {
+		g.nodes[name].interrupt(t)
+		verify(t, g.nodes[name].data)
 	}
 }
