@@ -1585,7 +1585,13 @@ type SipPolicy struct {
 	SrtpOnPlain bool `protobuf:"varint,121,opt,name=srtp_on_plain,json=srtpOnPlain,proto3" json:"srtp_on_plain,omitempty"`
 	// srtp_suites are the crypto suites that it may use, in the order in which they are
 	// offered to it; empty is the usual ones.
-	SrtpSuites    []string `protobuf:"bytes,122,rep,name=srtp_suites,json=srtpSuites,proto3" json:"srtp_suites,omitempty"`
+	SrtpSuites []string `protobuf:"bytes,122,rep,name=srtp_suites,json=srtpSuites,proto3" json:"srtp_suites,omitempty"`
+	// reliable_answers makes provisional answers to it reliable where it knows how (RFC
+	// 3262), and not only where it asks for that.
+	ReliableAnswers bool `protobuf:"varint,130,opt,name=reliable_answers,json=reliableAnswers,proto3" json:"reliable_answers,omitempty"`
+	// transfers lets it send a call on by REFER (RFC 3515); it pays for where it sends
+	// the call as if it called there itself.
+	Transfers     bool `protobuf:"varint,131,opt,name=transfers,proto3" json:"transfers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1681,6 +1687,20 @@ func (x *SipPolicy) GetSrtpSuites() []string {
 		return x.SrtpSuites
 	}
 	return nil
+}
+
+func (x *SipPolicy) GetReliableAnswers() bool {
+	if x != nil {
+		return x.ReliableAnswers
+	}
+	return false
+}
+
+func (x *SipPolicy) GetTransfers() bool {
+	if x != nil {
+		return x.Transfers
+	}
+	return false
 }
 
 // Ping asks a terminator by OPTIONS whether it is there. While it is down no call
@@ -3933,7 +3953,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12\x1a\n" +
 	"\blistener\x18P \x01(\tR\blistener\x12%\n" +
 	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\x12(\n" +
-	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\xa5\x02\n" +
+	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\xf0\x02\n" +
 	"\tSipPolicy\x12\x16\n" +
 	"\x06codecs\x18\x01 \x03(\tR\x06codecs\x12\x18\n" +
 	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x18\n" +
@@ -3944,7 +3964,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04srtp\x18x \x01(\x0e2\x11.tollbook.v1.SrtpR\x04srtp\x12\"\n" +
 	"\rsrtp_on_plain\x18y \x01(\bR\vsrtpOnPlain\x12\x1f\n" +
 	"\vsrtp_suites\x18z \x03(\tR\n" +
-	"srtpSuites\"\x99\x01\n" +
+	"srtpSuites\x12*\n" +
+	"\x10reliable_answers\x18\x82\x01 \x01(\bR\x0freliableAnswers\x12\x1d\n" +
+	"\ttransfers\x18\x83\x01 \x01(\bR\ttransfers\"\x99\x01\n" +
 	"\x04Ping\x12\x1d\n" +
 	"\n" +
 	"interval_s\x18\x01 \x01(\rR\tintervalS\x12\x1d\n" +

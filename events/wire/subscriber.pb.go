@@ -62,8 +62,10 @@ type Subscriber struct {
 	// max_duration_s limits a call's talk time; 0 is the switch's own limit.
 	MaxDurationS uint32 `protobuf:"varint,19,opt,name=max_duration_s,json=maxDurationS,proto3" json:"max_duration_s,omitempty"`
 	// srtp and srtp_on_plain are those of SipPolicy.
-	Srtp          Srtp `protobuf:"varint,120,opt,name=srtp,proto3,enum=tollbook.v1.Srtp" json:"srtp,omitempty"`
-	SrtpOnPlain   bool `protobuf:"varint,121,opt,name=srtp_on_plain,json=srtpOnPlain,proto3" json:"srtp_on_plain,omitempty"`
+	Srtp        Srtp `protobuf:"varint,120,opt,name=srtp,proto3,enum=tollbook.v1.Srtp" json:"srtp,omitempty"`
+	SrtpOnPlain bool `protobuf:"varint,121,opt,name=srtp_on_plain,json=srtpOnPlain,proto3" json:"srtp_on_plain,omitempty"`
+	// transfers lets it send a call on by REFER; it pays for where it sends the call.
+	Transfers     bool `protobuf:"varint,130,opt,name=transfers,proto3" json:"transfers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -245,6 +247,13 @@ func (x *Subscriber) GetSrtpOnPlain() bool {
 	return false
 }
 
+func (x *Subscriber) GetTransfers() bool {
+	if x != nil {
+		return x.Transfers
+	}
+	return false
+}
+
 // Did is a number that leads to a subscriber or to a peer.
 type Did struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -346,7 +355,7 @@ var File_tollbook_v1_subscriber_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_subscriber_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctollbook/v1/subscriber.proto\x12\vtollbook.v1\x1a\x16tollbook/v1/srtp.proto\"\xb0\x05\n" +
+	"\x1ctollbook/v1/subscriber.proto\x12\vtollbook.v1\x1a\x16tollbook/v1/srtp.proto\"\xcf\x05\n" +
 	"\n" +
 	"Subscriber\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -371,7 +380,8 @@ const file_tollbook_v1_subscriber_proto_rawDesc = "" +
 	"\x12trust_registration\x18\x12 \x01(\bR\x11trustRegistration\x12$\n" +
 	"\x0emax_duration_s\x18\x13 \x01(\rR\fmaxDurationS\x12%\n" +
 	"\x04srtp\x18x \x01(\x0e2\x11.tollbook.v1.SrtpR\x04srtp\x12\"\n" +
-	"\rsrtp_on_plain\x18y \x01(\bR\vsrtpOnPlain\"\xca\x01\n" +
+	"\rsrtp_on_plain\x18y \x01(\bR\vsrtpOnPlain\x12\x1d\n" +
+	"\ttransfers\x18\x82\x01 \x01(\bR\ttransfers\"\xca\x01\n" +
 	"\x03Did\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\tR\x06number\x12\x18\n" +
 	"\acompany\x18\x02 \x01(\tR\acompany\x12\x1e\n" +

@@ -180,8 +180,7 @@ func (l *egress) provisional(now call.Now, res *sip.Response) {
 
 func (l *egress) answered(now call.Now, res *sip.Response) {
 	l.final = true
-	l.dialog.follow(res)
-	l.learn(res)
+	l.meet(res)
 	if ua := first(res, "User-Agent", "Server"); ua != "" {
 		l.agent = clip(ua)
 	}

@@ -31,6 +31,7 @@ type exchange struct {
 	heard  bool // a provisional answer has come
 	final  bool // to has answered
 	given  bool // up: from is answered already
+	early  bool // before the call's answer
 	// unacked is the CSeq of to's 2xx while its ACK waits for from's.
 	unacked uint32
 	after   func(now call.Now, res *sip.Response) // of our own: what came of it
@@ -39,20 +40,34 @@ type exchange struct {
 // busy says why an end cannot change the session now (RFC 3261, section 14.2, and
 // RFC 3311, section 5.2); 0 if it can.
 func (c *session) busy(e *end) (code int, reason string, more []sip.Header) {
-	switch x := c.exchange; {
-	case !c.machine.Talking() || !c.current(e):
+	if !c.machine.Talking() || !c.current(e) {
 		return 491, "Request Pending", nil
+	}
+	return c.changing(e)
+}
+
+// changing says why an end's offer must wait: for another one of its own, or of the
+// other side's.
+func (c *session) changing(e *end) (code int, reason string, more []sip.Header) {
+	switch x := c.exchange; {
 	case x != nil && x.from != nil && x.from.end == e:
-		return 500, "Offer In Progress", []sip.Header{sip.NewHeader("Retry-After", seconds(rand.IntN(11)))}
+		return 500, "Offer In Progress", later()
 	case x != nil, e.accepted.waits() && e.accepted.onAck != nil:
 		return 491, "Request Pending", nil
 	}
 	return 0, "", nil
 }
 
+// later asks to wait for a moment (RFC 3311, section 5.2).
+func later() []sip.Header { return []sip.Header{sip.NewHeader("Retry-After", seconds(rand.IntN(11)))} }
+
 // onChange takes a re-INVITE or an UPDATE of an answered call.
 func (s *Switch) onChange(now call.Now, a *asked) {
 	e, c := a.end, a.end.call
+	if !c.machine.Talking() && !a.req.IsInvite() {
+		s.onEarly(a)
+		return
+	}
 	if code, reason, more := c.busy(e); code != 0 {
 		a.refuse(code, reason, more...)
 		return
@@ -62,7 +77,9 @@ func (s *Switch) onChange(now call.Now, a *asked) {
 		return
 	}
 	e.learn(a.req)
-	e.accepted.settle() // who changes the session has had our 200
+	if a.req.IsInvite() {
+		e.accepted.settle() // he has had our 200; an UPDATE may be from before it
+	}
 	body := a.req.Body()
 	switch {
 	case len(body) == 0 && !a.req.IsInvite():
@@ -195,12 +212,12 @@ func (x *exchange) hear(now call.Now, res *sip.Response) {
 	case c.machine.Over():
 		x.acknowledge(res, nil)
 		c.exchange = nil
-	case res == nil, res.StatusCode == 408, res.StatusCode == 481:
+	case !x.early && (res == nil || res.StatusCode == 408 || res.StatusCode == 481):
 		// The far end knows of no such call (RFC 3261, section 12.2.1.2).
 		x.done(now, res)
 		x.refuseFrom(res)
 		c.do(c.machine.HangUp(now, call.CauseGone))
-	case res.IsSuccess():
+	case res != nil && res.IsSuccess():
 		x.agreed(now, res)
 	default:
 		if x.before != nil {
@@ -217,6 +234,17 @@ func (x *exchange) done(now call.Now, res *sip.Response) {
 	if x.after != nil {
 		x.after(now, res)
 	}
+	if x.early {
+		x.call.in.reliable.release()
+	}
+}
+
+// useless ends a call whose sides do not understand each other any more; one that is
+// not answered goes on as it was.
+func (x *exchange) useless(now call.Now) {
+	if !x.early {
+		x.call.do(x.call.machine.HangUp(now, call.CauseBadAnswer))
+	}
 }
 
 // refuseFrom passes the other side's refusal back; the call goes on as it was.
@@ -224,7 +252,11 @@ func (x *exchange) refuseFrom(res *sip.Response) {
 	if x.from == nil {
 		return
 	}
-	if res == nil {
+	switch {
+	case x.early && (res == nil || res.StatusCode == 408 || res.StatusCode == 481):
+		x.from.early(500, "Not Now", later()...) // the INVITE shows what becomes of the call
+		return
+	case res == nil:
 		x.from.refuse(408, "Request Timeout")
 		return
 	}
@@ -236,7 +268,7 @@ func (x *exchange) refuseFrom(res *sip.Response) {
 	if after := first(res, "Retry-After"); after != "" && deltaSeconds(after) > 0 {
 		more = append(more, sip.NewHeader("Retry-After", inSeconds(deltaSeconds(after))))
 	}
-	x.from.refuse(code, reason, more...)
+	x.from.early(code, reason, more...)
 }
 
 // acknowledge sends the ACK of to's 2xx to an INVITE.
@@ -270,14 +302,14 @@ func (x *exchange) agreed(now call.Now, res *sip.Response) {
 	case x.from == nil:
 		x.acknowledge(res, nil)
 		if theirs != nil && to.heed(theirs, x.fax(), asAnswer) != nil {
-			c.do(c.machine.HangUp(now, call.CauseBadAnswer))
+			x.useless(now)
 		}
 		x.done(now, res)
 	case theirs == nil:
 		x.acknowledge(res, nil)
 		x.from.refuse(488, "Not Acceptable Here")
 		x.done(now, res)
-		c.do(c.machine.HangUp(now, call.CauseBadAnswer))
+		x.useless(now)
 	case x.given:
 		var answer []byte
 		if x.offer == nil {
@@ -285,6 +317,14 @@ func (x *exchange) agreed(now call.Now, res *sip.Response) {
 		}
 		x.acknowledge(res, answer)
 		x.done(now, res)
+		as := asAnswer
+		if x.offer == nil {
+			as = asOffer
+		}
+		if to.heed(theirs, x.fax(), as) != nil {
+			x.useless(now)
+			return
+		}
 		x.takeBack(now)
 	case x.offer == nil:
 		x.passOffer(res, theirs)
@@ -296,26 +336,36 @@ func (x *exchange) agreed(now call.Now, res *sip.Response) {
 
 // fax tells whether the change may lead to T.38: then a live image goes before
 // audio. The first descriptions of a call are for talking.
-func (x *exchange) fax() bool { return true }
+func (x *exchange) fax() bool { return !x.early }
 
 // passAnswer gives to's answer to from.
 func (x *exchange) passAnswer(now call.Now, answer *heard) {
 	c, from := x.call, x.from.end
 	err := x.to.heed(answer, x.fax(), asAnswer)
+	if !c.current(from) {
+		x.done(now, nil) // an attempt that has failed meanwhile
+		return
+	}
 	if err == nil {
 		err = from.heed(x.offer, x.fax(), asOffer)
 	}
 	body, ok := from.say(x.to, answer.session, x.fax(), asAnswer)
-	x.done(now, nil)
 	if err != nil || !ok {
 		c.log.Info("a change of the session cannot be followed", "leg", from.leg, "err", err)
 		x.from.refuse(488, "Not Acceptable Here")
-		c.do(c.machine.HangUp(now, call.CauseBadAnswer))
+		x.done(now, nil)
+		x.useless(now)
 		return
 	}
 	c.held()
 	from.dialog.refresh(x.from.req)
-	x.from.agree(body, nil, from.asServer(x.from.req)...)
+	if x.early {
+		x.from.agree(body, nil)
+		c.settled()
+	} else {
+		x.from.agree(body, nil, from.asServer(x.from.req)...)
+	}
+	x.done(now, nil)
 }
 
 // passOffer gives to's offer, which it made in its 2xx, to from, and from's answer,

@@ -35,6 +35,17 @@ func (e *dialogEntry) party(req *sip.Request) bool {
 	return tag == e.end().dialog.remoteTag
 }
 
+// forked tells whether a request comes from a fork that has not answered, and that we
+// are not in the dialog of.
+func (e *dialogEntry) forked(req *sip.Request) bool {
+	if e.leg == 0 {
+		return false
+	}
+	tag, _ := req.From().Params.Get("tag")
+	l := e.call.legs[e.leg]
+	return !l.final && l.forks[tag] != nil && req.Method != sip.BYE
+}
+
 func (e *dialogEntry) end() *end {
 	if e.leg == 0 {
 		return &e.call.in.end
@@ -109,6 +120,8 @@ func (s *Switch) within(fn func(now call.Now, a *asked)) gate.Handler {
 		e.call.post(func(now call.Now) {
 			a.end = e.end()
 			switch {
+			case !e.party(req) && e.forked(req):
+				a.refuse(491, "Request Pending")
 			case !e.party(req):
 				a.refuse(481, "Call/Transaction Does Not Exist")
 			case !a.end.dialog.inOrder(req) && req.Method != sip.BYE:

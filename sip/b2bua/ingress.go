@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"bytes"
 	"net/netip"
 	"strings"
 	"time"
@@ -121,13 +122,13 @@ func (in *ingress) send(code int, reason string, body []byte, more ...sip.Header
 func (in *ingress) trying() { in.send(100, "Trying", nil) }
 
 // provisional passes 18x on, with the vendor's early media if there is any;
-// reliably where the caller requires it.
+// reliably where the caller requires it, or knows how and is treated so.
 func (in *ingress) provisional(code int) {
 	if in.final {
 		return
 	}
 	reasons := map[int]string{180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress"}
-	if requires(in.req, "100rel") {
+	if requires(in.req, "100rel") || in.policy.GetReliableAnswers() && supports(in.req, "100rel") {
 		in.reliable.send(code, reasons[code], in.body)
 		return
 	}
@@ -159,8 +160,13 @@ func (in *ingress) answer(by *egress) {
 	in.final = true
 	more := append(in.asServer(in.req), sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", strings.Join(in.extensions(), ", ")))
 	var onAck func(call.Now, *sip.Request)
-	if in.asks {
+	switch agreed := in.reliable.agreed; {
+	case in.asks:
 		onAck = by.acknowledgedBy
+	case agreed != nil && !bytes.Equal(agreed, in.body):
+		// Another one has answered than whom he has agreed with: he takes no other
+		// description with the 200 (RFC 6337, section 3.1.1).
+		onAck = func(now call.Now, _ *sip.Request) { in.call.align(now, &in.end) }
 	}
 	in.accept(in.tx, in.response(200, "OK", in.body, more), onAck)
 }

@@ -1,6 +1,7 @@
 package b2bua
 
 import (
+	"bytes"
 	"net/netip"
 
 	"github.com/emiago/sipgo/sip"
@@ -69,14 +70,14 @@ func (l *egress) media(res *sip.Response, provisional bool) bool {
 	if f == nil {
 		f = &early{}
 	}
-	if len(res.Body()) > 0 {
+	if len(res.Body()) > 0 && !bytes.Equal(res.Body(), f.body) {
 		h, err := l.hear(res.Body(), res.Source())
 		if err != nil {
 			l.call.sw.badDescription(l.call, l.leg, err)
 		} else {
-			f.theirs = h
+			f.theirs, f.body = h, res.Body()
 		}
-	} else if provisional {
+	} else if provisional && len(res.Body()) == 0 {
 		return false // what was passed on before stays
 	}
 	if f.theirs == nil {

@@ -79,7 +79,8 @@ func (a *answered) answer(code int, reason, headers, body string) {
 		l.phone.name, l.phone.at, headers, len(body), body)
 	a.text, a.code = b.String(), code
 	l.phone.transmit(a.text)
-	if code == 200 && body != "" && len(a.req.Body()) > 0 {
+	if code == 200 && body != "" && len(a.req.Body()) > 0 && (!l.early || a != l.answering) {
+		l.early = l.early || !a.req.IsInvite() && (l.invite != nil || l.answering != nil && l.answering.code < 200)
 		l.agree(directionOf(body), directionOf(string(a.req.Body())))
 	}
 	if code >= 200 && a.req.IsInvite() {

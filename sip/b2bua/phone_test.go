@@ -41,6 +41,8 @@ type leg struct {
 	mine, theirs   string    // directions in force, as it wrote and as it read them
 	changed        time.Time // when they came into force
 	prackAfter     time.Duration
+	prackOffer     string
+	early          bool // a change before the answer is in force
 	pracked        time.Time
 	began, ended   time.Time
 	closed         bool // nothing is left of it
@@ -253,15 +255,19 @@ func (p *phone) response(res *sip.Response) {
 // settle puts an offer of the phone's into force, or takes it back.
 func (s *sending) settle(res *sip.Response) {
 	l := s.leg
-	if !strings.Contains(s.text, "m=audio") || s.method != "INVITE" && s.method != "UPDATE" {
+	if s.method == "INVITE" && l.early && l.began.IsZero() {
+		return // the session is what the change made it (RFC 6337, section 3.1.1)
+	}
+	if !strings.Contains(s.text, "m=audio") || s.method != "INVITE" && s.method != "UPDATE" && s.method != "PRACK" {
 		if s.method == "INVITE" && res.IsSuccess() { // its answer goes with the ACK
 			l.agree(answering(string(res.Body())), directionOf(string(res.Body())))
 		}
 		return
 	}
 	if res.IsSuccess() {
+		l.early = l.early || l.began.IsZero() && s.method != "INVITE"
 		l.agree(directionOf(s.text), directionOf(string(res.Body())))
-	} else if l.mine != "" {
+	} else if l.direction = "sendrecv"; l.mine != "" {
 		l.direction = l.mine
 	}
 }
@@ -301,7 +307,11 @@ func (s *sending) prack(res *sip.Response) {
 			return
 		}
 		l.pracked = time.Now()
-		l.request("PRACK", fmt.Sprintf("RAck: %d %d INVITE\r\n", number, s.seq), "", nil)
+		body := ""
+		if l.prackOffer != "" && l.direction != l.prackOffer && len(res.Body()) > 0 {
+			body = l.describe(l.prackOffer)
+		}
+		l.request("PRACK", fmt.Sprintf("RAck: %d %d INVITE\r\n", number, s.seq), body, nil)
 	})
 }
 

@@ -60,13 +60,18 @@ func (x *exchange) takeBack(call.Now) {
 	c, body := x.call, x.before
 	x.to.said = body
 	back := &exchange{call: c, to: x.to, method: sip.INVITE}
-	back.after = func(_ call.Now, res *sip.Response) {
-		if res != nil && res.StatusCode == 491 {
+	back.after = func(now call.Now, res *sip.Response) {
+		switch {
+		case res == nil || res.IsSuccess():
+		case res.StatusCode == 491:
 			x.to.after(glare(x.to.leg), func(now call.Now) {
 				if c.exchange == nil {
 					x.takeBack(now)
 				}
 			})
+		default: // then the one who gave it up is told that it is in force
+			x.to.said = x.sent.Body()
+			c.align(now, x.from.end)
 		}
 	}
 	back.send(body)

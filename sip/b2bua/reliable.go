@@ -17,7 +17,8 @@ type reliable struct {
 	in      *ingress
 	number  uint32 // the last RSeq
 	pending *sip.Response
-	bodied  bool // the pending one bears a description
+	bodied  bool   // the pending one bears a description
+	agreed  []byte // the description that was acknowledged: the caller's offer has its answer
 	wait    time.Duration
 	waited  time.Duration
 	next    func() // the latest provisional answer that waits
@@ -59,13 +60,26 @@ func (r *reliable) again(number uint32) {
 }
 
 // blocks has the 200 wait while a provisional answer with a description is not
-// acknowledged (RFC 3262, section 3).
+// acknowledged (RFC 3262, section 3), or the session is being changed before it.
 func (r *reliable) blocks(answer func()) bool {
-	if r.pending == nil || !r.bodied {
+	if x := r.in.call.exchange; (r.pending == nil || !r.bodied) && (x == nil || !x.early) {
 		return false
 	}
 	r.answer = answer
 	return true
+}
+
+// release sends what waited.
+func (r *reliable) release() {
+	if answer := r.answer; answer != nil {
+		r.answer = nil
+		answer()
+		return
+	}
+	if next := r.next; next != nil && r.pending == nil && !r.in.final {
+		r.next = nil
+		next()
+	}
 }
 
 // postponed tells whether the 200 waits.
@@ -80,29 +94,25 @@ func (s *Switch) onPrack(_ call.Now, a *asked) {
 		a.refuse(481, "Call/Transaction Does Not Exist")
 		return
 	}
+	if r.bodied && !c.in.asks {
+		r.agreed = r.pending.Body()
+	}
 	r.pending = nil
 	if len(a.req.Body()) > 0 {
-		// An offer so early would have to go through a vendor who may not be the one
-		// that answers.
-		a.refuse(488, "Not Acceptable Here")
+		s.onEarly(a)
 	} else {
 		a.agree(nil, nil)
 	}
-	next, answer := r.next, r.answer
-	r.next, r.answer = nil, nil
-	switch {
-	case answer != nil:
-		answer()
-	case next != nil && !c.in.final:
-		next()
-	}
+	r.release()
 }
 
 // early is a dialog of an attempt's that a provisional answer began: one for each
 // fork.
 type early struct {
-	number uint32 // the last RSeq that was acknowledged
-	theirs *heard
+	number  uint32 // the last RSeq that was acknowledged
+	theirs  *heard
+	body    []byte // the description that its last answer bore
+	settled bool   // that came reliably: our offer has its answer
 }
 
 // fork is the early dialog of a response; nil when there are too many.
@@ -116,22 +126,31 @@ func (l *egress) fork(res *sip.Response) *early {
 	return f
 }
 
+// meet makes the early dialog of a provisional answer the one that we are in: that of
+// the fork that spoke last.
+func (l *egress) meet(res *sip.Response) {
+	if tag, _ := res.To().Params.Get("tag"); tag != "" || res.IsSuccess() {
+		l.dialog.heardAny = l.dialog.heardAny && tag == l.dialog.remoteTag
+		l.dialog.follow(res)
+		l.learn(res)
+	}
+}
+
 // acknowledgeEarly sends a PRACK for a reliable provisional answer. False says that
 // it is one that came before, or too early.
 func (l *egress) acknowledgeEarly(res *sip.Response) bool {
 	number, err := strconv.ParseUint(strings.TrimSpace(first(res, "RSeq")), 10, 32)
 	if err != nil || !supports(res, "100rel") {
+		l.meet(res)
 		return true // not reliable
 	}
 	f := l.fork(res)
 	if f == nil || f.number != 0 && uint32(number) != f.number+1 {
 		return false
 	}
-	f.number = uint32(number)
-	d := l.dialog
-	d.follow(res)
-	req := d.request(sip.PRACK)
-	l.dialog.sequence = d.sequence
+	f.number, f.settled = uint32(number), f.settled || len(res.Body()) > 0
+	l.meet(res)
+	req := l.dialog.request(sip.PRACK)
 	req.AppendHeader(sip.NewHeader("RAck", fmt.Sprintf("%d %d INVITE", number, res.CSeq().SeqNo)))
 	l.call.transact(req, nil, func(_ call.Now, res *sip.Response) {
 		if res != nil && !res.IsProvisional() && !res.IsSuccess() {

@@ -39,7 +39,9 @@ type rig struct {
 	call    *leg // the caller's
 	plan    *plan
 	refused int // the code that the caller got
-	logged  *bytes.Buffer
+	// earlyCodes are what changes before the answer got.
+	earlyCodes []int
+	logged     *bytes.Buffer
 }
 
 // media relays the calls of all seeds; its workers live outside of the bubbles.

@@ -27,6 +27,8 @@ type plan struct {
 	prackAfter                        time.Duration // how long he takes to a PRACK; below 0 for ever
 	refusals                          []int         // what our refreshes are refused with, one after the other
 	sdp, vendorSDP                    string        // odd descriptions
+	early                             []change      // before the answer, after the INVITE
+	prackOffer                        string        // the direction that his PRACKs offer
 	// of the vendors', by number:
 	vendors [2]vendorPlan
 }
@@ -41,6 +43,7 @@ type vendorPlan struct {
 	mute    bool          // a CANCEL is answered, the INVITE never
 	talk    time.Duration // then BYE; 0 leaves it to others
 	changes []change
+	early   []change // before the answer, after the INVITE
 }
 
 type ring struct {
@@ -96,6 +99,27 @@ func (r *rig) start() {
 	if r.plan.cancelAfter > 0 {
 		p.after(r.plan.cancelAfter, invite.cancel)
 	}
+	l.prackOffer = r.plan.prackOffer
+	for _, c := range r.plan.early {
+		p.after(c.at, func() { r.earlier(l, c.kind) })
+	}
+}
+
+// earlier has a side change the session before the answer, to a direction or by an
+// empty UPDATE.
+func (r *rig) earlier(l *leg, direction string) {
+	if l.closed || !l.began.IsZero() || l.remote == "" {
+		return
+	}
+	body := ""
+	if direction != "refresh" {
+		body = l.describe(direction)
+	}
+	l.request("UPDATE", "", body, func(res *sip.Response) {
+		if res != nil {
+			r.earlyCodes = append(r.earlyCodes, res.StatusCode)
+		}
+	})
 }
 
 // outcome is the final answer to the caller's INVITE.
@@ -200,7 +224,7 @@ func (r *rig) within(l *leg, req *sip.Request) {
 		switch {
 		case l.closed:
 			a.answer(481, "Gone", "", "")
-		case l.invite != nil:
+		case l.invite != nil && (req.IsInvite() || l.reliable == 0):
 			a.answer(491, "Request Pending", "", "")
 		case len(r.plan.refusals) > 0 && (len(req.Body()) == 0 || r.plan.refusals[0] < 0):
 			code := max(r.plan.refusals[0], -r.plan.refusals[0])
@@ -263,6 +287,9 @@ func (r *rig) atVendor(l *leg, req *sip.Request) {
 		return
 	}
 	l.answering = a
+	for _, c := range v.early {
+		p.after(c.at, func() { r.earlier(l, c.kind) })
+	}
 	wait := 50 * time.Millisecond
 	for i, ring := range v.rings {
 		p.after(wait, func() { r.rings(a, ring, i+1) })
@@ -300,6 +327,9 @@ func (r *rig) vendorAnswers(v *vendorPlan, a *answered) {
 		return
 	}
 	l.began = time.Now()
+	if len(a.req.Body()) > 0 && !l.early {
+		l.describe(answering(string(a.req.Body())))
+	}
 	a.answer(200, "OK", v.headers, l.description())
 	r.talks(l, v.talk, v.changes)
 	if v.forks {
@@ -338,6 +368,19 @@ func drawPlan(rng *rand.Rand) *plan {
 	if maybe(25) {
 		p.cancelAfter = between(time.Millisecond, 4*time.Second)
 	}
+	early := func() (out []change) {
+		for range rng.IntN(3) {
+			kinds := []string{"sendonly", "sendrecv", "inactive", "refresh"}
+			out = append(out, change{between(10*time.Millisecond, 3*time.Second), kinds[rng.IntN(len(kinds))]})
+		}
+		return out
+	}
+	if p.reliable && maybe(70) {
+		p.early = early()
+		if maybe(30) {
+			p.prackOffer = "sendonly"
+		}
+	}
 	if p.merged {
 		p.cancelAfter, p.rushed = 0, false
 	}
@@ -363,6 +406,9 @@ func drawPlan(rng *rand.Rand) *plan {
 		}
 		for range rng.IntN(3) {
 			v.rings = append(v.rings, ring{[]int{180, 183, 181}[rng.IntN(3)], maybe(60), maybe(30)})
+		}
+		if maybe(20) {
+			v.early = early()
 		}
 	}
 	return p

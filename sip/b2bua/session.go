@@ -266,6 +266,7 @@ func (c *session) legEnded(leg uint32) {
 		return
 	}
 	l.counted = true
+	c.exchange.leave(l)
 	c.sw.mu.Lock()
 	defer c.sw.mu.Unlock()
 	id := l.plan.Candidate.Terminator
