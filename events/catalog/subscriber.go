@@ -91,7 +91,7 @@ func treated(s *wire.Subscriber, ours bool) *wire.SipPolicy {
 	if ours {
 		return &wire.SipPolicy{Trusted: true}
 	}
-	return &wire.SipPolicy{Codecs: s.Codecs, Srtp: s.Srtp, SrtpOnPlain: s.SrtpOnPlain}
+	return &wire.SipPolicy{Codecs: s.Codecs, Srtp: s.Srtp, SrtpOnPlain: s.SrtpOnPlain, Transfers: s.Transfers}
 }
 
 // callingAs is the originator that a subscriber is when he calls.

@@ -45,6 +45,10 @@ type sipPolicy struct {
 	Srtp            string   `yaml:"srtp"`
 	SrtpOnPlain     bool     `yaml:"srtp_on_plain"`
 	SrtpSuites      []string `yaml:"srtp_suites"`
+	// ReliableAnswers makes provisional answers reliable for who merely knows how.
+	ReliableAnswers bool `yaml:"reliable_answers"`
+	// Transfers takes REFER.
+	Transfers bool `yaml:"transfers"`
 }
 
 func (p *sipPolicy) convert() (*wire.SipPolicy, error) {
@@ -62,6 +66,7 @@ func (p *sipPolicy) convert() (*wire.SipPolicy, error) {
 	return &wire.SipPolicy{
 		Codecs: p.Codecs, Headers: p.Headers, Trusted: p.Trusted, Without: p.Without,
 		FollowRedirects: p.FollowRedirects, SessionS: session, Srtp: srtp, SrtpOnPlain: p.SrtpOnPlain, SrtpSuites: p.SrtpSuites,
+		ReliableAnswers: p.ReliableAnswers, Transfers: p.Transfers,
 	}, nil
 }
 

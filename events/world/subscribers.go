@@ -29,7 +29,9 @@ type subscriber struct {
 	// Srtp and SrtpOnPlain are those of a peer's sip policy.
 	Srtp        string `yaml:"srtp"`
 	SrtpOnPlain bool   `yaml:"srtp_on_plain"`
-	Disabled    bool   `yaml:"disabled"`
+	// Transfers lets it send calls on by REFER.
+	Transfers bool `yaml:"transfers"`
+	Disabled  bool `yaml:"disabled"`
 }
 
 // forward names numbers or other subscribers.
@@ -74,7 +76,7 @@ func (e *edit) subscriber(s subscriber) error {
 		Secret: secret, CallerNumber: s.CallerNumber, Channels: s.Channels, CallsPerSecond: s.CallsPerSecond,
 		MaxContacts: s.MaxContacts, Codecs: s.Codecs, MaxDurationS: longest, NoAnswerS: rings,
 		ForwardAlways: s.Forward.Always, ForwardBusy: s.Forward.Busy, ForwardNoAnswer: s.Forward.NoAnswer,
-		TrustRegistration: s.TrustRegistration, Disabled: s.Disabled, Srtp: srtp, SrtpOnPlain: s.SrtpOnPlain,
+		TrustRegistration: s.TrustRegistration, Disabled: s.Disabled, Srtp: srtp, SrtpOnPlain: s.SrtpOnPlain, Transfers: s.Transfers,
 	})
 	return nil
 }

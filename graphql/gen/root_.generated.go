@@ -1352,10 +1352,12 @@ type ComplexityRoot struct {
 		Codecs          func(childComplexity int) int
 		FollowRedirects func(childComplexity int) int
 		Headers         func(childComplexity int) int
+		ReliableAnswers func(childComplexity int) int
 		Session         func(childComplexity int) int
 		Srtp            func(childComplexity int) int
 		SrtpOnPlain     func(childComplexity int) int
 		SrtpSuites      func(childComplexity int) int
+		Transfers       func(childComplexity int) int
 		Trusted         func(childComplexity int) int
 		Without         func(childComplexity int) int
 	}
@@ -1401,6 +1403,7 @@ type ComplexityRoot struct {
 		SellDeck          func(childComplexity int) int
 		Srtp              func(childComplexity int) int
 		SrtpOnPlain       func(childComplexity int) int
+		Transfers         func(childComplexity int) int
 		TrustRegistration func(childComplexity int) int
 		Version           func(childComplexity int) int
 	}
@@ -7557,6 +7560,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SipPolicy.Headers(childComplexity), true
+	case "SipPolicy.reliableAnswers":
+		if e.ComplexityRoot.SipPolicy.ReliableAnswers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.ReliableAnswers(childComplexity), true
 	case "SipPolicy.session":
 		if e.ComplexityRoot.SipPolicy.Session == nil {
 			break
@@ -7581,6 +7590,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SipPolicy.SrtpSuites(childComplexity), true
+	case "SipPolicy.transfers":
+		if e.ComplexityRoot.SipPolicy.Transfers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SipPolicy.Transfers(childComplexity), true
 	case "SipPolicy.trusted":
 		if e.ComplexityRoot.SipPolicy.Trusted == nil {
 			break
@@ -7822,6 +7837,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscriber.SrtpOnPlain(childComplexity), true
+	case "Subscriber.transfers":
+		if e.ComplexityRoot.Subscriber.Transfers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscriber.Transfers(childComplexity), true
 	case "Subscriber.trustRegistration":
 		if e.ComplexityRoot.Subscriber.TrustRegistration == nil {
 			break
@@ -12529,6 +12550,10 @@ type SipPolicy {
   followRedirects: Boolean!
   "The session interval that it is asked for (RFC 4028); 0 is 30 minutes."
   session: Duration!
+  "Whether provisional answers to it are reliable (RFC 3262) where it merely knows how."
+  reliableAnswers: Boolean!
+  "Whether it may send calls on by REFER; it pays for where it sends them as if it called there itself."
+  transfers: Boolean!
   "Whether its media is encrypted (SRTP, keys in the descriptions)."
   srtp: Srtp!
   "Whether keys may go over signalling that is not encrypted itself."
@@ -12577,6 +12602,10 @@ input SipPolicyInput {
   srtpOnPlain: Boolean = false
   "The crypto suites that it may use, in the order in which they are offered to it."
   srtpSuites: [String!]
+  "Whether provisional answers to it are reliable where it merely knows how."
+  reliableAnswers: Boolean = false
+  "Whether it may send calls on by REFER."
+  transfers: Boolean = false
 }
 
 extend input OriginatorPutInput {
@@ -12707,6 +12736,8 @@ type Subscriber implements Node {
   srtp: Srtp!
   "Whether keys may go over signalling that is not encrypted itself."
   srtpOnPlain: Boolean!
+  "Whether it may send calls on by REFER; it pays for where it sends them."
+  transfers: Boolean!
   "Whether it is switched off."
   disabled: Boolean!
   "Where it was last changed."
@@ -12883,6 +12914,8 @@ input SubscriberPutInput {
   srtp: Srtp
   "Whether keys may go over signalling that is not encrypted itself."
   srtpOnPlain: Boolean
+  "Whether it may send calls on by REFER; it pays for where it sends them."
+  transfers: Boolean
   "Whether to switch it off."
   disabled: Boolean
   "The version this edit was made from; \"0\" for a new subscriber; left out, the last edit wins."
@@ -15397,6 +15430,10 @@ func (ec *executionContext) childFields_SipPolicy(ctx context.Context, field gra
 		return ec.fieldContext_SipPolicy_followRedirects(ctx, field)
 	case "session":
 		return ec.fieldContext_SipPolicy_session(ctx, field)
+	case "reliableAnswers":
+		return ec.fieldContext_SipPolicy_reliableAnswers(ctx, field)
+	case "transfers":
+		return ec.fieldContext_SipPolicy_transfers(ctx, field)
 	case "srtp":
 		return ec.fieldContext_SipPolicy_srtp(ctx, field)
 	case "srtpOnPlain":
@@ -15487,6 +15524,8 @@ func (ec *executionContext) childFields_Subscriber(ctx context.Context, field gr
 		return ec.fieldContext_Subscriber_srtp(ctx, field)
 	case "srtpOnPlain":
 		return ec.fieldContext_Subscriber_srtpOnPlain(ctx, field)
+	case "transfers":
+		return ec.fieldContext_Subscriber_transfers(ctx, field)
 	case "disabled":
 		return ec.fieldContext_Subscriber_disabled(ctx, field)
 	case "version":

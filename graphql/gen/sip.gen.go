@@ -162,6 +162,52 @@ func (ec *executionContext) fieldContext_SipPolicy_session(_ context.Context, fi
 	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "Duration")
 }
 
+func (ec *executionContext) _SipPolicy_reliableAnswers(ctx context.Context, field graphql.CollectedField, obj *model.SipPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SipPolicy_reliableAnswers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReliableAnswers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SipPolicy_reliableAnswers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _SipPolicy_transfers(ctx context.Context, field graphql.CollectedField, obj *model.SipPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SipPolicy_transfers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transfers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SipPolicy_transfers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SipPolicy", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _SipPolicy_srtp(ctx context.Context, field graphql.CollectedField, obj *model.SipPolicy) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -258,8 +304,14 @@ func (ec *executionContext) unmarshalInputSipPolicyInput(ctx context.Context, ob
 	if _, present := asMap["srtpOnPlain"]; !present {
 		asMap["srtpOnPlain"] = false
 	}
+	if _, present := asMap["reliableAnswers"]; !present {
+		asMap["reliableAnswers"] = false
+	}
+	if _, present := asMap["transfers"]; !present {
+		asMap["transfers"] = false
+	}
 
-	fieldsInOrder := [...]string{"codecs", "headers", "trusted", "without", "followRedirects", "session", "srtp", "srtpOnPlain", "srtpSuites"}
+	fieldsInOrder := [...]string{"codecs", "headers", "trusted", "without", "followRedirects", "session", "srtp", "srtpOnPlain", "srtpSuites", "reliableAnswers", "transfers"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -329,6 +381,20 @@ func (ec *executionContext) unmarshalInputSipPolicyInput(ctx context.Context, ob
 				return it, err
 			}
 			it.SrtpSuites = graphql.OmittableOf(data)
+		case "reliableAnswers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reliableAnswers"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReliableAnswers = graphql.OmittableOf(data)
+		case "transfers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transfers"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Transfers = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -392,6 +458,16 @@ func (ec *executionContext) _SipPolicy(ctx context.Context, sel ast.SelectionSet
 			}
 		case "session":
 			out.Values[i] = ec._SipPolicy_session(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reliableAnswers":
+			out.Values[i] = ec._SipPolicy_reliableAnswers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "transfers":
+			out.Values[i] = ec._SipPolicy_transfers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -1275,6 +1275,29 @@ func (ec *executionContext) fieldContext_Subscriber_srtpOnPlain(_ context.Contex
 	return graphql.NewScalarFieldContext("Subscriber", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Subscriber_transfers(ctx context.Context, field graphql.CollectedField, obj *model.Subscriber) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscriber_transfers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Transfers, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscriber_transfers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Subscriber", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Subscriber_disabled(ctx context.Context, field graphql.CollectedField, obj *model.Subscriber) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2016,7 +2039,7 @@ func (ec *executionContext) unmarshalInputSubscriberPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "name", "company", "account", "sellDeck", "routePlan", "password", "callerNumber", "channels", "callsPerSecond", "maxContacts", "codecs", "forwardAlways", "forwardBusy", "forwardNoAnswer", "noAnswer", "maxDuration", "trustRegistration", "srtp", "srtpOnPlain", "disabled", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "name", "company", "account", "sellDeck", "routePlan", "password", "callerNumber", "channels", "callsPerSecond", "maxContacts", "codecs", "forwardAlways", "forwardBusy", "forwardNoAnswer", "noAnswer", "maxDuration", "trustRegistration", "srtp", "srtpOnPlain", "transfers", "disabled", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2163,6 +2186,13 @@ func (ec *executionContext) unmarshalInputSubscriberPutInput(ctx context.Context
 				return it, err
 			}
 			it.SrtpOnPlain = graphql.OmittableOf(data)
+		case "transfers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("transfers"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Transfers = graphql.OmittableOf(data)
 		case "disabled":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("disabled"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -2629,6 +2659,11 @@ func (ec *executionContext) _Subscriber(ctx context.Context, sel ast.SelectionSe
 			}
 		case "srtpOnPlain":
 			out.Values[i] = ec._Subscriber_srtpOnPlain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "transfers":
+			out.Values[i] = ec._Subscriber_transfers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

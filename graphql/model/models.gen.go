@@ -2430,6 +2430,10 @@ type SipPolicy struct {
 	FollowRedirects bool `json:"followRedirects"`
 	// The session interval that it is asked for (RFC 4028); 0 is 30 minutes.
 	Session time.Duration `json:"session"`
+	// Whether provisional answers to it are reliable (RFC 3262) where it merely knows how.
+	ReliableAnswers bool `json:"reliableAnswers"`
+	// Whether it may send calls on by REFER; it pays for where it sends them as if it called there itself.
+	Transfers bool `json:"transfers"`
 	// Whether its media is encrypted (SRTP, keys in the descriptions).
 	Srtp Srtp `json:"srtp"`
 	// Whether keys may go over signalling that is not encrypted itself.
@@ -2458,6 +2462,10 @@ type SipPolicyInput struct {
 	SrtpOnPlain graphql.Omittable[*bool] `json:"srtpOnPlain,omitempty"`
 	// The crypto suites that it may use, in the order in which they are offered to it.
 	SrtpSuites graphql.Omittable[[]string] `json:"srtpSuites,omitempty"`
+	// Whether provisional answers to it are reliable where it merely knows how.
+	ReliableAnswers graphql.Omittable[*bool] `json:"reliableAnswers,omitempty"`
+	// Whether it may send calls on by REFER.
+	Transfers graphql.Omittable[*bool] `json:"transfers,omitempty"`
 }
 
 // What was posted on an account in some days of its company's time zone, by when it was recorded.
@@ -2528,6 +2536,8 @@ type Subscriber struct {
 	Srtp Srtp `json:"srtp"`
 	// Whether keys may go over signalling that is not encrypted itself.
 	SrtpOnPlain bool `json:"srtpOnPlain"`
+	// Whether it may send calls on by REFER; it pays for where it sends them.
+	Transfers bool `json:"transfers"`
 	// Whether it is switched off.
 	Disabled bool `json:"disabled"`
 	// Where it was last changed.
@@ -2606,6 +2616,8 @@ type SubscriberPutInput struct {
 	Srtp graphql.Omittable[*Srtp] `json:"srtp,omitempty"`
 	// Whether keys may go over signalling that is not encrypted itself.
 	SrtpOnPlain graphql.Omittable[*bool] `json:"srtpOnPlain,omitempty"`
+	// Whether it may send calls on by REFER; it pays for where it sends them.
+	Transfers graphql.Omittable[*bool] `json:"transfers,omitempty"`
 	// Whether to switch it off.
 	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
 	// The version this edit was made from; "0" for a new subscriber; left out, the last edit wins.

@@ -13,8 +13,8 @@ func sipPolicy(p *wire.SipPolicy) model.SipPolicy {
 	return model.SipPolicy{
 		Codecs: append([]string{}, p.GetCodecs()...), Headers: append([]string{}, p.GetHeaders()...), Trusted: p.GetTrusted(),
 		Without: append([]string{}, p.GetWithout()...), FollowRedirects: p.GetFollowRedirects(),
-		Session: time.Duration(p.GetSessionS()) * time.Second,
-		Srtp:    srtp(p.GetSrtp()), SrtpOnPlain: p.GetSrtpOnPlain(), SrtpSuites: append([]string{}, p.GetSrtpSuites()...),
+		Session: time.Duration(p.GetSessionS()) * time.Second, ReliableAnswers: p.GetReliableAnswers(), Transfers: p.GetTransfers(),
+		Srtp: srtp(p.GetSrtp()), SrtpOnPlain: p.GetSrtpOnPlain(), SrtpSuites: append([]string{}, p.GetSrtpSuites()...),
 	}
 }
 
@@ -56,6 +56,7 @@ func (f *fields) sip(to **wire.SipPolicy, o graphql.Omittable[*model.SipPolicyIn
 	p := &wire.SipPolicy{
 		Srtp: srtpOf(or(in.Srtp, model.SrtpNever)), SrtpOnPlain: or(in.SrtpOnPlain, false), SrtpSuites: suites,
 		Codecs: codecs, Headers: headers, Without: without, Trusted: or(in.Trusted, false), FollowRedirects: or(in.FollowRedirects, false),
+		ReliableAnswers: or(in.ReliableAnswers, false), Transfers: or(in.Transfers, false),
 	}
 	f.duration("sip.session", &p.SessionS, in.Session, time.Second)
 	*to = p

@@ -25,7 +25,8 @@ func subscriber(it catalog.Item) *model.Subscriber {
 		MaxContacts: int(s.MaxContacts), Codecs: append([]string{}, s.Codecs...),
 		ForwardAlways: s.ForwardAlways, ForwardBusy: s.ForwardBusy, ForwardNoAnswer: s.ForwardNoAnswer,
 		NoAnswer: time.Duration(s.NoAnswerS) * time.Second, MaxDuration: time.Duration(s.MaxDurationS) * time.Second,
-		Srtp: srtp(s.Srtp), SrtpOnPlain: s.SrtpOnPlain, TrustRegistration: s.TrustRegistration, Disabled: s.Disabled, Version: it.Version,
+		Srtp: srtp(s.Srtp), SrtpOnPlain: s.SrtpOnPlain, TrustRegistration: s.TrustRegistration, Transfers: s.Transfers,
+		Disabled: s.Disabled, Version: it.Version,
 		CompanyKey: s.Company, AccountKey: s.Account, DeckKey: s.SellDeck, PlanKey: s.RoutePlan,
 	}
 }
@@ -95,6 +96,7 @@ func fillSubscriber(s *wire.Subscriber, in model.SubscriberPutInput) error {
 		s.Srtp = srtpOf(*mode)
 	}
 	set(&s.SrtpOnPlain, in.SrtpOnPlain)
+	set(&s.Transfers, in.Transfers)
 	set(&s.Disabled, in.Disabled)
 	return f.err
 }

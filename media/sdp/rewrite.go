@@ -26,6 +26,9 @@ type Outgoing struct {
 	Profile func(media int) string
 	// Crypto are our keys for the stream with an index; nil is none at all.
 	Crypto func(media int) []Crypto
+	// Fresh leaves out what the description says of hold: its direction, and a null
+	// address.
+	Fresh bool
 }
 
 // Rewrite returns the description with the switch in the place of the far end:
@@ -51,11 +54,14 @@ func (s *Session) Rewrite(out Outgoing) []byte {
 		case 'i', 'u', 'e', 'p', 'k':
 			continue
 		case 'c':
-			value = rewriteConnection(value, out.Addr)
+			value = rewriteConnection(value, out)
 		case 'm':
 			value = s.rewriteMedia(l, out)
 		case 'a':
 			if names(value) || tells(value, inner) || s.unused(l, out) {
+				continue
+			}
+			if _, directed := parseDirection(strings.TrimSpace(value)); directed && out.Fresh {
 				continue
 			}
 		}
@@ -143,9 +149,10 @@ func (s *Session) unused(l line, out Outgoing) bool {
 	return kept != nil && token != "*" && !slices.Contains(kept, token)
 }
 
-func rewriteConnection(value string, addr netip.Addr) string {
+func rewriteConnection(value string, out Outgoing) string {
 	host, _, _ := strings.Cut(strings.Fields(value)[2], "/")
-	if old, err := netip.ParseAddr(host); err == nil && old.Unmap().IsUnspecified() {
+	addr := out.Addr
+	if old, err := netip.ParseAddr(host); err == nil && old.Unmap().IsUnspecified() && !out.Fresh {
 		addr = null(addr)
 	}
 	return "IN " + family(addr) + " " + addr.String()

@@ -134,10 +134,11 @@ func New(c Config) *Switch {
 	c.Gate.On(sip.UPDATE, s.within(s.onChange))
 	c.Gate.On(sip.PRACK, s.within(s.onPrack))
 	c.Gate.On(sip.INFO, s.within(s.onInfo))
+	c.Gate.On(sip.REFER, s.referred)
 	c.Gate.OnStray(s.onStray)
 	c.Gate.On(sip.CANCEL, s.onStrayCancel)
 	c.Gate.On(sip.OPTIONS, s.onOptions)
-	for _, m := range []sip.RequestMethod{sip.REFER, sip.NOTIFY, sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH} {
+	for _, m := range []sip.RequestMethod{sip.NOTIFY, sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH} {
 		c.Gate.On(m, s.onOther)
 	}
 	return s

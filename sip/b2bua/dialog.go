@@ -10,8 +10,9 @@ type dialogKey struct{ callID, localTag string }
 
 // dialogEntry leads from a dialog to its call.
 type dialogEntry struct {
-	call *session
-	leg  uint32
+	call    *session
+	leg     uint32
+	retired bool // something else has taken its place
 }
 
 // dialog is our end of a dialog (RFC 3261, section 12), on either leg.

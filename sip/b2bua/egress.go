@@ -101,7 +101,7 @@ func (l *egress) build(t *wire.Terminator) *refused {
 	out := in.numbers
 	out.Called = cmp.Or(l.called, in.called)
 	world := c.sw.config.World()
-	if number, ok := showsAs(world, c.origin, t.Id); ok && len(c.chain) == 0 {
+	if number, ok := showsAs(world, c.origin, t.Id); ok && (len(c.chain) == 0 || c.own) {
 		out.Caller = number
 	}
 	out = world.RewriteOut(t.Id, out)
@@ -128,7 +128,7 @@ func (l *egress) build(t *wire.Terminator) *refused {
 		*req.MaxForwards() = sip.MaxForwardsHeader(mf.Val() - 1)
 	}
 	req.AppendHeader(&sip.ContactHeader{Address: contact})
-	req.AppendHeader(sip.NewHeader("Allow", allowed))
+	req.AppendHeader(sip.NewHeader("Allow", l.allow()))
 	for _, h := range l.asking("") {
 		req.AppendHeader(h)
 	}
@@ -240,5 +240,8 @@ func (l *egress) failed(now call.Now, res *sip.Response) {
 // bye ends the leg, if it was answered.
 func (l *egress) bye(e call.SendBye) {
 	l.owed(nil)
+	if l.call.transfer.left(&l.end) {
+		return
+	}
 	l.dialog.sendBye(l.call, e)
 }

@@ -39,6 +39,7 @@ type end struct {
 	exposed  bool // its messages may go over signalling that is not encrypted
 	agreed   *agreement
 	remote   relay.Remote // as the relay was told
+	fresh    bool         // our first description is for a new call, whoever is on hold
 }
 
 // treat has the end's peer treated as its policy says.
@@ -119,7 +120,7 @@ func (e *end) say(other *end, of *sdp.Session, fax bool, as role) ([]byte, bool)
 	}
 	local := e.call.media.Load().Local(e.side)
 	out := sdp.Outgoing{
-		Addr: local.Addr(), ID: binary.BigEndian.Uint64(e.call.id[8:]) >> 1, Version: e.version,
+		Addr: local.Addr(), Fresh: e.fresh && e.said == nil, ID: binary.BigEndian.Uint64(e.call.id[8:]) >> 1, Version: e.version,
 		Port: func(i int) int {
 			if i == carried {
 				return int(local.Port())

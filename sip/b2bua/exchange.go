@@ -40,7 +40,7 @@ type exchange struct {
 // busy says why an end cannot change the session now (RFC 3261, section 14.2, and
 // RFC 3311, section 5.2); 0 if it can.
 func (c *session) busy(e *end) (code int, reason string, more []sip.Header) {
-	if !c.machine.Talking() || !c.current(e) {
+	if !c.machine.Talking() || !c.current(e) || c.transfer.left(c.other(e)) {
 		return 491, "Request Pending", nil
 	}
 	return c.changing(e)
@@ -132,7 +132,7 @@ func (x *exchange) send(body []byte) {
 	c.exchange = x
 	req := to.dialog.request(x.method)
 	req.AppendHeader(&sip.ContactHeader{Address: to.dialog.way.contact()})
-	req.AppendHeader(sip.NewHeader("Allow", allowed))
+	req.AppendHeader(sip.NewHeader("Allow", to.allow()))
 	req.AppendHeader(sip.NewHeader("Supported", strings.Join(to.extensions(), ", ")))
 	if to.timer.interval > 0 {
 		refresher := "uas"
@@ -422,6 +422,7 @@ func (x *exchange) abandon() {
 	}
 	if x.from != nil {
 		x.from.refuse(487, "Request Terminated")
+		x.from.conclude(false)
 	}
 	if x.unacked != 0 {
 		x.acks.send(x.call, "", x.to.dialog.ack(x.unacked, nil))

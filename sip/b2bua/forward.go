@@ -13,6 +13,7 @@ import (
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // maxForwards bounds how often one call is forwarded.
@@ -21,7 +22,12 @@ const maxForwards = 5
 // forwarded is a call that a subscriber forwards: it comes back to us as one that he
 // makes himself, so that it has its own hold, its own price and its own CDRs.
 type forwarded struct {
-	chain []string // of subscribers, the one who forwards it now at the end
+	origin string   // as whom he makes it
+	chain  []string // of subscribers, the one who forwards it now at the end
+	// own says that he made the call that he sends on; replaces is the dialog of
+	// another call of his that it shall take the place of.
+	own      bool
+	replaces *replacement
 }
 
 // forwarding finds what we know of an INVITE that we sent to ourselves. Nobody else
@@ -94,12 +100,8 @@ func (l *egress) forward(sub *wire.Subscriber) (*wire.Terminator, *refused) {
 		return nil, &refused{code: 482, reason: "Loop Detected"}
 	}
 	by := c.in.dialog.way.listener
-	ours := by.Contact("udp")
-	t := &wire.Terminator{Id: catalog.ForwardPeer + sub.Id, Company: sub.Company, Listener: by.Name(), Transport: "udp"}
-	if transport, ok := ours.UriParams.Get("transport"); ok {
-		t.Transport = transport
-	}
-	t.Host, t.Port = by.Addr().String(), uint32(ours.Port)
+	t := ourselves(by, catalog.ForwardPeer+sub.Id)
+	t.Company = sub.Company
 	l.called = to.To
 	user := sub.Id
 	if sub.CallerNumber != "" {
@@ -109,13 +111,23 @@ func (l *egress) forward(sub *wire.Subscriber) (*wire.Terminator, *refused) {
 	return t, nil
 }
 
+// ourselves are we, as a terminator that is called by a listener.
+func ourselves(by *gate.Listener, id string) *wire.Terminator {
+	ours := by.Contact("udp")
+	t := &wire.Terminator{Id: id, Listener: by.Name(), Transport: "udp", Host: by.Addr().String(), Port: uint32(ours.Port)}
+	if transport, ok := ours.UriParams.Get("transport"); ok {
+		t.Transport = transport
+	}
+	return t
+}
+
 // remember has the INVITE to ourselves recognised when it comes.
 func (l *egress) remember(sub *wire.Subscriber) {
 	s := l.call.sw
 	chain := append(slices.Clone(l.call.chain), sub.Id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forwards[l.dialog.key] = forwarded{chain: chain}
+	s.forwards[l.dialog.key] = forwarded{origin: catalog.DevicePeer + sub.Id, chain: chain}
 }
 
 // forget ends that.

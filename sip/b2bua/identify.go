@@ -20,6 +20,7 @@ type caller struct {
 	called string // without tech prefix
 	// chain are the subscribers who have forwarded the call, the first one in front.
 	chain []string
+	own   bool // it is his own call that he sends on
 	// numbers are those that the call is routed by; urgent says that the called one is
 	// an emergency number. The node's state is no reason to refuse such a call.
 	numbers number.Set
@@ -51,12 +52,12 @@ func (from *caller) dials(world *routing.World, req *sip.Request) {
 // answers those of whom it does not know, and is false for them.
 func (s *Switch) sender(world *routing.World, req *sip.Request, tx gate.ServerTransaction, source netip.AddrPort) (caller, bool) {
 	if f, ok := s.forwarding(req); ok {
-		o := world.Catalog.Originator(catalog.DevicePeer + f.chain[len(f.chain)-1])
+		o := world.Catalog.Originator(f.origin)
 		if o == nil || o.Disabled {
 			s.respond(req, tx, 403, "Forbidden")
 			return caller{}, false
 		}
-		return caller{origin: o, called: req.Recipient.User, chain: f.chain}, true
+		return caller{origin: o, called: req.Recipient.User, chain: f.chain, own: f.own}, true
 	}
 	dialled := strings.TrimPrefix(req.Recipient.User, "+")
 	origin, called := s.originator(world, source, req, s.config.Gate.ListenerOf(tx))

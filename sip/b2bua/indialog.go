@@ -14,6 +14,14 @@ import (
 // allowed are the methods that we take.
 const allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
 
+// allow are the methods that we take from an end.
+func (e *end) allow() string {
+	if e.policy.GetTransfers() {
+		return allowed + ", REFER"
+	}
+	return allowed
+}
+
 // find leads a request within a dialog to its call. The far end's tag must be
 // the one that the dialog was made with: whoever knows only half of the dialog
 // is not a party to it.
@@ -74,13 +82,27 @@ type asked struct {
 	tx       gate.ServerTransaction
 	over     chan struct{}
 	answered atomic.Bool
+	// concluded, where it is not nil, hears on the call's goroutine whether the request
+	// was agreed to.
+	concluded func(ok bool)
 }
 
-// refuse answers with anything but a 2xx.
+// refuse answers with anything but a 200.
 func (a *asked) refuse(code int, reason string, more ...sip.Header) {
 	if a.answered.CompareAndSwap(false, true) {
 		a.sw.respond(a.req, a.tx, code, reason, more...)
 		close(a.over)
+		if a.concluded != nil {
+			a.end.call.postAsync(func(call.Now) { a.conclude(false) })
+		}
+	}
+}
+
+// conclude tells, once, what became of the request. It runs on the call's goroutine.
+func (a *asked) conclude(ok bool) {
+	if fn := a.concluded; fn != nil {
+		a.concluded = nil
+		fn(ok)
 	}
 }
 
@@ -90,9 +112,10 @@ func (a *asked) agree(body []byte, onAck func(call.Now, *sip.Request), more ...s
 		return
 	}
 	defer close(a.over)
+	a.conclude(true)
 	res := sip.NewResponseFromRequest(a.req, 200, "OK", nil)
 	res.AppendHeader(&sip.ContactHeader{Address: a.end.dialog.way.contact()})
-	res.AppendHeader(sip.NewHeader("Allow", allowed))
+	res.AppendHeader(sip.NewHeader("Allow", a.end.allow()))
 	res.AppendHeader(sip.NewHeader("Supported", strings.Join(a.end.extensions(), ", ")))
 	describe(res, body)
 	for _, h := range more {
@@ -120,6 +143,8 @@ func (s *Switch) within(fn func(now call.Now, a *asked)) gate.Handler {
 		e.call.post(func(now call.Now) {
 			a.end = e.end()
 			switch {
+			case e.retired && req.Method == sip.BYE:
+				a.agree(nil, nil)
 			case !e.party(req) && e.forked(req):
 				a.refuse(491, "Request Pending")
 			case !e.party(req):
@@ -143,6 +168,12 @@ func (s *Switch) hungUp(now call.Now, a *asked) {
 	a.end.accepted.settle() // a BYE says that the 200 came, ACK or not
 	a.agree(nil, nil)
 	c, cause := a.end.call, reasonOf(a.req)
+	if t := c.transfer; t != nil && t.from == a.end && c.machine.Talking() {
+		t.gone = true // he need not wait for where he sent the call
+		a.end.timer.stop()
+		c.resting.Store(true)
+		return
+	}
 	if a.end.leg != 0 && c.in.reliable.postponed() {
 		c.do(c.machine.Unheard(now, 480, "Temporarily Unavailable", call.CauseAnswered)) // his 200 has not left
 		return
@@ -180,8 +211,7 @@ func (s *Switch) onOptions(req *sip.Request, tx gate.ServerTransaction) {
 		sip.NewHeader("Supported", "timer, 100rel"))
 }
 
-// onOther refuses methods that we know of but do not take: REFER too, since a
-// transfer would be a call that nobody has held money for.
+// onOther refuses methods that we know of but do not take.
 func (s *Switch) onOther(req *sip.Request, tx gate.ServerTransaction) {
 	s.respond(req, tx, 405, "Method Not Allowed", sip.NewHeader("Allow", allowed))
 }

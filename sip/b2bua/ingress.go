@@ -158,7 +158,7 @@ func (in *ingress) answer(by *egress) {
 		return
 	}
 	in.final = true
-	more := append(in.asServer(in.req), sip.NewHeader("Allow", allowed), sip.NewHeader("Supported", strings.Join(in.extensions(), ", ")))
+	more := append(in.asServer(in.req), sip.NewHeader("Allow", in.allow()), sip.NewHeader("Supported", strings.Join(in.extensions(), ", ")))
 	var onAck func(call.Now, *sip.Request)
 	switch agreed := in.reliable.agreed; {
 	case in.asks:
@@ -179,7 +179,9 @@ func (in *ingress) bye(e call.SendBye) {
 		return
 	}
 	in.accepted.settle()
-	in.dialog.sendBye(in.call, e)
+	if !in.call.transfer.left(&in.end) {
+		in.dialog.sendBye(in.call, e)
+	}
 }
 
 // sendBye ends a dialog; the call outlives the transaction.

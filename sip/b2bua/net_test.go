@@ -221,15 +221,26 @@ func (d *diary) ends() map[uint32][]*wire.LegEnded {
 	return out
 }
 
-func (d *diary) attempts() (n uint32) {
+// legs are those of each call that began, with how many ends they have.
+func (d *diary) legs() map[string]map[uint32]int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	out := map[string]map[uint32]int{}
 	for _, e := range d.events {
-		if e.GetAttemptStarted() != nil {
-			n++
+		id := string(e.Correlation)
+		if out[id] == nil {
+			out[id] = map[uint32]int{}
+		}
+		switch b := e.Body.(type) {
+		case *wire.Event_CallReceived:
+			out[id][0] += 0
+		case *wire.Event_AttemptStarted:
+			out[id][b.AttemptStarted.Leg] += 0
+		case *wire.Event_LegEnded:
+			out[id][b.LegEnded.Leg]++
 		}
 	}
-	return n
+	return out
 }
 
 // traced prints the messages of one seed when TOLLBOOK_TRACE is set.

@@ -37,6 +37,10 @@ func (s *Switch) onInvite(req *sip.Request, tx gate.ServerTransaction) {
 		s.reinvited(req, tx)
 		return
 	}
+	if f, ok := s.forwarding(req); ok && f.replaces != nil {
+		s.takeOver(req, tx, f)
+		return
+	}
 	world := s.config.World()
 	source, err := netip.ParseAddrPort(req.Source())
 	if err != nil {
@@ -63,6 +67,7 @@ func (s *Switch) onInvite(req *sip.Request, tx gate.ServerTransaction) {
 	defer s.ends.Done()
 	defer c.finish()
 	c.in, c.chain = newIngress(c, req, tx, merge), from.chain
+	c.own = from.own
 	c.in.ours = len(c.chain) > 0
 	c.in.routedBy(from.numbers)
 	c.receive(world, source)

@@ -39,6 +39,9 @@ type rig struct {
 	call    *leg // the caller's
 	plan    *plan
 	refused int // the code that the caller got
+	// referred are the answers to REFER, and told what NOTIFY said.
+	referred []int
+	told     []string
 	// earlyCodes are what changes before the answer got.
 	earlyCodes []int
 	logged     *bytes.Buffer
@@ -117,15 +120,17 @@ func (r *rig) check() {
 		t.Errorf("%d calls are stuck", n)
 	}
 	r.sw.mu.Lock()
-	if len(r.sw.dialogs)+len(r.sw.inUse)+len(r.sw.invites)+len(r.sw.owed) != 0 {
+	if len(r.sw.dialogs)+len(r.sw.forwards)+len(r.sw.parties)+len(r.sw.inUse)+len(r.sw.invites)+len(r.sw.owed) != 0 {
 		t.Errorf("left behind: %d dialogs, %v in use, %d INVITEs, %v owed",
 			len(r.sw.dialogs), r.sw.inUse, len(r.sw.invites), r.sw.owed)
 	}
 	r.sw.mu.Unlock()
 	ends := r.diary.ends()
-	for leg := range r.diary.attempts() + 1 {
-		if len(ends[leg]) != 1 {
-			t.Errorf("leg %d has %d ends", leg, len(ends[leg]))
+	for id, legs := range r.diary.legs() {
+		for leg, n := range legs {
+			if n != 1 {
+				t.Errorf("leg %d of %x has %d ends", leg, id, n)
+			}
 		}
 	}
 	r.checkMoney(ends)
@@ -185,6 +190,9 @@ func (r *rig) checkPhones(ends map[uint32][]*wire.LegEnded) {
 		r.t.Error("the caller still talks")
 	}
 	r.checkTransactions()
+	if r.plan.refer != "" {
+		return // there are two calls
+	}
 	r.checkAgreement()
 	if r.call.ended.After(over) {
 		over = r.call.ended

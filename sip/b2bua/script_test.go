@@ -29,6 +29,8 @@ type plan struct {
 	sdp, vendorSDP                    string        // odd descriptions
 	early                             []change      // before the answer, after the INVITE
 	prackOffer                        string        // the direction that his PRACKs offer
+	refer                             string        // the number that REFERs lead to
+	leaves                            bool          // who sends the call on hangs up at once
 	// of the vendors', by number:
 	vendors [2]vendorPlan
 }
@@ -180,6 +182,15 @@ func (r *rig) change(l *leg, kind string, tries int) {
 		l.request("UPDATE", "", l.describe("inactive"), done)
 	case "refresh":
 		l.request("UPDATE", "", "", done)
+	case "refer":
+		l.request("REFER", "Refer-To: <sip:"+r.plan.refer+"@"+gateAddr.String()+">\r\n", "", func(res *sip.Response) {
+			if res != nil {
+				r.referred = append(r.referred, res.StatusCode)
+			}
+			if res != nil && res.StatusCode == 202 && r.plan.leaves {
+				l.bye()
+			}
+		})
 	case "tone":
 		l.request("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=5\r\nDuration=160\r\n", done)
 	case "impostor": // somebody who knows half of the dialog
@@ -208,6 +219,9 @@ func (r *rig) within(l *leg, req *sip.Request) {
 	case sip.BYE:
 		a.answer(200, "OK", "", "")
 		l.close()
+	case sip.NOTIFY:
+		a.answer(200, "OK", "", "")
+		r.told = append(r.told, strings.TrimSpace(string(req.Body())))
 	case sip.CANCEL:
 		a.answer(200, "OK", "", "")
 		branch, _ := req.Via().Params.Get("branch")
@@ -333,13 +347,13 @@ func (r *rig) vendorAnswers(v *vendorPlan, a *answered) {
 	a.answer(200, "OK", v.headers, l.description())
 	r.talks(l, v.talk, v.changes)
 	if v.forks {
-		r.forks(a)
+		r.forks(a, v.talk)
 	}
 }
 
 // forks has another phone behind the same vendor answer, too: it wants an ACK and
 // a BYE of its own.
-func (r *rig) forks(a *answered) {
+func (r *rig) forks(a *answered, talk time.Duration) {
 	second := *a.leg
 	second.local, second.closed = second.local+"2", false
 	l := &second
@@ -348,6 +362,7 @@ func (r *rig) forks(a *answered) {
 	fork := &answered{leg: l, req: a.req, wait: sip.T1}
 	l.phone.theirs["fork"] = fork
 	fork.answer(200, "OK", "", l.description())
+	r.talks(l, talk, nil)
 }
 
 // drawPlan makes up a call.
@@ -381,6 +396,11 @@ func drawPlan(rng *rand.Rand) *plan {
 			p.prackOffer = "sendonly"
 		}
 	}
+	if maybe(15) {
+		p.refer, p.leaves = []string{"4421", "999"}[rng.IntN(2)], maybe(50)
+		p.edit = func(o *wire.Originator, _ []*wire.Terminator) { o.Sip = &wire.SipPolicy{Transfers: true} }
+		p.changes = append(p.changes, change{between(10*time.Millisecond, 8*time.Second), "refer"})
+	}
 	if p.merged {
 		p.cancelAfter, p.rushed = 0, false
 	}
@@ -397,7 +417,7 @@ func drawPlan(rng *rand.Rand) *plan {
 		if maybe(5) {
 			v.code = 0
 		}
-		if maybe(40) {
+		if maybe(40) || p.refer != "" {
 			v.talk = between(time.Millisecond, 15*time.Second)
 		}
 		if maybe(10) {

@@ -52,7 +52,11 @@ type session struct {
 	evidence    *evidence.Call // nil where none is kept
 	complained  bool           // about a session description
 	chain       []string       // the subscribers who have forwarded the call
-	devicesSaid uint32         // the SIP code of a subscriber's devices
+	own         bool           // its originator sends his own call on
+	transfer    *transfer
+	transfers   int
+	retired     []*dialog // those that something else has taken the place of
+	devicesSaid uint32    // the SIP code of a subscriber's devices
 }
 
 func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
@@ -140,6 +144,9 @@ func (c *session) finish() {
 	s.mu.Unlock()
 	s.forgetInvite(c.in.mergeKey)
 	c.in.dialog.forget(s)
+	for _, d := range c.retired {
+		d.forget(s)
+	}
 	for _, l := range c.legs {
 		l.dialog.forget(s)
 		l.forget()
@@ -184,6 +191,7 @@ func (c *session) do(effects []call.Effect) {
 			c.legs[e.Leg].cancel(e.Q850)
 		case call.SendBye:
 			c.exchange.abandon()
+			c.transfer.giveUp(c.sw.now())
 			c.bye(e)
 		case call.Provisional:
 			c.in.provisional(int(e.Code))
