@@ -98,6 +98,7 @@ type QueryResolver interface {
 	GuardFull(ctx context.Context) ([]string, error)
 	LiveCalls(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.LiveCall], error)
 	Members(ctx context.Context) ([]*model.Member, error)
+	ThisNode(ctx context.Context) (*model.ThisNode, error)
 	Overview(ctx context.Context) (*model.Overview, error)
 	Originators(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.Originator], error)
 	Terminators(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.Terminator], error)
@@ -6838,6 +6839,56 @@ func (ec *executionContext) fieldContext_Query_members(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_thisNode(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_thisNode(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().ThisNode(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				roles, err := ec.unmarshalNRole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, []any{"FINANCE", "NOC"})
+				if err != nil {
+					var zeroVal *model.ThisNode
+					return zeroVal, err
+				}
+				if ec.Directives.Needs == nil {
+					var zeroVal *model.ThisNode
+					return zeroVal, errors.New("directive needs is not implemented")
+				}
+				return ec.Directives.Needs(ctx, nil, directive0, roles)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.ThisNode) graphql.Marshaler {
+			return ec.marshalNThisNode2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐThisNode(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_thisNode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ThisNode(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_overview(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9214,6 +9265,12 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_members(ctx, field)
+				})
+		case "thisNode":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_thisNode(ctx, field)
 				})
 		case "overview":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,

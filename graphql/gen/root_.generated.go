@@ -718,6 +718,11 @@ type ComplexityRoot struct {
 		Theirs func(childComplexity int) int
 	}
 
+	MediaDrop struct {
+		Packets func(childComplexity int) int
+		Reason  func(childComplexity int) int
+	}
+
 	MediaQuality struct {
 		Jitter  func(childComplexity int) int
 		Lost    func(childComplexity int) int
@@ -930,6 +935,12 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	OverloadState struct {
+		PerSecond func(childComplexity int) int
+		Refused   func(childComplexity int) int
+		Waiting   func(childComplexity int) int
+	}
+
 	Overview struct {
 		AsOf       func(childComplexity int) int
 		CallsNow   func(childComplexity int) int
@@ -1093,6 +1104,7 @@ type ComplexityRoot struct {
 		Subscriber    func(childComplexity int, id string) int
 		Subscribers   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Terminators   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		ThisNode      func(childComplexity int) int
 		Tokens        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Users         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Viewer        func(childComplexity int) int
@@ -1489,6 +1501,25 @@ type ComplexityRoot struct {
 		Since    func(childComplexity int) int
 		Took     func(childComplexity int) int
 		Up       func(childComplexity int) int
+	}
+
+	ThisNode struct {
+		BadDescriptions   func(childComplexity int) int
+		BannedSources     func(childComplexity int) int
+		Calls             func(childComplexity int) int
+		CallsBegun        func(childComplexity int) int
+		Connections       func(childComplexity int) int
+		Draining          func(childComplexity int) int
+		MalformedMessages func(childComplexity int) int
+		MaxCalls          func(childComplexity int) int
+		MediaDrops        func(childComplexity int) int
+		Memory            func(childComplexity int) int
+		Name              func(childComplexity int) int
+		Overload          func(childComplexity int) int
+		RejectedMessages  func(childComplexity int) int
+		StartedAt         func(childComplexity int) int
+		Transactions      func(childComplexity int) int
+		Version           func(childComplexity int) int
 	}
 
 	Token struct {
@@ -4343,6 +4374,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MappedColumn.Theirs(childComplexity), true
 
+	case "MediaDrop.packets":
+		if e.ComplexityRoot.MediaDrop.Packets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaDrop.Packets(childComplexity), true
+	case "MediaDrop.reason":
+		if e.ComplexityRoot.MediaDrop.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaDrop.Reason(childComplexity), true
+
 	case "MediaQuality.jitter":
 		if e.ComplexityRoot.MediaQuality.Jitter == nil {
 			break
@@ -5545,6 +5589,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.OriginatorPutPayload.UserErrors(childComplexity), true
 
+	case "OverloadState.perSecond":
+		if e.ComplexityRoot.OverloadState.PerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OverloadState.PerSecond(childComplexity), true
+	case "OverloadState.refused":
+		if e.ComplexityRoot.OverloadState.Refused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OverloadState.Refused(childComplexity), true
+	case "OverloadState.waiting":
+		if e.ComplexityRoot.OverloadState.Waiting == nil {
+			break
+		}
+
+		return e.ComplexityRoot.OverloadState.Waiting(childComplexity), true
+
 	case "Overview.asOf":
 		if e.ComplexityRoot.Overview.AsOf == nil {
 			break
@@ -6501,6 +6564,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Terminators(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.thisNode":
+		if e.ComplexityRoot.Query.ThisNode == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.ThisNode(childComplexity), true
 	case "Query.tokens":
 		if e.ComplexityRoot.Query.Tokens == nil {
 			break
@@ -8200,6 +8269,103 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TerminatorState.Up(childComplexity), true
+
+	case "ThisNode.badDescriptions":
+		if e.ComplexityRoot.ThisNode.BadDescriptions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.BadDescriptions(childComplexity), true
+	case "ThisNode.bannedSources":
+		if e.ComplexityRoot.ThisNode.BannedSources == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.BannedSources(childComplexity), true
+	case "ThisNode.calls":
+		if e.ComplexityRoot.ThisNode.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Calls(childComplexity), true
+	case "ThisNode.callsBegun":
+		if e.ComplexityRoot.ThisNode.CallsBegun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.CallsBegun(childComplexity), true
+	case "ThisNode.connections":
+		if e.ComplexityRoot.ThisNode.Connections == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Connections(childComplexity), true
+	case "ThisNode.draining":
+		if e.ComplexityRoot.ThisNode.Draining == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Draining(childComplexity), true
+	case "ThisNode.malformedMessages":
+		if e.ComplexityRoot.ThisNode.MalformedMessages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.MalformedMessages(childComplexity), true
+	case "ThisNode.maxCalls":
+		if e.ComplexityRoot.ThisNode.MaxCalls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.MaxCalls(childComplexity), true
+	case "ThisNode.mediaDrops":
+		if e.ComplexityRoot.ThisNode.MediaDrops == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.MediaDrops(childComplexity), true
+	case "ThisNode.memory":
+		if e.ComplexityRoot.ThisNode.Memory == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Memory(childComplexity), true
+	case "ThisNode.name":
+		if e.ComplexityRoot.ThisNode.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Name(childComplexity), true
+	case "ThisNode.overload":
+		if e.ComplexityRoot.ThisNode.Overload == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Overload(childComplexity), true
+	case "ThisNode.rejectedMessages":
+		if e.ComplexityRoot.ThisNode.RejectedMessages == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.RejectedMessages(childComplexity), true
+	case "ThisNode.startedAt":
+		if e.ComplexityRoot.ThisNode.StartedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.StartedAt(childComplexity), true
+	case "ThisNode.transactions":
+		if e.ComplexityRoot.ThisNode.Transactions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Transactions(childComplexity), true
+	case "ThisNode.version":
+		if e.ComplexityRoot.ThisNode.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.Version(childComplexity), true
 
 	case "Token.company":
 		if e.ComplexityRoot.Token.Company == nil {
@@ -10801,6 +10967,65 @@ type Member {
 extend type Query {
   "The nodes of the cluster; of a node alone it is that one."
   members: [Member!]! @needs(roles: [FINANCE, NOC])
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/node.graphqls", Input: `"How the node that answers stands. Counts are since its start and stop at 2147483647 here; /metrics has them whole."
+type ThisNode {
+  "Its name."
+  name: String!
+  "Its version."
+  version: String!
+  "When it was started."
+  startedAt: DateTime!
+  "Calls that go on."
+  calls: Int!
+  "More calls than that get a 503."
+  maxCalls: Int!
+  "Calls that were taken."
+  callsBegun: Int!
+  "Whether it takes no new calls because it is about to stop."
+  draining: Boolean!
+  "Whether more new calls come than it can decide in time."
+  overload: OverloadState!
+  "Session descriptions of peers that could not be used."
+  badDescriptions: Int!
+  "Messages of peers that are no SIP."
+  malformedMessages: Int!
+  "Messages and connections that got no further than the door: malformed ones, and those of strangers and banned sources."
+  rejectedMessages: Int!
+  "Sources that are banned now."
+  bannedSources: Int!
+  "SIP transactions that are remembered."
+  transactions: Int!
+  "Connections that far ends have open."
+  connections: Int!
+  "Packets of media that were not passed on, by reason; reasons without any are left out."
+  mediaDrops: [MediaDrop!]!
+  "Memory that lives, in bytes, as a decimal string."
+  memory: Decimal!
+}
+
+"What keeps new calls from coming faster than they are decided."
+type OverloadState {
+  "New calls that are let in a second; null is no limit."
+  perSecond: Int
+  "New calls that wait for their decision."
+  waiting: Int!
+  "New calls that were refused because there were too many."
+  refused: Int!
+}
+
+"Packets of media that were not passed on."
+type MediaDrop {
+  "Why, as a word."
+  reason: String!
+  "How many."
+  packets: Int!
+}
+
+extend type Query {
+  "How the node that answers stands."
+  thisNode: ThisNode! @needs(roles: [FINANCE, NOC])
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/overview.graphqls", Input: `"The switch at a glance."
@@ -14364,6 +14589,16 @@ func (ec *executionContext) childFields_MappedColumn(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type MappedColumn", field.Name)
 }
 
+func (ec *executionContext) childFields_MediaDrop(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reason":
+		return ec.fieldContext_MediaDrop_reason(ctx, field)
+	case "packets":
+		return ec.fieldContext_MediaDrop_packets(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type MediaDrop", field.Name)
+}
+
 func (ec *executionContext) childFields_MediaQuality(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "packets":
@@ -14670,6 +14905,18 @@ func (ec *executionContext) childFields_OriginatorPutPayload(ctx context.Context
 		return ec.fieldContext_OriginatorPutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type OriginatorPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_OverloadState(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "perSecond":
+		return ec.fieldContext_OverloadState_perSecond(ctx, field)
+	case "waiting":
+		return ec.fieldContext_OverloadState_waiting(ctx, field)
+	case "refused":
+		return ec.fieldContext_OverloadState_refused(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OverloadState", field.Name)
 }
 
 func (ec *executionContext) childFields_Overview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -15700,6 +15947,44 @@ func (ec *executionContext) childFields_TerminatorState(ctx context.Context, fie
 		return ec.fieldContext_TerminatorState_address(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TerminatorState", field.Name)
+}
+
+func (ec *executionContext) childFields_ThisNode(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_ThisNode_name(ctx, field)
+	case "version":
+		return ec.fieldContext_ThisNode_version(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_ThisNode_startedAt(ctx, field)
+	case "calls":
+		return ec.fieldContext_ThisNode_calls(ctx, field)
+	case "maxCalls":
+		return ec.fieldContext_ThisNode_maxCalls(ctx, field)
+	case "callsBegun":
+		return ec.fieldContext_ThisNode_callsBegun(ctx, field)
+	case "draining":
+		return ec.fieldContext_ThisNode_draining(ctx, field)
+	case "overload":
+		return ec.fieldContext_ThisNode_overload(ctx, field)
+	case "badDescriptions":
+		return ec.fieldContext_ThisNode_badDescriptions(ctx, field)
+	case "malformedMessages":
+		return ec.fieldContext_ThisNode_malformedMessages(ctx, field)
+	case "rejectedMessages":
+		return ec.fieldContext_ThisNode_rejectedMessages(ctx, field)
+	case "bannedSources":
+		return ec.fieldContext_ThisNode_bannedSources(ctx, field)
+	case "transactions":
+		return ec.fieldContext_ThisNode_transactions(ctx, field)
+	case "connections":
+		return ec.fieldContext_ThisNode_connections(ctx, field)
+	case "mediaDrops":
+		return ec.fieldContext_ThisNode_mediaDrops(ctx, field)
+	case "memory":
+		return ec.fieldContext_ThisNode_memory(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ThisNode", field.Name)
 }
 
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -1327,6 +1327,14 @@ type MappedColumnInput struct {
 	Ours string `json:"ours"`
 }
 
+// Packets of media that were not passed on.
+type MediaDrop struct {
+	// Why, as a word.
+	Reason string `json:"reason"`
+	// How many.
+	Packets int `json:"packets"`
+}
+
 // What was received on one leg.
 type MediaQuality struct {
 	// RTP packets.
@@ -1647,6 +1655,16 @@ type OriginatorPutPayload struct {
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What keeps new calls from coming faster than they are decided.
+type OverloadState struct {
+	// New calls that are let in a second; null is no limit.
+	PerSecond *int `json:"perSecond,omitempty"`
+	// New calls that wait for their decision.
+	Waiting int `json:"waiting"`
+	// New calls that were refused because there were too many.
+	Refused int `json:"refused"`
 }
 
 // The switch at a glance.
@@ -2753,6 +2771,42 @@ type TerminatorState struct {
 	Took time.Duration `json:"took"`
 	// Where the last ping went.
 	Address string `json:"address"`
+}
+
+// How the node that answers stands. Counts are since its start and stop at 2147483647 here; /metrics has them whole.
+type ThisNode struct {
+	// Its name.
+	Name string `json:"name"`
+	// Its version.
+	Version string `json:"version"`
+	// When it was started.
+	StartedAt time.Time `json:"startedAt"`
+	// Calls that go on.
+	Calls int `json:"calls"`
+	// More calls than that get a 503.
+	MaxCalls int `json:"maxCalls"`
+	// Calls that were taken.
+	CallsBegun int `json:"callsBegun"`
+	// Whether it takes no new calls because it is about to stop.
+	Draining bool `json:"draining"`
+	// Whether more new calls come than it can decide in time.
+	Overload OverloadState `json:"overload"`
+	// Session descriptions of peers that could not be used.
+	BadDescriptions int `json:"badDescriptions"`
+	// Messages of peers that are no SIP.
+	MalformedMessages int `json:"malformedMessages"`
+	// Messages and connections that got no further than the door: malformed ones, and those of strangers and banned sources.
+	RejectedMessages int `json:"rejectedMessages"`
+	// Sources that are banned now.
+	BannedSources int `json:"bannedSources"`
+	// SIP transactions that are remembered.
+	Transactions int `json:"transactions"`
+	// Connections that far ends have open.
+	Connections int `json:"connections"`
+	// Packets of media that were not passed on, by reason; reasons without any are left out.
+	MediaDrops []*MediaDrop `json:"mediaDrops"`
+	// Memory that lives, in bytes, as a decimal string.
+	Memory Decimal `json:"memory"`
 }
 
 // Lets a program in.

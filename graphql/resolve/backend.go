@@ -20,6 +20,7 @@ type Backend interface {
 	Router
 	Signalling
 	Guard
+	Standing
 
 	// Execute asks the keeper for a decision and waits until it is committed. A
 	// refusal comes as a domain error, or in the reply.

@@ -47,7 +47,8 @@ type Config struct {
 	Console fs.FS
 	// Ready says why the node cannot serve calls, nil if it can. May be nil.
 	Ready func(ctx context.Context) error
-	// Metrics serves /metrics. May be nil.
+	// Metrics serves /metrics to admins and the NOC: people, or programs with a token.
+	// May be nil.
 	Metrics http.Handler
 	// Log hears of faults; the default logger if nil.
 	Log *slog.Logger
@@ -66,10 +67,24 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })
 	if cfg.Metrics != nil {
-		mux.Handle("GET /metrics", cfg.Metrics)
+		mux.Handle("GET /metrics", cfg.Door.Middleware(forWatchers(cfg.Metrics)))
 	}
 	mux.Handle("GET /", site(cfg.Console))
 	return headers(mux)
+}
+
+// forWatchers lets only those through who watch the whole switch.
+func forWatchers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch v := auth.FromContext(r.Context()); {
+		case v == nil:
+			http.Error(w, resolve.ErrSignIn.Error(), http.StatusUnauthorized)
+		case v.Role != wire.Role_ROLE_ADMIN && v.Role != wire.Role_ROLE_NOC:
+			http.Error(w, "only for admins and the NOC", http.StatusForbidden)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // api is the GraphQL handler with its limits.

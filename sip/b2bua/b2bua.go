@@ -112,6 +112,7 @@ type Switch struct {
 	started  map[string]startsIn      // attempts of the present second by terminator
 	owed     map[events.CallID]int    // commands that the book has not answered yet
 	resting  map[string]time.Duration // terminators that want to be left alone, and until when
+	begun    uint64                   // calls taken since the start
 	parties  map[netip.Addr]int       // who has calls in progress here, as caller
 	draining bool                     // no new calls
 	closed   bool                     // nor emergency calls

@@ -50,7 +50,7 @@ func TestOddDescriptions(t *testing.T) {
 					t.Errorf("the legs end with %v, want %v", codes, c.codes)
 				}
 				logged := strings.Count(r.logged.String(), "session description cannot be used")
-				if got := r.sw.BadDescriptions(); got != c.bad || logged > 1 || c.bad > 0 && logged != 1 {
+				if got := r.sw.Counts().BadDescriptions; got != c.bad || logged > 1 || c.bad > 0 && logged != 1 {
 					t.Errorf("%d counted, %d logged, want %d", got, logged, c.bad)
 				}
 				if c.video != "" {

@@ -104,8 +104,23 @@ func (l *egress) media(res *sip.Response, provisional bool) bool {
 	return ok
 }
 
-// BadDescriptions counts the session descriptions that could not be used.
-func (s *Switch) BadDescriptions() uint64 { return s.malformed.Load() }
+// Counts are a switch's figures.
+type Counts struct {
+	// Calls are in progress, Begun counts those that were taken since the start.
+	Calls int
+	Begun uint64
+	// BadDescriptions counts the session descriptions that could not be used.
+	BadDescriptions uint64
+	// Draining says that no new calls are taken.
+	Draining bool
+}
+
+// Counts tells how the switch stands.
+func (s *Switch) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Counts{Calls: len(s.calls), Begun: s.begun, BadDescriptions: s.malformed.Load(), Draining: s.draining}
+}
 
 // badDescription counts a session description that cannot be used, and logs the
 // first one of each call.

@@ -126,6 +126,7 @@ func (s *Switch) admit(from *caller, source netip.Addr, merge string) (*session,
 	}
 	s.invites[merge] = struct{}{}
 	s.calls[c.id] = c
+	s.begun++
 	s.parties[source]++
 	s.work.Add(1)
 	s.ends.Add(1)

@@ -130,7 +130,10 @@ func (l *Listener) pass(data []byte, from netip.AddrPort) []byte {
 }
 
 // malformed counts a message of a known source that is none.
-func (g *Gate) malformed(from netip.Addr) { g.sources.reject(from, "malformed message", time.Now()) }
+func (g *Gate) malformed(from netip.Addr) {
+	g.bad.Add(1)
+	g.sources.reject(from, "malformed message", time.Now())
+}
 
 // stranger answers an unknown source: a challenge where it may say who it is, else
 // a bare refusal at most a few times a minute; never more than it sent, and nothing

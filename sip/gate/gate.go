@@ -75,7 +75,8 @@ type Gate struct {
 	sources   *sources
 	stray     atomic.Pointer[func(*Listener, *sip.Response)]
 	party     atomic.Pointer[func(netip.Addr) bool]
-	deaf      atomic.Bool // nothing is read any more
+	deaf      atomic.Bool   // nothing is read any more
+	bad       atomic.Uint64 // malformed messages
 	closing   sync.Once
 }
 
@@ -275,6 +276,34 @@ func (g *Gate) known(addr netip.Addr) bool {
 	}
 	party := g.party.Load()
 	return !g.banned(addr) || party != nil && (*party)(addr)
+}
+
+// Counts are what a gate has seen since it opened.
+type Counts struct {
+	// Rejected are messages and connections that got no further: of strangers, of
+	// banned sources, and malformed ones of peers, which Malformed counts besides.
+	Rejected, Malformed uint64
+	// Servers and Clients are the transactions that are remembered now: of requests
+	// that came, and of our own.
+	Servers, Clients int
+	// Connections are those that far ends have opened, open now.
+	Connections int
+}
+
+// Counts tells what the gate has seen.
+func (g *Gate) Counts() Counts {
+	c := Counts{Malformed: g.bad.Load()}
+	g.sources.mu.Lock()
+	c.Rejected = g.sources.rejected
+	g.sources.mu.Unlock()
+	for _, l := range g.listeners {
+		servers, clients := l.layer.Len()
+		c.Servers, c.Clients = c.Servers+servers, c.Clients+clients
+		l.census.mu.Lock()
+		c.Connections += l.census.all
+		l.census.mu.Unlock()
+	}
+	return c
 }
 
 // Flush hands out the summaries of minutes that are over.

@@ -35,6 +35,7 @@ type sources struct {
 	minute    time.Time
 	strangers map[netip.Addr]*Summary
 	answered  int
+	rejected  uint64 // since the start
 	guests    map[netip.Addr]time.Time
 }
 
@@ -59,6 +60,7 @@ func (s *sources) reject(addr netip.Addr, reason string, now time.Time) bool {
 	}
 	e.Count++
 	e.Last = now
+	s.rejected++
 	may := addr.IsValid() && e.Count <= answersPerSource && s.answered < answersAll
 	if may {
 		s.answered++

@@ -48,6 +48,24 @@ type Controller struct {
 	limit   float64 // calls a second; 0 is none
 	tokens  float64
 	filled  time.Time
+	refused uint64 // since the start
+}
+
+// State is how a Controller stands.
+type State struct {
+	// PerSecond is how many new calls are let in a second; 0 is no limit.
+	PerSecond int
+	// Waiting is how many wait for their decision.
+	Waiting int
+	// Refused counts the calls that were not let in, since the start.
+	Refused uint64
+}
+
+// State tells how the Controller stands.
+func (c *Controller) State() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return State{PerSecond: int(c.limit), Waiting: c.waiting, Refused: c.refused}
 }
 
 // New makes a Controller.
@@ -66,6 +84,7 @@ func (c *Controller) enter(now time.Time) (told *int, ok bool) {
 	told = c.turn(now)
 	c.offered++
 	if c.config.Waiting > 0 && c.waiting >= c.config.Waiting || !c.spend(now) {
+		c.refused++
 		return told, false
 	}
 	c.entered++

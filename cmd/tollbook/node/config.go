@@ -46,6 +46,8 @@ type Config struct {
 	MaxCalls int `yaml:"max_calls"`
 	// Overload says when new calls are too many.
 	Overload Overload `yaml:"overload"`
+	// Memory says when garbage is collected.
+	Memory Memory `yaml:"memory"`
 	// Drain is how long a stop waits for calls to end by themselves, as 30s; new ones
 	// are refused meanwhile.
 	Drain string `yaml:"drain"`
@@ -84,6 +86,7 @@ func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
 		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(),
+		Memory: defaultMemory(),
 	}
 }
 
@@ -118,6 +121,7 @@ type settings struct {
 	timeout          time.Duration
 	latency, drain   time.Duration
 	files            filesConfig
+	memory           uint64         // 0 is no limit
 	group            *cluster.Group // nil for a node alone
 	wait             time.Duration
 }
@@ -168,6 +172,9 @@ func (c Config) parse() (settings, error) {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if err := c.HEP.check(); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
+	}
+	if s.memory, err = c.Memory.parse(); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if c.MaxCalls < 1 {

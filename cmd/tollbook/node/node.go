@@ -35,6 +35,7 @@ import (
 	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/locate"
 	"github.com/tollbook/tollbook/sip/outbound"
+	"github.com/tollbook/tollbook/sip/overload"
 	"github.com/tollbook/tollbook/sip/registrar"
 )
 
@@ -80,6 +81,8 @@ type Node struct {
 	door      *registrar.Door
 	registrar *registrar.Registrar
 	sw        *b2bua.Switch
+	load      *overload.Controller
+	started   time.Time
 	http      *http.Server
 	listener  net.Listener
 	historyAt atomic.Pointer[reached]
@@ -100,8 +103,9 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{settings: s, log: log.With("node", c.Node), members: members{of: map[string]*member{}}, failed: make(chan error, 16)}
+	n := &Node{settings: s, started: time.Now(), log: log.With("node", c.Node), members: members{of: map[string]*member{}}, failed: make(chan error, 16)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.collect()
 	steps := []func(context.Context) error{
 		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.answerOthers, n.serveHTTP,
 	}
@@ -282,11 +286,12 @@ func (n *Node) openSwitch(context.Context) error {
 	n.onClose(func() error { n.engine.Close(); return nil })
 	n.openEvidence()
 	n.makeOutbound()
+	n.load = n.controller()
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
 		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Guard: n.guard.Judge,
-		Load: n.load(), Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
+		Load: n.load, Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.onClose(func() error {
@@ -309,7 +314,7 @@ func (n *Node) serveHTTP(context.Context) error {
 	resolver := &resolve.Resolver{Backend: n, History: n.history, Door: door, Now: time.Now}
 	n.http = &http.Server{
 		Handler: server.New(server.Config{
-			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Log: n.log,
+			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Log: n.log,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),

@@ -107,8 +107,8 @@ func (n *Node) RegistrationState(id string) (resolve.RegistrationState, bool) {
 	}, ours
 }
 
-// load makes what keeps new calls from coming faster than they are decided.
-func (n *Node) load() *overload.Controller {
+// controller makes what keeps new calls from coming faster than they are decided.
+func (n *Node) controller() *overload.Controller {
 	return overload.New(overload.Config{
 		Latency: n.settings.latency, Waiting: n.settings.Overload.Waiting,
 		Changed: func(perSecond int) {

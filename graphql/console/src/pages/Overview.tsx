@@ -52,6 +52,28 @@ const OverviewQuery = graphql(`
         lagMs
       }
     }
+    thisNode {
+      name
+      version
+      calls
+      maxCalls
+      draining
+      overload {
+        perSecond
+        waiting
+        refused
+      }
+      badDescriptions
+      malformedMessages
+      rejectedMessages
+      bannedSources
+      transactions
+      mediaDrops {
+        reason
+        packets
+      }
+      memory
+    }
     alerts(first: 20) {
       nodes {
         kind
@@ -72,6 +94,7 @@ const OverviewQuery = graphql(`
 `);
 
 type Data = ResultOf<typeof OverviewQuery>['overview'];
+type NodeData = ResultOf<typeof OverviewQuery>['thisNode'];
 type Alerts = ResultOf<typeof OverviewQuery>['alerts']['nodes'];
 
 export function Overview() {
@@ -121,6 +144,11 @@ export function Overview() {
               />
             </Section>
           </SimpleGrid>
+          {data && (
+            <Section title={`${t('node.title')}: ${data.thisNode.name}, ${data.thisNode.version}`}>
+              <ThisNode node={data.thisNode} />
+            </Section>
+          )}
           {data && data.alerts.nodes.length > 0 && (
             <Section title={t('alerts.title')}>
               <AlertTable rows={data.alerts.nodes} />
@@ -129,6 +157,45 @@ export function Overview() {
         </>
       )}
     </Page>
+  );
+}
+
+/** What a person looks at when calls are refused: all counts are since the node's start. */
+function ThisNode({ node }: { node: NodeData }) {
+  const { t } = useTexts();
+  const limit = node.overload.perSecond;
+  const drops = node.mediaDrops.reduce((sum, d) => sum + d.packets, 0);
+  const rows: { id: string; label: string; value: ReactNode; bad: boolean }[] = [
+    {
+      id: 'limit',
+      label: t('node.limit'),
+      value: `${limit === null ? t('node.unlimited') : t('node.perSecond', { n: limit })}, ${t('node.waiting', { n: node.overload.waiting })}`,
+      bad: limit !== null,
+    },
+    { id: 'refused', label: t('node.refused'), value: node.overload.refused, bad: false },
+    { id: 'bad', label: t('node.bad'), value: node.badDescriptions, bad: false },
+    { id: 'malformed', label: t('node.malformed'), value: node.malformedMessages, bad: false },
+    { id: 'rejected', label: t('node.rejected'), value: node.rejectedMessages, bad: false },
+    { id: 'banned', label: t('node.banned'), value: node.bannedSources, bad: node.bannedSources > 0 },
+    {
+      id: 'drops',
+      label: t('node.drops'),
+      value: drops === 0 ? 0 : `${drops} (${node.mediaDrops.map((d) => `${d.reason} ${d.packets}`).join(', ')})`,
+      bad: false,
+    },
+    { id: 'transactions', label: t('node.transactions'), value: node.transactions, bad: false },
+    { id: 'memory', label: t('node.memory'), value: `${Math.round(Number(node.memory) / 1e6)} MB`, bad: false },
+  ];
+  return (
+    <DataTable
+      label={t('node.title')}
+      rows={rows}
+      rowKey={(r) => r.id}
+      columns={[
+        { id: 'what', title: t('node.of', { n: node.calls, most: node.maxCalls }), cell: (r) => r.label },
+        { id: 'value', title: node.draining ? t('node.draining') : '', right: true, cell: (r) => (r.bad ? <Tag tone="bad">{r.value}</Tag> : r.value) },
+      ]}
+    />
   );
 }
 

@@ -1,0 +1,70 @@
+package resolve
+
+import (
+	"math"
+	"time"
+
+	"github.com/tollbook/tollbook/graphql/model"
+)
+
+// Standing is how a node stands.
+type Standing interface {
+	// Stands is how this node stands now.
+	Stands() NodeState
+}
+
+// NodeState is how a node stands. Counts are since its start.
+type NodeState struct {
+	Name, Version   string
+	Started         time.Time
+	Calls, MaxCalls int
+	Begun           uint64
+	Draining        bool
+	// PerSecond is how many new calls are let in a second, 0 for no limit; Waiting
+	// those that wait for their decision, Refused those that were not let in.
+	PerSecond, Waiting int
+	Refused            uint64
+	BadDescriptions    uint64
+	// Malformed are messages of peers, Rejected those and what strangers and banned
+	// sources sent.
+	Malformed, Rejected uint64
+	Banned              int
+	// Servers and Clients are transactions that are remembered.
+	Servers, Clients int
+	Connections      int
+	// Packets and Bytes of media were passed on, Drops were not.
+	Packets, Bytes uint64
+	Drops          []Drop
+	// Memory is the bytes of the heap that live, as far as is known.
+	Memory uint64
+}
+
+// Drop counts packets that were not passed on for a reason.
+type Drop struct {
+	Reason  string
+	Packets uint64
+}
+
+// thisNode shows how the node stands.
+func (r *Resolver) thisNode() *model.ThisNode {
+	s := r.Backend.Stands()
+	out := &model.ThisNode{
+		Name: s.Name, Version: s.Version, StartedAt: s.Started, Calls: s.Calls, MaxCalls: s.MaxCalls, CallsBegun: count(s.Begun),
+		Draining: s.Draining, Overload: model.OverloadState{Waiting: s.Waiting, Refused: count(s.Refused)},
+		BadDescriptions: count(s.BadDescriptions), MalformedMessages: count(s.Malformed), RejectedMessages: count(s.Rejected),
+		BannedSources: s.Banned, Transactions: s.Servers + s.Clients, Connections: s.Connections,
+		MediaDrops: []*model.MediaDrop{}, Memory: model.Decimal{Units: int64(s.Memory)},
+	}
+	if s.PerSecond > 0 {
+		out.Overload.PerSecond = &s.PerSecond
+	}
+	for _, d := range s.Drops {
+		if d.Packets > 0 {
+			out.MediaDrops = append(out.MediaDrops, &model.MediaDrop{Reason: d.Reason, Packets: count(d.Packets)})
+		}
+	}
+	return out
+}
+
+// count fits a count into what the API's Int holds.
+func count(n uint64) int { return int(min(n, math.MaxInt32)) }

@@ -1,0 +1,58 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/graphql/server"
+)
+
+func TestThisNode(t *testing.T) {
+	f := newFixture(t, noon)
+	const query = `{ thisNode { name version startedAt calls maxCalls callsBegun draining overload { perSecond waiting refused }
+		badDescriptions malformedMessages rejectedMessages bannedSources transactions connections mediaDrops { reason packets } memory } }`
+	data := f.as("noel").must(query, nil)
+	for path, want := range map[string]string{
+		"thisNode.name": "n1", "thisNode.mediaDrops.0.reason": "source", "thisNode.memory": "123456789",
+	} {
+		if got := data.text(path); got != want {
+			t.Errorf("%s = %q, want %q", path, got, want)
+		}
+	}
+	for path, want := range map[string]float64{
+		"thisNode.overload.perSecond": 120, "thisNode.overload.refused": 41, "thisNode.badDescriptions": 5, "thisNode.callsBegun": 1<<31 - 1,
+		"thisNode.malformedMessages": 6, "thisNode.rejectedMessages": 9, "thisNode.transactions": 7, "thisNode.mediaDrops.0.packets": 12,
+	} {
+		if got := data.at(path); got != want {
+			t.Errorf("%s = %v, want %v", path, got, want)
+		}
+	}
+	if drops, ok := data.at("thisNode.mediaDrops").([]any); !ok || len(drops) != 1 {
+		t.Errorf("drops: %v", data.at("thisNode.mediaDrops"))
+	}
+	f.client().refused("UNAUTHENTICATED", query, nil)
+}
+
+// Metrics are for who watches the whole switch.
+func TestMetricsAreNotForAll(t *testing.T) {
+	f := newFixture(t, noon)
+	handler := server.New(server.Config{
+		Resolver: &resolve.Resolver{Backend: f, History: f.history, Door: f.door, Now: noon}, Door: f.door,
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
+	})
+	for user, want := range map[string]int{"": 401, "adam": 403, "fiona": 403, "noel": http.StatusTeapot, "root": http.StatusTeapot} {
+		req := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		if user != "" {
+			for _, c := range f.as(user).cookies {
+				req.AddCookie(c)
+			}
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, req)
+		if w.Code != want {
+			t.Errorf("%q gets %d, want %d", user, w.Code, want)
+		}
+	}
+}
