@@ -471,6 +471,7 @@ export const en = {
   'audit.TERMINATOR_UP': 'vendor up',
   'audit.TERMINATOR_DOWN': 'vendor down',
   'audit.REGISTERED': 'registered',
+  'audit.RECORDING_STEERED': 'recording steered',
   'audit.REGISTRATION_LOST': 'registration lost',
   'peer.sip': 'Signalling',
   'sip.codecs': 'Codecs',

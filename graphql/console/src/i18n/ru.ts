@@ -473,6 +473,7 @@ export const ru: Dictionary = {
   'audit.TERMINATOR_UP': 'вендор доступен',
   'audit.TERMINATOR_DOWN': 'вендор недоступен',
   'audit.REGISTERED': 'зарегистрировано',
+  'audit.RECORDING_STEERED': 'управление записью',
   'audit.REGISTRATION_LOST': 'регистрация потеряна',
   'peer.sip': 'Сигнализация',
   'sip.codecs': 'Кодеки',
