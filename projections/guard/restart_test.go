@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -108,6 +109,7 @@ func TestRestartAnywhere(t *testing.T) {
 		again := guard.New("n1", slog.New(slog.DiscardHandler), guard.Usual())
 		again.Apply(s.book...)
 		again.Apply(s.obs...)
+		snapshots(rt, s.book, s.obs)
 		at++
 		if diff := cmp.Diff(told(s.guard.Trips(at)), told(again.Trips(at))); diff != "" {
 			rt.Fatalf("trips before (-) and after (+):\n%s", diff)
@@ -124,6 +126,43 @@ func TestRestartAnywhere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// snapshots cuts both journals somewhere: a view that goes on from a snapshot ends as
+// the one it is of, byte for byte.
+func snapshots(rt *rapid.T, book, obs []events.Recorded) {
+	fresh := func() *guard.View { return guard.New("n1", slog.New(slog.DiscardHandler), guard.Usual()) }
+	text := func(v *guard.View) string {
+		b, err := v.Snapshot()
+		if err != nil {
+			rt.Fatal(err)
+		}
+		return string(b)
+	}
+	i, j := rapid.IntRange(0, len(book)).Draw(rt, "book"), rapid.IntRange(0, len(obs)).Draw(rt, "log")
+	whole, resumed := fresh(), fresh()
+	whole.Apply(book[:i]...)
+	whole.Apply(obs[:j]...)
+	if err := resumed.Restore([]byte(text(whole))); err != nil {
+		rt.Fatal(err)
+	}
+	for _, v := range []*guard.View{whole, resumed} {
+		v.Apply(book[i:]...)
+		v.Apply(obs[j:]...)
+	}
+	if diff := cmp.Diff(text(whole), text(resumed)); diff != "" {
+		rt.Fatalf("cut at %d and %d, whole (-) and from a snapshot (+):\n%s", i, j, diff)
+	}
+}
+
+func TestRestoreRefusesAnotherVersion(t *testing.T) {
+	v := guard.New("n1", slog.New(slog.DiscardHandler), guard.Usual())
+	if err := v.Restore([]byte(`{"Version":9}`)); !errors.Is(err, guard.ErrVersion) {
+		t.Error(err)
+	}
+	if err := v.Restore([]byte(`{"Version":1,"Rules":["AA=="]}`)); err == nil {
+		t.Error("a rule that cannot be read was taken")
+	}
 }
 
 func told(trips []guard.Trip) (out []string) {
