@@ -144,14 +144,8 @@ func refusesDamage(t *testing.T, data string) {
 	if code != 1 || !position.MatchString(stderr) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("verify ends with code %d:\n%s%s", code, stdout, stderr)
 	}
-	net := newNetwork()
-	config := filepath.Join(t.TempDir(), "node.yaml")
-	text := fmt.Sprintf("node: n1\ndata: %s\nhttp: 127.0.0.1:0\nsip: %s\n", data, net.addr(1))
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := launch(t, "serve", "--config", config)
 	start := time.Now()
+	p := launchOn(t, data)
 	if p.wait(t) != 1 {
 		t.Errorf("serve ends with code %d", p.cmd.ProcessState.ExitCode())
 	}
@@ -164,4 +158,15 @@ func refusesDamage(t *testing.T, data string) {
 	if strings.Contains(p.stderr.String(), "serves calls") || time.Since(start) > patience/2 {
 		t.Errorf("serve began to work:\n%s", p.stderr.String())
 	}
+}
+
+// launchOn starts a switch that is not expected to go on.
+func launchOn(t *testing.T, data string) *process {
+	t.Helper()
+	config := filepath.Join(t.TempDir(), "node.yaml")
+	text := fmt.Sprintf("node: n1\ndata: %s\nhttp: 127.0.0.1:0\nsip: %s\n", data, newNetwork().addr(1))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return launch(t, "serve", "--config", config)
 }

@@ -38,7 +38,7 @@ func (s HeadSet) explain(err error) error {
 	at := Cursor{}
 	for _, h := range known[:i] {
 		if h.Journal == journal {
-			at = h.cursor()
+			at = h.Cursor()
 		}
 	}
 	wrong := at.broken(journal, damage.Sequence, "%s, byte %d: %s", damage.File, damage.Offset, damage.Reason)

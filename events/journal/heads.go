@@ -38,7 +38,8 @@ type Head struct {
 	Hash                       Hash
 }
 
-func (h Head) cursor() Cursor {
+// Cursor is the place behind the block, without its time and epoch.
+func (h Head) Cursor() Cursor {
 	return Cursor{Sequence: h.Sequence, Number: h.Number, Position: h.Position, Head: h.Hash}
 }
 

@@ -196,7 +196,7 @@ func (s HeadSet) Journals(stream string) []string {
 func (s HeadSet) Base(journal string) Cursor {
 	for _, t := range s.trims {
 		if t.Journal == journal {
-			return t.cursor()
+			return t.Cursor()
 		}
 	}
 	return Cursor{}

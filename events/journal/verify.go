@@ -18,8 +18,8 @@ type Report struct {
 // JournalReport is what Verify found in one journal.
 type JournalReport struct {
 	Journal string
-	// Base is the place behind the last block that was trimmed: the check
-	// begins there.
+	// Base is the place behind the last block that was trimmed, or the one that
+	// OpenFrom was told to trust: the check begins there.
 	Base Cursor
 	// Blocks and Events count what was checked.
 	Blocks, Events uint64
@@ -35,6 +35,12 @@ type JournalReport struct {
 // block that is remembered against heads. All journals are checked even if one
 // is broken; the error then is the first *Broken.
 func Verify(ctx context.Context, store Store, heads HeadSet) (Report, error) {
+	return verifyFrom(ctx, store, heads, nil)
+}
+
+// verifyFrom checks what lies behind places that are trusted. A journal whose place
+// does not fit the stream is checked whole: that finds out what is wrong, and where.
+func verifyFrom(ctx context.Context, store Store, heads HeadSet, trusted map[string]Cursor) (Report, error) {
 	report := Report{Stream: store.Name()}
 	journals, err := store.Subjects(ctx)
 	if err != nil {
@@ -44,7 +50,11 @@ func Verify(ctx context.Context, store Store, heads HeadSet) (Report, error) {
 	slices.Sort(journals)
 	var first error
 	for _, journal := range slices.Compact(journals) {
-		found, err := verifyJournal(ctx, store, journal, heads)
+		base := heads.Base(journal)
+		if at := trusted[journal]; at.Number > base.Number && CheckCursor(ctx, store, journal, at) == nil {
+			base = at
+		}
+		found, err := verifyJournal(ctx, store, journal, heads, base)
 		report.Journals = append(report.Journals, found)
 		if err != nil && found.Broken == nil {
 			return report, fmt.Errorf("verify %s: %w", store.Name(), err)
@@ -56,8 +66,8 @@ func Verify(ctx context.Context, store Store, heads HeadSet) (Report, error) {
 	return report, first
 }
 
-func verifyJournal(ctx context.Context, store Store, journal string, heads HeadSet) (JournalReport, error) {
-	r := JournalReport{Journal: journal, Base: heads.Base(journal)}
+func verifyJournal(ctx context.Context, store Store, journal string, heads HeadSet, base Cursor) (JournalReport, error) {
+	r := JournalReport{Journal: journal, Base: base}
 	remembered, last := heads.of(journal)
 	at := r.Base
 	check := func(b Block) error {
@@ -86,11 +96,18 @@ func verifyJournal(ctx context.Context, store Store, journal string, heads HeadS
 // written. Blocks that were acknowledged and not yet remembered are remembered
 // now. It reads the whole stream, about 100,000 blocks a second.
 func Open(ctx context.Context, store Store, heads *Heads) (Report, error) {
+	return OpenFrom(ctx, store, heads, nil)
+}
+
+// OpenFrom is Open for a node that has snapshots: it reads of each journal only what
+// lies behind a trusted place, as long as the block there still has its hash. The
+// whole stream is then to be checked later, with Verify of the Gentle store.
+func OpenFrom(ctx context.Context, store Store, heads *Heads, trusted map[string]Cursor) (Report, error) {
 	set, err := heads.Set()
 	if err != nil {
 		return Report{}, err
 	}
-	report, err := Verify(ctx, store, set)
+	report, err := verifyFrom(ctx, store, set, trusted)
 	if err != nil {
 		return report, err
 	}

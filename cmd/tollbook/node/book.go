@@ -72,8 +72,8 @@ func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, erro
 
 func (n *Node) snapshotDir() string { return filepath.Join(n.settings.Data, "snapshots") }
 
-// saveSnapshot writes the follower's state, so that the next start is short.
-func (n *Node) saveSnapshot() error {
+// saveBook writes the follower's state.
+func (n *Node) saveBook() error {
 	payload, at, err := n.follower.Snapshot()
 	if err != nil {
 		return err

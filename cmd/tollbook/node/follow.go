@@ -132,10 +132,13 @@ func into(ctx context.Context, blocks chan<- recordedBlock) func(recordedBlock) 
 	}
 }
 
-// followLive reads a journal to its end, so that what follows sees all that happened
+// followLive reads a journal from where the views stand to its end, so that what follows sees all that happened
 // before the start, and then goes on reading and hands the blocks on.
 func (n *Node) followLive(ctx context.Context, f *feed) error {
-	end, err := journal.Read(ctx, f.store, f.name, journal.Cursor{}, func(b journal.Block) error {
+	n.viewing.mu.Lock()
+	from := n.viewing.at[f.name]
+	n.viewing.mu.Unlock()
+	end, err := journal.Read(ctx, f.store, f.name, from, func(b journal.Block) error {
 		_, err := n.liveBlock(b)
 		return err
 	})
@@ -169,9 +172,12 @@ func (n *Node) liveBlock(b journal.Block) (recordedBlock, error) {
 	}
 	n.tellAlerts(b.Time, evs)
 	r := recordedBlock{b, b.Recorded(evs)}
+	n.viewing.mu.Lock()
+	defer n.viewing.mu.Unlock()
 	n.live.Apply(r.records...)
 	n.quality.Apply(r.records...)
 	n.guard.Apply(r.records...)
+	n.viewing.at[b.Journal] = b.Cursor()
 	return r, nil
 }
 

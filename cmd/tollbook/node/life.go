@@ -64,13 +64,13 @@ func (n *Node) sweep(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return n.saveSnapshot()
+			return n.saveSnapshots()
 		case now := <-tick.C:
 			n.closeOrphans(ctx, now)
 			if now.Sub(saved) >= snapshotEvery {
 				saved = now
-				if err := n.saveSnapshot(); err != nil {
-					n.log.Error("no snapshot of the book was saved", "err", err)
+				if err := n.saveSnapshots(); err != nil {
+					n.log.Error("no snapshot was saved", "err", err)
 				}
 			}
 		}

@@ -69,6 +69,8 @@ type Node struct {
 	live      *live.View
 	quality   *quality.View
 	guard     *guard.View
+	viewing   viewing
+	snapshot  *viewsSnapshot // what the node starts from, nil once it has started
 	earlier   earlier
 	calls     *recorder
 	audit     *recorder
@@ -107,7 +109,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.collect()
 	steps := []func(context.Context) error{
-		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.recover, n.openRegistrar, n.openSwitch, n.answerOthers, n.serveHTTP,
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.checkRest, n.recover, n.openRegistrar, n.openSwitch, n.answerOthers, n.serveHTTP,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -176,10 +178,7 @@ func (n *Node) openStore(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.heads.Close)
-	if n.bookStore, err = n.openStream(ctx, cluster.StreamBook); err != nil {
-		return err
-	}
-	if n.logStore, err = n.openStream(ctx, cluster.StreamLog); err != nil {
+	if err := n.openStreams(ctx); err != nil {
 		return err
 	}
 	return n.server.Patiently(ctx, func(ctx context.Context) (err error) {
@@ -188,46 +187,25 @@ func (n *Node) openStore(ctx context.Context) error {
 	})
 }
 
-// openStream opens a stream if it is what was acknowledged, all of it.
-func (n *Node) openStream(ctx context.Context, name string) (*journal.Stream, error) {
-	var store *journal.Stream
-	err := n.server.Patiently(ctx, func(ctx context.Context) (err error) {
-		store, err = journal.OpenStream(ctx, n.server.Conn(), name)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	var report journal.Report
-	var verdict error
-	err = n.server.Patiently(ctx, func(context.Context) error { // it takes as long as the stream is
-		if report, verdict = journal.Open(ctx, store, n.heads); journal.Lasting(verdict) {
-			return nil // to ask again would change nothing
-		}
-		return verdict
-	})
-	if err = errors.Join(err, verdict); err != nil {
-		return nil, fmt.Errorf("the store in %s cannot be trusted: %w", n.settings.Data, err)
-	}
-	for _, j := range report.Journals {
-		n.log.Info("journal checked", "journal", j.Journal, "blocks", j.Blocks, "events", j.Events)
-	}
-	return store, nil
-}
-
 // openViews opens what is built from the events.
 func (n *Node) openViews(ctx context.Context) error {
 	if err := n.openHistory(); err != nil {
 		return err
 	}
 	n.onClose(n.history.Close)
-	n.live, n.quality, n.guard = live.New(), quality.New(), guard.New(n.settings.Node, n.log, guard.Usual())
+	n.newViews()
+	n.restoreViews(n.snapshot)
 	n.tables = lookup.New(n.blobs, n.log)
 	n.onClose(func() error { n.tables.Close(); return nil })
 	if err := n.tables.Follow(ctx, n.follower.Catalog(), time.Now()); err != nil {
 		n.log.Error("some decks have no prices yet", "err", err) // tried again every second
 	}
 	return nil
+}
+
+// newViews makes the views in memory, before the first event.
+func (n *Node) newViews() {
+	n.live, n.quality, n.guard = live.New(), quality.New(), guard.New(n.settings.Node, n.log, guard.Usual())
 }
 
 // openHistory opens the history. One that another version's rules made is made anew
