@@ -36,6 +36,7 @@ func commands() []command {
 		{"statement", "print what was posted on an account in some days", statement},
 		{"period", "close an account's period, or list those that are closed", period},
 		{"token", "make and revoke tokens for programs", token},
+		{"doctor", "look at this machine: what would stop or trouble a node, and the mend", examine},
 		{"bench", "measure this machine", bench},
 		{"version", "say which version this is", version},
 	}
