@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,7 +39,16 @@ type closing struct {
 
 // eventBatch is how many sockets are served per epoll_wait, and per reading of the
 // clock.
-const eventBatch = 32
+const eventBatch = 128
+
+// Packets that come less than busy apart are gathered: after what was ready is
+// served the worker sleeps for a nap (to which Linux adds 50 µs of slack), so that
+// fewer wake-ups serve more packets. It costs them some 150 µs, and saves a quarter
+// of the processor's time at 500 calls.
+const (
+	busy = 250 * time.Microsecond
+	nap  = 100 * time.Microsecond
+)
 
 func newEpoll(e *Engine) (*epoll, error) {
 	t := &epoll{engine: e}
@@ -184,6 +194,7 @@ func (w *worker) run() {
 	events := make([]unix.EpollEvent, eventBatch)
 	ready := make([]*rawSocket, 0, eventBatch)
 	buffer := make([]byte, maxPacket+1)
+	var last time.Duration
 	for {
 		n, err := unix.EpollWait(w.epfd, events, -1)
 		if err != nil && err != unix.EINTR {
@@ -215,5 +226,10 @@ func (w *worker) run() {
 				return
 			}
 		}
+		if n < eventBatch && now-last < busy {
+			pause := unix.NsecToTimespec(int64(nap))
+			_ = unix.Nanosleep(&pause, nil) // a signal only makes it shorter
+		}
+		last = now
 	}
 }

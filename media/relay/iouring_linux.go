@@ -56,6 +56,9 @@ const (
 	ringEntries     = 256
 	ringCompletions = 4096
 	ringBuffers     = 1024
+	// Packets that come less than busyRing apart are gathered for ringGather.
+	busyRing   = time.Millisecond
+	ringGather = 300 * time.Microsecond
 	// ringHeader is io_uring_recvmsg_out and the address behind it.
 	ringHeader = 16 + unix.SizeofSockaddrInet6
 	// ringAddress is where the packet begins in an outgoing place; sealed packets are
@@ -192,11 +195,16 @@ func (w *ringWorker) run(opened chan<- error) {
 		return
 	}
 	w.listen()
+	var gather time.Duration
 	for {
-		if err := w.ring.submit(1); err != nil {
+		if err := w.ring.submit(true, gather); err != nil {
 			panic("relay: " + err.Error()) // the ring is ours and the arguments are right
 		}
+		last := w.now
 		w.now = w.engine.now()
+		if gather = 0; w.now-last < busyRing {
+			gather = ringGather
+		}
 		w.ring.completed(w.completion)
 		if w.over() {
 			return
@@ -218,7 +226,7 @@ func (w *ringWorker) entry() (*sqe, uint32) {
 		if e, i := w.ring.next(); e != nil {
 			return e, i
 		}
-		if err := w.ring.submit(0); err != nil {
+		if err := w.ring.submit(false, 0); err != nil {
 			panic("relay: " + err.Error())
 		}
 	}

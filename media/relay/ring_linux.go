@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,9 @@ type ring struct {
 	cqes                           unsafe.Pointer
 	tail                           uint32 // ours, ahead of *sqTail by what is not submitted
 	submitted                      uint32
+	waits                          bool // the kernel can gather completions
+	longest                        unix.Timespec
+	gathered                       ringWait
 }
 
 // The parts of linux/io_uring.h that are used.
@@ -31,7 +35,9 @@ const (
 	ringSetupSingle      = 1 << 12 // one thread submits
 	ringSetupDeferred    = 1 << 13 // and completes, when it asks
 	ringEnterGetEvents   = 1
-	ringRegisterBuffers  = 22 // a ring of buffers
+	ringEnterWait        = 1 << 3  // with a ringWait
+	ringCanGather        = 1 << 15 // from Linux 6.12 on
+	ringRegisterBuffers  = 22      // a ring of buffers
 	ringOffSQ, ringOffCQ = 0, 0x8000000
 	ringOffSQEs          = 0x10000000
 
@@ -80,6 +86,13 @@ type cqe struct {
 	flags    uint32
 }
 
+// ringWait is io_uring_getevents_arg.
+type ringWait struct {
+	mask            uint64
+	maskSize, least uint32 // least is in µs
+	longest         uint64
+}
+
 // newRing makes a ring with so many entries for submission and completion.
 func newRing(entries, completions uint32) (*ring, error) {
 	p := ringParams{
@@ -90,7 +103,8 @@ func newRing(entries, completions uint32) (*ring, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("io_uring_setup: %w", errno)
 	}
-	r := &ring{fd: int(fd)}
+	r := &ring{fd: int(fd), waits: p.features&ringCanGather != 0, longest: unix.Timespec{Sec: 1}}
+	r.gathered.longest = uint64(uintptr(unsafe.Pointer(&r.longest)))
 	if err := r.share(&p); err != nil {
 		r.close()
 		return nil, err
@@ -149,19 +163,20 @@ func (r *ring) next() (*sqe, uint32) {
 	return e, i
 }
 
-// submit hands all entries over and waits for so many completions.
-func (r *ring) submit(wait uint32) error {
+// submit hands all entries over and, where it is to wait, waits for a completion.
+// For up to gather it waits for so many of them that a wake-up is worth while.
+func (r *ring) submit(wait bool, gather time.Duration) error {
 	for {
 		atomic.StoreUint32(r.sqTail, r.tail)
-		n, errno := r.enter(r.tail-r.submitted, wait)
+		n, errno := r.enter(r.tail-r.submitted, wait, gather)
 		switch errno {
 		case 0:
 			r.submitted += n
 			if r.submitted == r.tail {
 				return nil
 			}
-		case unix.EINTR, unix.EAGAIN, unix.EBUSY:
-			if wait > 0 {
+		case unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ETIME:
+			if wait {
 				return nil // what has completed makes room
 			}
 		default:
@@ -170,13 +185,22 @@ func (r *ring) submit(wait uint32) error {
 	}
 }
 
+// worthWhile is how many completions are not waited for any longer.
+const worthWhile = 64
+
 // enter goes through the scheduler only where it may block.
-func (r *ring) enter(submit, wait uint32) (uint32, unix.Errno) {
-	if wait == 0 {
+func (r *ring) enter(submit uint32, wait bool, gather time.Duration) (uint32, unix.Errno) {
+	if !wait {
 		n, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), 0, ringEnterGetEvents, 0, 0)
 		return uint32(n), errno
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), uintptr(wait), ringEnterGetEvents, 0, 0)
+	if gather == 0 || !r.waits {
+		n, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), 1, ringEnterGetEvents, 0, 0)
+		return uint32(n), errno
+	}
+	r.gathered.least = uint32(gather / time.Microsecond)
+	n, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), worthWhile,
+		ringEnterGetEvents|ringEnterWait, uintptr(unsafe.Pointer(&r.gathered)), unsafe.Sizeof(r.gathered))
 	return uint32(n), errno
 }
 

@@ -41,7 +41,9 @@ func (s *said) Write(p []byte) (int, error) {
 // start runs a program in a namespace on a processor. role is for this program.
 func (l *lab) start(ctx context.Context, ns string, cpu int, role, program string, args ...string) (*running, error) {
 	r := &running{cmd: exec.CommandContext(ctx, program, args...), over: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), RoleVariable+"="+role)
+	// One processor or not, a scheduler of Go's with but one place to run goroutines
+	// takes it from a thread at each of its waits: in the switch there are always two.
+	r.cmd.Env = append(os.Environ(), RoleVariable+"="+role, "GOMAXPROCS=2")
 	r.cmd.Stderr = &r.errors
 	var err error
 	if r.in, err = r.cmd.StdinPipe(); err != nil {
