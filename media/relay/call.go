@@ -103,7 +103,7 @@ func (c *Call) Reset(side Side) Stats {
 	defer c.mu.Unlock()
 	c.groundBoth()
 	l := &c.legs[side&1]
-	stats := l.stats(c.engine)
+	stats := l.stats(c.engine, &c.legs[side.other()])
 	*l = leg{pool: l.pool, pair: l.pair, local: l.local}
 	return stats
 }
@@ -113,7 +113,7 @@ func (c *Call) Stats(side Side) Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sync()
-	return c.legs[side&1].stats(c.engine)
+	return c.legs[side&1].stats(c.engine, &c.legs[side.other()])
 }
 
 // LastPacket is when the last RTP packet of a side's far end came, with a
@@ -149,7 +149,7 @@ func (c *Call) Close() (a, b Stats) {
 		c.groundBoth()
 		c.release()
 	}
-	a, b = c.legs[A].stats(c.engine), c.legs[B].stats(c.engine)
+	a, b = c.legs[A].stats(c.engine, &c.legs[B]), c.legs[B].stats(c.engine, &c.legs[A])
 	c.mu.Unlock()
 	c.engine.mu.Lock()
 	delete(c.engine.calls, c)

@@ -315,6 +315,7 @@ func (m *meter) lend(kind uint8) fastpath.Meter {
 
 // regain is the reverse.
 func (m *meter) regain(f fastpath.Meter) {
+	packets := f.Packets - m.packets
 	m.packets, m.bytes, m.last, m.longest = f.Packets, f.Bytes, f.Last, f.Longest
 	m.duplicates, m.reordered, m.gaps = f.Duplicates, f.Reordered, f.Gaps
 	m.base, m.highest, m.window, m.unique = f.Base, f.Highest, f.Window, f.Unique
@@ -323,5 +324,6 @@ func (m *meter) regain(f fastpath.Meter) {
 	m.voice = uint8(f.Voice)
 	if m.clock != 0 {
 		m.jitter = time.Duration(m.jitter16>>4*1_000_000/uint64(m.clock)) * time.Microsecond
+		m.estimated(packets)
 	}
 }

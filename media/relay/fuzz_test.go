@@ -94,7 +94,7 @@ func FuzzDatagrams(f *testing.F) {
 			t.Fatalf("%+v", s)
 		}
 		for side := range c.legs {
-			if got := c.legs[side].stats(e); got.MOS != 0 && (got.MOS < 100 || got.MOS > 450) || got.Packets > 5 {
+			if got := c.legs[side].stats(e, &c.legs[Side(side).other()]); got.MOS != 0 && (got.MOS < 100 || got.MOS > 450) || got.Packets > 5 {
 				t.Fatalf("%+v", got)
 			}
 		}

@@ -44,6 +44,8 @@ type meter struct {
 	jitter16  uint64 // in units of the clock, times 16
 	jitter    time.Duration
 	worst     time.Duration
+	summed    time.Duration // of the estimates after each packet
+	estimates uint64
 }
 
 func (m *meter) negotiate(types []PayloadType) {
@@ -163,7 +165,21 @@ func (m *meter) time(timestamp, clock uint32, now time.Duration) {
 			m.jitter16 += uint64(d) - (m.jitter16+8)>>4
 			m.jitter = time.Duration(m.jitter16>>4*1_000_000/rate) * time.Microsecond
 			m.worst = max(m.worst, m.jitter)
+			m.estimated(1)
 		}
 	}
 	m.clock, m.transit, m.timestamp, m.timed = clock, transit, timestamp, true
+}
+
+// estimated takes the present jitter into the mean, for so many packets.
+func (m *meter) estimated(packets uint64) {
+	m.summed += m.jitter * time.Duration(packets)
+	m.estimates += packets
+}
+
+func (m *meter) meanJitter() time.Duration {
+	if m.estimates == 0 {
+		return 0
+	}
+	return (m.summed / time.Duration(m.estimates)).Truncate(time.Microsecond)
 }

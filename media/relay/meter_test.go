@@ -23,7 +23,7 @@ func play(packets []heard) Stats {
 		l.meter.count(172, now)
 		l.meter.take(&rtp.Header{Version: 2, SequenceNumber: p.seq, Timestamp: uint32(i) * 160, SSRC: p.ssrc}, now)
 	}
-	return l.stats(&Engine{})
+	return l.stats(&Engine{}, &leg{})
 }
 
 func TestSequenceStatistics(t *testing.T) {
@@ -138,12 +138,12 @@ func FuzzPackets(f *testing.F) {
 				l.meter.count(len(packet), now)
 				l.meter.take(&h, now)
 			}
-			if r, ok := parseRTCP(packet); ok {
+			if r, ok := parseRTCP(packet, 7); ok {
 				l.reports.take(r, &other.reports, now)
 				other.reports.take(r, &l.reports, now)
 			}
 		}
-		if s := l.stats(&Engine{}); s.MOS != 0 && (s.MOS < 100 || s.MOS > 450) || s.Lost > 0 {
+		if s := l.stats(&Engine{}, &other); s.MOS != 0 && (s.MOS < 100 || s.MOS > 450) || s.Lost > 0 {
 			t.Fatalf("%+v", s)
 		}
 	})

@@ -14,19 +14,30 @@ const baseDelay = 40 * time.Millisecond
 // against packet loss Bpl (ITU-T G.113, appendix I).
 type impairment struct{ ie, bpl float64 }
 
-func codecImpairment(t PayloadType) impairment {
-	name := strings.ToUpper(t.Codec)
-	if name == "" {
-		switch t.Number {
-		case 3:
-			name = "GSM"
-		case 4:
-			name = "G723"
-		case 18:
-			name = "G729"
-		}
+// name is the codec's, upper case: also of static numbers that no rtpmap explains.
+func (t PayloadType) name() string {
+	if t.Codec != "" {
+		return strings.ToUpper(t.Codec)
 	}
-	switch name {
+	switch t.Number {
+	case 0:
+		return "PCMU"
+	case 3:
+		return "GSM"
+	case 4:
+		return "G723"
+	case 8:
+		return "PCMA"
+	case 9:
+		return "G722"
+	case 18:
+		return "G729"
+	}
+	return ""
+}
+
+func codecImpairment(t PayloadType) impairment {
+	switch t.name() {
 	case "G729", "G729A":
 		return impairment{11, 19}
 	case "G723":
@@ -35,6 +46,10 @@ func codecImpairment(t PayloadType) impairment {
 		return impairment{20, 43}
 	case "ILBC":
 		return impairment{11, 32}
+	case "G726-32":
+		return impairment{7, 25.1}
+	case "AMR":
+		return impairment{5, 10}
 	default: // G.711 with loss concealment; wideband is judged like it
 		return impairment{0, 25.1}
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tollbook/tollbook/media/fastpath"
+	"github.com/tollbook/tollbook/media/srtp"
 )
 
 // Stats describes one leg: what was received from its far end, and what was
@@ -28,16 +29,25 @@ type Stats struct {
 	// Jitter is RFC 3550's estimate at the last packet, MaxJitter its maximum,
 	// both in whole microseconds.
 	Jitter, MaxJitter time.Duration
+	// MeanJitter is the mean of the estimates over all packets.
+	MeanJitter time.Duration
 	// LongestSilence is the longest time between two packets.
 	LongestSilence time.Duration
 	// First and Last are when the first and the last packet came; zero when
 	// none did.
 	First, Last time.Time
-	// RTT is the last round trip from here to the far end by RTCP, 0 if unknown.
-	RTT time.Duration
+	// RTT is the last round trip from here to the far end by RTCP, 0 if unknown;
+	// MaxRTT is the longest.
+	RTT, MaxRTT time.Duration
 	// MOS is the listening quality by the E-model in hundredths (438 is 4.38),
 	// 0 when no RTP came.
 	MOS int
+	// Reported is what the far end says of what it received from us.
+	Reported Reported
+	// Codec is the encoding name of the speech that came last, empty if none did.
+	Codec string
+	// Suite is the crypto suite of the media, empty while it is plain.
+	Suite srtp.Suite
 	// Dropped are the datagrams that came to the leg and were not relayed.
 	Dropped Drops
 }
@@ -96,7 +106,8 @@ func (d Drops) Total() uint64 {
 	return sum
 }
 
-func (l *leg) stats(e *Engine) Stats {
+// stats are those of a leg; other is the leg that it hears.
+func (l *leg) stats(e *Engine, other *leg) Stats {
 	m := &l.meter
 	expected, received := m.totals()
 	s := Stats{
@@ -106,9 +117,14 @@ func (l *leg) stats(e *Engine) Stats {
 		Duplicates: m.duplicates, Reordered: m.reordered, Gaps: m.gaps, Streams: m.streams,
 		Jitter: m.jitter, MaxJitter: m.worst, LongestSilence: m.longest,
 		First: e.at(m.first), Last: e.at(m.last),
-		RTT: l.reports.rtt, Dropped: l.dropped,
+		MeanJitter: m.meanJitter(), RTT: l.reports.rtt, MaxRTT: l.reports.worst,
+		Reported: l.reports.reported(&other.meter), Dropped: l.dropped,
+	}
+	if l.secured && l.cipher.send != nil {
+		s.Suite = l.cipher.send.Key().Suite
 	}
 	if m.streams > 0 {
+		s.Codec = m.lookup(m.voice).name()
 		s.MOS = mos(m.lookup(m.voice), s.Lost, expected, s.Jitter, s.RTT)
 	}
 	return s

@@ -102,7 +102,7 @@ func (c *Call) admit(side Side, rtcp bool, packet []byte, from netip.AddrPort, n
 	}
 	switch {
 	case rtcp:
-		r, ok := parseRTCP(packet)
+		r, ok := parseRTCP(packet, out.meter.ssrc)
 		if !ok {
 			return nil, DropMalformed, false
 		}
