@@ -876,8 +876,21 @@ type MediaQuality struct {
 	JitterUs   uint32                 `protobuf:"varint,6,opt,name=jitter_us,json=jitterUs,proto3" json:"jitter_us,omitempty"`
 	// mos_centi is the E-model's estimate in hundredths: 438 is 4.38.
 	MosCenti uint32 `protobuf:"varint,7,opt,name=mos_centi,json=mosCenti,proto3" json:"mos_centi,omitempty"`
-	// rejected counts packets from other addresses than the negotiated one.
-	Rejected      uint64 `protobuf:"varint,8,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	// rejected counts packets that were not relayed, for whatever reason.
+	Rejected uint64 `protobuf:"varint,8,opt,name=rejected,proto3" json:"rejected,omitempty"`
+	// srtp is the crypto suite of the leg's media, empty where it was plain.
+	Srtp         string `protobuf:"bytes,120,opt,name=srtp,proto3" json:"srtp,omitempty"`
+	MeanJitterUs uint32 `protobuf:"varint,121,opt,name=mean_jitter_us,json=meanJitterUs,proto3" json:"mean_jitter_us,omitempty"`
+	MaxJitterUs  uint32 `protobuf:"varint,122,opt,name=max_jitter_us,json=maxJitterUs,proto3" json:"max_jitter_us,omitempty"`
+	// gaps is how often the sequence went on with numbers missing.
+	Gaps uint64 `protobuf:"varint,123,opt,name=gaps,proto3" json:"gaps,omitempty"`
+	// longest_silence_ms is the longest time between two packets.
+	LongestSilenceMs uint32 `protobuf:"varint,124,opt,name=longest_silence_ms,json=longestSilenceMs,proto3" json:"longest_silence_ms,omitempty"`
+	// rtt_us is the last round trip to the far end by RTCP, max_rtt_us the longest.
+	RttUs         uint32           `protobuf:"varint,125,opt,name=rtt_us,json=rttUs,proto3" json:"rtt_us,omitempty"`
+	MaxRttUs      uint32           `protobuf:"varint,126,opt,name=max_rtt_us,json=maxRttUs,proto3" json:"max_rtt_us,omitempty"`
+	Reported      *ReportedQuality `protobuf:"bytes,127,opt,name=reported,proto3" json:"reported,omitempty"`
+	Dropped       *DroppedPackets  `protobuf:"bytes,128,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -968,6 +981,247 @@ func (x *MediaQuality) GetRejected() uint64 {
 	return 0
 }
 
+func (x *MediaQuality) GetSrtp() string {
+	if x != nil {
+		return x.Srtp
+	}
+	return ""
+}
+
+func (x *MediaQuality) GetMeanJitterUs() uint32 {
+	if x != nil {
+		return x.MeanJitterUs
+	}
+	return 0
+}
+
+func (x *MediaQuality) GetMaxJitterUs() uint32 {
+	if x != nil {
+		return x.MaxJitterUs
+	}
+	return 0
+}
+
+func (x *MediaQuality) GetGaps() uint64 {
+	if x != nil {
+		return x.Gaps
+	}
+	return 0
+}
+
+func (x *MediaQuality) GetLongestSilenceMs() uint32 {
+	if x != nil {
+		return x.LongestSilenceMs
+	}
+	return 0
+}
+
+func (x *MediaQuality) GetRttUs() uint32 {
+	if x != nil {
+		return x.RttUs
+	}
+	return 0
+}
+
+func (x *MediaQuality) GetMaxRttUs() uint32 {
+	if x != nil {
+		return x.MaxRttUs
+	}
+	return 0
+}
+
+func (x *MediaQuality) GetReported() *ReportedQuality {
+	if x != nil {
+		return x.Reported
+	}
+	return nil
+}
+
+func (x *MediaQuality) GetDropped() *DroppedPackets {
+	if x != nil {
+		return x.Dropped
+	}
+	return nil
+}
+
+// ReportedQuality is what a leg's far end says, by RTCP, of what it received from us.
+type ReportedQuality struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Reports     uint64                 `protobuf:"varint,1,opt,name=reports,proto3" json:"reports,omitempty"`
+	Lost        uint64                 `protobuf:"varint,2,opt,name=lost,proto3" json:"lost,omitempty"`
+	JitterUs    uint32                 `protobuf:"varint,3,opt,name=jitter_us,json=jitterUs,proto3" json:"jitter_us,omitempty"`
+	MaxJitterUs uint32                 `protobuf:"varint,4,opt,name=max_jitter_us,json=maxJitterUs,proto3" json:"max_jitter_us,omitempty"`
+	// mos_centi is the E-model's estimate by these figures, or the far end's own.
+	MosCenti uint32 `protobuf:"varint,5,opt,name=mos_centi,json=mosCenti,proto3" json:"mos_centi,omitempty"`
+	// discarded_256 is the share of packets that it could not play, in 1/256, where it
+	// tells (RFC 3611).
+	Discarded_256 uint32 `protobuf:"varint,6,opt,name=discarded_256,json=discarded256,proto3" json:"discarded_256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportedQuality) Reset() {
+	*x = ReportedQuality{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportedQuality) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportedQuality) ProtoMessage() {}
+
+func (x *ReportedQuality) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportedQuality.ProtoReflect.Descriptor instead.
+func (*ReportedQuality) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReportedQuality) GetReports() uint64 {
+	if x != nil {
+		return x.Reports
+	}
+	return 0
+}
+
+func (x *ReportedQuality) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *ReportedQuality) GetJitterUs() uint32 {
+	if x != nil {
+		return x.JitterUs
+	}
+	return 0
+}
+
+func (x *ReportedQuality) GetMaxJitterUs() uint32 {
+	if x != nil {
+		return x.MaxJitterUs
+	}
+	return 0
+}
+
+func (x *ReportedQuality) GetMosCenti() uint32 {
+	if x != nil {
+		return x.MosCenti
+	}
+	return 0
+}
+
+func (x *ReportedQuality) GetDiscarded_256() uint32 {
+	if x != nil {
+		return x.Discarded_256
+	}
+	return 0
+}
+
+// DroppedPackets counts what came to a leg and was not relayed, by reason.
+type DroppedPackets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// source: from another address than the far end's.
+	Source    uint64 `protobuf:"varint,1,opt,name=source,proto3" json:"source,omitempty"`
+	Malformed uint64 `protobuf:"varint,2,opt,name=malformed,proto3" json:"malformed,omitempty"`
+	// no_peer: the other end was not known, or on hold.
+	NoPeer uint64 `protobuf:"varint,3,opt,name=no_peer,json=noPeer,proto3" json:"no_peer,omitempty"`
+	// send: the system did not take it.
+	Send uint64 `protobuf:"varint,4,opt,name=send,proto3" json:"send,omitempty"`
+	// auth: encrypted media that is not the far end's.
+	Auth uint64 `protobuf:"varint,5,opt,name=auth,proto3" json:"auth,omitempty"`
+	// replay: encrypted media that was there before.
+	Replay        uint64 `protobuf:"varint,6,opt,name=replay,proto3" json:"replay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DroppedPackets) Reset() {
+	*x = DroppedPackets{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DroppedPackets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DroppedPackets) ProtoMessage() {}
+
+func (x *DroppedPackets) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DroppedPackets.ProtoReflect.Descriptor instead.
+func (*DroppedPackets) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DroppedPackets) GetSource() uint64 {
+	if x != nil {
+		return x.Source
+	}
+	return 0
+}
+
+func (x *DroppedPackets) GetMalformed() uint64 {
+	if x != nil {
+		return x.Malformed
+	}
+	return 0
+}
+
+func (x *DroppedPackets) GetNoPeer() uint64 {
+	if x != nil {
+		return x.NoPeer
+	}
+	return 0
+}
+
+func (x *DroppedPackets) GetSend() uint64 {
+	if x != nil {
+		return x.Send
+	}
+	return 0
+}
+
+func (x *DroppedPackets) GetAuth() uint64 {
+	if x != nil {
+		return x.Auth
+	}
+	return 0
+}
+
+func (x *DroppedPackets) GetReplay() uint64 {
+	if x != nil {
+		return x.Replay
+	}
+	return 0
+}
+
 // LegEnded closes a leg, answered or not. Leg 0 ends last.
 type LegEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -997,7 +1251,7 @@ type LegEnded struct {
 
 func (x *LegEnded) Reset() {
 	*x = LegEnded{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[8]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1263,7 @@ func (x *LegEnded) String() string {
 func (*LegEnded) ProtoMessage() {}
 
 func (x *LegEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[8]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1276,7 @@ func (x *LegEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegEnded.ProtoReflect.Descriptor instead.
 func (*LegEnded) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LegEnded) GetCall() []byte {
@@ -1129,7 +1383,7 @@ type AddressTried struct {
 
 func (x *AddressTried) Reset() {
 	*x = AddressTried{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1141,7 +1395,7 @@ func (x *AddressTried) String() string {
 func (*AddressTried) ProtoMessage() {}
 
 func (x *AddressTried) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[9]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1154,7 +1408,7 @@ func (x *AddressTried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressTried.ProtoReflect.Descriptor instead.
 func (*AddressTried) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AddressTried) GetAddress() string {
@@ -1183,7 +1437,7 @@ type SignOfLife struct {
 
 func (x *SignOfLife) Reset() {
 	*x = SignOfLife{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1449,7 @@ func (x *SignOfLife) String() string {
 func (*SignOfLife) ProtoMessage() {}
 
 func (x *SignOfLife) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1462,7 @@ func (x *SignOfLife) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOfLife.ProtoReflect.Descriptor instead.
 func (*SignOfLife) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SignOfLife) GetNode() string {
@@ -1335,7 +1589,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\x05codec\x18\x04 \x01(\tR\x05codec\x12#\n" +
 	"\rmedia_address\x18\x05 \x01(\tR\fmediaAddress\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x06 \x01(\tR\tuserAgent\"\xe6\x01\n" +
+	"user_agent\x18\x06 \x01(\tR\tuserAgent\"\xad\x04\n" +
 	"\fMediaQuality\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
@@ -1346,7 +1600,31 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\treordered\x18\x05 \x01(\x04R\treordered\x12\x1b\n" +
 	"\tjitter_us\x18\x06 \x01(\rR\bjitterUs\x12\x1b\n" +
 	"\tmos_centi\x18\a \x01(\rR\bmosCenti\x12\x1a\n" +
-	"\brejected\x18\b \x01(\x04R\brejected\"\xf8\x02\n" +
+	"\brejected\x18\b \x01(\x04R\brejected\x12\x12\n" +
+	"\x04srtp\x18x \x01(\tR\x04srtp\x12$\n" +
+	"\x0emean_jitter_us\x18y \x01(\rR\fmeanJitterUs\x12\"\n" +
+	"\rmax_jitter_us\x18z \x01(\rR\vmaxJitterUs\x12\x12\n" +
+	"\x04gaps\x18{ \x01(\x04R\x04gaps\x12,\n" +
+	"\x12longest_silence_ms\x18| \x01(\rR\x10longestSilenceMs\x12\x15\n" +
+	"\x06rtt_us\x18} \x01(\rR\x05rttUs\x12\x1c\n" +
+	"\n" +
+	"max_rtt_us\x18~ \x01(\rR\bmaxRttUs\x128\n" +
+	"\breported\x18\x7f \x01(\v2\x1c.tollbook.v1.ReportedQualityR\breported\x126\n" +
+	"\adropped\x18\x80\x01 \x01(\v2\x1b.tollbook.v1.DroppedPacketsR\adropped\"\xc2\x01\n" +
+	"\x0fReportedQuality\x12\x18\n" +
+	"\areports\x18\x01 \x01(\x04R\areports\x12\x12\n" +
+	"\x04lost\x18\x02 \x01(\x04R\x04lost\x12\x1b\n" +
+	"\tjitter_us\x18\x03 \x01(\rR\bjitterUs\x12\"\n" +
+	"\rmax_jitter_us\x18\x04 \x01(\rR\vmaxJitterUs\x12\x1b\n" +
+	"\tmos_centi\x18\x05 \x01(\rR\bmosCenti\x12#\n" +
+	"\rdiscarded_256\x18\x06 \x01(\rR\fdiscarded256\"\x9f\x01\n" +
+	"\x0eDroppedPackets\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\x04R\x06source\x12\x1c\n" +
+	"\tmalformed\x18\x02 \x01(\x04R\tmalformed\x12\x17\n" +
+	"\ano_peer\x18\x03 \x01(\x04R\x06noPeer\x12\x12\n" +
+	"\x04send\x18\x04 \x01(\x04R\x04send\x12\x12\n" +
+	"\x04auth\x18\x05 \x01(\x04R\x04auth\x12\x16\n" +
+	"\x06replay\x18\x06 \x01(\x04R\x06replay\"\xf8\x02\n" +
 	"\bLegEnded\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x13\n" +
@@ -1383,34 +1661,38 @@ func file_tollbook_v1_calls_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_calls_proto_rawDescData
 }
 
-var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_tollbook_v1_calls_proto_goTypes = []any{
-	(*CallReceived)(nil),   // 0: tollbook.v1.CallReceived
-	(*RouteChoice)(nil),    // 1: tollbook.v1.RouteChoice
-	(*QualityUsed)(nil),    // 2: tollbook.v1.QualityUsed
-	(*CallRouted)(nil),     // 3: tollbook.v1.CallRouted
-	(*AttemptStarted)(nil), // 4: tollbook.v1.AttemptStarted
-	(*LegRinging)(nil),     // 5: tollbook.v1.LegRinging
-	(*LegAnswered)(nil),    // 6: tollbook.v1.LegAnswered
-	(*MediaQuality)(nil),   // 7: tollbook.v1.MediaQuality
-	(*LegEnded)(nil),       // 8: tollbook.v1.LegEnded
-	(*AddressTried)(nil),   // 9: tollbook.v1.AddressTried
-	(*SignOfLife)(nil),     // 10: tollbook.v1.SignOfLife
-	(QualityFigure)(0),     // 11: tollbook.v1.QualityFigure
-	(EndedBy)(0),           // 12: tollbook.v1.EndedBy
+	(*CallReceived)(nil),    // 0: tollbook.v1.CallReceived
+	(*RouteChoice)(nil),     // 1: tollbook.v1.RouteChoice
+	(*QualityUsed)(nil),     // 2: tollbook.v1.QualityUsed
+	(*CallRouted)(nil),      // 3: tollbook.v1.CallRouted
+	(*AttemptStarted)(nil),  // 4: tollbook.v1.AttemptStarted
+	(*LegRinging)(nil),      // 5: tollbook.v1.LegRinging
+	(*LegAnswered)(nil),     // 6: tollbook.v1.LegAnswered
+	(*MediaQuality)(nil),    // 7: tollbook.v1.MediaQuality
+	(*ReportedQuality)(nil), // 8: tollbook.v1.ReportedQuality
+	(*DroppedPackets)(nil),  // 9: tollbook.v1.DroppedPackets
+	(*LegEnded)(nil),        // 10: tollbook.v1.LegEnded
+	(*AddressTried)(nil),    // 11: tollbook.v1.AddressTried
+	(*SignOfLife)(nil),      // 12: tollbook.v1.SignOfLife
+	(QualityFigure)(0),      // 13: tollbook.v1.QualityFigure
+	(EndedBy)(0),            // 14: tollbook.v1.EndedBy
 }
 var file_tollbook_v1_calls_proto_depIdxs = []int32{
 	2,  // 0: tollbook.v1.RouteChoice.quality:type_name -> tollbook.v1.QualityUsed
-	11, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
+	13, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
 	1,  // 2: tollbook.v1.CallRouted.choices:type_name -> tollbook.v1.RouteChoice
-	12, // 3: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
-	7,  // 4: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
-	9,  // 5: tollbook.v1.LegEnded.tried:type_name -> tollbook.v1.AddressTried
-	6,  // [6:6] is the sub-list for method output_type
-	6,  // [6:6] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	8,  // 3: tollbook.v1.MediaQuality.reported:type_name -> tollbook.v1.ReportedQuality
+	9,  // 4: tollbook.v1.MediaQuality.dropped:type_name -> tollbook.v1.DroppedPackets
+	14, // 5: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
+	7,  // 6: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
+	11, // 7: tollbook.v1.LegEnded.tried:type_name -> tollbook.v1.AddressTried
+	8,  // [8:8] is the sub-list for method output_type
+	8,  // [8:8] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_calls_proto_init() }
@@ -1426,7 +1708,7 @@ func file_tollbook_v1_calls_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_calls_proto_rawDesc), len(file_tollbook_v1_calls_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -74,3 +74,25 @@ func dropOf(err error) Drop {
 	}
 	return DropAuth
 }
+
+// counters tell how far the keys have been used.
+func (c *cipher) counters() (all srtp.Counters) {
+	if c.send != nil {
+		all = c.send.Counters()
+	}
+	if c.receive != nil {
+		all.Received = c.receive.Counters().Received
+	}
+	return all
+}
+
+// resume goes on from them.
+func (c *cipher) resume(from srtp.Counters) error {
+	if c.receive != nil {
+		c.receive.Resume(from)
+	}
+	if c.send == nil {
+		return nil
+	}
+	return c.send.Resume(from)
+}

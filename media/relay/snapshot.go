@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/tollbook/tollbook/media/srtp"
 )
 
 // Snapshot is what another engine needs to go on with a call: one that has taken
@@ -28,6 +30,8 @@ type LegSnapshot struct {
 	// Voice is the payload type of the last speech.
 	Voice uint8
 	Stats Stats
+	// Counters are how far the keys of encrypted media have been used.
+	Counters srtp.Counters
 }
 
 // Snapshot describes the call as it is now. Error: ErrClosed.
@@ -44,9 +48,12 @@ func (c *Call) Snapshot() (Snapshot, error) {
 		s.Legs[i] = LegSnapshot{
 			Local: l.local, Known: l.known, Remote: l.remote, Media: l.media, Control: l.control,
 			MediaLatched: l.mediaLatched, ControlLatched: l.controlLatched,
-			Voice: l.meter.voice, Stats: l.stats(c.engine),
+			Voice: l.meter.voice, Stats: l.stats(c.engine, &c.legs[1-i]),
 		}
 		s.Legs[i].Remote.PayloadTypes = slices.Clone(l.remote.PayloadTypes)
+		if l.secured {
+			s.Legs[i].Counters = l.cipher.counters()
+		}
 	}
 	return s, nil
 }
@@ -92,6 +99,11 @@ func (c *Call) resume(side Side, s *LegSnapshot) error {
 	if err := l.setRemote(remote, c.engine.now()); err != nil {
 		return err
 	}
+	if l.secured {
+		if err := l.cipher.resume(s.Counters); err != nil {
+			return err
+		}
+	}
 	l.media, l.control, l.mediaLatched, l.controlLatched = s.Media, s.Control, s.MediaLatched, s.ControlLatched
 	l.restore(s, c.engine)
 	return nil
@@ -100,7 +112,8 @@ func (c *Call) resume(side Side, s *LegSnapshot) error {
 // restore puts counters back.
 func (l *leg) restore(s *LegSnapshot, e *Engine) {
 	st := &s.Stats
-	l.sentPackets, l.sentBytes, l.dropped, l.reports.rtt = st.SentPackets, st.SentBytes, st.Dropped, st.RTT
+	l.sentPackets, l.sentBytes, l.dropped = st.SentPackets, st.SentBytes, st.Dropped
+	l.reports.rtt, l.reports.worst = st.RTT, st.MaxRTT
 	m := &l.meter
 	m.packets, m.bytes = st.Packets, st.Bytes
 	m.duplicates, m.reordered, m.gaps, m.streams = st.Duplicates, st.Reordered, st.Gaps, st.Streams

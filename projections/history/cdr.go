@@ -98,6 +98,7 @@ type CDR struct {
 	// MOSCenti is the E-model's estimate in hundredths: 438 is 4.38.
 	MOSCenti int64
 	Rejected int64
+	Quality
 
 	Price
 
@@ -120,6 +121,33 @@ type CDR struct {
 	// charged, Offline that it was let through while the book was silent.
 	Late    bool
 	Offline bool
+}
+
+// Quality is more of a leg's media.
+type Quality struct {
+	// SRTP is the crypto suite, empty where the media was plain.
+	SRTP             string
+	MeanJitterUS     int64
+	MaxJitterUS      int64
+	Gaps             int64 // how often the sequence went on with numbers missing
+	LongestSilenceMS int64
+	RTTUS, MaxRTTUS  int64 // by RTCP, 0 where it did not tell
+	// Reported to ReportedDiscarded are what the far end says of what it received from
+	// us: the number of its reports, and, if there are any, its figures. Discarded is
+	// in 1/256.
+	Reported          int64
+	ReportedLost      int64
+	ReportedJitterUS  int64
+	ReportedMOSCenti  int64
+	ReportedDiscarded int64
+	// Dropped are packets that came and were not relayed, by reason; Rejected is
+	// their sum.
+	DroppedSource    int64
+	DroppedMalformed int64
+	DroppedNoPeer    int64
+	DroppedSend      int64
+	DroppedAuth      int64
+	DroppedReplay    int64
 }
 
 // Price is one side's price of a leg. Before the charge, and for calls that were

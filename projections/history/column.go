@@ -23,7 +23,10 @@ price_first_nano price_next_nano interval_first_s interval_next_s free_s connect
 billed_s first_s exact net_micro tax_micro gross_micro
 overrun_micro cost_micro cost_currency margin_micro margin_currency hold_position book_position
 emergency package package_s late offline
-deck_currency exchange_e12`
+deck_currency exchange_e12
+srtp mean_jitter_us max_jitter_us gaps longest_silence_ms rtt_us max_rtt_us
+reported reported_lost reported_jitter_us reported_mos_centi reported_discarded_256
+dropped_source dropped_malformed dropped_no_peer dropped_send dropped_auth dropped_replay`
 
 // Columns returns the names of a CDR's columns in their order.
 func Columns() []string { return columnNames() }
@@ -52,7 +55,10 @@ func pointers(c *CDR, into []any) []any {
 		&c.BilledS, &c.FirstS, &c.Exact, &c.NetMicro, &c.TaxMicro, &c.GrossMicro,
 		&c.OverrunMicro, &c.CostMicro, &c.CostCurrency, &c.MarginMicro, &c.MarginCurrency,
 		&c.HoldPosition, &c.BookPosition, &c.Emergency, &c.Package, &c.PackageS, &c.Late, &c.Offline,
-		&c.DeckCurrency, &c.ExchangeE12)
+		&c.DeckCurrency, &c.ExchangeE12,
+		&c.SRTP, &c.MeanJitterUS, &c.MaxJitterUS, &c.Gaps, &c.LongestSilenceMS, &c.RTTUS, &c.MaxRTTUS,
+		&c.Reported, &c.ReportedLost, &c.ReportedJitterUS, &c.ReportedMOSCenti, &c.ReportedDiscarded,
+		&c.DroppedSource, &c.DroppedMalformed, &c.DroppedNoPeer, &c.DroppedSend, &c.DroppedAuth, &c.DroppedReplay)
 }
 
 // bind appends one value with its ordinal.

@@ -2,10 +2,13 @@ package b2bua
 
 import (
 	"bytes"
+	"math"
 	"net/netip"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/media/sdp"
@@ -187,8 +190,47 @@ func (c *session) quality(leg uint32) *wire.MediaQuality {
 	if st.Packets == 0 && st.Dropped.Total() == 0 {
 		return nil
 	}
-	return &wire.MediaQuality{
+	return recorded(st)
+}
+
+// recorded is what the record has of a leg's media.
+func recorded(st relay.Stats) *wire.MediaQuality {
+	us := func(d time.Duration) uint32 { return uint32(min(d.Microseconds(), math.MaxUint32)) }
+	q := &wire.MediaQuality{
 		Packets: st.Packets, Bytes: st.Bytes, Lost: st.Lost, Duplicates: st.Duplicates, Reordered: st.Reordered,
-		JitterUs: uint32(st.Jitter.Microseconds()), MosCenti: uint32(st.MOS), Rejected: st.Dropped.Total(),
+		JitterUs: us(st.Jitter), MosCenti: uint32(st.MOS), Rejected: st.Dropped.Total(), Srtp: string(st.Suite),
+		MeanJitterUs: us(st.MeanJitter), MaxJitterUs: us(st.MaxJitter), Gaps: st.Gaps,
+		LongestSilenceMs: us(st.LongestSilence / 1000), RttUs: us(st.RTT), MaxRttUs: us(st.MaxRTT),
 	}
+	if r := st.Reported; r.Reports > 0 {
+		q.Reported = &wire.ReportedQuality{
+			Reports: r.Reports, Lost: r.Lost, JitterUs: us(r.Jitter), MaxJitterUs: us(r.MaxJitter),
+			MosCenti: uint32(r.MOS), Discarded_256: uint32(r.Discarded),
+		}
+	}
+	if d := st.Dropped; d.Total() > 0 {
+		q.Dropped = &wire.DroppedPackets{
+			Source: d[relay.DropSource], Malformed: d[relay.DropMalformed], NoPeer: d[relay.DropNoPeer],
+			Send: d[relay.DropSend], Auth: d[relay.DropAuth], Replay: d[relay.DropReplay],
+		}
+	}
+	return q
+}
+
+// Media is what is received on the two legs of a call that goes on here: the caller's
+// and that of the attempt under way.
+type Media struct{ A, B relay.Stats }
+
+// Media finds the figures of a call's media; it is CodeNotFound if the call is not in
+// progress on this node, or has none yet.
+func (s *Switch) Media(id events.CallID) (Media, error) {
+	s.mu.Lock()
+	c := s.calls[id]
+	s.mu.Unlock()
+	if c != nil {
+		if m := c.media.Load(); m != nil {
+			return Media{m.Stats(relay.A), m.Stats(relay.B)}, nil
+		}
+	}
+	return Media{}, events.NotFound("call %s has no media on this node", id)
 }
