@@ -887,10 +887,12 @@ type MediaQuality struct {
 	// longest_silence_ms is the longest time between two packets.
 	LongestSilenceMs uint32 `protobuf:"varint,124,opt,name=longest_silence_ms,json=longestSilenceMs,proto3" json:"longest_silence_ms,omitempty"`
 	// rtt_us is the last round trip to the far end by RTCP, max_rtt_us the longest.
-	RttUs         uint32           `protobuf:"varint,125,opt,name=rtt_us,json=rttUs,proto3" json:"rtt_us,omitempty"`
-	MaxRttUs      uint32           `protobuf:"varint,126,opt,name=max_rtt_us,json=maxRttUs,proto3" json:"max_rtt_us,omitempty"`
-	Reported      *ReportedQuality `protobuf:"bytes,127,opt,name=reported,proto3" json:"reported,omitempty"`
-	Dropped       *DroppedPackets  `protobuf:"bytes,128,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	RttUs    uint32           `protobuf:"varint,125,opt,name=rtt_us,json=rttUs,proto3" json:"rtt_us,omitempty"`
+	MaxRttUs uint32           `protobuf:"varint,126,opt,name=max_rtt_us,json=maxRttUs,proto3" json:"max_rtt_us,omitempty"`
+	Reported *ReportedQuality `protobuf:"bytes,127,opt,name=reported,proto3" json:"reported,omitempty"`
+	Dropped  *DroppedPackets  `protobuf:"bytes,128,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// codec is that of the speech that came last, as PCMA.
+	Codec         string `protobuf:"bytes,129,opt,name=codec,proto3" json:"codec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1042,6 +1044,13 @@ func (x *MediaQuality) GetDropped() *DroppedPackets {
 		return x.Dropped
 	}
 	return nil
+}
+
+func (x *MediaQuality) GetCodec() string {
+	if x != nil {
+		return x.Codec
+	}
+	return ""
 }
 
 // ReportedQuality is what a leg's far end says, by RTCP, of what it received from us.
@@ -1222,6 +1231,60 @@ func (x *DroppedPackets) GetReplay() uint64 {
 	return 0
 }
 
+// CallMedia is what is received on the two legs of a running call: the caller's, and
+// that of the attempt under way. It is asked for between nodes and not recorded.
+type CallMedia struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	A             *MediaQuality          `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B             *MediaQuality          `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallMedia) Reset() {
+	*x = CallMedia{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallMedia) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallMedia) ProtoMessage() {}
+
+func (x *CallMedia) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallMedia.ProtoReflect.Descriptor instead.
+func (*CallMedia) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CallMedia) GetA() *MediaQuality {
+	if x != nil {
+		return x.A
+	}
+	return nil
+}
+
+func (x *CallMedia) GetB() *MediaQuality {
+	if x != nil {
+		return x.B
+	}
+	return nil
+}
+
 // LegEnded closes a leg, answered or not. Leg 0 ends last.
 type LegEnded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1251,7 +1314,7 @@ type LegEnded struct {
 
 func (x *LegEnded) Reset() {
 	*x = LegEnded{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1326,7 @@ func (x *LegEnded) String() string {
 func (*LegEnded) ProtoMessage() {}
 
 func (x *LegEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[10]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1339,7 @@ func (x *LegEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegEnded.ProtoReflect.Descriptor instead.
 func (*LegEnded) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LegEnded) GetCall() []byte {
@@ -1383,7 +1446,7 @@ type AddressTried struct {
 
 func (x *AddressTried) Reset() {
 	*x = AddressTried{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[11]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1458,7 @@ func (x *AddressTried) String() string {
 func (*AddressTried) ProtoMessage() {}
 
 func (x *AddressTried) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[11]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1471,7 @@ func (x *AddressTried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressTried.ProtoReflect.Descriptor instead.
 func (*AddressTried) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AddressTried) GetAddress() string {
@@ -1437,7 +1500,7 @@ type SignOfLife struct {
 
 func (x *SignOfLife) Reset() {
 	*x = SignOfLife{}
-	mi := &file_tollbook_v1_calls_proto_msgTypes[12]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1512,7 @@ func (x *SignOfLife) String() string {
 func (*SignOfLife) ProtoMessage() {}
 
 func (x *SignOfLife) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_calls_proto_msgTypes[12]
+	mi := &file_tollbook_v1_calls_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1525,7 @@ func (x *SignOfLife) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOfLife.ProtoReflect.Descriptor instead.
 func (*SignOfLife) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SignOfLife) GetNode() string {
@@ -1589,7 +1652,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\x05codec\x18\x04 \x01(\tR\x05codec\x12#\n" +
 	"\rmedia_address\x18\x05 \x01(\tR\fmediaAddress\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x06 \x01(\tR\tuserAgent\"\xad\x04\n" +
+	"user_agent\x18\x06 \x01(\tR\tuserAgent\"\xc4\x04\n" +
 	"\fMediaQuality\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
@@ -1610,7 +1673,8 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\n" +
 	"max_rtt_us\x18~ \x01(\rR\bmaxRttUs\x128\n" +
 	"\breported\x18\x7f \x01(\v2\x1c.tollbook.v1.ReportedQualityR\breported\x126\n" +
-	"\adropped\x18\x80\x01 \x01(\v2\x1b.tollbook.v1.DroppedPacketsR\adropped\"\xc2\x01\n" +
+	"\adropped\x18\x80\x01 \x01(\v2\x1b.tollbook.v1.DroppedPacketsR\adropped\x12\x15\n" +
+	"\x05codec\x18\x81\x01 \x01(\tR\x05codec\"\xc2\x01\n" +
 	"\x0fReportedQuality\x12\x18\n" +
 	"\areports\x18\x01 \x01(\x04R\areports\x12\x12\n" +
 	"\x04lost\x18\x02 \x01(\x04R\x04lost\x12\x1b\n" +
@@ -1624,7 +1688,10 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\ano_peer\x18\x03 \x01(\x04R\x06noPeer\x12\x12\n" +
 	"\x04send\x18\x04 \x01(\x04R\x04send\x12\x12\n" +
 	"\x04auth\x18\x05 \x01(\x04R\x04auth\x12\x16\n" +
-	"\x06replay\x18\x06 \x01(\x04R\x06replay\"\xf8\x02\n" +
+	"\x06replay\x18\x06 \x01(\x04R\x06replay\"]\n" +
+	"\tCallMedia\x12'\n" +
+	"\x01a\x18\x01 \x01(\v2\x19.tollbook.v1.MediaQualityR\x01a\x12'\n" +
+	"\x01b\x18\x02 \x01(\v2\x19.tollbook.v1.MediaQualityR\x01b\"\xf8\x02\n" +
 	"\bLegEnded\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x13\n" +
@@ -1661,7 +1728,7 @@ func file_tollbook_v1_calls_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_calls_proto_rawDescData
 }
 
-var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*CallReceived)(nil),    // 0: tollbook.v1.CallReceived
 	(*RouteChoice)(nil),     // 1: tollbook.v1.RouteChoice
@@ -1673,26 +1740,29 @@ var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*MediaQuality)(nil),    // 7: tollbook.v1.MediaQuality
 	(*ReportedQuality)(nil), // 8: tollbook.v1.ReportedQuality
 	(*DroppedPackets)(nil),  // 9: tollbook.v1.DroppedPackets
-	(*LegEnded)(nil),        // 10: tollbook.v1.LegEnded
-	(*AddressTried)(nil),    // 11: tollbook.v1.AddressTried
-	(*SignOfLife)(nil),      // 12: tollbook.v1.SignOfLife
-	(QualityFigure)(0),      // 13: tollbook.v1.QualityFigure
-	(EndedBy)(0),            // 14: tollbook.v1.EndedBy
+	(*CallMedia)(nil),       // 10: tollbook.v1.CallMedia
+	(*LegEnded)(nil),        // 11: tollbook.v1.LegEnded
+	(*AddressTried)(nil),    // 12: tollbook.v1.AddressTried
+	(*SignOfLife)(nil),      // 13: tollbook.v1.SignOfLife
+	(QualityFigure)(0),      // 14: tollbook.v1.QualityFigure
+	(EndedBy)(0),            // 15: tollbook.v1.EndedBy
 }
 var file_tollbook_v1_calls_proto_depIdxs = []int32{
 	2,  // 0: tollbook.v1.RouteChoice.quality:type_name -> tollbook.v1.QualityUsed
-	13, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
+	14, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
 	1,  // 2: tollbook.v1.CallRouted.choices:type_name -> tollbook.v1.RouteChoice
 	8,  // 3: tollbook.v1.MediaQuality.reported:type_name -> tollbook.v1.ReportedQuality
 	9,  // 4: tollbook.v1.MediaQuality.dropped:type_name -> tollbook.v1.DroppedPackets
-	14, // 5: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
-	7,  // 6: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
-	11, // 7: tollbook.v1.LegEnded.tried:type_name -> tollbook.v1.AddressTried
-	8,  // [8:8] is the sub-list for method output_type
-	8,  // [8:8] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	7,  // 5: tollbook.v1.CallMedia.a:type_name -> tollbook.v1.MediaQuality
+	7,  // 6: tollbook.v1.CallMedia.b:type_name -> tollbook.v1.MediaQuality
+	15, // 7: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
+	7,  // 8: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
+	12, // 9: tollbook.v1.LegEnded.tried:type_name -> tollbook.v1.AddressTried
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_calls_proto_init() }
@@ -1708,7 +1778,7 @@ func file_tollbook_v1_calls_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_calls_proto_rawDesc), len(file_tollbook_v1_calls_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

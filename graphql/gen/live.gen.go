@@ -16,6 +16,10 @@ import (
 
 // region    ************************** generated!.gotpl **************************
 
+type LiveCallResolver interface {
+	Media(ctx context.Context, obj *model.LiveCall) (*model.LiveMedia, error)
+}
+
 // endregion ************************** generated!.gotpl **************************
 
 // region    ***************************** args.gotpl *****************************
@@ -378,6 +382,38 @@ func (ec *executionContext) fieldContext_LiveCall_recording(_ context.Context, f
 	return graphql.NewScalarFieldContext("LiveCall", field, false, false, "RecordingState")
 }
 
+func (ec *executionContext) _LiveCall_media(ctx context.Context, field graphql.CollectedField, obj *model.LiveCall) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiveCall_media(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LiveCall().Media(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.LiveMedia) graphql.Marshaler {
+			return ec.marshalOLiveMedia2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐLiveMedia(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiveCall_media(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiveCall",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiveMedia(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -495,68 +531,74 @@ func (ec *executionContext) _LiveCall(ctx context.Context, sel ast.SelectionSet,
 		case "id":
 			out.Values[i] = ec._LiveCall_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "node":
 			out.Values[i] = ec._LiveCall_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "state":
 			out.Values[i] = ec._LiveCall_state(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "companyId":
 			out.Values[i] = ec._LiveCall_companyId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "accountId":
 			out.Values[i] = ec._LiveCall_accountId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "originatorId":
 			out.Values[i] = ec._LiveCall_originatorId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "terminatorId":
 			out.Values[i] = ec._LiveCall_terminatorId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "caller":
 			out.Values[i] = ec._LiveCall_caller(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "called":
 			out.Values[i] = ec._LiveCall_called(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "setupAt":
 			out.Values[i] = ec._LiveCall_setupAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "answeredAt":
 			out.Values[i] = ec._LiveCall_answeredAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "talk":
 			out.Values[i] = ec._LiveCall_talk(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "recording":
 			out.Values[i] = ec._LiveCall_recording(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "media":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LiveCall_media(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -623,6 +665,13 @@ func (ec *executionContext) unmarshalNLiveState2githubᚗcomᚋtollbookᚋtollbo
 
 func (ec *executionContext) marshalNLiveState2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐLiveState(ctx context.Context, sel ast.SelectionSet, v model.LiveState) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) marshalOLiveCall2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐLiveCall(ctx context.Context, sel ast.SelectionSet, v *model.LiveCall) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiveCall(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

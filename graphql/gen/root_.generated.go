@@ -33,6 +33,7 @@ type ResolverRoot interface {
 	DeckVersion() DeckVersionResolver
 	Did() DidResolver
 	Entry() EntryResolver
+	LiveCall() LiveCallResolver
 	Mutation() MutationResolver
 	Originator() OriginatorResolver
 	Query() QueryResolver
@@ -470,6 +471,15 @@ type ComplexityRoot struct {
 		Kind   func(childComplexity int) int
 	}
 
+	DroppedPackets struct {
+		Auth      func(childComplexity int) int
+		Malformed func(childComplexity int) int
+		NoPeer    func(childComplexity int) int
+		Replay    func(childComplexity int) int
+		Send      func(childComplexity int) int
+		Source    func(childComplexity int) int
+	}
+
 	EntityVersion struct {
 		JSON     func(childComplexity int) int
 		Position func(childComplexity int) int
@@ -692,6 +702,7 @@ type ComplexityRoot struct {
 		Caller       func(childComplexity int) int
 		CompanyID    func(childComplexity int) int
 		ID           func(childComplexity int) int
+		Media        func(childComplexity int) int
 		Node         func(childComplexity int) int
 		OriginatorID func(childComplexity int) int
 		Recording    func(childComplexity int) int
@@ -713,6 +724,12 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	LiveMedia struct {
+		A  func(childComplexity int) int
+		At func(childComplexity int) int
+		B  func(childComplexity int) int
+	}
+
 	MappedColumn struct {
 		Ours   func(childComplexity int) int
 		Theirs func(childComplexity int) int
@@ -724,10 +741,23 @@ type ComplexityRoot struct {
 	}
 
 	MediaQuality struct {
-		Jitter  func(childComplexity int) int
-		Lost    func(childComplexity int) int
-		Mos     func(childComplexity int) int
-		Packets func(childComplexity int) int
+		Codec          func(childComplexity int) int
+		Dropped        func(childComplexity int) int
+		Duplicates     func(childComplexity int) int
+		Gaps           func(childComplexity int) int
+		Jitter         func(childComplexity int) int
+		JitterMs       func(childComplexity int) int
+		LongestSilence func(childComplexity int) int
+		Lost           func(childComplexity int) int
+		MaxJitterMs    func(childComplexity int) int
+		MaxRttMs       func(childComplexity int) int
+		MeanJitterMs   func(childComplexity int) int
+		Mos            func(childComplexity int) int
+		Packets        func(childComplexity int) int
+		Reordered      func(childComplexity int) int
+		Reported       func(childComplexity int) int
+		RttMs          func(childComplexity int) int
+		Srtp           func(childComplexity int) int
 	}
 
 	Member struct {
@@ -1087,6 +1117,7 @@ type ComplexityRoot struct {
 		GuardFull     func(childComplexity int) int
 		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		LiveCall      func(childComplexity int, call string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Members       func(childComplexity int) int
 		Node          func(childComplexity int, id string) int
@@ -1215,6 +1246,14 @@ type ComplexityRoot struct {
 		Position   func(childComplexity int) int
 		RemovedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	ReportedQuality struct {
+		Discarded func(childComplexity int) int
+		JitterMs  func(childComplexity int) int
+		Lost      func(childComplexity int) int
+		Mos       func(childComplexity int) int
+		Reports   func(childComplexity int) int
 	}
 
 	RepricedTraffic struct {
@@ -3396,6 +3435,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Difference.Kind(childComplexity), true
 
+	case "DroppedPackets.auth":
+		if e.ComplexityRoot.DroppedPackets.Auth == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DroppedPackets.Auth(childComplexity), true
+	case "DroppedPackets.malformed":
+		if e.ComplexityRoot.DroppedPackets.Malformed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DroppedPackets.Malformed(childComplexity), true
+	case "DroppedPackets.noPeer":
+		if e.ComplexityRoot.DroppedPackets.NoPeer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DroppedPackets.NoPeer(childComplexity), true
+	case "DroppedPackets.replay":
+		if e.ComplexityRoot.DroppedPackets.Replay == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DroppedPackets.Replay(childComplexity), true
+	case "DroppedPackets.send":
+		if e.ComplexityRoot.DroppedPackets.Send == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DroppedPackets.Send(childComplexity), true
+	case "DroppedPackets.source":
+		if e.ComplexityRoot.DroppedPackets.Source == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DroppedPackets.Source(childComplexity), true
+
 	case "EntityVersion.json":
 		if e.ComplexityRoot.EntityVersion.JSON == nil {
 			break
@@ -4280,6 +4356,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveCall.ID(childComplexity), true
+	case "LiveCall.media":
+		if e.ComplexityRoot.LiveCall.Media == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCall.Media(childComplexity), true
 	case "LiveCall.node":
 		if e.ComplexityRoot.LiveCall.Node == nil {
 			break
@@ -4361,6 +4443,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.LiveCallEdge.Node(childComplexity), true
 
+	case "LiveMedia.a":
+		if e.ComplexityRoot.LiveMedia.A == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMedia.A(childComplexity), true
+	case "LiveMedia.at":
+		if e.ComplexityRoot.LiveMedia.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMedia.At(childComplexity), true
+	case "LiveMedia.b":
+		if e.ComplexityRoot.LiveMedia.B == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveMedia.B(childComplexity), true
+
 	case "MappedColumn.ours":
 		if e.ComplexityRoot.MappedColumn.Ours == nil {
 			break
@@ -4393,12 +4494,42 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MediaQuality.Jitter(childComplexity), true
+	case "MediaQuality.jitterMs":
+		if e.ComplexityRoot.MediaQuality.JitterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.JitterMs(childComplexity), true
+	case "MediaQuality.longestSilence":
+		if e.ComplexityRoot.MediaQuality.LongestSilence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.LongestSilence(childComplexity), true
 	case "MediaQuality.lost":
 		if e.ComplexityRoot.MediaQuality.Lost == nil {
 			break
 		}
 
 		return e.ComplexityRoot.MediaQuality.Lost(childComplexity), true
+	case "MediaQuality.maxJitterMs":
+		if e.ComplexityRoot.MediaQuality.MaxJitterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.MaxJitterMs(childComplexity), true
+	case "MediaQuality.maxRttMs":
+		if e.ComplexityRoot.MediaQuality.MaxRttMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.MaxRttMs(childComplexity), true
+	case "MediaQuality.meanJitterMs":
+		if e.ComplexityRoot.MediaQuality.MeanJitterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.MeanJitterMs(childComplexity), true
 	case "MediaQuality.mos":
 		if e.ComplexityRoot.MediaQuality.Mos == nil {
 			break
@@ -4411,6 +4542,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MediaQuality.Packets(childComplexity), true
+	case "MediaQuality.reordered":
+		if e.ComplexityRoot.MediaQuality.Reordered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Reordered(childComplexity), true
+	case "MediaQuality.reported":
+		if e.ComplexityRoot.MediaQuality.Reported == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Reported(childComplexity), true
+	case "MediaQuality.rttMs":
+		if e.ComplexityRoot.MediaQuality.RttMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.RttMs(childComplexity), true
+	case "MediaQuality.srtp":
+		if e.ComplexityRoot.MediaQuality.Srtp == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Srtp(childComplexity), true
 
 	case "Member.address":
 		if e.ComplexityRoot.Member.Address == nil {
@@ -6392,6 +6547,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.GuardTrips(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "Query.liveCall":
+		if e.ComplexityRoot.Query.LiveCall == nil {
+			break
+		}
+
+		args, err := ec.field_Query_liveCall_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.LiveCall(childComplexity, args["call"].(string)), true
 	case "Query.liveCalls":
 		if e.ComplexityRoot.Query.LiveCalls == nil {
 			break
@@ -7036,6 +7202,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RemovePayload.UserErrors(childComplexity), true
+
+	case "ReportedQuality.discarded":
+		if e.ComplexityRoot.ReportedQuality.Discarded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportedQuality.Discarded(childComplexity), true
+	case "ReportedQuality.jitterMs":
+		if e.ComplexityRoot.ReportedQuality.JitterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportedQuality.JitterMs(childComplexity), true
+	case "ReportedQuality.lost":
+		if e.ComplexityRoot.ReportedQuality.Lost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportedQuality.Lost(childComplexity), true
+	case "ReportedQuality.mos":
+		if e.ComplexityRoot.ReportedQuality.Mos == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportedQuality.Mos(childComplexity), true
+	case "ReportedQuality.reports":
+		if e.ComplexityRoot.ReportedQuality.Reports == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportedQuality.Reports(childComplexity), true
 
 	case "RepricedTraffic.after":
 		if e.ComplexityRoot.RepricedTraffic.After == nil {
@@ -10934,6 +11131,85 @@ type CallHangUpPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/media.graphqls", Input: `extend type MediaQuality {
+  "RTP packets that came twice."
+  duplicates: Int!
+  "Packets that came after later ones."
+  reordered: Int!
+  "How often the sequence went on with numbers missing."
+  gaps: Int!
+  "The jitter, in milliseconds."
+  jitterMs: Decimal!
+  "The mean of the jitter, in milliseconds."
+  meanJitterMs: Decimal!
+  "The largest jitter, in milliseconds."
+  maxJitterMs: Decimal!
+  "The longest time between two packets."
+  longestSilence: Duration!
+  "The last round trip to the far end in milliseconds, by RTCP; null where it did not tell."
+  rttMs: Decimal
+  "The longest round trip, in milliseconds."
+  maxRttMs: Decimal
+  "The codec of the speech that came last; empty if none did."
+  codec: String!
+  "The crypto suite of the leg's media; empty where it is plain."
+  srtp: String!
+  "What the far end says of what it received from us; null where it did not tell."
+  reported: ReportedQuality
+  "The packets that came and were not relayed."
+  dropped: DroppedPackets!
+}
+
+"What a leg's far end says, by RTCP, of what it received from us."
+type ReportedQuality {
+  "Its reports."
+  reports: Int!
+  "Packets that never reached it."
+  lost: Int!
+  "Its jitter, in milliseconds."
+  jitterMs: Decimal!
+  "The E-model's estimate by these figures, or its own; null while there is none."
+  mos: Decimal
+  "The share of packets that it could not play, where it tells."
+  discarded: Decimal!
+}
+
+"Packets that came to a leg and were not relayed, by reason."
+type DroppedPackets {
+  "From another address than the far end's."
+  source: Int!
+  "No RTP, no RTCP, or too long."
+  malformed: Int!
+  "The other end was not known, or on hold."
+  noPeer: Int!
+  "The system did not take them."
+  send: Int!
+  "Encrypted, and not by the far end."
+  auth: Int!
+  "Encrypted, and there before."
+  replay: Int!
+}
+
+"What is received on the two legs of a running call."
+type LiveMedia {
+  "When it was so."
+  at: DateTime!
+  "From the caller; null while nothing came."
+  a: MediaQuality
+  "From the vendor of the attempt under way; null while nothing came, and for a customer."
+  b: MediaQuality
+}
+
+extend type LiveCall {
+  "What is received now; null where its node does not answer, and before there is media."
+  media: LiveMedia
+}
+
+extend type Query {
+  "One call that goes on now; null if it does not."
+  liveCall("The call." call: ID!): LiveCall @needs(roles: [FINANCE, NOC, PARTNER])
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/members.graphqls", Input: `"A node of the cluster, as the node that answers sees it."
 type Member {
   "Its name."
@@ -14093,6 +14369,24 @@ func (ec *executionContext) childFields_Difference(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Difference", field.Name)
 }
 
+func (ec *executionContext) childFields_DroppedPackets(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "source":
+		return ec.fieldContext_DroppedPackets_source(ctx, field)
+	case "malformed":
+		return ec.fieldContext_DroppedPackets_malformed(ctx, field)
+	case "noPeer":
+		return ec.fieldContext_DroppedPackets_noPeer(ctx, field)
+	case "send":
+		return ec.fieldContext_DroppedPackets_send(ctx, field)
+	case "auth":
+		return ec.fieldContext_DroppedPackets_auth(ctx, field)
+	case "replay":
+		return ec.fieldContext_DroppedPackets_replay(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DroppedPackets", field.Name)
+}
+
 func (ec *executionContext) childFields_EntityVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "position":
@@ -14551,6 +14845,8 @@ func (ec *executionContext) childFields_LiveCall(ctx context.Context, field grap
 		return ec.fieldContext_LiveCall_talk(ctx, field)
 	case "recording":
 		return ec.fieldContext_LiveCall_recording(ctx, field)
+	case "media":
+		return ec.fieldContext_LiveCall_media(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveCall", field.Name)
 }
@@ -14577,6 +14873,18 @@ func (ec *executionContext) childFields_LiveCallEdge(ctx context.Context, field 
 		return ec.fieldContext_LiveCallEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveCallEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveMedia(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "at":
+		return ec.fieldContext_LiveMedia_at(ctx, field)
+	case "a":
+		return ec.fieldContext_LiveMedia_a(ctx, field)
+	case "b":
+		return ec.fieldContext_LiveMedia_b(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveMedia", field.Name)
 }
 
 func (ec *executionContext) childFields_MappedColumn(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -14609,6 +14917,32 @@ func (ec *executionContext) childFields_MediaQuality(ctx context.Context, field 
 		return ec.fieldContext_MediaQuality_jitter(ctx, field)
 	case "mos":
 		return ec.fieldContext_MediaQuality_mos(ctx, field)
+	case "duplicates":
+		return ec.fieldContext_MediaQuality_duplicates(ctx, field)
+	case "reordered":
+		return ec.fieldContext_MediaQuality_reordered(ctx, field)
+	case "gaps":
+		return ec.fieldContext_MediaQuality_gaps(ctx, field)
+	case "jitterMs":
+		return ec.fieldContext_MediaQuality_jitterMs(ctx, field)
+	case "meanJitterMs":
+		return ec.fieldContext_MediaQuality_meanJitterMs(ctx, field)
+	case "maxJitterMs":
+		return ec.fieldContext_MediaQuality_maxJitterMs(ctx, field)
+	case "longestSilence":
+		return ec.fieldContext_MediaQuality_longestSilence(ctx, field)
+	case "rttMs":
+		return ec.fieldContext_MediaQuality_rttMs(ctx, field)
+	case "maxRttMs":
+		return ec.fieldContext_MediaQuality_maxRttMs(ctx, field)
+	case "codec":
+		return ec.fieldContext_MediaQuality_codec(ctx, field)
+	case "srtp":
+		return ec.fieldContext_MediaQuality_srtp(ctx, field)
+	case "reported":
+		return ec.fieldContext_MediaQuality_reported(ctx, field)
+	case "dropped":
+		return ec.fieldContext_MediaQuality_dropped(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MediaQuality", field.Name)
 }
@@ -15375,6 +15709,22 @@ func (ec *executionContext) childFields_RemovePayload(ctx context.Context, field
 		return ec.fieldContext_RemovePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemovePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReportedQuality(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reports":
+		return ec.fieldContext_ReportedQuality_reports(ctx, field)
+	case "lost":
+		return ec.fieldContext_ReportedQuality_lost(ctx, field)
+	case "jitterMs":
+		return ec.fieldContext_ReportedQuality_jitterMs(ctx, field)
+	case "mos":
+		return ec.fieldContext_ReportedQuality_mos(ctx, field)
+	case "discarded":
+		return ec.fieldContext_ReportedQuality_discarded(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReportedQuality", field.Name)
 }
 
 func (ec *executionContext) childFields_RepricedTraffic(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -870,6 +870,22 @@ type Difference struct {
 	Fields []string `json:"fields"`
 }
 
+// Packets that came to a leg and were not relayed, by reason.
+type DroppedPackets struct {
+	// From another address than the far end's.
+	Source int `json:"source"`
+	// No RTP, no RTCP, or too long.
+	Malformed int `json:"malformed"`
+	// The other end was not known, or on hold.
+	NoPeer int `json:"noPeer"`
+	// The system did not take them.
+	Send int `json:"send"`
+	// Encrypted, and not by the far end.
+	Auth int `json:"auth"`
+	// Encrypted, and there before.
+	Replay int `json:"replay"`
+}
+
 // What something configured was at a place in the book.
 type EntityVersion struct {
 	// Where it was last changed before.
@@ -1311,6 +1327,16 @@ type LiveCall struct {
 	Recording RecordingState `json:"recording"`
 }
 
+// What is received on the two legs of a running call.
+type LiveMedia struct {
+	// When it was so.
+	At time.Time `json:"at"`
+	// From the caller; null while nothing came.
+	A *MediaQuality `json:"a,omitempty"`
+	// From the vendor of the attempt under way; null while nothing came, and for a customer.
+	B *MediaQuality `json:"b,omitempty"`
+}
+
 // One column of a partner's price lists.
 type MappedColumn struct {
 	// The partner's name for it, in small letters.
@@ -1345,6 +1371,32 @@ type MediaQuality struct {
 	Jitter time.Duration `json:"jitter"`
 	// The E-model's estimate, 1 to 4.5.
 	Mos Decimal `json:"mos"`
+	// RTP packets that came twice.
+	Duplicates int `json:"duplicates"`
+	// Packets that came after later ones.
+	Reordered int `json:"reordered"`
+	// How often the sequence went on with numbers missing.
+	Gaps int `json:"gaps"`
+	// The jitter, in milliseconds.
+	JitterMs Decimal `json:"jitterMs"`
+	// The mean of the jitter, in milliseconds.
+	MeanJitterMs Decimal `json:"meanJitterMs"`
+	// The largest jitter, in milliseconds.
+	MaxJitterMs Decimal `json:"maxJitterMs"`
+	// The longest time between two packets.
+	LongestSilence time.Duration `json:"longestSilence"`
+	// The last round trip to the far end in milliseconds, by RTCP; null where it did not tell.
+	RttMs *Decimal `json:"rttMs,omitempty"`
+	// The longest round trip, in milliseconds.
+	MaxRttMs *Decimal `json:"maxRttMs,omitempty"`
+	// The codec of the speech that came last; empty if none did.
+	Codec string `json:"codec"`
+	// The crypto suite of the leg's media; empty where it is plain.
+	Srtp string `json:"srtp"`
+	// What the far end says of what it received from us; null where it did not tell.
+	Reported *ReportedQuality `json:"reported,omitempty"`
+	// The packets that came and were not relayed.
+	Dropped DroppedPackets `json:"dropped"`
 }
 
 // A node of the cluster, as the node that answers sees it.
@@ -2118,6 +2170,20 @@ type RemovePayload struct {
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// What a leg's far end says, by RTCP, of what it received from us.
+type ReportedQuality struct {
+	// Its reports.
+	Reports int `json:"reports"`
+	// Packets that never reached it.
+	Lost int `json:"lost"`
+	// Its jitter, in milliseconds.
+	JitterMs Decimal `json:"jitterMs"`
+	// The E-model's estimate by these figures, or its own; null while there is none.
+	Mos *Decimal `json:"mos,omitempty"`
+	// The share of packets that it could not play, where it tells.
+	Discarded Decimal `json:"discarded"`
 }
 
 // What last week's calls to a prefix cost, and what they would cost by the new prices.

@@ -77,6 +77,9 @@ type Backend interface {
 
 	// LiveCalls are the calls that go on now on all nodes, in any order.
 	LiveCalls() []LiveCall
+	// LiveMedia is what is received on a running call's legs now, on whichever node
+	// serves it; it is CodeNotFound where there is no media.
+	LiveMedia(ctx context.Context, call events.CallID) (*wire.CallMedia, error)
 	// Traffic is what the last minutes were like, on all nodes.
 	Traffic() Traffic
 	// HangUp ends a running call on the node that serves it. It is CodeNotFound if

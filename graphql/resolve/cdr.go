@@ -216,13 +216,3 @@ func exchanged(e12 int64) *model.Decimal {
 	rate := model.Pico(e12)
 	return &rate
 }
-
-func media(c *history.CDR) *model.MediaQuality {
-	if c.Packets == 0 && c.MOSCenti == 0 {
-		return nil
-	}
-	return &model.MediaQuality{
-		Packets: int(c.Packets), Lost: int(c.LostPkts), Jitter: time.Duration(c.JitterUS) * time.Microsecond,
-		Mos: model.Decimal{Units: c.MOSCenti, Places: 2},
-	}
-}

@@ -8,6 +8,7 @@ package resolve
 import (
 	"context"
 
+	"github.com/tollbook/tollbook/graphql/gen"
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
@@ -22,3 +23,7 @@ func (r *queryResolver) LiveCalls(ctx context.Context, first *int, after *string
 	}
 	return r.liveCalls(ctx, s)
 }
+
+func (r *Resolver) LiveCall() gen.LiveCallResolver { return &liveCallResolver{r} }
+
+type liveCallResolver struct{ *Resolver }

@@ -43,6 +43,7 @@ type fakeSwitch struct {
 	book    []bookEvent
 	down    map[string]bool // terminators that are pinged
 	guard   *guard.View
+	deaf    bool // other nodes do not answer
 
 	bindings map[string][]resolve.Binding
 	bans     []resolve.Ban
@@ -266,6 +267,30 @@ func (s *fakeSwitch) LiveCalls() []resolve.LiveCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.live
+}
+
+// LiveMedia is that of every running call: a good leg and a bad one.
+func (s *fakeSwitch) LiveMedia(_ context.Context, call events.CallID) (*wire.CallMedia, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf {
+		return nil, events.Refuse(events.CodeUnavailable, "node n2 does not answer")
+	}
+	if !slices.ContainsFunc(s.live, func(c resolve.LiveCall) bool { return c.Call == call }) {
+		return nil, events.NotFound("no such call")
+	}
+	return &wire.CallMedia{
+		A: &wire.MediaQuality{Packets: 500, MosCenti: 438, Codec: "PCMA", Srtp: "AEAD_AES_128_GCM"},
+		B: measured,
+	}, nil
+}
+
+// measured is a leg of which everything is known.
+var measured = &wire.MediaQuality{
+	Packets: 1000, Bytes: 172_000, Lost: 50, Duplicates: 3, Reordered: 4, JitterUs: 2500, MosCenti: 301, Rejected: 21, Codec: "PCMA",
+	MeanJitterUs: 1500, MaxJitterUs: 9000, Gaps: 40, LongestSilenceMs: 320, RttUs: 80_000, MaxRttUs: 90_000,
+	Reported: &wire.ReportedQuality{Reports: 4, Lost: 7, JitterUs: 1250, MaxJitterUs: 2000, MosCenti: 412, Discarded_256: 64},
+	Dropped:  &wire.DroppedPackets{Source: 6, Malformed: 5, NoPeer: 4, Send: 3, Auth: 2, Replay: 1},
 }
 
 func (s *fakeSwitch) Traffic() resolve.Traffic {

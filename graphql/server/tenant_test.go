@@ -35,6 +35,7 @@ func tenantCases(f *fixture) []tenantCase {
 		{"deck", `{ deck(id: "$ID") { id versions { id rows(first: 5) { nodes { priceFirst } } } } }`, "acme-sell", "none"},
 		{"subscriber", `{ subscriber(id: "$ID") { id name contacts { contact } } }`, "subscriber:acme-anna", "subscriber:none"},
 		{"call", `{ call(id: "$ID") { id legs { id } events { text } priceLines { exact } candidates { rank } entries { id } } }`, call, none},
+		{"liveCall", `{ liveCall(call: "$ID") { id media { a { packets } } } }`, f.running.String(), none},
 		{"cdr", `{ cdr(call: "$ID", leg: 0) { id caller } }`, call, none},
 		{"cdr", `{ cdr(call: "$ID", leg: 1) { id caller } }`, f.other.String(), none},
 		{"cdrs", filter("account"), "acme-usd", "none"},

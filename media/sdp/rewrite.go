@@ -101,9 +101,11 @@ func (k *keyLines) flush() {
 	if k.media = -1; len(keys) == 0 {
 		return
 	}
-	if !strings.HasSuffix(k.eol, "\n") { // the m= line was the last one
-		k.to.Truncate(len(bytes.TrimRight(k.to.Bytes(), "\r")))
+	if !strings.HasSuffix(k.eol, "\n") {
 		k.eol = "\r\n"
+	}
+	if text := k.to.Bytes(); text[len(text)-1] != '\n' { // the last line, which need not end
+		k.to.Truncate(len(bytes.TrimRight(text, "\r")))
 		k.to.WriteString(k.eol)
 	}
 	for _, c := range keys {

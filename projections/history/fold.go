@@ -175,25 +175,7 @@ func (f *folding) ended(e *wire.LegEnded, node string) {
 	row.Q850, row.Cause, row.EndedBy = int64(e.GetQ850()), e.GetCause(), endedBy(e.GetEndedBy())
 	row.RawMS, row.Last, row.Priced = e.GetRawMs(), e.GetLast(), e.GetPriced()
 	row.Answered = row.Answered || e.GetRawMs() > 0
-	m := e.GetMedia()
-	row.Packets, row.Bytes = int64(m.GetPackets()), int64(m.GetBytes())
-	row.LostPkts, row.Duplicates = int64(m.GetLost()), int64(m.GetDuplicates())
-	row.Reordered, row.Rejected = int64(m.GetReordered()), int64(m.GetRejected())
-	row.JitterUS, row.MOSCenti = int64(m.GetJitterUs()), int64(m.GetMosCenti())
-	row.Quality = qualityOf(m)
-}
-
-func qualityOf(m *wire.MediaQuality) Quality {
-	r, d := m.GetReported(), m.GetDropped()
-	return Quality{
-		SRTP: m.GetSrtp(), MeanJitterUS: int64(m.GetMeanJitterUs()), MaxJitterUS: int64(m.GetMaxJitterUs()),
-		Gaps: int64(m.GetGaps()), LongestSilenceMS: int64(m.GetLongestSilenceMs()),
-		RTTUS: int64(m.GetRttUs()), MaxRTTUS: int64(m.GetMaxRttUs()),
-		Reported: int64(r.GetReports()), ReportedLost: int64(r.GetLost()), ReportedJitterUS: int64(r.GetJitterUs()),
-		ReportedMOSCenti: int64(r.GetMosCenti()), ReportedDiscarded: int64(r.GetDiscarded_256()),
-		DroppedSource: int64(d.GetSource()), DroppedMalformed: int64(d.GetMalformed()), DroppedNoPeer: int64(d.GetNoPeer()),
-		DroppedSend: int64(d.GetSend()), DroppedAuth: int64(d.GetAuth()), DroppedReplay: int64(d.GetReplay()),
-	}
+	row.measured(e.GetMedia())
 }
 
 // endedBy names who ended a leg.

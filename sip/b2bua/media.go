@@ -187,18 +187,18 @@ func (c *session) quality(leg uint32) *wire.MediaQuality {
 	default:
 		st = m.Stats(relay.B)
 	}
-	if st.Packets == 0 && st.Dropped.Total() == 0 {
-		return nil
-	}
 	return recorded(st)
 }
 
-// recorded is what the record has of a leg's media.
+// recorded is what the record has of a leg's media; nil while nothing came.
 func recorded(st relay.Stats) *wire.MediaQuality {
+	if st.Packets == 0 && st.Dropped.Total() == 0 {
+		return nil
+	}
 	us := func(d time.Duration) uint32 { return uint32(min(d.Microseconds(), math.MaxUint32)) }
 	q := &wire.MediaQuality{
 		Packets: st.Packets, Bytes: st.Bytes, Lost: st.Lost, Duplicates: st.Duplicates, Reordered: st.Reordered,
-		JitterUs: us(st.Jitter), MosCenti: uint32(st.MOS), Rejected: st.Dropped.Total(), Srtp: string(st.Suite),
+		JitterUs: us(st.Jitter), MosCenti: uint32(st.MOS), Rejected: st.Dropped.Total(), Srtp: string(st.Suite), Codec: st.Codec,
 		MeanJitterUs: us(st.MeanJitter), MaxJitterUs: us(st.MaxJitter), Gaps: st.Gaps,
 		LongestSilenceMs: us(st.LongestSilence / 1000), RttUs: us(st.RTT), MaxRttUs: us(st.MaxRTT),
 	}
@@ -217,20 +217,16 @@ func recorded(st relay.Stats) *wire.MediaQuality {
 	return q
 }
 
-// Media is what is received on the two legs of a call that goes on here: the caller's
-// and that of the attempt under way.
-type Media struct{ A, B relay.Stats }
-
-// Media finds the figures of a call's media; it is CodeNotFound if the call is not in
-// progress on this node, or has none yet.
-func (s *Switch) Media(id events.CallID) (Media, error) {
+// Media is what is received on the two legs of a call that goes on; it is CodeNotFound
+// if the call is not in progress on this node, or has no media yet.
+func (s *Switch) Media(id events.CallID) (*wire.CallMedia, error) {
 	s.mu.Lock()
 	c := s.calls[id]
 	s.mu.Unlock()
 	if c != nil {
 		if m := c.media.Load(); m != nil {
-			return Media{m.Stats(relay.A), m.Stats(relay.B)}, nil
+			return &wire.CallMedia{A: recorded(m.Stats(relay.A)), B: recorded(m.Stats(relay.B))}, nil
 		}
 	}
-	return Media{}, events.NotFound("call %s has no media on this node", id)
+	return nil, events.NotFound("call %s has no media on this node", id)
 }

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/cluster"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 // nodeSubject is where a node answers what only it can do.
@@ -17,6 +20,7 @@ func nodeSubject(node, verb string) string { return "tollbook.node." + node + ".
 func (n *Node) answerOthers(context.Context) error {
 	for verb, h := range map[string]cluster.Handler{
 		"hang-up":  n.answerHangUp,
+		"media":    n.answerMedia,
 		"standing": n.answerStanding,
 	} {
 		stop, err := n.server.Answer(n.ctx, verb, nodeSubject(n.settings.Node, verb), h)
@@ -33,20 +37,20 @@ func (n *Node) answerOthers(context.Context) error {
 
 // askNode has another node do something. A no of its own comes back as the domain
 // error that it was there.
-func (n *Node) askNode(ctx context.Context, node, verb string, in any) error {
+func (n *Node) askNode(ctx context.Context, node, verb string, in any) ([]byte, error) {
 	data, err := json.Marshal(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = n.server.Ask(ctx, nodeSubject(node, verb), data)
+	answer, err := n.server.Ask(ctx, nodeSubject(node, verb), data)
 	var no *cluster.Refusal
 	switch {
 	case errors.As(err, &no):
-		return events.Refuse(events.Code(no.Code), "node %s: %s", node, no.Text)
+		return nil, events.Refuse(events.Code(no.Code), "node %s: %s", node, no.Text)
 	case err != nil:
-		return events.Refuse(events.CodeUnavailable, "node %s does not answer: %v", node, err)
+		return nil, events.Refuse(events.CodeUnavailable, "node %s does not answer: %v", node, err)
 	}
-	return nil
+	return answer, nil
 }
 
 // refusal is a domain error for another node.
@@ -81,7 +85,36 @@ func (n *Node) hangUp(in hangUp) error {
 func (n *Node) HangUp(ctx context.Context, id events.CallID, actor, reason string) error {
 	in := hangUp{Call: id, Actor: actor, Reason: reason}
 	if c, ok := n.live.Get(id); ok && c.Node != n.settings.Node {
-		return n.askNode(ctx, c.Node, "hang-up", in)
+		_, err := n.askNode(ctx, c.Node, "hang-up", in)
+		return err
 	}
 	return n.hangUp(in)
+}
+
+// LiveMedia tells what is received on a running call's legs, on whichever node serves
+// it.
+func (n *Node) LiveMedia(ctx context.Context, id events.CallID) (*wire.CallMedia, error) {
+	if c, ok := n.live.Get(id); !ok || c.Node == n.settings.Node {
+		return n.sw.Media(id)
+	} else if data, err := n.askNode(ctx, c.Node, "media", id); err != nil {
+		return nil, err
+	} else {
+		m := &wire.CallMedia{}
+		if err := proto.Unmarshal(data, m); err != nil {
+			return nil, fmt.Errorf("read the media of a call on node %s: %w", c.Node, err)
+		}
+		return m, nil
+	}
+}
+
+func (n *Node) answerMedia(_ context.Context, data []byte) ([]byte, error) {
+	var id events.CallID
+	if err := json.Unmarshal(data, &id); err != nil {
+		return nil, fmt.Errorf("read whose media is asked for: %w", err)
+	}
+	m, err := n.sw.Media(id)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return proto.Marshal(m)
 }
