@@ -4488,6 +4488,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.MediaDrop.Reason(childComplexity), true
 
+	case "MediaQuality.codec":
+		if e.ComplexityRoot.MediaQuality.Codec == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Codec(childComplexity), true
+	case "MediaQuality.dropped":
+		if e.ComplexityRoot.MediaQuality.Dropped == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Dropped(childComplexity), true
+	case "MediaQuality.duplicates":
+		if e.ComplexityRoot.MediaQuality.Duplicates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Duplicates(childComplexity), true
+	case "MediaQuality.gaps":
+		if e.ComplexityRoot.MediaQuality.Gaps == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.Gaps(childComplexity), true
 	case "MediaQuality.jitter":
 		if e.ComplexityRoot.MediaQuality.Jitter == nil {
 			break
