@@ -152,6 +152,7 @@ func (s *Switch) within(fn func(now call.Now, a *asked)) gate.Handler {
 			case !a.end.dialog.inOrder(req) && req.Method != sip.BYE:
 				a.refuse(500, "CSeq Out Of Order")
 			default:
+				a.end.dialog.way.heard(req)
 				fn(now, a)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/number"
 	"github.com/tollbook/tollbook/events/routing"
 	"github.com/tollbook/tollbook/events/wire"
@@ -48,6 +49,9 @@ func newIngress(c *session, req *sip.Request, tx gate.ServerTransaction, merge s
 	}
 	if contact := req.Contact(); contact != nil {
 		in.dialog.target = contact.Address
+		if user, ok := strings.CutPrefix(c.origin.Id, catalog.DevicePeer); ok {
+			in.dialog.way.again = c.sw.flowOf(user, contact.Address.String())
+		}
 	} else {
 		in.dialog.target = from.Address
 	}

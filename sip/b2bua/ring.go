@@ -19,6 +19,7 @@ import (
 // is one attempt. All of it belongs to the call's goroutine.
 type ringing struct {
 	l        *egress
+	user     string
 	waiting  [][]registrar.Contact // those not called yet, by preference
 	each     time.Duration         // how long those of one preference ring
 	branches []*branch             // those called
@@ -65,7 +66,7 @@ func (l *egress) devices(sub *wire.Subscriber) *wire.Terminator {
 		return nil
 	}
 	t.Transport, t.Listener = list[0].Transport, list[0].Listener
-	r := &ringing{l: l}
+	r := &ringing{l: l, user: sub.Id}
 	for i, contact := range list {
 		if i == 0 || contact.Q != list[i-1].Q {
 			r.waiting = append(r.waiting, nil)
@@ -103,7 +104,7 @@ func (r *ringing) branch(contact registrar.Contact) *branch {
 	l := r.l
 	w := way{listener: l.call.sw.config.Gate.Listener(contact.Listener), transport: contact.Transport}
 	if sip.IsReliable(contact.Transport) {
-		w.flow = contact.Destination
+		w.flow, w.again = contact.Destination, l.call.sw.flowOf(r.user, contact.Key)
 	} else if len(contact.Routes) == 0 {
 		w.home = contact.Destination
 	}

@@ -17,6 +17,9 @@ type way struct {
 	// none: requests go back over it while it is open, since a far end behind a
 	// firewall can be reached in no other way (RFC 5923, RFC 5626).
 	flow string
+	// again finds the connection that a registered device has opened since, "" if it
+	// has none; nil for who is not registered.
+	again func() string
 	// source is where the far end was heard from, over UDP.
 	source string
 	// home is where a far end behind a NAT is reached over UDP, whatever its Contact
@@ -70,9 +73,45 @@ func (w way) address(req *sip.Request, hop sip.Uri) {
 		req.SetTransport("UDP")
 		req.SetDestination(w.source) // through the router that he is behind
 	}
-	if w.flow != "" && w.listener.Connected(w.transport, w.flow) {
+	if flow := w.open(); flow != "" {
 		req.SetTransport(strings.ToUpper(w.transport))
-		req.SetDestination(w.flow)
+		req.SetDestination(flow)
+	}
+}
+
+// open is the far end's connection that requests go over, "" if there is none.
+func (w way) open() string {
+	if w.flow == "" || w.listener.Connected(w.transport, w.flow) {
+		return w.flow
+	}
+	if w.again != nil {
+		if flow := w.again(); flow != "" && w.listener.Connected(w.transport, flow) {
+			return flow
+		}
+	}
+	return ""
+}
+
+// heard takes the connection that a request of the far end's came over for the one
+// that it is reached by: it may have lost the one before.
+func (w *way) heard(req *sip.Request) {
+	if w.flow != "" && sip.NetworkToLower(req.Transport()) == w.transport {
+		w.flow = req.Source()
+	}
+}
+
+// flowOf finds a registered device's connection by its contact.
+func (s *Switch) flowOf(user, contact string) func() string {
+	if s.config.Devices == nil {
+		return nil
+	}
+	return func() string {
+		for _, c := range s.config.Devices.Contacts(user) {
+			if c.Key == contact {
+				return c.Destination
+			}
+		}
+		return ""
 	}
 }
 

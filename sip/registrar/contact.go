@@ -21,6 +21,9 @@ type Contact struct {
 func (r *Registrar) Contacts(user string) []Contact {
 	var out []Contact
 	for _, b := range r.Bindings(user) {
+		if !r.open(&b) {
+			continue
+		}
 		c, err := b.contact()
 		if err != nil {
 			r.config.Log.Error("a contact cannot be called", "subscriber", user, "contact", b.Contact, "err", err)
@@ -29,6 +32,15 @@ func (r *Registrar) Contacts(user string) []Contact {
 		out = append(out, c)
 	}
 	return out
+}
+
+// open tells whether a device can be reached: over a connection only while that is
+// there (RFC 5626). What other nodes have, they know.
+func (r *Registrar) open(b *Binding) bool {
+	if !sip.IsReliable(b.Transport) || len(b.Path) > 0 || b.Node != r.config.Node || r.config.Gate == nil {
+		return true
+	}
+	return r.config.Gate.Listener(b.Listener).Connected(b.Transport, b.Source)
 }
 
 func (b *Binding) contact() (Contact, error) {

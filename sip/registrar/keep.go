@@ -62,6 +62,10 @@ func (k *keeper) round(ctx context.Context, n uint32) {
 			continue
 		}
 		for _, b := range live(list, time.Now().UnixMicro()) {
+			if !k.r.open(&b) {
+				k.forget(user, &b)
+				continue
+			}
 			if !b.NAT || b.Transport != "udp" || b.Node != k.r.config.Node || len(b.Path) > 0 {
 				continue
 			}
@@ -93,10 +97,15 @@ func (k *keeper) judge(user string, b Binding, there bool) {
 		delete(k.missed, key)
 	}
 	k.mu.Unlock()
-	if !gone {
-		return
+	if gone {
+		k.forget(user, &b)
 	}
-	k.r.config.Log.Info("a device does not answer any more and is forgotten", "subscriber", user, "contact", b.Contact)
+}
+
+// forget removes the binding of a device that is not there any more, unless it has
+// registered again.
+func (k *keeper) forget(user string, b *Binding) {
+	k.r.config.Log.Info("a device is not there any more and is forgotten", "subscriber", user, "contact", b.Contact)
 	err := k.r.rewrite(user, func(old []Binding) ([]Binding, bool) {
 		return slices.DeleteFunc(old, func(o Binding) bool { return o.Contact == b.Contact && o.Refreshed == b.Refreshed }), true
 	})

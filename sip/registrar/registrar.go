@@ -119,11 +119,11 @@ func (r *Registrar) Bindings(user string) []Binding {
 	return list
 }
 
-// Registered counts a subscriber's bindings.
+// Registered counts a subscriber's devices that can be reached.
 func (r *Registrar) Registered(user string) int {
 	now, n := time.Now().UnixMicro(), 0
 	for _, b := range r.index.get(user) {
-		if b.Expires > now {
+		if b.Expires > now && r.open(&b) {
 			n++
 		}
 	}
