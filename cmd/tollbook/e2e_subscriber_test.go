@@ -43,7 +43,13 @@ dids:
 `
 
 func newExchange(t *testing.T) *exchange {
-	n := serve(t, newNetwork(), t.TempDir())
+	nw := newNetwork()
+	return newExchangeOn(t, nw, "sip: "+nw.addr(1)+"\n")
+}
+
+// newExchangeOn listens as the lines of its configuration say.
+func newExchangeOn(t *testing.T, nw network, listeners string) *exchange {
+	n := serveOn(t, nw, t.TempDir(), listeners)
 	n.apply(t, strings.NewReplacer("@VENDOR@", n.net.ip(100), "@TRUNK@", n.net.ip(10), "@PORT@", fmt.Sprint(n.net.port())).Replace(subscribersWorld))
 	n.credit(t, "home-usd", "10", "opening home")
 	n.credit(t, "trunk-usd", "10", "opening trunk")

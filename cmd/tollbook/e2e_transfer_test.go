@@ -74,11 +74,7 @@ func (p *party) talks(t *testing.T) {
 // takes answers a call that comes to a socket.
 func (x *exchange) takes(t *testing.T, k *socket, tag string) *party {
 	t.Helper()
-	invite := k.must(t, "INVITE")
-	p := &party{socket: k, x: x, id: callIDOf.FindStringSubmatch(invite)[1], target: contactOf.FindStringSubmatch(invite)[1]}
-	p.local = strings.TrimPrefix(to.FindString(invite), "To: ") + ";tag=" + tag
-	p.there = strings.TrimPrefix(regexp.MustCompile(`(?m)^From:.*`).FindString(invite), "From: ")
-	k.says(t, x.net, strings.Replace(k.answers(invite, "200 OK", true), "tag=vendor", "tag="+tag, 1))
+	p := x.takesLate(t, k, tag)
 	k.must(t, "ACK")
 	return p
 }
