@@ -3,6 +3,7 @@
 package events
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -66,7 +67,16 @@ func (id CallID) Time() time.Time {
 
 // String writes the id as a UUID.
 func (id CallID) String() string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:16])
+	var text [36]byte
+	at := 0
+	for _, part := range [...][]byte{id[0:4], id[4:6], id[6:8], id[8:10], id[10:16]} {
+		if at > 0 {
+			text[at] = '-'
+			at++
+		}
+		at += hex.Encode(text[at:], part)
+	}
+	return string(text[:])
 }
 
 // IsZero tells that there is no id.
@@ -99,24 +109,20 @@ type Key [16]byte
 // KeyOf derives a key from the words that name a command: the same words give
 // the same key. Each word is preceded by its length, so that no two lists meet.
 func KeyOf(words ...string) Key {
-	h := sha256.New()
-	var n [4]byte
+	var room [128]byte
+	all := room[:0]
 	for _, w := range words {
-		binary.BigEndian.PutUint32(n[:], uint32(len(w)))
-		h.Write(n[:])
-		h.Write([]byte(w))
+		all = append(binary.BigEndian.AppendUint32(all, uint32(len(w))), w...)
 	}
-	return Key(h.Sum(nil)[:16])
+	sum := sha256.Sum256(all)
+	return Key(sum[:16])
 }
 
 // EventID derives the id of the n-th event that a command led to.
 func EventID(key []byte, n int) []byte {
-	h := sha256.New()
-	h.Write(key)
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], uint32(n))
-	h.Write(b[:])
-	return h.Sum(nil)[:16]
+	var room [64]byte
+	sum := sha256.Sum256(binary.BigEndian.AppendUint32(append(room[:0], key...), uint32(n)))
+	return bytes.Clone(sum[:16])
 }
 
 // Marshal writes an event in the bytes that a block keeps.

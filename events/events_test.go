@@ -3,6 +3,7 @@ package events_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,5 +124,21 @@ func TestErrors(t *testing.T) {
 	}
 	if events.CodeOf(nil) != "" || events.FromRefusal(nil) != nil {
 		t.Error("no error has a code")
+	}
+}
+
+// Ids are in books: how they are derived and written must never change.
+func TestIDsAreFrozen(t *testing.T) {
+	id := events.CallID{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe}
+	key := events.KeyOf(id.String(), "hold", strings.Repeat("long", 50))
+	for got, want := range map[string]string{
+		id.String():            "01234567-89ab-cdef-1032-547698badcfe",
+		fmt.Sprintf("%x", key): "a95dd686a615f41d08506ad42504f087",
+		fmt.Sprintf("%x", events.EventID(id[:], 7)):      "3726178bb2f5e6862ee3efffe4b6b15f",
+		fmt.Sprintf("%x", events.EventID(key[:], 1<<20)): "4d8d76f4cdc2c86a0980b3ef78e3767f",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

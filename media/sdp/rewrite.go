@@ -117,8 +117,11 @@ func (k *keyLines) flush() {
 func (s *Session) addresses() []string {
 	var all []string
 	for _, l := range s.lines {
+		if l.kind != 'o' && l.kind != 'c' {
+			continue
+		}
 		f := strings.Fields(l.value)
-		if l.kind != 'o' && l.kind != 'c' || len(f) == 0 {
+		if len(f) == 0 {
 			continue
 		}
 		host, _, _ := strings.Cut(f[len(f)-1], "/")

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // reasonHeader tells why a request or a final answer ends a call (RFC 3326, RFC 6432).
@@ -21,8 +23,8 @@ func reasonHeader(q850 uint32, text string) sip.Header {
 
 // reasonOf reads the Q.850 cause out of a message's Reason headers; 0 if there is
 // none. A header may hold several, and names differ in case.
-func reasonOf(msg interface{ GetHeaders(string) []sip.Header }) uint32 {
-	for _, h := range msg.GetHeaders("Reason") {
+func reasonOf(msg gate.Headed) uint32 {
+	for h := range gate.Named(msg, "Reason") {
 		for one := range strings.SplitSeq(strings.ToLower(h.Value()), ",") {
 			protocol, rest, _ := strings.Cut(strings.TrimSpace(one), ";")
 			if strings.TrimSpace(protocol) != "q.850" {
@@ -40,7 +42,7 @@ func reasonOf(msg interface{ GetHeaders(string) []sip.Header }) uint32 {
 }
 
 // q850Of reads the Q.850 cause of a final answer, or derives it from its code.
-func q850Of(msg interface{ GetHeaders(string) []sip.Header }, code int) uint32 {
+func q850Of(msg gate.Headed, code int) uint32 {
 	if cause := reasonOf(msg); cause != 0 {
 		return cause
 	}

@@ -2,6 +2,8 @@ package b2bua
 
 import (
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // dialogKey names a dialog by what a request within it carries: the Call-ID and
@@ -108,9 +110,9 @@ func (d *dialog) numbered(method sip.RequestMethod, sequence uint32) *sip.Reques
 
 // routeSet reads Record-Route headers; reversed for the side that sent the
 // dialog's first request (RFC 3261, section 12.1).
-func routeSet(msg interface{ GetHeaders(string) []sip.Header }, reversed bool) []sip.Uri {
+func routeSet(msg gate.Headed, reversed bool) []sip.Uri {
 	var out []sip.Uri
-	for _, h := range msg.GetHeaders("Record-Route") {
+	for h := range gate.Named(msg, "Record-Route") {
 		rr, ok := h.(*sip.RecordRouteHeader)
 		if !ok {
 			continue

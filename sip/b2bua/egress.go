@@ -123,6 +123,7 @@ func (l *egress) build(t *wire.Terminator) *refused {
 		l.dialog.local, out.CallerName = anonymous(), "Anonymous"
 	}
 	req := l.dialog.request(sip.INVITE)
+	req.SetSource(contact.HostPort()) // or each copy would look for it in a Via that it has not got yet
 	req.From().DisplayName = out.CallerName
 	if mf := in.req.MaxForwards(); mf != nil {
 		*req.MaxForwards() = sip.MaxForwardsHeader(mf.Val() - 1)

@@ -13,6 +13,7 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
 	"github.com/tollbook/tollbook/media/sdp"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // end is one leg as the other leg and the rest of the call see it: its dialog, what
@@ -70,7 +71,7 @@ func (e *end) learn(msg message) {
 
 // message is a request or a response.
 type message interface {
-	GetHeaders(name string) []sip.Header
+	gate.Headed
 	Contact() *sip.ContactHeader
 	Body() []byte
 	Source() string
@@ -78,10 +79,10 @@ type message interface {
 
 // list reads a header that holds a list of words, in lower case. Names have a
 // compact form (RFC 3261, section 7.3.3).
-func list(msg interface{ GetHeaders(string) []sip.Header }, names ...string) []string {
+func list(msg gate.Headed, names ...string) []string {
 	var out []string
 	for _, name := range names {
-		for _, h := range msg.GetHeaders(name) {
+		for h := range gate.Named(msg, name) {
 			for word := range strings.SplitSeq(h.Value(), ",") {
 				if word = strings.ToLower(strings.TrimSpace(word)); word != "" {
 					out = append(out, word)
@@ -93,12 +94,12 @@ func list(msg interface{ GetHeaders(string) []sip.Header }, names ...string) []s
 }
 
 // supports tells whether a message names an extension in Supported or Require.
-func supports(msg interface{ GetHeaders(string) []sip.Header }, extension string) bool {
+func supports(msg gate.Headed, extension string) bool {
 	return slices.Contains(list(msg, "Supported", "k", "Require"), extension)
 }
 
 // requires tells whether a message names an extension in Require.
-func requires(msg interface{ GetHeaders(string) []sip.Header }, extension string) bool {
+func requires(msg gate.Headed, extension string) bool {
 	return slices.Contains(list(msg, "Require"), extension)
 }
 
@@ -146,7 +147,10 @@ func (e *end) say(other *end, of *sdp.Session, fax bool, as role) ([]byte, bool)
 			return nil
 		},
 	}
-	body := of.Rewrite(out)
+	var body []byte
+	if e.said != nil {
+		body = of.Rewrite(out)
+	}
 	if e.said == nil || !bytes.Equal(body, e.said) {
 		e.version++
 		out.Version = e.version

@@ -9,11 +9,12 @@ import (
 
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 // private tells whether a caller wants to stay unknown (RFC 3323, RFC 3325).
 func private(req *sip.Request) bool {
-	for _, h := range req.GetHeaders("Privacy") {
+	for h := range gate.Named(req, "Privacy") {
 		for value := range strings.FieldsFuncSeq(strings.ToLower(h.Value()), func(r rune) bool { return r == ';' || r == ',' || r == ' ' }) {
 			if value == "id" || value == "user" || value == "header" {
 				return true
@@ -36,7 +37,7 @@ func pass(from *sip.Request, to *sip.Request, in, out *wire.SipPolicy, hidden bo
 		if !allows(in, name) || !allows(out, name) || hidden && slices.Contains(naming, name) {
 			continue
 		}
-		for _, h := range from.GetHeaders(name) {
+		for h := range gate.Named(from, name) {
 			value := h.Value()
 			if name != "Identity" {
 				value = hideHosts(value, ours)

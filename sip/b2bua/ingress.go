@@ -91,10 +91,7 @@ func (in *ingress) received(c *session, source netip.AddrPort) *wire.CallReceive
 }
 
 func header(req *sip.Request, name string) string {
-	if h := req.GetHeader(name); h != nil {
-		return clip(h.Value())
-	}
-	return ""
+	return clip(first(req, name))
 }
 
 func clip(s string) string {

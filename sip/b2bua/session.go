@@ -62,7 +62,7 @@ type session struct {
 func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
 	id := s.newID()
 	c := &session{
-		sw: s, id: id, origin: o, source: source, log: s.config.Logger.With("call_id", id.String(), "peer", o.Id),
+		sw: s, id: id, origin: o, source: source, log: slog.New(callLog{s.config.Logger.Handler(), id, o.Id}),
 		inbox: make(chan func(call.Now), inboxLength), done: make(chan struct{}),
 		timers: map[call.Timer]*time.Timer{}, legs: map[uint32]*egress{},
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/tollbook/tollbook/events/call"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 const (
@@ -42,7 +43,7 @@ func (t *sessionTimer) stop() {
 
 // sessionExpires reads Session-Expires: the interval, 0 if there is none, and who
 // refreshes: "uac", "uas" or nobody yet.
-func sessionExpires(msg interface{ GetHeaders(string) []sip.Header }) (time.Duration, string) {
+func sessionExpires(msg gate.Headed) (time.Duration, string) {
 	value := first(msg, "Session-Expires", "x")
 	interval, parameters, _ := strings.Cut(value, ";")
 	refresher := ""
@@ -55,7 +56,7 @@ func sessionExpires(msg interface{ GetHeaders(string) []sip.Header }) (time.Dura
 }
 
 // minSE reads Min-SE, 0 if there is none.
-func minSE(msg interface{ GetHeaders(string) []sip.Header }) time.Duration {
+func minSE(msg gate.Headed) time.Duration {
 	value, _, _ := strings.Cut(first(msg, "Min-SE"), ";")
 	return deltaSeconds(value)
 }
@@ -68,9 +69,9 @@ func deltaSeconds(s string) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-func first(msg interface{ GetHeaders(string) []sip.Header }, names ...string) string {
+func first(msg gate.Headed, names ...string) string {
 	for _, name := range names {
-		for _, h := range msg.GetHeaders(name) {
+		for h := range gate.Named(msg, name) {
 			return h.Value()
 		}
 	}

@@ -62,7 +62,7 @@ var supported = []string{"100rel", "timer"}
 // unsupported are the extensions that a request requires and we do not know.
 func unsupported(req *sip.Request) []string {
 	var out []string
-	for _, h := range req.GetHeaders("Require") {
+	for h := range Named(req, "Require") {
 		for tag := range strings.SplitSeq(h.Value(), ",") {
 			if tag = strings.ToLower(strings.TrimSpace(tag)); tag != "" && !slices.Contains(supported, tag) {
 				out = append(out, tag)

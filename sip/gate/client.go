@@ -70,7 +70,7 @@ func (c Client) prepare(ctx context.Context, req *sip.Request) (*Listener, trans
 	}
 	req.SetDestination(to.String())
 	req.Laddr = l.Local()
-	if req.Via() == nil {
+	if !hasVia(req) {
 		via := &sip.ViaHeader{
 			ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: sip.NetworkToUpper(network), Host: l.Host(), Port: int(port),
 			Params: sip.HeaderParams{{K: "branch", V: sip.GenerateBranchN(16)}, {K: "rport"}},
@@ -84,6 +84,16 @@ func (c Client) prepare(ctx context.Context, req *sip.Request) (*Listener, trans
 		return l, &datagrams{l, to}, nil
 	}
 	return l, &connected{l, network, to.String()}, l.Connect(ctx, network, to, name)
+}
+
+// hasVia looks for the Via that we have put there, and does not parse others.
+func hasVia(req *sip.Request) bool {
+	for _, h := range req.Headers() {
+		if _, ok := h.(*sip.ViaHeader); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // destination finds the address behind a destination, and the name that it goes by.
