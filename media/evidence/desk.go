@@ -6,7 +6,6 @@ import (
 
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/archive"
-	"github.com/tollbook/tollbook/media/capture"
 	"github.com/tollbook/tollbook/media/record"
 	"github.com/tollbook/tollbook/media/relay"
 )
@@ -15,9 +14,8 @@ const (
 	codecOfCaptures = "pcap"
 	// maxEarly bounds the signalling that waits for a decision, in bytes.
 	maxEarly = 128 << 10
-	// maxCapture bounds a capture, maxParts the files of a call, of one kind.
-	maxCapture = 1 << 30
-	maxParts   = 100
+	// maxParts bounds the files of a call, of one kind.
+	maxParts = 100
 )
 
 // desk is where a call's files are written. It belongs to the call's writer, but for
@@ -49,17 +47,6 @@ type early struct {
 type tape struct {
 	file *archive.File
 	*record.Recorder
-}
-
-// pcap is one file of packets.
-type pcap struct {
-	file     *archive.File
-	buffer   []byte
-	size     int64
-	id       uint16
-	from, to time.Time
-	cut      bool // it has its greatest size
-	reason   string
 }
 
 // look takes in what was heard of a call since the last time, and tells whether its
@@ -233,7 +220,7 @@ func (d *desk) flush(now time.Time) {
 	}
 	for _, p := range []*pcap{d.pcap, d.packets} {
 		if p != nil {
-			p.flush()
+			p.flush(now.Add(-orderFor))
 		}
 	}
 }
@@ -244,28 +231,4 @@ func (d *desk) end(at time.Time) {
 	d.endPcap(&d.pcap)
 	d.endPcap(&d.packets)
 	d.early, d.formats = nil, [2][]relay.PayloadType{}
-}
-
-func (p *pcap) add(pair pair, payload []byte, at time.Time) {
-	if p.size+int64(len(p.buffer)) > maxCapture {
-		p.cut, p.reason = true, "size"
-		return
-	}
-	if p.from.IsZero() {
-		p.from = at
-	}
-	p.to = at
-	p.id++
-	p.buffer = capture.AppendDatagram(p.buffer, at, pair.from, pair.to, payload, p.id)
-}
-
-// flush writes what waits. An error stays with the file, which is then truncated.
-func (p *pcap) flush() {
-	if len(p.buffer) == 0 {
-		return
-	}
-	n, err := p.file.Write(p.buffer)
-	p.size += int64(n)
-	p.cut = p.cut || err != nil
-	p.buffer = p.buffer[:0]
 }

@@ -49,7 +49,7 @@ func (d *desk) newPcap() *pcap {
 	if f == nil {
 		return nil
 	}
-	return &pcap{file: f, buffer: capture.FileHeader()}
+	return &pcap{file: f}
 }
 
 // endPcap ends a file of packets.
@@ -61,7 +61,7 @@ func (d *desk) endPcap(of **pcap) {
 	*of = nil
 	lost, log := d.lost, d.call.keeper.config.Log
 	d.call.keeper.ending(func() {
-		p.flush()
+		p.flush(p.to.Add(1))
 		if p.from.IsZero() {
 			p.file.Abandon()
 			return

@@ -161,4 +161,3 @@ func (l *line) run(from, to time.Duration, pts [2]uint8, hz [2]float64) {
 		}
 	}
 }
-

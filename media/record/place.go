@@ -13,9 +13,10 @@ type stream struct {
 	ssrc  uint32
 	clock uint32 // the timestamp that lies at base
 	base  int64  // in frames
-	// drift is how much later than by their timestamps packets come of late, in
-	// frames times 256.
-	drift int64
+	// least is how late the promptest of the last packets came, by its timestamp and in
+	// frames; heard counts them.
+	least int64
+	heard int
 	wide  g722
 }
 
@@ -23,8 +24,11 @@ const (
 	// jump is how far a timestamp may lead from where its packet arrived before the
 	// stream is taken for a new one.
 	jump = time.Second
-	// drifted is how far a stream's mean arrival may leave its timestamps.
+	// drifted is how far even the promptest of so many packets may be from where its
+	// timestamp puts it: then the stream's clock has run away, or stood still. A
+	// stall of the network ends with packets that are prompt.
 	drifted = 80 * time.Millisecond
+	prompt  = 25
 )
 
 // frameAt is where an instant lies on the time line.
@@ -49,14 +53,18 @@ func (r *Recorder) position(side relay.Side, at time.Time) int64 {
 	at2 := s.base + ticks*int64(r.format.rate)/8000
 	late := arrived - at2
 	if late > r.frameCount(jump) || late < -r.frameCount(jump) {
-		s.clock, s.base, s.drift = r.header.Timestamp, arrived, 0
+		s.clock, s.base, s.heard = r.header.Timestamp, arrived, 0
 		return arrived
 	}
 	s.clock, s.base = r.header.Timestamp, at2 // the next difference stays small
-	s.drift += late - s.drift/256
-	if mean := s.drift / 256; mean > r.frameCount(drifted) || mean < -r.frameCount(drifted) {
-		s.base += mean
-		s.drift = 0
+	if s.heard == 0 || late < s.least {
+		s.least = late
+	}
+	if s.heard++; s.heard == prompt {
+		s.heard = 0
+		if s.least > r.frameCount(drifted) || s.least < -r.frameCount(drifted) {
+			s.base += s.least
+		}
 	}
 	return s.base
 }
