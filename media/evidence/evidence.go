@@ -53,11 +53,12 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	byCallID map[string][]*Call
-	closed   bool
 
-	stop     chan struct{}
 	stopping sync.Once
-	work     sync.WaitGroup // sorter and writers
+	sorting  chan struct{} // closed first: the sorter ends
+	writing  chan struct{} // then the writers do
+	sorted   sync.WaitGroup
+	written  sync.WaitGroup
 	finish   sync.WaitGroup // files that are being ended
 	slots    chan struct{}  // for them
 }
@@ -82,16 +83,16 @@ const finishers = 2
 // Open starts a keeper.
 func Open(c Config) *Keeper {
 	k := &Keeper{
-		config: c, byCallID: map[string][]*Call{}, stop: make(chan struct{}), slots: make(chan struct{}, finishers),
+		config: c, byCallID: map[string][]*Call{}, sorting: make(chan struct{}), writing: make(chan struct{}), slots: make(chan struct{}, finishers),
 	}
 	k.signals = newQueue(maxSignals, &k.queued)
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		w := &writer{keeper: k}
 		k.writers = append(k.writers, w)
-		k.work.Go(w.run)
+		k.written.Go(w.run)
 	}
 	s := &sorter{keeper: k}
-	k.work.Go(s.run)
+	k.sorted.Go(s.run)
 	return k
 }
 
@@ -111,8 +112,10 @@ func (k *Keeper) Stats() Stats {
 // heard after it.
 func (k *Keeper) Close() {
 	k.stopping.Do(func() {
-		close(k.stop)
-		k.work.Wait()
+		close(k.sorting)
+		k.sorted.Wait()
+		close(k.writing)
+		k.written.Wait()
 		k.finish.Wait()
 		if k.config.HEP != nil {
 			k.config.HEP.Close()
@@ -158,7 +161,7 @@ func (w *writer) run() {
 		stopping := false
 		select {
 		case <-ticker.C:
-		case <-w.keeper.stop:
+		case <-w.keeper.writing:
 			stopping = true
 		}
 		w.mu.Lock()

@@ -51,7 +51,7 @@ func (s *sorter) run() {
 		select {
 		case <-ticker.C:
 			s.sort(time.Now())
-		case <-s.keeper.stop:
+		case <-s.keeper.sorting:
 			s.sort(time.Now().Add(strayFor))
 			return
 		}
