@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/guard' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -39,6 +39,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/routes', text: 'nav.routes', staff: true },
       { to: '/simulate', text: 'nav.simulate', staff: true },
       { to: '/guard', text: 'nav.guard' },
+      { to: '/evidence', text: 'nav.evidence', staff: true },
       { to: '/audit', text: 'nav.audit', staff: true },
     ],
   },

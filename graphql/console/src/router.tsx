@@ -10,6 +10,7 @@ import { DeckPage } from './pages/Deck';
 import { DeckImportPage } from './pages/DeckImport';
 import { Decks } from './pages/Decks';
 import { ExchangeRates } from './pages/ExchangeRates';
+import { Evidence } from './pages/Evidence';
 import { Guard } from './pages/Guard';
 import { Live } from './pages/Live';
 import { NotFound } from './pages/NotFound';
@@ -68,6 +69,7 @@ const tree = root.addChildren([
   at('/routes', Routes),
   simulateRoute,
   at('/guard', Guard),
+  at('/evidence', Evidence),
   auditRoute,
 ]);
 

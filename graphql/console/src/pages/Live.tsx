@@ -8,6 +8,7 @@ import { useTexts } from '../i18n/i18n';
 import { type Column, DataTable } from '../parts/DataTable';
 import { clock, dayTime, keyOf } from '../parts/format';
 import { Page, Tag } from '../parts/Page';
+import { Recording } from '../parts/Recording';
 import { useRights } from '../session';
 
 const LiveQuery = graphql(`
@@ -25,6 +26,7 @@ const LiveQuery = graphql(`
         called
         setupAt
         talk
+        recording
       }
       pageInfo {
         hasNextPage
@@ -68,6 +70,7 @@ export function Live() {
   ];
   if (staff) columns.push({ id: 'terminator', title: t('cdr.terminator'), cell: (c) => keyOf(c.terminatorId) });
   columns.push({ id: 'node', title: t('cdr.node'), cell: (c) => c.node });
+  if (staff) columns.push({ id: 'recording', title: t('evidence.recording'), cell: (c) => <Recording call={c.id} state={c.recording} steers={traffic && c.state === 'TALKING'} /> });
   if (traffic) {
     columns.push({
       id: 'end',

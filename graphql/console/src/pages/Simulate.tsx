@@ -18,6 +18,16 @@ const SimulateQuery = graphql(`
       caller
       called
       quality
+      evidence {
+        recorded
+        recordingRule {
+          key
+        }
+        capture
+        captureRule {
+          key
+        }
+      }
       decision {
         at
         planId
@@ -99,6 +109,8 @@ export function Simulate() {
             {answer.decision.emergency && <Tag tone="bad">{`${t('cdr.emergency')}: ${answer.decision.emergency}`}</Tag>}
             {answer.decision.packageId && <Tag tone="good">{`${t('account.package')}: ${keyOf(answer.decision.packageId)}`}</Tag>}
             {answer.decision.refused && <Tag tone="bad">{answer.decision.guardRuleId ? `${t('guard.rule')} ${keyOf(answer.decision.guardRuleId)}` : answer.decision.refused}</Tag>}
+            {answer.evidence?.recordingRule && <Tag tone={answer.evidence.recorded ? 'good' : 'wait'}>{`${t('evidence.recording')}: ${t(answer.evidence.recorded ? 'evidence.recording.ON' : 'evidence.recording.OFF')} (${answer.evidence.recordingRule.key})`}</Tag>}
+            {answer.evidence?.captureRule && <Tag tone={answer.evidence.capture === 'OFF' ? 'wait' : 'good'}>{`${t('evidence.capture')}: ${t(`evidence.capture.${answer.evidence.capture}`)} (${answer.evidence.captureRule.key})`}</Tag>}
           </Group>
           <Choices choices={answer.decision.choices} currency={answer.decision.marginCurrency} />
         </Section>
