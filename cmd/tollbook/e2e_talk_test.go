@@ -91,4 +91,3 @@ func rtpTone(seq uint16, ssrc uint32, hz float64) []byte {
 	}
 	return p
 }
-

@@ -382,7 +382,6 @@ export const en = {
   'recording.stop': 'Stop',
   'recording.pause': 'Pause',
   'recording.resume': 'Go on',
-  'audit.RECORDING_STEERED': 'recording steered',
   'rounding.HALF_UP': 'half up',
   'rounding.UP': 'up',
   'rounding.DOWN': 'down',

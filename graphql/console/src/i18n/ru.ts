@@ -384,7 +384,6 @@ export const ru: Dictionary = {
   'recording.stop': 'Остановить',
   'recording.pause': 'Пауза',
   'recording.resume': 'Продолжить',
-  'audit.RECORDING_STEERED': 'управление записью',
   'rounding.HALF_UP': 'половина вверх',
   'rounding.UP': 'вверх',
   'rounding.DOWN': 'вниз',
