@@ -39,6 +39,7 @@ func (s *Store) Apply(ctx context.Context, batch []events.Recorded, checkpoints 
 		err = errors.Join(err, <-written)
 	}
 	if err != nil {
+		clear(s.balances) // the table does not have what they have
 		return fmt.Errorf("apply history: %w", err)
 	}
 	if err := s.settleOld(ctx); err != nil {

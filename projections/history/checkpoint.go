@@ -95,7 +95,7 @@ func (s *Store) applyBook(ctx context.Context, batch []events.Recorded, cursors 
 	if err != nil {
 		return err
 	}
-	tally := newTally(s.book)
+	tally := newTally(s.book, s.balances)
 	for _, r := range batch {
 		if r.Event.GetBody() == nil {
 			continue

@@ -95,6 +95,8 @@ type Store struct {
 	// write is held by whoever changes rows; it guards what follows.
 	write sync.Mutex
 	calls *workingSet
+	// balances are some of those in book.db.
+	balances map[balanceKey]*balance
 	// settled has every known day: whether its sums are in book.db.
 	settled map[Day]bool
 	// floor is the first day that is kept.
@@ -110,7 +112,7 @@ func Open(dir string, options Options) (*Store, error) {
 	s := &Store{
 		dir:     dir,
 		options: options,
-		calls:   newWorkingSet(options.WorkingSet),
+		calls:   newWorkingSet(options.WorkingSet), balances: make(map[balanceKey]*balance),
 	}
 	if err := s.open(context.Background()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open history: %w", err), s.Close())

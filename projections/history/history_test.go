@@ -3,7 +3,13 @@ package history
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 func TestAnsweredCallIsTwoFinalRows(t *testing.T) {
@@ -66,5 +72,28 @@ func TestUnknownRowsAreNotFound(t *testing.T) {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// TestFailedBatchIsForgotten applies a batch of which a part cannot be written, and
+// then what is sound of it: the balances that the first try came to are not kept.
+func TestFailedBatchIsForgotten(t *testing.T) {
+	w := newWorld()
+	w.call(answeredPlan(noonUS, 0))
+	s, plain := openTest(t, t.TempDir(), Options{}), openTest(t, t.TempDir(), Options{})
+	apply(t, s, w.book)
+	apply(t, plain, w.book)
+	w.book = nil
+	w.call(answeredPlan(noonUS+hourUS, 0))
+	sound := append(w.book, w.log...)
+	wrong := events.Recorded{Journal: "log.calls.n1", Sequence: 99, Position: 99, TimeUS: noonUS, Event: &wire.Event{
+		Actor: "\xff", Body: &wire.Event_LegRinging{LegRinging: &wire.LegRinging{Call: make([]byte, 16)}}}}
+	if err := s.Apply(t.Context(), append(slices.Clone(sound), wrong), nil); err == nil {
+		t.Fatal("an event that cannot be written was applied")
+	}
+	apply(t, s, sound)
+	apply(t, plain, sound)
+	if diff := cmp.Diff(dump(t, plain), dump(t, s)); diff != "" {
+		t.Errorf("(-plain +after the failure):\n%s", diff)
 	}
 }

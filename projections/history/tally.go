@@ -11,10 +11,16 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
+// balancesKept bounds the balances that a store keeps in memory: those of accounts
+// with calls are asked for in nearly every batch.
+const balancesKept = 50_000
+
 // tally writes the entries of one batch and carries the balances along.
 type tally struct {
-	w        *writer
+	w *writer
+	// balances are those of the table, and moved those that this batch changed.
 	balances map[balanceKey]*balance
+	moved    map[balanceKey]bool
 }
 
 type balanceKey struct{ account, currency string }
@@ -26,8 +32,13 @@ type balance struct {
 	since since
 }
 
-func newTally(w *writer) *tally {
-	return &tally{w: w, balances: make(map[balanceKey]*balance)}
+// newTally begins a batch with the balances that the ones before left. They are to be
+// forgotten when its transaction fails.
+func newTally(w *writer, balances map[balanceKey]*balance) *tally {
+	if len(balances) > balancesKept {
+		clear(balances)
+	}
+	return &tally{w: w, balances: balances, moved: make(map[balanceKey]bool)}
 }
 
 // posted is what the postings of one event have in common.
@@ -99,8 +110,9 @@ func (l *tally) entry(ctx context.Context, r events.Recorded, p posted, i int, p
 		p.reason, p.reference, r.Event.GetActor(), int64(p.reverses), late)
 }
 
-// balance returns an account's balance as of the last entry.
+// balance returns an account's balance as of the last entry, to be changed.
 func (l *tally) balance(ctx context.Context, key balanceKey) (*balance, error) {
+	l.moved[key] = true
 	if at := l.balances[key]; at != nil {
 		return at, nil
 	}
@@ -119,7 +131,7 @@ func (l *tally) balance(ctx context.Context, key balanceKey) (*balance, error) {
 
 // close writes the balances that the batch left.
 func (l *tally) close(ctx context.Context) error {
-	for _, key := range slices.SortedFunc(maps.Keys(l.balances), balanceKey.compare) {
+	for _, key := range slices.SortedFunc(maps.Keys(l.moved), balanceKey.compare) {
 		at := l.balances[key]
 		err := l.w.exec(ctx, `INSERT OR REPLACE INTO balances
  (account, currency, posted_micro, entries, position, credits_micro, debits_micro, count, late)
