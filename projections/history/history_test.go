@@ -85,7 +85,7 @@ func TestFailedBatchIsForgotten(t *testing.T) {
 	apply(t, plain, w.book)
 	w.book = nil
 	w.call(answeredPlan(noonUS+hourUS, 0))
-	sound := append(w.book, w.log...)
+	sound := slices.Concat(w.book, w.log)
 	wrong := events.Recorded{Journal: "log.calls.n1", Sequence: 99, Position: 99, TimeUS: noonUS, Event: &wire.Event{
 		Actor: "\xff", Body: &wire.Event_LegRinging{LegRinging: &wire.LegRinging{Call: make([]byte, 16)}}}}
 	if err := s.Apply(t.Context(), append(slices.Clone(sound), wrong), nil); err == nil {
