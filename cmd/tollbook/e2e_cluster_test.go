@@ -208,6 +208,45 @@ func (a *api) hangUp(t *testing.T, call string) {
 	}
 }
 
+// TestNodesOfPeers gives peers to nodes: a customer to one of them only, a vendor to
+// another with fail-over to the rest.
+func TestNodesOfPeers(t *testing.T) {
+	needSipp(t)
+	t.Parallel()
+	g := newGroup(t)
+	g.start(t, "n1", "n2", "n3")
+	s := &stage{name: "placed", sell: sellPrice, buy: buyPrice, vendors: []string{", nodes: [n2], nodes_failover: true"}}
+	first := g.nodes["n1"]
+	document := world(first, []*stage{s})
+	first.apply(t, strings.Replace(document, "route_plan: placed-plan,", "route_plan: placed-plan, nodes: [n1, n2],", 1))
+	first.credit(t, s.account(), "1", "opening")
+	until(t, "the others know the account", func() bool { return g.nodes["n2"].has(t, s.account()) && g.nodes["n3"].has(t, s.account()) })
+	g.agrees(t, 3)
+	s.takes(t, 0, 2, "answer")
+	refused := func(node string) {
+		t.Helper()
+		sipp(t, "refused", s.customerIP(), g.net.port(), []string{"@CODE@", "503"}, g.net.addr(last[node]), "-s", s.dial(), "-m", "1").wait(t)
+	}
+	refused("n3") // it does not serve the customer
+	refused("n1") // it does not serve the vendor, whose node is there
+	g.call(t, s, "n2", "200").wait(t)
+	first.settled(t, s.filter(), 4)
+	g.nodes["n2"].kill(t)
+	until(t, "its death is noticed", func() bool {
+		var answer struct{ Members []struct{ Up bool } }
+		first.ask(t, &answer, `{ members { up } }`, nil)
+		return !answer.Members[1].Up
+	})
+	g.call(t, s, "n1", "200").wait(t)
+	causes := map[string]int{}
+	for _, c := range first.settled(t, s.filter(), 6) {
+		causes[c.Cause]++
+	}
+	if causes["elsewhere"] != 1 || causes["no_candidate"] != 1 || causes["answered"] != 4 {
+		t.Errorf("the legs ended for %v", causes)
+	}
+}
+
 // TestLostNode has calls of one node seen and ended from the others, and, when it dies
 // in the midst of one and stays away, charged by them up to its last sign of life.
 func TestLostNode(t *testing.T) {

@@ -14,6 +14,7 @@ var transports = []string{"udp", "tcp", "tls"}
 
 const (
 	maxUpCodes = 32
+	maxNodes   = 32
 	// minExpiry and maxExpiry bound what we ask registrars for.
 	minExpiry = 60
 	maxExpiry = 86_400
@@ -36,7 +37,29 @@ func validateDoor(o *wire.Originator) error {
 	if o.Certificate != "" && !isHost(o.Certificate) {
 		return events.Invalid("certificate %q is not the name that a certificate is for, such as sip.example.net", o.Certificate)
 	}
+	if err := validateNodes(o.Nodes, o.NodesFailover); err != nil {
+		return err
+	}
 	return checkListener(o.Listener)
+}
+
+// validateNodes checks the nodes that serve a peer. Which there are only the nodes know.
+func validateNodes(nodes []string, failover bool) error {
+	if len(nodes) > maxNodes {
+		return events.Invalid("nodes: at most %d are allowed", maxNodes)
+	}
+	for i, name := range nodes {
+		if err := CheckID(name); err != nil {
+			return events.Invalid("nodes.%d: %v", i, err)
+		}
+		if slices.Contains(nodes[:i], name) {
+			return events.Invalid("nodes.%d: %s is named twice", i, name)
+		}
+	}
+	if failover && len(nodes) == 0 {
+		return events.Invalid("nodes_failover: names no nodes to fail over from; leave it out, or name the peer's nodes")
+	}
+	return nil
 }
 
 func isHost(host string) bool {

@@ -288,6 +288,9 @@ func validateTerminator(t *wire.Terminator) error {
 	if err := checkListener(t.Listener); err != nil {
 		return err
 	}
+	if err := validateNodes(t.Nodes, t.NodesFailover); err != nil {
+		return err
+	}
 	if err := validatePing(t.Ping); err != nil {
 		return err
 	}

@@ -123,6 +123,9 @@ func (w *World) earns(c *Candidate, sell sale, currency string, buy rating.Quote
 }
 
 func crowded(t *wire.Terminator, r *Request) Reason {
+	if !r.serves(t.Nodes, t.NodesFailover) {
+		return Elsewhere
+	}
 	if r.Down != nil && r.Down(t.Id) {
 		return Down
 	}

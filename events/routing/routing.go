@@ -138,6 +138,8 @@ type Request struct {
 	Registered func(subscriber string) int
 	// Down tells whether a terminator does not answer pings; nil knows of none.
 	Down func(terminator string) bool
+	// Serves tells whether this node serves a peer that names its nodes; nil serves all.
+	Serves func(nodes []string, failover bool) bool
 	// Quality tells how calls by a terminator to a prefix went; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32) Quality
 	// Guard names the rule that blocks the call at a price, if one does. It is asked
@@ -167,6 +169,7 @@ const (
 	Rests          Reason = "rests"            // the vendor asked to be left alone for a while
 	Down           Reason = "down"             // the vendor does not answer our pings
 	TooFast        Reason = "too_fast"         // the vendor had his calls of this second
+	Elsewhere      Reason = "elsewhere"        // other nodes serve the peer
 	TooMany        Reason = "too_many"         // behind the first MaxCandidates
 )
 
@@ -232,10 +235,19 @@ func (w *World) Route(r Request) Decision {
 	return d
 }
 
+// serves tells whether this node serves a peer.
+func (r *Request) serves(nodes []string, failover bool) bool {
+	return len(nodes) == 0 || r.Serves == nil || r.Serves(nodes, failover)
+}
+
 // decide finds the vendors. Of the routes that match a number and are open each vendor is
 // considered once, by his longest prefix; the plan says how they are ordered.
 func (w *World) decide(r Request) Decision {
 	d := Decision{Emergency: catalog.Emergency(w.Catalog.Settings(), r.Called)}
+	if d.Emergency == "" && !r.serves(r.Originator.Nodes, r.Originator.NodesFailover) {
+		d.Refused = Elsewhere
+		return d
+	}
 	if d.Emergency == "" && w.origins[r.Originator.Id].refuses(r.Called, r.Caller) {
 		d.Refused = NumberBlocked
 		return d

@@ -1155,7 +1155,11 @@ type Originator struct {
 	// certificate is a name that its TLS certificate must be for; empty asks for none.
 	Certificate string `protobuf:"bytes,81,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	// sip says how its signalling is treated; without one, as most peers' is.
-	Sip           *SipPolicy `protobuf:"bytes,60,opt,name=sip,proto3" json:"sip,omitempty"`
+	Sip *SipPolicy `protobuf:"bytes,60,opt,name=sip,proto3" json:"sip,omitempty"`
+	// nodes are those that call it, or take its calls; none means all of them.
+	Nodes []string `protobuf:"bytes,180,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// nodes_failover has the others do so while none of them is there.
+	NodesFailover bool `protobuf:"varint,181,opt,name=nodes_failover,json=nodesFailover,proto3" json:"nodes_failover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1351,6 +1355,20 @@ func (x *Originator) GetSip() *SipPolicy {
 	return nil
 }
 
+func (x *Originator) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *Originator) GetNodesFailover() bool {
+	if x != nil {
+		return x.NodesFailover
+	}
+	return false
+}
+
 // Terminator takes calls from us.
 type Terminator struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1384,7 +1402,11 @@ type Terminator struct {
 	// ping asks it whether it is there; without one it is always taken to be.
 	Ping *Ping `protobuf:"bytes,81,opt,name=ping,proto3" json:"ping,omitempty"`
 	// sip says how its signalling is treated; without one, as most peers' is.
-	Sip           *SipPolicy `protobuf:"bytes,60,opt,name=sip,proto3" json:"sip,omitempty"`
+	Sip *SipPolicy `protobuf:"bytes,60,opt,name=sip,proto3" json:"sip,omitempty"`
+	// nodes are those that call it, or take its calls; none means all of them.
+	Nodes []string `protobuf:"bytes,180,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// nodes_failover has the others do so while none of them is there.
+	NodesFailover bool `protobuf:"varint,181,opt,name=nodes_failover,json=nodesFailover,proto3" json:"nodes_failover,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1557,6 +1579,20 @@ func (x *Terminator) GetSip() *SipPolicy {
 		return x.Sip
 	}
 	return nil
+}
+
+func (x *Terminator) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *Terminator) GetNodesFailover() bool {
+	if x != nil {
+		return x.NodesFailover
+	}
+	return false
 }
 
 // SipPolicy is how a peer's signalling is treated.
@@ -3898,7 +3934,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vPrefixLimit\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bchannels\x18\x02 \x01(\rR\bchannels\x12(\n" +
-	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\xc4\x06\n" +
+	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\x83\a\n" +
 	"\n" +
 	"Originator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3928,7 +3964,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"authSecret\x12\x1a\n" +
 	"\blistener\x18P \x01(\tR\blistener\x12 \n" +
 	"\vcertificate\x18Q \x01(\tR\vcertificate\x12(\n" +
-	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\x8f\x05\n" +
+	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\x12\x15\n" +
+	"\x05nodes\x18\xb4\x01 \x03(\tR\x05nodes\x12&\n" +
+	"\x0enodes_failover\x18\xb5\x01 \x01(\bR\rnodesFailover\"\xce\x05\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3953,7 +3991,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05lists\x18\x11 \x03(\v2\x14.tollbook.v1.ListUseR\x05lists\x12\x1a\n" +
 	"\blistener\x18P \x01(\tR\blistener\x12%\n" +
 	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\x12(\n" +
-	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\"\xf0\x02\n" +
+	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\x12\x15\n" +
+	"\x05nodes\x18\xb4\x01 \x03(\tR\x05nodes\x12&\n" +
+	"\x0enodes_failover\x18\xb5\x01 \x01(\bR\rnodesFailover\"\xf0\x02\n" +
 	"\tSipPolicy\x12\x16\n" +
 	"\x06codecs\x18\x01 \x03(\tR\x06codecs\x12\x18\n" +
 	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x18\n" +

@@ -137,7 +137,7 @@ func (e *edit) terminator(t terminator) error {
 		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
 		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
 		AuthUser: t.AuthUser, AuthSecret: secret, CallsPerSecond: t.CallsPerSecond, Rewrites: rewrites, Lists: lists,
-		Listener: t.Listener, Ping: ping, Sip: policy,
+		Listener: t.Listener, Ping: ping, Sip: policy, Nodes: t.Nodes, NodesFailover: t.NodesFailover,
 	})
 	return nil
 }
@@ -194,7 +194,7 @@ func (e *edit) originator(o originator) error {
 		CallsPerSecond: o.CallsPerSecond, ProfitMode: profit, MinimumMarginNano: int64(margin),
 		MaxDurationS: max, Disabled: o.Disabled, MinimumMarginPpm: share,
 		Rewrites: rewrites, Lists: lists, PrefixLimits: limits(o.PrefixLimits),
-		Listener: o.Listener, Certificate: o.Certificate, Sip: policy,
+		Listener: o.Listener, Certificate: o.Certificate, Sip: policy, Nodes: o.Nodes, NodesFailover: o.NodesFailover,
 	})
 	return nil
 }

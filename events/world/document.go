@@ -120,7 +120,10 @@ type terminator struct {
 	Disabled     bool   `yaml:"disabled"`
 	// Listener is the local address that it is called from.
 	Listener string `yaml:"listener"`
-	Ping     *ping  `yaml:"ping"`
+	// Nodes are those that call it; with NodesFailover others do while none is there.
+	Nodes         []string `yaml:"nodes"`
+	NodesFailover bool     `yaml:"nodes_failover"`
+	Ping          *ping    `yaml:"ping"`
 	// Sip says how its signalling is treated.
 	Sip *sipPolicy `yaml:"sip"`
 }
@@ -173,7 +176,11 @@ type originator struct {
 	// that its TLS certificate must be for.
 	Listener    string `yaml:"listener"`
 	Certificate string `yaml:"certificate"`
-	Sieve       sieve  `yaml:",inline"`
+	// Nodes are those that take its calls; with NodesFailover others do while none is
+	// there.
+	Nodes         []string `yaml:"nodes"`
+	NodesFailover bool     `yaml:"nodes_failover"`
+	Sieve         sieve    `yaml:",inline"`
 	// Sip says how its signalling is treated.
 	Sip *sipPolicy `yaml:"sip"`
 }

@@ -1,6 +1,7 @@
 package world_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,12 +16,12 @@ companies:
   - {id: co, accounts: [{id: in, currency: USD, kind: customer}, {id: out, currency: USD, kind: vendor}]}
 decks: [{id: d, currency: USD}]
 terminators:
-  - {id: t, company: co, account: out, buy_deck: d, host: sip.vendor.test, transport: tls, listener: core,
+  - {id: t, company: co, account: out, buy_deck: d, host: sip.vendor.test, transport: tls, listener: core, nodes: [n1, n2], nodes_failover: true,
      sip: {srtp: require, srtp_suites: [AEAD_AES_128_GCM]},
      ping: {interval: 30s, timeout: 1500ms, up_codes: [200, 404], down_after: 2}}
 route_plans: [{id: p}]
 originators:
-  - {id: o, company: co, account: in, sell_deck: d, route_plan: p, networks: [192.0.2.0/24], listener: core, certificate: sip.acme.test}
+  - {id: o, company: co, account: in, sell_deck: d, route_plan: p, networks: [192.0.2.0/24], listener: core, certificate: sip.acme.test, nodes: [n2]}
 registrations:
   - {id: home, originator: o, registrar: sip.home.test, proxy: "edge.home.test:5070", user: "10", password: hush, expiry: 10m, node: n1}
 `
@@ -36,6 +37,9 @@ func TestSignalling(t *testing.T) {
 	cat, _ := put(t, catalog.New(), signalling)
 	if p := cat.Terminator("t").Ping; p.IntervalS != 30 || p.TimeoutMs != 1500 || len(p.UpCodes) != 2 || p.DownAfter != 2 || cat.Terminator("t").Listener != "core" {
 		t.Errorf("%v", cat.Terminator("t"))
+	}
+	if to, from := cat.Terminator("t"), cat.Originator("o"); !slices.Equal(to.Nodes, []string{"n1", "n2"}) || !to.NodesFailover || !slices.Equal(from.Nodes, []string{"n2"}) || from.NodesFailover {
+		t.Errorf("%v, %v", to, from)
 	}
 	if s := cat.Terminator("t").Sip; s.Srtp != wire.Srtp_SRTP_REQUIRE || len(s.SrtpSuites) != 1 {
 		t.Errorf("%v", s)

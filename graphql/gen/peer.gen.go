@@ -608,6 +608,52 @@ func (ec *executionContext) fieldContext_Originator_listener(_ context.Context, 
 	return graphql.NewScalarFieldContext("Originator", field, false, false, "String")
 }
 
+func (ec *executionContext) _Originator_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "String")
+}
+
+func (ec *executionContext) _Originator_nodesFailover(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_nodesFailover(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodesFailover, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_nodesFailover(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Originator_certificate(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1232,6 +1278,52 @@ func (ec *executionContext) fieldContext_Terminator_listener(_ context.Context, 
 	return graphql.NewScalarFieldContext("Terminator", field, false, false, "String")
 }
 
+func (ec *executionContext) _Terminator_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_nodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Terminator", field, false, false, "String")
+}
+
+func (ec *executionContext) _Terminator_nodesFailover(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_nodesFailover(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.NodesFailover, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_nodesFailover(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Terminator", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Terminator_ping(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1434,7 +1526,7 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "authUser", "authPassword", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "certificate", "sip"}
+	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "authUser", "authPassword", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "nodes", "nodesFailover", "certificate", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1602,6 +1694,20 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.Listener = graphql.OmittableOf(data)
+		case "nodes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nodes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Nodes = graphql.OmittableOf(data)
+		case "nodesFailover":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nodesFailover"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NodesFailover = graphql.OmittableOf(data)
 		case "certificate":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("certificate"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -1648,7 +1754,7 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists", "listener", "ping", "sip"}
+	fieldsInOrder := [...]string{"key", "company", "account", "buyDeck", "host", "port", "transport", "techPrefix", "channels", "pddTimeout", "ringTimeout", "disabled", "expectedVersion", "dryRun", "authUser", "authPassword", "callsPerSecond", "rewrites", "lists", "listener", "nodes", "nodesFailover", "ping", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1795,6 +1901,20 @@ func (ec *executionContext) unmarshalInputTerminatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.Listener = graphql.OmittableOf(data)
+		case "nodes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nodes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Nodes = graphql.OmittableOf(data)
+		case "nodesFailover":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("nodesFailover"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NodesFailover = graphql.OmittableOf(data)
 		case "ping":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ping"))
 			data, err := ec.unmarshalOPingInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐPingInput(ctx, v)
@@ -1956,6 +2076,16 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "listener":
 			out.Values[i] = ec._Originator_listener(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._Originator_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodesFailover":
+			out.Values[i] = ec._Originator_nodesFailover(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -2135,6 +2265,16 @@ func (ec *executionContext) _Terminator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "listener":
 			out.Values[i] = ec._Terminator_listener(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._Terminator_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodesFailover":
+			out.Values[i] = ec._Terminator_nodesFailover(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

@@ -936,6 +936,8 @@ type ComplexityRoot struct {
 		MinimumMargin      func(childComplexity int) int
 		MinimumMarginShare func(childComplexity int) int
 		Networks           func(childComplexity int) int
+		Nodes              func(childComplexity int) int
+		NodesFailover      func(childComplexity int) int
 		Port               func(childComplexity int) int
 		PrefixLimits       func(childComplexity int) int
 		ProfitMode         func(childComplexity int) int
@@ -1503,6 +1505,8 @@ type ComplexityRoot struct {
 		Key            func(childComplexity int) int
 		Listener       func(childComplexity int) int
 		Lists          func(childComplexity int) int
+		Nodes          func(childComplexity int) int
+		NodesFailover  func(childComplexity int) int
 		PddTimeout     func(childComplexity int) int
 		Ping           func(childComplexity int) int
 		Port           func(childComplexity int) int
@@ -5656,6 +5660,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.Networks(childComplexity), true
+	case "Originator.nodes":
+		if e.ComplexityRoot.Originator.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Nodes(childComplexity), true
+	case "Originator.nodesFailover":
+		if e.ComplexityRoot.Originator.NodesFailover == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.NodesFailover(childComplexity), true
 	case "Originator.port":
 		if e.ComplexityRoot.Originator.Port == nil {
 			break
@@ -8336,6 +8352,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.Lists(childComplexity), true
+	case "Terminator.nodes":
+		if e.ComplexityRoot.Terminator.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Nodes(childComplexity), true
+	case "Terminator.nodesFailover":
+		if e.ComplexityRoot.Terminator.NodesFailover == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.NodesFailover(childComplexity), true
 	case "Terminator.pddTimeout":
 		if e.ComplexityRoot.Terminator.PddTimeout == nil {
 			break
@@ -12890,6 +12918,10 @@ type TerminatorState {
 extend type Terminator {
   "The local address that it is called from, by the listener's name; empty is the first."
   listener: String!
+  "The nodes that call it; none is all of them."
+  nodes: [String!]!
+  "Whether the others do so while none of them is there."
+  nodesFailover: Boolean!
   "How it is asked whether it is there; null for one that is always taken to be."
   ping: Ping
   "What pings know of it; null for one that is not asked, and for a partner."
@@ -12899,6 +12931,10 @@ extend type Terminator {
 extend type Originator {
   "The local address that its calls must come to, by the listener's name; empty is any."
   listener: String!
+  "The nodes that take its calls; none is all of them."
+  nodes: [String!]!
+  "Whether the others do so while none of them is there."
+  nodesFailover: Boolean!
   "A name that its TLS certificate must be for; empty asks for none."
   certificate: String!
 }
@@ -13008,6 +13044,10 @@ input PingInput {
 extend input TerminatorPutInput {
   "The local address that it is called from, by the listener's name; empty is the first."
   listener: String
+  "The nodes that call it; none is all of them."
+  nodes: [String!]
+  "Whether the others do so while none of them is there."
+  nodesFailover: Boolean
   "How it is asked whether it is there; null asks no more."
   ping: PingInput
 }
@@ -13015,6 +13055,10 @@ extend input TerminatorPutInput {
 extend input OriginatorPutInput {
   "The local address that its calls must come to, by the listener's name; empty is any."
   listener: String
+  "The nodes that take its calls; none is all of them."
+  nodes: [String!]
+  "Whether the others do so while none of them is there."
+  nodesFailover: Boolean
   "A name that its TLS certificate must be for; empty asks for none."
   certificate: String
 }
@@ -15221,6 +15265,10 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_prefixLimits(ctx, field)
 	case "listener":
 		return ec.fieldContext_Originator_listener(ctx, field)
+	case "nodes":
+		return ec.fieldContext_Originator_nodes(ctx, field)
+	case "nodesFailover":
+		return ec.fieldContext_Originator_nodesFailover(ctx, field)
 	case "certificate":
 		return ec.fieldContext_Originator_certificate(ctx, field)
 	case "sip":
@@ -16259,6 +16307,10 @@ func (ec *executionContext) childFields_Terminator(ctx context.Context, field gr
 		return ec.fieldContext_Terminator_lists(ctx, field)
 	case "listener":
 		return ec.fieldContext_Terminator_listener(ctx, field)
+	case "nodes":
+		return ec.fieldContext_Terminator_nodes(ctx, field)
+	case "nodesFailover":
+		return ec.fieldContext_Terminator_nodesFailover(ctx, field)
 	case "ping":
 		return ec.fieldContext_Terminator_ping(ctx, field)
 	case "state":

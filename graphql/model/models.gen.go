@@ -1633,6 +1633,10 @@ type Originator struct {
 	PrefixLimits []*PrefixLimit `json:"prefixLimits"`
 	// The local address that its calls must come to, by the listener's name; empty is any.
 	Listener string `json:"listener"`
+	// The nodes that take its calls; none is all of them.
+	Nodes []string `json:"nodes"`
+	// Whether the others do so while none of them is there.
+	NodesFailover bool `json:"nodesFailover"`
 	// A name that its TLS certificate must be for; empty asks for none.
 	Certificate string `json:"certificate"`
 	// How its signalling is treated.
@@ -1693,6 +1697,10 @@ type OriginatorPutInput struct {
 	PrefixLimits graphql.Omittable[[]*PrefixLimitInput] `json:"prefixLimits,omitempty"`
 	// The local address that its calls must come to, by the listener's name; empty is any.
 	Listener graphql.Omittable[*string] `json:"listener,omitempty"`
+	// The nodes that take its calls; none is all of them.
+	Nodes graphql.Omittable[[]string] `json:"nodes,omitempty"`
+	// Whether the others do so while none of them is there.
+	NodesFailover graphql.Omittable[*bool] `json:"nodesFailover,omitempty"`
 	// A name that its TLS certificate must be for; empty asks for none.
 	Certificate graphql.Omittable[*string] `json:"certificate,omitempty"`
 	// How its signalling is treated; null is as most peers' is.
@@ -2754,6 +2762,10 @@ type Terminator struct {
 	Lists []*ListUse `json:"lists"`
 	// The local address that it is called from, by the listener's name; empty is the first.
 	Listener string `json:"listener"`
+	// The nodes that call it; none is all of them.
+	Nodes []string `json:"nodes"`
+	// Whether the others do so while none of them is there.
+	NodesFailover bool `json:"nodesFailover"`
 	// How it is asked whether it is there; null for one that is always taken to be.
 	Ping *Ping `json:"ping,omitempty"`
 	// How its signalling is treated.
@@ -2807,6 +2819,10 @@ type TerminatorPutInput struct {
 	Lists graphql.Omittable[[]*ListUseInput] `json:"lists,omitempty"`
 	// The local address that it is called from, by the listener's name; empty is the first.
 	Listener graphql.Omittable[*string] `json:"listener,omitempty"`
+	// The nodes that call it; none is all of them.
+	Nodes graphql.Omittable[[]string] `json:"nodes,omitempty"`
+	// Whether the others do so while none of them is there.
+	NodesFailover graphql.Omittable[*bool] `json:"nodesFailover,omitempty"`
 	// How it is asked whether it is there; null asks no more.
 	Ping graphql.Omittable[*PingInput] `json:"ping,omitempty"`
 	// How its signalling is treated; null is as most peers' is.

@@ -65,6 +65,7 @@ func originator(it catalog.Item) *model.Originator {
 		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
 		MinimumMarginShare: model.Micro(int64(o.MinimumMarginPpm)), Rewrites: rewrites(o.Rewrites),
 		Lists: listUses(o.Lists), PrefixLimits: showLimits(o.PrefixLimits), Listener: o.Listener, Certificate: o.Certificate,
+		Nodes: append([]string{}, o.Nodes...), NodesFailover: o.NodesFailover,
 		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan, Sip: sipPolicy(o.Sip),
 	}
 }
@@ -80,7 +81,7 @@ func terminator(it catalog.Item) *model.Terminator {
 		TechPrefix: t.TechPrefix, Channels: int(t.Channels), PddTimeout: time.Duration(t.PddTimeoutMs) * time.Millisecond,
 		RingTimeout: time.Duration(t.RingTimeoutMs) * time.Millisecond, Disabled: t.Disabled, Version: it.Version,
 		CallsPerSecond: int(t.CallsPerSecond), Rewrites: rewrites(t.Rewrites), Lists: listUses(t.Lists), AuthUser: t.AuthUser,
-		Listener: t.Listener, Ping: showPing(t.Ping),
+		Listener: t.Listener, Ping: showPing(t.Ping), Nodes: append([]string{}, t.Nodes...), NodesFailover: t.NodesFailover,
 		CompanyKey: t.Company, AccountKey: t.Account, DeckKey: t.BuyDeck, Sip: sipPolicy(t.Sip),
 	}
 }

@@ -74,6 +74,8 @@ type Config struct {
 	Quality func(terminator, prefix string, windowS uint32, nowUS int64) routing.Quality
 	// VendorOut tells whether a vendor's account is cut off. May be nil.
 	VendorOut func(account string) bool
+	// Serves tells whether this node serves a peer that names its nodes. May be nil.
+	Serves func(nodes []string, failover bool) bool
 	// Guard asks the rules against fraud about a call that has a route; the trips that
 	// it tells are recorded. Nil has no rules.
 	Guard func(guard.Call) guard.Verdict

@@ -229,6 +229,7 @@ func (c *session) request(digits string) routing.Request {
 	r := routing.Request{
 		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
 		InUse: c.sw.InUse, Started: c.sw.Started, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut, Down: c.sw.config.Down,
+		Serves: c.sw.config.Serves,
 		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
 	}
 	if devices := c.sw.config.Devices; devices != nil {

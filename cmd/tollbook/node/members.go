@@ -176,3 +176,20 @@ func (n *Node) Members() []resolve.Member {
 	slices.SortFunc(out, func(a, b resolve.Member) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
+
+// serves tells whether this node serves a peer that names its nodes: it is one of them,
+// or none of them is there and the others may.
+func (n *Node) serves(nodes []string, failover bool) bool {
+	if slices.Contains(nodes, n.settings.Node) {
+		return true
+	}
+	if !failover {
+		return false
+	}
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	return !slices.ContainsFunc(nodes, func(name string) bool {
+		m := n.members.of[name]
+		return m != nil && time.Since(m.seen) < silentAfter
+	})
+}

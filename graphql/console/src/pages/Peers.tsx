@@ -51,6 +51,8 @@ const PeersQuery = graphql(`
           callsPerSecond
         }
         listener
+        nodes
+        nodesFailover
         sip {
           codecs
           headers
@@ -104,6 +106,8 @@ const PeersQuery = graphql(`
           allow
         }
         listener
+        nodes
+        nodesFailover
         sip {
           codecs
           headers
@@ -174,6 +178,7 @@ export function Peers() {
             { id: 'rewrites', title: t('peer.rewrites'), cell: rewrites },
             { id: 'lists', title: t('route.lists'), cell: lists },
             { id: 'listener', title: t('peer.listener'), cell: (p) => p.listener },
+            { id: 'nodes', title: t('peer.nodes'), cell: (p) => p.nodes.join(' ') },
             { id: 'sip', title: t('peer.sip'), cell: (p) => sipWords(p.sip) },
           ]}
         />
@@ -202,6 +207,7 @@ export function Peers() {
                 ),
             },
             { id: 'listener', title: t('peer.listener'), cell: (p) => p.listener },
+            { id: 'nodes', title: t('peer.nodes'), cell: (p) => p.nodes.join(' ') },
             { id: 'sip', title: t('peer.sip'), cell: (p) => sipWords(p.sip) },
             { id: 'tech', title: t('peer.techPrefix'), cell: (p) => p.techPrefix },
             { id: 'deck', title: t('peer.deck'), cell: (p) => p.buyDeck?.key },

@@ -46,6 +46,8 @@ export interface Peer {
   rewrites: readonly { field: string; pattern: string; replacement: string; last: boolean }[];
   lists: readonly { listId: string; field: string; allow: boolean }[];
   listener: string;
+  nodes: readonly string[];
+  nodesFailover: boolean;
   sip: SipPolicy;
   certificate?: string;
   ping?: { interval: string; timeout: string; upCodes: readonly number[]; downAfter: number; upAfter: number } | null;
@@ -70,6 +72,8 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
       rewrites: rowsOf(v, 'rewrites').map((r) => ({ field: fieldOf(r['field']), pattern: String(r['pattern'] ?? ''), replacement: String(r['replacement'] ?? ''), last: r['last'] === true })),
       lists: rowsOf(v, 'lists').map((l) => ({ list: text(l, 'list'), field: fieldOf(l['field']), allow: l['use'] === 'allow' })),
       listener: text(v, 'listener'),
+      nodes: lines(v, 'nodes'),
+      nodesFailover: v['nodesFailover'] === true,
       sip: sipInput(v),
       expectedVersion: of.version,
     };
@@ -94,6 +98,8 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
         rewrites: of.rewrites.map((r) => ({ field: r.field, pattern: r.pattern, replacement: r.replacement, last: r.last })),
         lists: of.lists.map((l) => ({ use: l.allow ? 'allow' : 'block', list: l.listId, field: l.field })),
         listener: of.listener,
+        nodes: of.nodes.join(' '),
+        nodesFailover: of.nodesFailover,
         ...sipInitial(of.sip),
         certificate: of.certificate ?? '',
         interval: of.ping ? String(Number(of.ping.interval)) : '',
@@ -105,6 +111,8 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
       close={close}
       fields={[
         { name: 'listener', label: t('peer.listener'), kind: 'text', hint: t('peer.listenerHint') },
+        { name: 'nodes', label: t('peer.nodes'), kind: 'text', hint: t('peer.nodesHint') },
+        { name: 'nodesFailover', label: t('peer.nodesFailover'), kind: 'check' },
         ...(kind === 'originator' ? ([{ name: 'certificate', label: t('peer.certificate'), kind: 'text', hint: t('peer.certificateHint') }] satisfies Field[]) : pinged),
         ...sipFields(t, kind === 'terminator'),
         {
