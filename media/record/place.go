@@ -136,11 +136,11 @@ func (r *Recorder) Flush(now time.Time) error {
 			return err
 		}
 	}
-	r.advance(now)
-	if now.Sub(r.patched) >= patch {
-		r.patched = now
-		r.patchHeader()
+	if r.frameAt(now.Add(-lag))-r.written < r.frameCount(writeEvery) {
+		return nil
 	}
+	r.advance(now)
+	r.patchHeader()
 	if r.written*int64(r.format.frame()) > rotateAt {
 		return ErrNextPart
 	}

@@ -31,8 +31,9 @@ const (
 	window = 4 * time.Second
 	// decideAfter is how long the first packets are looked at to choose a format.
 	decideAfter = 300 * time.Millisecond
-	// patch is how often the header is told the size.
-	patch = time.Second
+	// writeEvery is how much is written at once, with the header's sizes: with lag and
+	// the time between two flushes less than a second of a call is not in its file.
+	writeEvery = 450 * time.Millisecond
 	// rotateAt bounds a file, which must stay below 4 GB.
 	rotateAt = 1 << 31
 	// maxEarly bounds the packets that are kept while the format is open.
@@ -66,7 +67,6 @@ type Recorder struct {
 	ring    []byte
 	frames  int64 // of the ring
 	written int64 // frames in the file
-	patched time.Time
 	failed  error
 
 	paused  bool

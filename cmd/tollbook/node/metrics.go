@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/media/evidence"
 )
 
 // gauge is a figure of a node's for Prometheus.
@@ -57,10 +58,21 @@ var gauges = []gauge{
 }
 
 var (
-	dropped = prometheus.NewDesc("tollbook_media_dropped_packets_total", "Packets of media that were not passed on, by reason.", []string{"reason"}, nil)
-	build   = prometheus.NewDesc("tollbook_info", "1, with the node's name and version.", []string{"node", "version"}, nil)
-	lag     = prometheus.NewDesc("tollbook_history_lag_seconds", "How far the history is behind the book.", nil, nil)
-	reads   = prometheus.NewDesc("tollbook_book_position", "The position of the book that the node's views include.", nil, nil)
+	dropped   = prometheus.NewDesc("tollbook_media_dropped_packets_total", "Packets of media that were not passed on, by reason.", []string{"reason"}, nil)
+	build     = prometheus.NewDesc("tollbook_info", "1, with the node's name and version.", []string{"node", "version"}, nil)
+	evidences = [...]struct {
+		desc *prometheus.Desc
+		of   func(evidence.Stats) uint64
+	}{
+		{prometheus.NewDesc("tollbook_recordings_total", "Recordings that were begun.", nil, nil), func(s evidence.Stats) uint64 { return s.Recordings }},
+		{prometheus.NewDesc("tollbook_captures_total", "Captures that were begun.", nil, nil), func(s evidence.Stats) uint64 { return s.Captures }},
+		{prometheus.NewDesc("tollbook_evidence_refused_total", "Recordings and captures that could not be begun.", nil, nil), func(s evidence.Stats) uint64 { return s.Refused }},
+		{prometheus.NewDesc("tollbook_evidence_lost_packets_total", "Packets and messages missing in recordings and captures because a queue was full.", nil, nil), func(s evidence.Stats) uint64 { return s.Lost }},
+		{prometheus.NewDesc("tollbook_hep_sent_total", "Packets that were sent to the HOMER server.", nil, nil), func(s evidence.Stats) uint64 { return s.HEPSent }},
+		{prometheus.NewDesc("tollbook_hep_dropped_total", "Packets that the HOMER server did not get.", nil, nil), func(s evidence.Stats) uint64 { return s.HEPDropped }},
+	}
+	lag   = prometheus.NewDesc("tollbook_history_lag_seconds", "How far the history is behind the book.", nil, nil)
+	reads = prometheus.NewDesc("tollbook_book_position", "The position of the book that the node's views include.", nil, nil)
 )
 
 // figures collects a node's figures when it is asked for them.
@@ -75,6 +87,10 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, d := range s.Drops {
 		to <- prometheus.MustNewConstMetric(dropped, prometheus.CounterValue, float64(d.Packets), d.Reason)
+	}
+	kept := f.node.evidence.Stats()
+	for _, e := range evidences {
+		to <- prometheus.MustNewConstMetric(e.desc, prometheus.CounterValue, float64(e.of(kept)))
 	}
 	position, behind := f.node.AsOf()
 	to <- prometheus.MustNewConstMetric(reads, prometheus.GaugeValue, float64(position))
