@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +44,7 @@ type rig struct {
 	referred []int
 	told     []string
 	// earlyCodes are what changes before the answer got.
+	earlyMu    sync.Mutex
 	earlyCodes []int
 	logged     *bytes.Buffer
 }

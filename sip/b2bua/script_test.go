@@ -118,6 +118,8 @@ func (r *rig) earlier(l *leg, direction string) {
 	}
 	l.request("UPDATE", "", body, func(res *sip.Response) {
 		if res != nil {
+			r.earlyMu.Lock() // both sides have phones of their own
+			defer r.earlyMu.Unlock()
 			r.earlyCodes = append(r.earlyCodes, res.StatusCode)
 		}
 	})
