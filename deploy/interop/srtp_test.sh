@@ -66,5 +66,7 @@ talk anna "$switch:$tls;transport=tls" bert 440 1000; enabled anna
 talk bert "$switch:$port" anna 1000 440; enabled anna
 talk anna "$switch:$tls;transport=tls" dora 440 1700; enabled anna dora
 talk dora "$switch:$port" bert 1700 1000; enabled dora
+ask '{ cdrs(first: 9) { nodes { leg media { srtp codec mos } } } }' >"$dir/media.json"
+[ "$(grep -o '"srtp":"AES_CM_128_HMAC_SHA1_80","codec":"PCMA"' "$dir/media.json" | wc -l)" = 5 ] || { echo "not on record:"; cat "$dir/media.json"; exit 1; }
 ! grep -r 'inline:' "$dir/switch.log" || { echo "a key is in the log"; exit 1; }
 echo "encrypted and plain phones hear each other"

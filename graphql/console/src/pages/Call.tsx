@@ -9,6 +9,7 @@ import { DataTable } from '../parts/DataTable';
 import { EntryTable } from '../parts/EntryTable';
 import { grouped, keyOf, preciseTime, rate, seconds } from '../parts/format';
 import { Page, Section, Tag } from '../parts/Page';
+import { LiveMedia, QualityTable } from '../parts/Media';
 import { Price } from '../parts/Price';
 import classes from '../parts/parts.module.css';
 import { useRights } from '../session';
@@ -59,8 +60,30 @@ const CallQuery = graphql(`
         media {
           packets
           lost
-          jitter
+          duplicates
+          reordered
+          gaps
+          jitterMs
+          meanJitterMs
+          maxJitterMs
+          longestSilence
           mos
+          rttMs
+          codec
+          srtp
+          reported {
+            lost
+            jitterMs
+            mos
+          }
+          dropped {
+            source
+            malformed
+            noPeer
+            send
+            auth
+            replay
+          }
         }
         codec
         signallingAddress
@@ -200,6 +223,7 @@ export function CallPage() {
           <Section title={t('call.legs')}>
             <Legs call={call} />
           </Section>
+          <MediaOf call={call} />
           <Section title={t('call.price')} actions={<Margin call={call} />}>
             {call.priceLines.length === 0 ? (
               <div className={classes.note}>{t('call.noPrice')}</div>
@@ -288,6 +312,19 @@ function Legs({ call }: { call: CallData }) {
         { id: 'signalling', title: t('cdr.signalling'), cell: (l) => l.signallingAddress },
       ]}
     />
+  );
+}
+
+/** What was received on the legs: now, or when they had ended. */
+function MediaOf({ call }: { call: CallData }) {
+  const { t } = useTexts();
+  if (call.legs.some((l) => l.state === 'PENDING')) return <LiveMedia id={call.id} />;
+  const rows = call.legs.flatMap((l) => (l.media ? [{ name: String(l.leg), q: l.media }] : []));
+  if (rows.length === 0) return null;
+  return (
+    <Section title={t('media.media')}>
+      <QualityTable rows={rows} />
+    </Section>
   );
 }
 
