@@ -892,7 +892,9 @@ type MediaQuality struct {
 	Reported *ReportedQuality `protobuf:"bytes,127,opt,name=reported,proto3" json:"reported,omitempty"`
 	Dropped  *DroppedPackets  `protobuf:"bytes,128,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	// codec is that of the speech that came last, as PCMA.
-	Codec         string `protobuf:"bytes,129,opt,name=codec,proto3" json:"codec,omitempty"`
+	Codec string `protobuf:"bytes,129,opt,name=codec,proto3" json:"codec,omitempty"`
+	// dtmf_events is the number of tones by RFC 4733 that came; which ones is not kept.
+	DtmfEvents    uint64 `protobuf:"varint,160,opt,name=dtmf_events,json=dtmfEvents,proto3" json:"dtmf_events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1051,6 +1053,13 @@ func (x *MediaQuality) GetCodec() string {
 		return x.Codec
 	}
 	return ""
+}
+
+func (x *MediaQuality) GetDtmfEvents() uint64 {
+	if x != nil {
+		return x.DtmfEvents
+	}
+	return 0
 }
 
 // ReportedQuality is what a leg's far end says, by RTCP, of what it received from us.
@@ -1652,7 +1661,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\x05codec\x18\x04 \x01(\tR\x05codec\x12#\n" +
 	"\rmedia_address\x18\x05 \x01(\tR\fmediaAddress\x12\x1d\n" +
 	"\n" +
-	"user_agent\x18\x06 \x01(\tR\tuserAgent\"\xc4\x04\n" +
+	"user_agent\x18\x06 \x01(\tR\tuserAgent\"\xe6\x04\n" +
 	"\fMediaQuality\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x12\n" +
@@ -1674,7 +1683,9 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"max_rtt_us\x18~ \x01(\rR\bmaxRttUs\x128\n" +
 	"\breported\x18\x7f \x01(\v2\x1c.tollbook.v1.ReportedQualityR\breported\x126\n" +
 	"\adropped\x18\x80\x01 \x01(\v2\x1b.tollbook.v1.DroppedPacketsR\adropped\x12\x15\n" +
-	"\x05codec\x18\x81\x01 \x01(\tR\x05codec\"\xc2\x01\n" +
+	"\x05codec\x18\x81\x01 \x01(\tR\x05codec\x12 \n" +
+	"\vdtmf_events\x18\xa0\x01 \x01(\x04R\n" +
+	"dtmfEvents\"\xc2\x01\n" +
 	"\x0fReportedQuality\x12\x18\n" +
 	"\areports\x18\x01 \x01(\x04R\areports\x12\x12\n" +
 	"\x04lost\x18\x02 \x01(\x04R\x04lost\x12\x1b\n" +

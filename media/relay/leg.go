@@ -25,6 +25,9 @@ type Remote struct {
 	Ours bool
 	// Crypto has the keys of media that is encrypted (SRTP); nil is plain media.
 	Crypto *Crypto
+	// Mux says that RTCP goes both ways on the port of RTP (RFC 5761). What comes to
+	// the port above from there is taken, too.
+	Mux bool
 	// Opaque says that the media is not RTP (T.38 over UDPTL): it is passed
 	// unread, and counted in packets and bytes only.
 	Opaque bool
@@ -71,7 +74,7 @@ func (l *leg) setRemote(r Remote, now time.Duration) error {
 		l.cipher = cipher
 	}
 	l.secured = r.Crypto != nil
-	same := l.known && l.remote.Addr == r.Addr && l.remote.RTCPAddr == r.RTCPAddr && l.remote.Latch == r.Latch
+	same := l.known && l.remote.Addr == r.Addr && l.remote.RTCPAddr == r.RTCPAddr && l.remote.Latch == r.Latch && l.remote.Mux == r.Mux
 	if !l.known {
 		l.known, l.since = true, now
 	}
@@ -82,10 +85,18 @@ func (l *leg) setRemote(r Remote, now time.Duration) error {
 	}
 	l.mediaLatched, l.controlLatched = false, false
 	l.media, l.control = r.Addr, r.RTCPAddr
-	if !l.control.IsValid() {
-		l.control = above(l.media)
+	if r.Mux || !l.control.IsValid() {
+		l.control = l.beside(l.media)
 	}
 	return nil
+}
+
+// beside is where a far end's RTCP is that has its RTP at an address.
+func (l *leg) beside(addr netip.AddrPort) netip.AddrPort {
+	if l.remote.Mux {
+		return addr
+	}
+	return above(addr)
 }
 
 // above is the port after an address, or the zero AddrPort.
@@ -106,7 +117,7 @@ func (l *leg) expects(from netip.AddrPort, control bool) bool {
 	switch {
 	case !control:
 		return from == l.media || l.remote.Latch && !l.mediaLatched
-	case l.remote.Latch && l.mediaLatched && !l.controlLatched:
+	case l.teachesControl():
 		return from.Addr() == l.media.Addr()
 	}
 	return from == l.control
@@ -118,17 +129,22 @@ func (l *leg) acceptMedia(from netip.AddrPort, negotiated bool) bool {
 	if l.remote.Latch && !l.mediaLatched && negotiated {
 		l.mediaLatched = true
 		if from != l.media {
-			l.media, l.control = from, above(from)
+			l.media, l.control = from, l.beside(from)
 			l.controlLatched = false
 		}
 	}
 	return from == l.media
 }
 
+// teachesControl tells whether the next RTCP may teach its port.
+func (l *leg) teachesControl() bool {
+	return l.remote.Latch && l.mediaLatched && !l.controlLatched && !l.remote.Mux
+}
+
 // acceptControl is the same for RTCP. It may teach a port only, of the address
 // that RTP has taught: behind NAT that port is not the one above.
 func (l *leg) acceptControl(from netip.AddrPort) bool {
-	if l.remote.Latch && l.mediaLatched && !l.controlLatched && from.Addr() == l.media.Addr() {
+	if l.teachesControl() && from.Addr() == l.media.Addr() {
 		l.control, l.controlLatched = from, true
 	}
 	return from == l.control

@@ -27,7 +27,9 @@ type meter struct {
 	gaps                  uint64
 	expected, received    uint64 // of ended streams
 	streams               uint64
-	running               bool // the last of them may go on
+	running               bool   // the last of them may go on
+	events                uint64 // RFC 4733: tones, which digit is not kept
+	event                 uint32 // the timestamp of the last
 
 	ssrc     uint32
 	base     int64  // first sequence number, extended
@@ -91,6 +93,11 @@ func (m *meter) take(h *rtp.Header, now time.Duration) {
 	kind := m.lookup(h.PayloadType)
 	if speech(kind) {
 		m.voice = h.PayloadType
+	}
+	// All packets of an event have its beginning for a timestamp (RFC 4733, section 2.2).
+	if kind.event() && (m.events == 0 || h.Timestamp != m.event) {
+		m.events++
+		m.event = h.Timestamp
 	}
 	m.time(h.Timestamp, kind.ClockRate, now)
 }

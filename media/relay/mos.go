@@ -55,9 +55,12 @@ func codecImpairment(t PayloadType) impairment {
 	}
 }
 
+// event tells whether packets are tones and the like (RFC 4733).
+func (t PayloadType) event() bool { return strings.EqualFold(t.Codec, "telephone-event") }
+
 // speech tells codecs from comfort noise and events.
 func speech(t PayloadType) bool {
-	return t.Number != 13 && !strings.EqualFold(t.Codec, "telephone-event") && !strings.EqualFold(t.Codec, "CN")
+	return t.Number != 13 && !t.event() && !strings.EqualFold(t.Codec, "CN")
 }
 
 // mos is the E-model of ITU-T G.107 with default values for all that a relay

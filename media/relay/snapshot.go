@@ -116,7 +116,7 @@ func (l *leg) restore(s *LegSnapshot, e *Engine) {
 	l.reports.rtt, l.reports.worst = st.RTT, st.MaxRTT
 	m := &l.meter
 	m.packets, m.bytes = st.Packets, st.Bytes
-	m.duplicates, m.reordered, m.gaps, m.streams = st.Duplicates, st.Reordered, st.Gaps, st.Streams
+	m.duplicates, m.reordered, m.gaps, m.streams, m.events = st.Duplicates, st.Reordered, st.Gaps, st.Streams, st.Events
 	m.jitter, m.worst, m.longest, m.voice = st.Jitter, st.MaxJitter, st.LongestSilence, s.Voice
 	m.first, m.last = e.since(st.First), e.since(st.Last)
 	if st.Streams > 0 {

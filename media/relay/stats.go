@@ -21,6 +21,8 @@ type Stats struct {
 	Lost uint64
 	// Duplicates came twice; Reordered came after a later one.
 	Duplicates, Reordered uint64
+	// Events is the number of tones by RFC 4733. Which digits they were is not kept.
+	Events uint64
 	// Gaps is how often the sequence went on with numbers missing, whether or
 	// not they came later.
 	Gaps uint64
@@ -114,7 +116,7 @@ func (l *leg) stats(e *Engine, other *leg) Stats {
 		Packets: m.packets, Bytes: m.bytes,
 		SentPackets: l.sentPackets, SentBytes: l.sentBytes, FastPackets: l.fastPackets,
 		Lost:       expected - min(received, expected),
-		Duplicates: m.duplicates, Reordered: m.reordered, Gaps: m.gaps, Streams: m.streams,
+		Duplicates: m.duplicates, Reordered: m.reordered, Gaps: m.gaps, Events: m.events, Streams: m.streams,
 		Jitter: m.jitter, MaxJitter: m.worst, LongestSilence: m.longest,
 		First: e.at(m.first), Last: e.at(m.last),
 		MeanJitter: m.meanJitter(), RTT: l.reports.rtt, MaxRTT: l.reports.worst,

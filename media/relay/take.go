@@ -9,6 +9,7 @@ import (
 // mutex is held and the call is open.
 func (c *Call) take(side Side, rtcp bool, packet []byte, from netip.AddrPort, now time.Duration) {
 	in, out := &c.legs[side], &c.legs[side.other()]
+	rtcp = rtcp || in.remote.Mux && isRTCP(packet)
 	packet, reason, ok := c.admit(side, rtcp, packet, from, now)
 	if !ok {
 		c.drop(in, reason)
@@ -19,7 +20,10 @@ func (c *Call) take(side Side, rtcp bool, packet []byte, from netip.AddrPort, no
 	}
 	k, to := 0, out.media
 	if rtcp {
-		k, to = 1, out.control
+		to = out.control
+		if !out.remote.Mux {
+			k = 1
+		}
 	}
 	if !in.known || !out.known || !reachable(to) {
 		c.drop(in, DropNoPeer)

@@ -22,7 +22,7 @@ type Media struct {
 	// Address. The zero AddrPort where Address is zero.
 	RTCP netip.AddrPort
 	// RTCPMux is true when RTCP on the RTP port was offered (RFC 5761). Rewrite
-	// removes the offer.
+	// removes it, but where Outgoing.Mux says so.
 	RTCPMux bool
 	// Direction is the far end's own view (RFC 3264, section 5.1).
 	Direction Direction

@@ -26,6 +26,9 @@ type Outgoing struct {
 	Profile func(media int) string
 	// Crypto are our keys for the stream with an index; nil is none at all.
 	Crypto func(media int) []Crypto
+	// Mux says of the stream with an index that RTCP may come to the port of RTP (RFC
+	// 5761); nil is never.
+	Mux func(media int) bool
 	// Fresh leaves out what the description says of hold: its direction, and a null
 	// address.
 	Fresh bool
@@ -42,7 +45,7 @@ func (s *Session) Rewrite(out Outgoing) []byte {
 	var text bytes.Buffer
 	text.Grow(len(s.text) + 64)
 	inner := s.addresses()
-	keys := keyLines{of: out.Crypto, media: -1, to: &text}
+	keys := keyLines{of: out.Crypto, mux: out.Mux, media: -1, to: &text}
 	for _, l := range s.lines {
 		value := l.value
 		keys.before(l)
@@ -76,9 +79,11 @@ func (s *Session) Rewrite(out Outgoing) []byte {
 	return text.Bytes()
 }
 
-// keyLines writes the a=crypto lines of each stream in front of its attributes.
+// keyLines writes the a=crypto lines and a=rtcp-mux of each stream in front of its
+// attributes.
 type keyLines struct {
 	of    func(int) []Crypto
+	mux   func(int) bool
 	media int // the stream whose lines are still to be written, or -1
 	eol   string
 	to    *bytes.Buffer
@@ -88,7 +93,7 @@ func (k *keyLines) before(l line) {
 	if l.kind == 'a' || l.kind == 'm' {
 		k.flush()
 	}
-	if l.kind == 'm' && k.of != nil {
+	if l.kind == 'm' {
 		k.media, k.eol = l.media, l.eol
 	}
 }
@@ -97,8 +102,16 @@ func (k *keyLines) flush() {
 	if k.media < 0 {
 		return
 	}
-	keys := k.of(k.media)
-	if k.media = -1; len(keys) == 0 {
+	var lines []string
+	if k.of != nil {
+		for _, c := range k.of(k.media) {
+			lines = append(lines, c.Line())
+		}
+	}
+	if k.mux != nil && k.mux(k.media) {
+		lines = append(lines, "rtcp-mux")
+	}
+	if k.media = -1; len(lines) == 0 {
 		return
 	}
 	if !strings.HasSuffix(k.eol, "\n") {
@@ -108,8 +121,8 @@ func (k *keyLines) flush() {
 		k.to.Truncate(len(bytes.TrimRight(text, "\r")))
 		k.to.WriteString(k.eol)
 	}
-	for _, c := range keys {
-		k.to.WriteString("a=" + c.Line() + k.eol)
+	for _, line := range lines {
+		k.to.WriteString("a=" + line + k.eol)
 	}
 }
 

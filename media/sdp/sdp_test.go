@@ -184,3 +184,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestMuxIsSaidWhereAskedFor(t *testing.T) {
+	s, err := Parse([]byte("v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp-mux\r\na=ptime:20\r\nm=video 4002 RTP/AVP 96"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := Outgoing{Addr: netip.MustParseAddr("192.0.2.1"), ID: 1, Version: 1, Port: func(int) int { return 9 }}
+	for mux, want := range map[int]string{
+		-1: "m=audio 9 RTP/AVP 0\r\na=ptime:20\r\nm=video 9 RTP/AVP 96",
+		0:  "m=audio 9 RTP/AVP 0\r\na=rtcp-mux\r\na=ptime:20\r\nm=video 9 RTP/AVP 96",
+		1:  "m=audio 9 RTP/AVP 0\r\na=ptime:20\r\nm=video 9 RTP/AVP 96\r\na=rtcp-mux\r\n",
+	} {
+		out.Mux = func(i int) bool { return i == mux }
+		if got := string(s.Rewrite(out)); !strings.HasSuffix(got, want) {
+			t.Errorf("%d: %q", mux, got)
+		}
+	}
+}

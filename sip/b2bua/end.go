@@ -140,6 +140,7 @@ func (e *end) say(other *end, of *sdp.Session, fax bool, as role) ([]byte, bool)
 			}
 			return ""
 		},
+		Mux: func(i int) bool { return i == carried && e.muxes(media, as, fax) },
 		Crypto: func(i int) []sdp.Crypto {
 			if i == carried {
 				return protected.keys
@@ -158,6 +159,19 @@ func (e *end) say(other *end, of *sdp.Session, fax bool, as role) ([]byte, bool)
 	}
 	e.said = body
 	return body, true
+}
+
+// muxes tells whether RTCP on the port of RTP stands in what we say (RFC 5761): in an
+// offer where the other end offers it, in an answer where this end has.
+func (e *end) muxes(media sdp.Media, as role, fax bool) bool {
+	if as == asOffer {
+		return media.RTCPMux
+	}
+	if e.theirs == nil {
+		return false
+	}
+	m, _, ok := e.theirs.Stream(fax)
+	return ok && m.RTCPMux
 }
 
 // hear reads a description of this end's. source is where the message came from: a

@@ -199,7 +199,7 @@ func recorded(st relay.Stats) *wire.MediaQuality {
 	q := &wire.MediaQuality{
 		Packets: st.Packets, Bytes: st.Bytes, Lost: st.Lost, Duplicates: st.Duplicates, Reordered: st.Reordered,
 		JitterUs: us(st.Jitter), MosCenti: uint32(st.MOS), Rejected: st.Dropped.Total(), Srtp: string(st.Suite), Codec: st.Codec,
-		MeanJitterUs: us(st.MeanJitter), MaxJitterUs: us(st.MaxJitter), Gaps: st.Gaps,
+		MeanJitterUs: us(st.MeanJitter), MaxJitterUs: us(st.MaxJitter), Gaps: st.Gaps, DtmfEvents: st.Events,
 		LongestSilenceMs: us(st.LongestSilence / 1000), RttUs: us(st.RTT), MaxRttUs: us(st.MaxRTT),
 	}
 	if r := st.Reported; r.Reports > 0 {
