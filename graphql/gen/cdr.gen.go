@@ -1637,6 +1637,29 @@ func (ec *executionContext) fieldContext_MediaQuality_gaps(_ context.Context, fi
 	return graphql.NewScalarFieldContext("MediaQuality", field, false, false, "Int")
 }
 
+func (ec *executionContext) _MediaQuality_dtmfEvents(ctx context.Context, field graphql.CollectedField, obj *model.MediaQuality) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_MediaQuality_dtmfEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DtmfEvents, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_MediaQuality_dtmfEvents(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("MediaQuality", field, false, false, "Int")
+}
+
 func (ec *executionContext) _MediaQuality_jitterMs(ctx context.Context, field graphql.CollectedField, obj *model.MediaQuality) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2415,6 +2438,11 @@ func (ec *executionContext) _MediaQuality(ctx context.Context, sel ast.Selection
 			}
 		case "gaps":
 			out.Values[i] = ec._MediaQuality_gaps(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "dtmfEvents":
+			out.Values[i] = ec._MediaQuality_dtmfEvents(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

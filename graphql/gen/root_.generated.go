@@ -743,6 +743,7 @@ type ComplexityRoot struct {
 	MediaQuality struct {
 		Codec          func(childComplexity int) int
 		Dropped        func(childComplexity int) int
+		DtmfEvents     func(childComplexity int) int
 		Duplicates     func(childComplexity int) int
 		Gaps           func(childComplexity int) int
 		Jitter         func(childComplexity int) int
@@ -4504,6 +4505,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.MediaQuality.Dropped(childComplexity), true
+	case "MediaQuality.dtmfEvents":
+		if e.ComplexityRoot.MediaQuality.DtmfEvents == nil {
+			break
+		}
+
+		return e.ComplexityRoot.MediaQuality.DtmfEvents(childComplexity), true
 	case "MediaQuality.duplicates":
 		if e.ComplexityRoot.MediaQuality.Duplicates == nil {
 			break
@@ -11190,6 +11197,8 @@ type CallHangUpPayload {
   reordered: Int!
   "How often the sequence went on with numbers missing."
   gaps: Int!
+  "Tones by RFC 4733 that came. Which digits they were is not kept."
+  dtmfEvents: Int!
   "The jitter, in milliseconds."
   jitterMs: Decimal!
   "The mean of the jitter, in milliseconds."
@@ -14991,6 +15000,8 @@ func (ec *executionContext) childFields_MediaQuality(ctx context.Context, field 
 		return ec.fieldContext_MediaQuality_reordered(ctx, field)
 	case "gaps":
 		return ec.fieldContext_MediaQuality_gaps(ctx, field)
+	case "dtmfEvents":
+		return ec.fieldContext_MediaQuality_dtmfEvents(ctx, field)
 	case "jitterMs":
 		return ec.fieldContext_MediaQuality_jitterMs(ctx, field)
 	case "meanJitterMs":

@@ -1377,6 +1377,8 @@ type MediaQuality struct {
 	Reordered int `json:"reordered"`
 	// How often the sequence went on with numbers missing.
 	Gaps int `json:"gaps"`
+	// Tones by RFC 4733 that came. Which digits they were is not kept.
+	DtmfEvents int `json:"dtmfEvents"`
 	// The jitter, in milliseconds.
 	JitterMs Decimal `json:"jitterMs"`
 	// The mean of the jitter, in milliseconds.

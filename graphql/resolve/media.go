@@ -19,7 +19,7 @@ func media(c *history.CDR) *model.MediaQuality {
 	q := &c.Quality
 	out := &model.MediaQuality{
 		Packets: int(c.Packets), Lost: int(c.LostPkts), Jitter: time.Duration(c.JitterUS) * time.Microsecond, Mos: mos(c.MOSCenti),
-		Duplicates: int(c.Duplicates), Reordered: int(c.Reordered), Gaps: int(q.Gaps),
+		Duplicates: int(c.Duplicates), Reordered: int(c.Reordered), Gaps: int(q.Gaps), DtmfEvents: int(q.DTMFEvents),
 		JitterMs: ms(c.JitterUS), MeanJitterMs: ms(q.MeanJitterUS), MaxJitterMs: ms(q.MaxJitterUS),
 		LongestSilence: time.Duration(q.LongestSilenceMS) * time.Millisecond,
 		RttMs:          known(q.RTTUS), MaxRttMs: known(q.MaxRTTUS), Codec: c.Codec, Srtp: q.SRTP,

@@ -148,6 +148,7 @@ type Quality struct {
 	DroppedSend      int64
 	DroppedAuth      int64
 	DroppedReplay    int64
+	DTMFEvents       int64 // tones by RFC 4733
 }
 
 // Price is one side's price of a leg. Before the charge, and for calls that were

@@ -26,7 +26,7 @@ emergency package package_s late offline
 deck_currency exchange_e12
 srtp mean_jitter_us max_jitter_us gaps longest_silence_ms rtt_us max_rtt_us
 reported reported_lost reported_jitter_us reported_mos_centi reported_discarded_256
-dropped_source dropped_malformed dropped_no_peer dropped_send dropped_auth dropped_replay`
+dropped_source dropped_malformed dropped_no_peer dropped_send dropped_auth dropped_replay dtmf_events`
 
 // Columns returns the names of a CDR's columns in their order.
 func Columns() []string { return columnNames() }
@@ -58,7 +58,7 @@ func pointers(c *CDR, into []any) []any {
 		&c.DeckCurrency, &c.ExchangeE12,
 		&c.SRTP, &c.MeanJitterUS, &c.MaxJitterUS, &c.Gaps, &c.LongestSilenceMS, &c.RTTUS, &c.MaxRTTUS,
 		&c.Reported, &c.ReportedLost, &c.ReportedJitterUS, &c.ReportedMOSCenti, &c.ReportedDiscarded,
-		&c.DroppedSource, &c.DroppedMalformed, &c.DroppedNoPeer, &c.DroppedSend, &c.DroppedAuth, &c.DroppedReplay)
+		&c.DroppedSource, &c.DroppedMalformed, &c.DroppedNoPeer, &c.DroppedSend, &c.DroppedAuth, &c.DroppedReplay, &c.DTMFEvents)
 }
 
 // bind appends one value with its ordinal.

@@ -27,5 +27,6 @@ func qualityOf(m *wire.MediaQuality) Quality {
 		ReportedMOSCenti: int64(r.GetMosCenti()), ReportedDiscarded: int64(r.GetDiscarded_256()),
 		DroppedSource: int64(d.GetSource()), DroppedMalformed: int64(d.GetMalformed()), DroppedNoPeer: int64(d.GetNoPeer()),
 		DroppedSend: int64(d.GetSend()), DroppedAuth: int64(d.GetAuth()), DroppedReplay: int64(d.GetReplay()),
+		DTMFEvents: int64(m.GetDtmfEvents()),
 	}
 }
