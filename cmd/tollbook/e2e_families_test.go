@@ -40,7 +40,7 @@ func TestFamilies(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard := caller.must(t, "SIP/2.0 183")
-	talk(t, phone, mediaOf(t, heard, "IP4"), early, mediaOf(t, invite, "IP6"))
+	converse(t, phone, mediaOf(t, heard, "IP4"), early, mediaOf(t, invite, "IP6"))
 
 	busy := strings.ReplaceAll(asSix.Replace(first.answers(invite, "486 Busy Here", false)), "\n", "\r\n")
 	if _, err := six.WriteToUDP([]byte(busy), ours); err != nil {
@@ -53,9 +53,12 @@ func TestFamilies(t *testing.T) {
 	tag := toTag.FindStringSubmatch(ok)[1]
 	caller.says(t, nw, caller.request("ACK", s, "2", 1, tag))
 	second.must(t, "ACK")
-	talk(t, phone, mediaOf(t, ok, "IP4"), gateway, mediaOf(t, next, "IP4"))
-	d := &dialogue{stage: s, caller: caller, vendor: second, tag: tag}
-	d.end(t, 3) // legs: the caller's, and one for each vendor
+	converse(t, phone, mediaOf(t, ok, "IP4"), gateway, mediaOf(t, next, "IP4"))
+	time.Sleep(300 * time.Millisecond) // what is billed
+	caller.says(t, nw, caller.request("BYE", s, "bye", 2, tag))
+	second.says(t, nw, second.answers(second.must(t, "BYE"), "200 OK", false))
+	caller.must(t, "SIP/2.0 200")
+	s.billed(t, legs(t, s.settled(t, s.filter(), 3), 200, 486, 200), 1)
 	n.interrupt(t)
 	verify(t, n.data)
 }
@@ -95,8 +98,8 @@ func mediaOf(t *testing.T, message, family string) *net.UDPAddr {
 	return at
 }
 
-// talk passes RTP both ways between two ends.
-func talk(t *testing.T, a *net.UDPConn, toA *net.UDPAddr, b *net.UDPConn, toB *net.UDPAddr) {
+// converse passes RTP both ways between two ends.
+func converse(t *testing.T, a *net.UDPConn, toA *net.UDPAddr, b *net.UDPConn, toB *net.UDPAddr) {
 	t.Helper()
 	for i, way := range []struct {
 		from *net.UDPConn

@@ -57,7 +57,7 @@ func farEnd(side Side, rtcp bool) netip.AddrPort {
 func FuzzDatagrams(f *testing.F) {
 	packet := []byte{0x80, 8, 0, 1, 0, 0, 0, 160, 0, 0, 0, 7, 1}
 	for kind := range byte(8) {
-		f.Add(kind, packet, senderReportOf(0xabcd), byte(kind*3))
+		f.Add(kind, packet, senderReportOf(0xabcd), kind*3)
 		f.Add(kind, append(receiverReportOf(0xabcd), senderReportOf(1)...), packet, byte(5))
 		f.Add(kind, []byte{0, 1, 5, 't', '3', '8', 0, 0, 0}, packet, byte(9)) // UDPTL, ITU-T T.38
 	}
