@@ -239,7 +239,7 @@ func (h *handset) challenged(t *testing.T, method, uri, headers, body string) {
 		h.send(t, fmt.Sprintf("ACK %s SIP/2.0\n%s\n%s\nCall-ID: INVITE-%s\nCSeq: %d ACK\nVia: SIP/2.0/%s %s.invalid;branch=z9hG4bK%s%d;rport\nMax-Forwards: 70\nContent-Length: 0\n\n", uri,
 			regexp.MustCompile(`(?m)^From:.*`).FindString(refusal), to.FindString(refusal), h.user, h.seq, strings.ToUpper(h.transport), h.user, method, h.seq))
 	}
-	secret, err := digest.SecretOf(h.user, "secret")
+	secret, err := digest.SecretOf(h.user, "secret", digest.Realm)
 	if err != nil {
 		t.Fatal(err)
 	}

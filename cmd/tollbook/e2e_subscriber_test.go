@@ -164,7 +164,7 @@ Max-Forwards: 70
 	}
 	k.says(t, x.net, register(1, ""))
 	nonce := regexp.MustCompile(`nonce="([^"]+)"`).FindStringSubmatch(k.must(t, "SIP/2.0 401"))[1]
-	secret, err := digest.SecretOf("anna", "wonderland")
+	secret, err := digest.SecretOf("anna", "wonderland", digest.Realm)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,6 +168,9 @@ func validateSettings(s *wire.Settings) error {
 			return events.Invalid("digest_algorithms.%d: %.20q is not one of MD5 and SHA-256, or there twice", i, a)
 		}
 	}
+	if err := digest.CheckRealm(s.Realm); err != nil {
+		return err
+	}
 	return checkSeconds("max_duration_s", s.MaxDurationS)
 }
 

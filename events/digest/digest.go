@@ -4,20 +4,27 @@
 package digest
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
-// Realm is the switch's protection space. It is part of every stored HA1, so it
-// cannot change.
-const Realm = "tollbook"
+const (
+	// Realm is the protection space where the settings name none. It tells nothing of
+	// the program.
+	Realm = "sip"
+	// firstRealm is that of secrets from before there was a choice.
+	firstRealm = "tollbook"
+)
 
 // Algorithm names a hash as RFC 7616 does.
 type Algorithm string
@@ -29,38 +36,54 @@ const (
 )
 
 const (
-	// MaxPassword bounds a password in bytes.
+	// MaxPassword bounds a password in bytes, MaxRealm a realm.
 	MaxPassword = 128
+	MaxRealm    = 64
 	secretLen   = md5.Size + sha256.Size
 	maxField    = 512
 )
 
-// Secret is what is kept of a password: HA1 by either algorithm.
+// RealmOf is the realm that settings name, or the usual one.
+func RealmOf(s *wire.Settings) string { return cmp.Or(s.GetRealm(), Realm) }
+
+// CheckRealm refuses what cannot stand in a challenge.
+func CheckRealm(realm string) error {
+	if len(realm) > MaxRealm || strings.ContainsFunc(realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' || r == ':' }) {
+		return events.Invalid("realm %.70q is longer than %d characters, or has a quote, colon or backslash in it", realm, MaxRealm)
+	}
+	return nil
+}
+
+// Secret is what is kept of a password: HA1 by either algorithm, for one realm.
 type Secret struct {
 	MD5    [md5.Size]byte
 	SHA256 [sha256.Size]byte
+	Realm  string
 }
 
-// SecretOf hashes a user's password.
-func SecretOf(user, password string) (Secret, error) {
+// SecretOf hashes a user's password for a realm.
+func SecretOf(user, password, realm string) (Secret, error) {
 	if password == "" || len(password) > MaxPassword {
 		return Secret{}, events.Invalid("a password has 1 to %d bytes", MaxPassword)
 	}
-	text := []byte(user + ":" + Realm + ":" + password)
-	return Secret{MD5: md5.Sum(text), SHA256: sha256.Sum256(text)}, nil
+	text := []byte(user + ":" + realm + ":" + password)
+	return Secret{MD5: md5.Sum(text), SHA256: sha256.Sum256(text), Realm: realm}, nil
 }
 
 // Bytes is the secret as it is wrapped and stored.
-func (s Secret) Bytes() []byte { return append(s.MD5[:], s.SHA256[:]...) }
+func (s Secret) Bytes() []byte { return slices.Concat(s.MD5[:], s.SHA256[:], []byte(s.Realm)) }
 
 // SecretFrom reads what Bytes wrote.
 func SecretFrom(b []byte) (Secret, error) {
-	var s Secret
-	if len(b) != secretLen {
-		return s, fmt.Errorf("a digest secret has %d bytes, not %d", secretLen, len(b))
+	s := Secret{Realm: firstRealm}
+	if len(b) < secretLen {
+		return s, fmt.Errorf("a digest secret has %d bytes at least, not %d", secretLen, len(b))
 	}
 	copy(s.MD5[:], b)
 	copy(s.SHA256[:], b[md5.Size:])
+	if realm := b[secretLen:]; len(realm) > 0 {
+		s.Realm = string(realm)
+	}
 	return s, nil
 }
 
@@ -72,8 +95,8 @@ func (s Secret) ha1(a Algorithm) string {
 }
 
 // Challenge is the value of a WWW-Authenticate or Proxy-Authenticate header.
-func Challenge(a Algorithm, nonce string, stale bool) string {
-	text := fmt.Sprintf(`Digest realm=%q, nonce=%q, algorithm=%s, qop="auth"`, Realm, nonce, a)
+func Challenge(a Algorithm, realm, nonce string, stale bool) string {
+	text := fmt.Sprintf(`Digest realm=%q, nonce=%q, algorithm=%s, qop="auth"`, realm, nonce, a)
 	if stale {
 		text += ", stale=true"
 	}

@@ -38,7 +38,7 @@ func TestRFC7616(t *testing.T) {
 }
 
 func TestSecret(t *testing.T) {
-	s, err := SecretOf("alice", "wonderland")
+	s, err := SecretOf("alice", "wonderland", Realm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,16 +46,22 @@ func TestSecret(t *testing.T) {
 	if err != nil || again != s {
 		t.Errorf("%v, %v", again, err)
 	}
-	other, err := SecretOf("alicf", "wonderland")
+	if first, err := SecretFrom(s.Bytes()[:secretLen]); err != nil || first.Realm != firstRealm {
+		t.Errorf("a secret from before there were realms: %v, %v", first, err)
+	}
+	if elsewhere, err := SecretOf("alice", "wonderland", "home.test"); err != nil || elsewhere.MD5 == s.MD5 {
+		t.Error("two realms have one secret")
+	}
+	other, err := SecretOf("alicf", "wonderland", Realm)
 	if err != nil || other == s {
 		t.Error("two users have one secret")
 	}
 	for _, password := range []string{"", strings.Repeat("x", MaxPassword+1)} {
-		if _, err := SecretOf("alice", password); err == nil {
+		if _, err := SecretOf("alice", password, Realm); err == nil {
 			t.Errorf("a password of %d bytes is taken", len(password))
 		}
 	}
-	if _, err := SecretFrom(s.Bytes()[1:]); err == nil {
+	if _, err := SecretFrom(s.Bytes()[:secretLen-1]); err == nil {
 		t.Error("a short secret is taken")
 	}
 }
@@ -73,7 +79,7 @@ func TestAnswers(t *testing.T) {
 			a.QOP, a.NC, a.Count, a.CNonce = "auth", "0000000a", 10, text.Draw(t, "cnonce")
 		}
 		password := text.Draw(t, "password")
-		s, err := SecretOf(user, password)
+		s, err := SecretOf(user, password, Realm)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +97,7 @@ func TestAnswers(t *testing.T) {
 		if read.Right(s, "INVITE") {
 			t.Fatal("an answer for another method is taken")
 		}
-		wrong, err := SecretOf(user, password+"x")
+		wrong, err := SecretOf(user, password+"x", Realm)
 		if err != nil && len(password) < MaxPassword {
 			t.Fatal(err)
 		}
@@ -131,7 +137,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func TestChallenge(t *testing.T) {
-	if got, want := Challenge(SHA256, "n", true), `Digest realm="tollbook", nonce="n", algorithm=SHA-256, qop="auth", stale=true`; got != want {
+	if got, want := Challenge(SHA256, "home.test", "n", true), `Digest realm="home.test", nonce="n", algorithm=SHA-256, qop="auth", stale=true`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func (e *edit) settings(s *settings) error {
 	}
 	e.put(&wire.Settings{
 		Id: "settings", BaseCurrency: s.BaseCurrency, MaxDurationS: max, HuntStopCodes: s.HuntStopCodes,
-		DigestAlgorithms:  s.DigestAlgorithms,
+		DigestAlgorithms: s.DigestAlgorithms, Realm: cmp.Or(s.Realm, e.cat.Settings().Realm),
 		EmergencyNumbers:  stays(s.EmergencyNumbers, e.cat.Settings().EmergencyNumbers),
 		EmergencyPrefixes: stays(s.EmergencyPrefixes, e.cat.Settings().EmergencyPrefixes),
 		Secrets:           e.cat.Settings().Secrets,

@@ -32,6 +32,8 @@ type settings struct {
 	EmergencyPrefixes []string `yaml:"emergency_prefixes"`
 	// DigestAlgorithms are those that strangers are challenged with: MD5, SHA-256.
 	DigestAlgorithms []string `yaml:"digest_algorithms"`
+	// Realm is what strangers are told that their password is for.
+	Realm string `yaml:"realm"`
 }
 
 type company struct {

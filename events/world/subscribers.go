@@ -3,7 +3,10 @@ package world
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/digest"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -102,12 +105,15 @@ func (e *edit) originatorSecret(o originator) ([]byte, error) {
 // nothing; without a password in the document the old one is kept for the same user.
 func (e *edit) ha1(name, user, password string, old []byte, sameUser bool) ([]byte, error) {
 	if password == "" {
-		if sameUser {
-			return old, nil
+		if !sameUser || len(old) == 0 {
+			return nil, nil
 		}
-		return nil, nil
+		if was := digest.RealmOf(e.cat.Settings()); was != e.realm {
+			return nil, events.Invalid("the realm becomes %q: give the password again, which was set for %q", e.realm, was)
+		}
+		return old, nil
 	}
-	secret, err := digest.SecretOf(user, password)
+	secret, err := digest.SecretOf(user, password, e.realm)
 	if err != nil {
 		return nil, err
 	}
@@ -115,4 +121,23 @@ func (e *edit) ha1(name, user, password string, old []byte, sameUser bool) ([]by
 		return old, nil
 	}
 	return e.sec.Wrap(name, secret.Bytes())
+}
+
+// realmed refuses another realm while somebody's password, which was set for the one
+// before, is not in the document.
+func (e *edit) realmed() error {
+	was := digest.RealmOf(e.cat.Settings())
+	if was == e.realm {
+		return nil
+	}
+	for _, kind := range []catalog.Kind{catalog.KindSubscriber, catalog.KindOriginator} {
+		for _, it := range e.cat.List(kind) {
+			ref := catalog.RefOf(it.Entity)
+			had := len(it.Entity.GetSubscriber().GetSecret()) + len(it.Entity.GetOriginator().GetAuthSecret())
+			if had > 0 && !slices.ContainsFunc(e.Differences, func(d Difference) bool { return d.Ref == ref }) {
+				return events.Invalid("settings.realm: it becomes %q, but %s has a password that was set for %q: give it again in the same document", e.realm, ref, was)
+			}
+		}
+	}
+	return nil
 }

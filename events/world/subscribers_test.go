@@ -38,7 +38,7 @@ dids:
 
 func secretOf(t *testing.T, name, user, password string) []byte {
 	t.Helper()
-	s, err := digest.SecretOf(user, password)
+	s, err := digest.SecretOf(user, password, digest.Realm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,5 +101,30 @@ func TestSecretsStay(t *testing.T) {
 	other := strings.NewReplacer("pbx-1", "pbx-2", ", auth_password: secret", "").Replace(subscribersWorld)
 	if diffs := read(other, cat); len(diffs) != 1 || len(diffs[0].After.GetOriginator().AuthSecret) != 0 {
 		t.Errorf("another user keeps the secret: %v", diffs)
+	}
+}
+
+// Another realm wants all passwords again, in the same document.
+func TestAnotherRealm(t *testing.T) {
+	set := &wire.ChangeSetAccepted{}
+	first, err := world.Read([]byte(subscribersWorld), catalog.New(), &plain{}, boxes{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range first.Differences {
+		set.Changes = append(set.Changes, &wire.Change{Entity: d.After})
+	}
+	cat := catalog.New().Evolve(1, &wire.Event{Body: &wire.Event_ChangeSetAccepted{ChangeSetAccepted: set}})
+	realm := "settings: {realm: home.test}\n"
+	for name, doc := range map[string]string{
+		"alone": realm, "without a password": realm + strings.Replace(subscribersWorld, "password: wonderland", "", 1),
+	} {
+		if _, err := world.Read([]byte(doc), cat, &plain{}, boxes{}); err == nil || !strings.Contains(err.Error(), "again") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	edit, err := world.Read([]byte(realm+subscribersWorld), cat, &plain{}, boxes{})
+	if err != nil || len(edit.Differences) != 3 { // the settings, a subscriber and an originator
+		t.Errorf("with all of them: %v, %d differences", err, len(edit.Differences))
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/digest"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
 )
@@ -66,8 +67,14 @@ func Read(data []byte, cat *catalog.State, pw Passwords, sec Secrets) (*Edit, er
 	if err != nil {
 		return nil, err
 	}
-	e := &edit{Edit: Edit{Blobs: map[[32]byte][]byte{}}, cat: cat, pw: pw, sec: sec}
+	e := &edit{Edit: Edit{Blobs: map[[32]byte][]byte{}}, cat: cat, pw: pw, sec: sec, realm: digest.RealmOf(cat.Settings())}
+	if s := doc.Settings; s != nil && s.Realm != "" {
+		e.realm = s.Realm
+	}
 	if err := e.all(doc); err != nil {
+		return nil, err
+	}
+	if err := e.realmed(); err != nil {
 		return nil, err
 	}
 	return &e.Edit, nil
@@ -106,6 +113,8 @@ type edit struct {
 	cat *catalog.State
 	pw  Passwords
 	sec Secrets
+	// realm is the one that passwords are for when the document is applied.
+	realm string
 }
 
 // put adds an entity to the edit if the catalog has it not, or otherwise.

@@ -1380,10 +1380,12 @@ type ComplexityRoot struct {
 
 	Settings struct {
 		BaseCurrency      func(childComplexity int) int
+		DigestAlgorithms  func(childComplexity int) int
 		EmergencyNumbers  func(childComplexity int) int
 		EmergencyPrefixes func(childComplexity int) int
 		HuntStopCodes     func(childComplexity int) int
 		MaxDuration       func(childComplexity int) int
+		Realm             func(childComplexity int) int
 		Version           func(childComplexity int) int
 	}
 
@@ -7785,6 +7787,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Settings.BaseCurrency(childComplexity), true
+	case "Settings.digestAlgorithms":
+		if e.ComplexityRoot.Settings.DigestAlgorithms == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.DigestAlgorithms(childComplexity), true
 	case "Settings.emergencyNumbers":
 		if e.ComplexityRoot.Settings.EmergencyNumbers == nil {
 			break
@@ -7809,6 +7817,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Settings.MaxDuration(childComplexity), true
+	case "Settings.realm":
+		if e.ComplexityRoot.Settings.Realm == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.Realm(childComplexity), true
 	case "Settings.version":
 		if e.ComplexityRoot.Settings.Version == nil {
 			break
@@ -12852,6 +12866,10 @@ type Settings {
   emergencyNumbers: [String!]!
   "Beginnings of called numbers that are never refused for money, limits or number lists."
   emergencyPrefixes: [String!]!
+  "The algorithms that strangers are challenged with, MD5 and SHA-256, in order; none is both."
+  digestAlgorithms: [String!]!
+  "What strangers are told that their password is for. It is part of what is kept of every password."
+  realm: String!
   "Where they were last changed; 0 if never."
   version: Position!
 }
@@ -12878,6 +12896,10 @@ input SettingsPutInput {
   emergencyNumbers: [String!]
   "Beginnings of called numbers that are never refused for money, limits or number lists, in digits."
   emergencyPrefixes: [String!]
+  "The algorithms that strangers are challenged with, MD5 and SHA-256, in order; none is both."
+  digestAlgorithms: [String!]
+  "What strangers are told that their password is for. It can be changed while nobody has a password; later by a document with all of them."
+  realm: String
   "The version this edit was made from; left out, the last edit wins."
   expectedVersion: Position
   "Ask for the answer without the deed."
@@ -16060,6 +16082,10 @@ func (ec *executionContext) childFields_Settings(ctx context.Context, field grap
 		return ec.fieldContext_Settings_emergencyNumbers(ctx, field)
 	case "emergencyPrefixes":
 		return ec.fieldContext_Settings_emergencyPrefixes(ctx, field)
+	case "digestAlgorithms":
+		return ec.fieldContext_Settings_digestAlgorithms(ctx, field)
+	case "realm":
+		return ec.fieldContext_Settings_realm(ctx, field)
 	case "version":
 		return ec.fieldContext_Settings_version(ctx, field)
 	}

@@ -140,6 +140,52 @@ func (ec *executionContext) fieldContext_Settings_emergencyPrefixes(_ context.Co
 	return graphql.NewScalarFieldContext("Settings", field, false, false, "String")
 }
 
+func (ec *executionContext) _Settings_digestAlgorithms(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_digestAlgorithms(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DigestAlgorithms, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_digestAlgorithms(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Settings", field, false, false, "String")
+}
+
+func (ec *executionContext) _Settings_realm(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_realm(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Realm, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_realm(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Settings", field, false, false, "String")
+}
+
 func (ec *executionContext) _Settings_version(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -269,7 +315,7 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -311,6 +357,20 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 				return it, err
 			}
 			it.EmergencyPrefixes = graphql.OmittableOf(data)
+		case "digestAlgorithms":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("digestAlgorithms"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DigestAlgorithms = graphql.OmittableOf(data)
+		case "realm":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("realm"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Realm = graphql.OmittableOf(data)
 		case "expectedVersion":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
 			data, err := ec.unmarshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, v)
@@ -383,6 +443,16 @@ func (ec *executionContext) _Settings(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "emergencyPrefixes":
 			out.Values[i] = ec._Settings_emergencyPrefixes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "digestAlgorithms":
+			out.Values[i] = ec._Settings_digestAlgorithms(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "realm":
+			out.Values[i] = ec._Settings_realm(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

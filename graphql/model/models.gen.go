@@ -2456,6 +2456,10 @@ type Settings struct {
 	EmergencyNumbers []string `json:"emergencyNumbers"`
 	// Beginnings of called numbers that are never refused for money, limits or number lists.
 	EmergencyPrefixes []string `json:"emergencyPrefixes"`
+	// The algorithms that strangers are challenged with, MD5 and SHA-256, in order; none is both.
+	DigestAlgorithms []string `json:"digestAlgorithms"`
+	// What strangers are told that their password is for. It is part of what is kept of every password.
+	Realm string `json:"realm"`
 	// Where they were last changed; 0 if never.
 	Version events.Position `json:"version"`
 }
@@ -2472,6 +2476,10 @@ type SettingsPutInput struct {
 	EmergencyNumbers graphql.Omittable[[]string] `json:"emergencyNumbers,omitempty"`
 	// Beginnings of called numbers that are never refused for money, limits or number lists, in digits.
 	EmergencyPrefixes graphql.Omittable[[]string] `json:"emergencyPrefixes,omitempty"`
+	// The algorithms that strangers are challenged with, MD5 and SHA-256, in order; none is both.
+	DigestAlgorithms graphql.Omittable[[]string] `json:"digestAlgorithms,omitempty"`
+	// What strangers are told that their password is for. It can be changed while nobody has a password; later by a document with all of them.
+	Realm graphql.Omittable[*string] `json:"realm,omitempty"`
 	// The version this edit was made from; left out, the last edit wins.
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.

@@ -2,12 +2,14 @@ package resolve
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/digest"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
 )
@@ -18,7 +20,7 @@ func settings(s *wire.Settings, version events.Position) *model.Settings {
 	out := &model.Settings{
 		BaseCurrency: s.BaseCurrency, MaxDuration: time.Duration(s.MaxDurationS) * time.Second, HuntStopCodes: []int{},
 		EmergencyNumbers: append([]string{}, s.EmergencyNumbers...), EmergencyPrefixes: append([]string{}, s.EmergencyPrefixes...),
-		Version: version,
+		DigestAlgorithms: append([]string{}, s.DigestAlgorithms...), Realm: digest.RealmOf(s), Version: version,
 	}
 	for _, c := range s.HuntStopCodes {
 		out.HuntStopCodes = append(out.HuntStopCodes, int(c))
@@ -46,6 +48,12 @@ func (r *Resolver) putSettings(ctx context.Context, in model.SettingsPutInput) (
 			if prefixes, set := in.EmergencyPrefixes.ValueOK(); set {
 				s.EmergencyPrefixes = prefixes
 			}
+			replace(&s.DigestAlgorithms, in.DigestAlgorithms)
+			was := digest.RealmOf(s)
+			set(&s.Realm, in.Realm)
+			if err := passwordsFor(cat, was); err != nil && digest.RealmOf(s) != was {
+				f.fail("realm", err)
+			}
 			return catalog.EntityOf(s), f.err
 		},
 	})
@@ -54,4 +62,17 @@ func (r *Resolver) putSettings(ctx context.Context, in model.SettingsPutInput) (
 		payload.Settings = settings(s, out.item.Version)
 	}
 	return payload, err
+}
+
+// passwordsFor refuses another realm while there are passwords, which were set for the
+// one before and are not known.
+func passwordsFor(cat *catalog.State, realm string) error {
+	for _, kind := range []catalog.Kind{catalog.KindSubscriber, catalog.KindOriginator} {
+		for _, it := range cat.List(kind) {
+			if len(it.Entity.GetSubscriber().GetSecret())+len(it.Entity.GetOriginator().GetAuthSecret()) > 0 {
+				return fmt.Errorf("%s has a password that was set for %q: apply a document with the new realm and all passwords", catalog.RefOf(it.Entity), realm)
+			}
+		}
+	}
+	return nil
 }

@@ -111,7 +111,7 @@ func (r *Resolver) ha1(of catalog.Ref, user string, old []byte, password graphql
 	if text == nil {
 		return nil, nil
 	}
-	secret, err := digest.SecretOf(user, *text)
+	secret, err := digest.SecretOf(user, *text, digest.RealmOf(r.Backend.Catalog().Settings()))
 	if err != nil {
 		return nil, events.Invalid("%v", err).At("input." + path)
 	}

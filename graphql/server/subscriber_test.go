@@ -32,7 +32,7 @@ func TestSubscriberEdits(t *testing.T) {
 			t.Errorf("%s is %s: %v", path, got.text(path), got)
 		}
 	}
-	secret, err := digest.SecretOf("bert", "brandy-and-soda")
+	secret, err := digest.SecretOf("bert", "brandy-and-soda", digest.Realm)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func NewDoor(c DoorConfig) (*Door, error) {
 	if _, err := rand.Read(key); err != nil {
 		return nil, fmt.Errorf("draw the nonces' key: %w", err)
 	}
-	secret, err := digest.SecretOf(decoyName, rand.Text())
+	secret, err := digest.SecretOf(decoyName, rand.Text(), digest.Realm)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (d *Door) judge(req *sip.Request, from netip.Addr, take bool) (*wire.Origin
 		return nil, Banned
 	}
 	answer, ok := credentials(req)
-	if !ok {
+	if !ok || answer.Realm != d.realm() {
 		return nil, d.asked(from, now)
 	}
 	peer, right := d.check(req, &answer)
@@ -155,12 +155,12 @@ func Introduces(req *sip.Request) bool {
 	return ok
 }
 
-// credentials reads those for our realm.
+// credentials reads those of a request.
 func credentials(req *sip.Request) (digest.Answer, bool) {
 	for _, name := range []string{"Authorization", "Proxy-Authorization"} {
 		for _, h := range req.GetHeaders(name) {
 			a, err := digest.Parse(h.Value())
-			if err == nil && a.Realm == digest.Realm {
+			if err == nil {
 				return a, true
 			}
 		}
@@ -184,7 +184,10 @@ func (d *Door) check(req *sip.Request, a *digest.Answer) (*wire.Originator, bool
 		d.config.Log.Error("a peer's digest secret cannot be read", "of", name, "err", err)
 		return nil, false
 	}
-	right := a.Right(secret, string(req.Method)) && d.offers(a.Algorithm) && sameTarget(req, a)
+	if peer != nil && secret.Realm != d.realm() {
+		d.config.Log.Warn("a password was set for another realm: it must be set again", "of", name, "realm", secret.Realm)
+	}
+	right := a.Right(secret, string(req.Method)) && secret.Realm == a.Realm && d.offers(a.Algorithm) && sameTarget(req, a)
 	return peer, right && peer != nil
 }
 
@@ -207,6 +210,8 @@ func (d *Door) offers(a digest.Algorithm) bool {
 	}
 	return false
 }
+
+func (d *Door) realm() string { return digest.RealmOf(d.config.World().Catalog.Settings()) }
 
 // algorithms are those that we challenge with, in order.
 func (d *Door) algorithms() []digest.Algorithm {
@@ -244,7 +249,7 @@ func (d *Door) Challenge(req *sip.Request, stale bool) *sip.Response {
 		if old && a != digest.MD5 && d.offers(digest.MD5) {
 			continue
 		}
-		res.AppendHeader(sip.NewHeader("WWW-Authenticate", digest.Challenge(a, nonce, stale)))
+		res.AppendHeader(sip.NewHeader("WWW-Authenticate", digest.Challenge(a, d.realm(), nonce, stale)))
 	}
 	return res
 }

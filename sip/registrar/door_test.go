@@ -231,3 +231,27 @@ func TestBansGrow(t *testing.T) {
 		length = min(2*length, longestBan)
 	}
 }
+
+// The realm is a setting, and by itself does not name the program. Passwords for
+// another one are no good.
+func TestRealm(t *testing.T) {
+	for _, c := range []struct {
+		settings *wire.Settings
+		realm    string
+		want     Verdict
+	}{
+		{&wire.Settings{Id: "settings"}, `realm="sip"`, Passed},
+		{&wire.Settings{Id: "settings", Realm: "home.test"}, `realm="home.test"`, Wrong},
+	} {
+		d := newDoor(t, peers(t, c.settings))
+		challenge := d.Challenge(request(t, "REGISTER", "anna"), false)
+		if text := challenge.GetHeader("WWW-Authenticate").Value(); !strings.Contains(text, c.realm) || strings.Contains(strings.ToLower(text), "tollbook") {
+			t.Errorf("the challenge\n%s", text)
+		}
+		header := answer(t, challenge, "REGISTER", "anna", "wonderland", 1)
+		header = strings.Replace(header, `realm="sip"`, c.realm, 1)
+		if _, v := d.Judge(request(t, "REGISTER", "anna", header), home.Addr()); v != c.want {
+			t.Errorf("%s: %v, want %v", c.realm, v, c.want)
+		}
+	}
+}

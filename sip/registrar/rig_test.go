@@ -80,7 +80,7 @@ func (s *shelf) Watch(_ context.Context, tell func(string, []byte)) error {
 
 func secret(t testing.TB, name, user, password string) []byte {
 	t.Helper()
-	s, err := digest.SecretOf(user, password)
+	s, err := digest.SecretOf(user, password, digest.Realm)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func answerFor(t testing.TB, uri string, challenge *sip.Response, method, user, 
 	if strings.Contains(header, "SHA-256") {
 		a.Algorithm = digest.SHA256
 	}
-	s, err := digest.SecretOf(user, password)
+	s, err := digest.SecretOf(user, password, digest.Realm)
 	if err != nil {
 		t.Fatal(err)
 	}

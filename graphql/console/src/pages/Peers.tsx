@@ -59,12 +59,15 @@ const PeersQuery = graphql(`
           trusted
           without
           followRedirects
+          reliableAnswers
+          transfers
           srtp
           srtpOnPlain
           srtpSuites
           session
         }
         certificate
+        authUser
         disabled
         version
       }
@@ -114,6 +117,8 @@ const PeersQuery = graphql(`
           trusted
           without
           followRedirects
+          reliableAnswers
+          transfers
           srtp
           srtpOnPlain
           srtpSuites

@@ -197,7 +197,7 @@ export function Registrations() {
             { name: 'transport', label: t('peer.transport'), kind: 'select', options: ['', 'udp', 'tcp', 'tls'].map((v) => ({ value: v, label: v || t('registration.auto') })) },
             { name: 'user', label: t('registration.user'), kind: 'text', required: true },
             { name: 'authUser', label: t('registration.authUser'), kind: 'text' },
-            { name: 'password', label: t('registration.password'), kind: 'text', hint: t('registration.passwordHint') },
+            { name: 'password', label: t('registration.password'), kind: 'password', hint: t('registration.passwordHint') },
             { name: 'expiry', label: t('registration.expiry'), kind: 'text', hint: t('registration.expiryHint') },
             { name: 'listener', label: t('peer.listener'), kind: 'text' },
             { name: 'node', label: t('registration.node'), kind: 'text', hint: t('registration.nodeHint') },

@@ -1,16 +1,18 @@
-import { Button } from '@mantine/core';
+import { Button, Group } from '@mantine/core';
 import { useState } from 'react';
 import { useMutation, useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { type Column, DataTable } from '../parts/DataTable';
+import { type Did, DidForm } from '../parts/DidForm';
+import { DigestForm } from '../parts/DigestForm';
 import { dayTime } from '../parts/format';
 import { Page, Section } from '../parts/Page';
 import { type Subscriber, SubscriberForm } from '../parts/SubscriberForm';
 import { useRights } from '../session';
 
 const SubscribersQuery = graphql(`
-  query Subscribers {
+  query Subscribers($staff: Boolean!) {
     subscribers(first: 500) {
       nodes {
         id
@@ -37,6 +39,7 @@ const SubscribersQuery = graphql(`
         forwardBusy
         forwardNoAnswer
         noAnswer
+        transfers
         srtp
         srtpOnPlain
         disabled
@@ -75,7 +78,13 @@ const SubscribersQuery = graphql(`
           key
         }
         disabled
+        version
       }
+    }
+    settings @include(if: $staff) {
+      digestAlgorithms
+      realm
+      version
     }
   }
 `);
@@ -108,8 +117,11 @@ const LiftMutation = graphql(`
 export function Subscribers() {
   const { t } = useTexts();
   const { traffic } = useRights();
-  const [{ data, error }, again] = useQuery({ query: SubscribersQuery });
+  const [{ data, error }, again] = useQuery({ query: SubscribersQuery, variables: { staff: traffic } });
   const [edited, setEdited] = useState<Subscriber | 'new' | null>(null);
+  const [did, setDid] = useState<Did | 'new' | null>(null);
+  const [digest, setDigest] = useState(false);
+  const refresh = () => again({ requestPolicy: 'network-only' });
   const rows = data?.subscribers.nodes ?? [];
   const contacts = rows.flatMap((s) => s.contacts.map((c) => ({ ...c, key: s.key })));
   const forwards = (s: Subscriber) =>
@@ -129,9 +141,17 @@ export function Subscribers() {
       loading={!data && !error}
       actions={
         traffic && (
-          <Button size="xs" variant="default" onClick={() => setEdited('new')}>
-            {t('edit.new')}
-          </Button>
+          <Group gap={8}>
+            <Button size="xs" variant="default" onClick={() => setDigest(true)}>
+              {t('subscriber.digest')}
+            </Button>
+            <Button size="xs" variant="default" onClick={() => setDid('new')}>
+              {t('subscriber.newDid')}
+            </Button>
+            <Button size="xs" variant="default" onClick={() => setEdited('new')}>
+              {t('edit.new')}
+            </Button>
+          </Group>
         )
       }
     >
@@ -177,6 +197,7 @@ export function Subscribers() {
           rows={data?.dids.nodes ?? []}
           rowKey={(d) => d.id}
           faded={(d) => d.disabled}
+          {...(traffic ? { open: (d: Did) => setDid(d) } : {})}
           columns={[
             { id: 'number', title: t('subscriber.did'), cell: (d) => d.number },
             { id: 'to', title: t('subscriber.leadsTo'), cell: (d) => d.subscriber?.key ?? d.terminator?.key },
@@ -187,7 +208,9 @@ export function Subscribers() {
         />
       </Section>
       {traffic && <Bans />}
-      {edited && <SubscriberForm of={edited === 'new' ? null : edited} close={() => setEdited(null)} changed={() => again({ requestPolicy: 'network-only' })} />}
+      {edited && <SubscriberForm of={edited === 'new' ? null : edited} close={() => setEdited(null)} changed={refresh} />}
+      {did && <DidForm of={did === 'new' ? null : did} close={() => setDid(null)} changed={refresh} />}
+      {digest && data?.settings && <DigestForm of={data.settings} close={() => setDigest(false)} changed={refresh} />}
     </Page>
   );
 }

@@ -12,7 +12,7 @@ interface Option {
 interface Single {
   name: string;
   label: string;
-  kind: 'text' | 'select' | 'check';
+  kind: 'text' | 'password' | 'select' | 'check';
   options?: Option[];
   required?: boolean;
   hint?: string;
@@ -146,7 +146,8 @@ function SingleField({ field, value, error, labelled, set }: SingleProps) {
   if (field.kind === 'select') {
     return <NativeSelect size={size} {...names} error={error} value={String(value ?? '')} data={field.options ?? []} disabled={field.fixed ?? false} onChange={(e) => set(e.currentTarget.value)} />;
   }
-  return <TextInput size={size} {...names} error={error} required={field.required ?? false} disabled={field.fixed ?? false} value={String(value ?? '')} onChange={(e) => set(e.currentTarget.value)} />;
+  const secret = field.kind === 'password' ? { type: 'password', autoComplete: 'new-password' } : {};
+  return <TextInput size={size} {...secret} {...names} error={error} required={field.required ?? false} disabled={field.fixed ?? false} value={String(value ?? '')} onChange={(e) => set(e.currentTarget.value)} />;
 }
 
 /** Rows whose order counts: they can be added, taken away and moved up. */

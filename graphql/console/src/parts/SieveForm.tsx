@@ -50,6 +50,7 @@ export interface Peer {
   nodesFailover: boolean;
   sip: SipPolicy;
   certificate?: string;
+  authUser?: string;
   ping?: { interval: string; timeout: string; upCodes: readonly number[]; downAfter: number; upAfter: number } | null;
 }
 
@@ -79,7 +80,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
     };
     const every = text(v, 'interval');
     const ping = every ? { interval: every, timeout: text(v, 'timeout') || '0', downAfter: Number(text(v, 'downAfter')), upCodes: lines(v, 'upCodes').map(Number), upAfter: of.ping?.upAfter ?? 0 } : null;
-    const answer = kind === 'originator' ? await putOriginator({ input: { ...shared, certificate: text(v, 'certificate') } }) : await putTerminator({ input: { ...shared, ping } });
+    const answer = kind === 'originator' ? await putOriginator({ input: { ...shared, certificate: text(v, 'certificate'), authUser: text(v, 'authUser'), ...(text(v, 'authPassword') ? { authPassword: text(v, 'authPassword') } : {}) } }) : await putTerminator({ input: { ...shared, ping } });
     changed();
     const payload = answer.data && ('originatorPut' in answer.data ? answer.data.originatorPut : answer.data.terminatorPut);
     return mistakesOf(answer.error, payload?.userErrors);
@@ -102,6 +103,8 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
         nodesFailover: of.nodesFailover,
         ...sipInitial(of.sip),
         certificate: of.certificate ?? '',
+        authUser: of.authUser ?? '',
+        authPassword: '',
         interval: of.ping ? String(Number(of.ping.interval)) : '',
         timeout: of.ping && Number(of.ping.timeout) ? String(Number(of.ping.timeout)) : '',
         downAfter: of.ping?.downAfter ? String(of.ping.downAfter) : '',
@@ -113,7 +116,11 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
         { name: 'listener', label: t('peer.listener'), kind: 'text', hint: t('peer.listenerHint') },
         { name: 'nodes', label: t('peer.nodes'), kind: 'text', hint: t('peer.nodesHint') },
         { name: 'nodesFailover', label: t('peer.nodesFailover'), kind: 'check' },
-        ...(kind === 'originator' ? ([{ name: 'certificate', label: t('peer.certificate'), kind: 'text', hint: t('peer.certificateHint') }] satisfies Field[]) : pinged),
+        ...(kind === 'originator' ? ([
+              { name: 'authUser', label: t('peer.authUser'), kind: 'text', hint: t('peer.authUserHint') },
+              { name: 'authPassword', label: t('subscriber.password'), kind: 'password', hint: t('subscriber.passwordHint') },
+              { name: 'certificate', label: t('peer.certificate'), kind: 'text', hint: t('peer.certificateHint') },
+            ] satisfies Field[]) : pinged),
         ...sipFields(t, kind === 'terminator'),
         {
           name: 'rewrites',

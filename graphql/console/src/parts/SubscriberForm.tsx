@@ -43,6 +43,7 @@ export interface Subscriber {
   noAnswer: string;
   srtp: SipPolicy['srtp'];
   srtpOnPlain: boolean;
+  transfers: boolean;
   disabled: boolean;
   version: string;
 }
@@ -71,6 +72,7 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
         forwardNoAnswer: text(v, 'forwardNoAnswer'),
         noAnswer: text(v, 'noAnswer') || '0',
         ...srtpInput(v),
+        transfers: v.transfers === true,
         disabled: v.disabled === true,
         expectedVersion: of?.version ?? '0',
         ...(password ? { password } : {}),
@@ -105,6 +107,7 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
         noAnswer: String(Number(of?.noAnswer ?? 0)),
         srtp: of?.srtp ?? 'NEVER',
         srtpOnPlain: of?.srtpOnPlain ?? false,
+        transfers: of?.transfers ?? false,
         disabled: of?.disabled ?? false,
       }}
       save={save}
@@ -113,7 +116,7 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
       fields={[
         { name: 'key', label: t('company.key'), kind: 'text', required: true, fixed: of !== null },
         { name: 'name', label: t('company.name'), kind: 'text' },
-        { name: 'password', label: t('subscriber.password'), kind: 'text', hint: t('subscriber.passwordHint') },
+        { name: 'password', label: t('subscriber.password'), kind: 'password', hint: t('subscriber.passwordHint') },
         { name: 'company', label: t('account.company'), kind: 'text', required: true },
         { name: 'account', label: t('account.account'), kind: 'text', required: true },
         { name: 'sellDeck', label: t('peer.deck'), kind: 'text', required: true },
@@ -127,6 +130,7 @@ export function SubscriberForm({ of, close, changed }: { of: Subscriber | null; 
         { name: 'noAnswer', label: t('subscriber.noAnswer'), kind: 'text' },
         { name: 'codecs', label: t('subscriber.codecs'), kind: 'lines' },
         ...srtpFields(t),
+        { name: 'transfers', label: t('sip.transfers'), kind: 'check' },
         { name: 'disabled', label: t('company.disabled'), kind: 'check' },
       ]}
     />

@@ -8,12 +8,14 @@ export interface SipPolicy {
   without: readonly string[];
   followRedirects: boolean;
   session: string;
+  reliableAnswers: boolean;
+  transfers: boolean;
   srtp: 'NEVER' | 'OFFER' | 'REQUIRE';
   srtpOnPlain: boolean;
   srtpSuites: readonly string[];
 }
 
-type Translate = (key: 'sip.codecs' | 'sip.codecsHint' | 'sip.headers' | 'sip.headersHint' | 'sip.trusted' | 'sip.without' | 'sip.withoutHint' | 'sip.followRedirects' | 'sip.session' | SrtpText) => string;
+type Translate = (key: 'sip.codecs' | 'sip.codecsHint' | 'sip.headers' | 'sip.headersHint' | 'sip.trusted' | 'sip.without' | 'sip.withoutHint' | 'sip.followRedirects' | 'sip.session' | 'sip.reliable' | 'sip.transfers' | SrtpText) => string;
 type SrtpText = 'srtp.srtp' | 'srtp.NEVER' | 'srtp.OFFER' | 'srtp.REQUIRE' | 'srtp.onPlain' | 'srtp.suites' | 'srtp.suitesHint';
 
 /** Whether a peer's media is encrypted, as a form asks it. */
@@ -31,6 +33,8 @@ export const sipInitial = (p: SipPolicy): Values => ({
   sipWithout: p.without.join(' '),
   sipFollow: p.followRedirects,
   sipSession: Number(p.session) ? String(Number(p.session)) : '',
+  sipReliable: p.reliableAnswers,
+  sipTransfers: p.transfers,
   srtp: p.srtp,
   srtpOnPlain: p.srtpOnPlain,
   srtpSuites: p.srtpSuites.join(' '),
@@ -43,6 +47,8 @@ export const sipInput = (v: Values) => ({
   without: lines(v, 'sipWithout'),
   followRedirects: v['sipFollow'] === true,
   session: text(v, 'sipSession') || '0',
+  reliableAnswers: v['sipReliable'] === true,
+  transfers: v['sipTransfers'] === true,
   ...srtpInput(v),
   srtpSuites: lines(v, 'srtpSuites'),
 });
@@ -58,10 +64,12 @@ export function sipFields(t: Translate, terminator: boolean): Field[] {
   ];
   if (terminator) {
     all.push({ name: 'sipTrusted', label: t('sip.trusted'), kind: 'check' }, { name: 'sipFollow', label: t('sip.followRedirects'), kind: 'check' });
+  } else {
+    all.push({ name: 'sipReliable', label: t('sip.reliable'), kind: 'check' }, { name: 'sipTransfers', label: t('sip.transfers'), kind: 'check' });
   }
   return all;
 }
 
 /** The policy in a few words, for a table. */
 export const sipWords = (p: SipPolicy): string =>
-  [p.codecs.join(' '), p.headers.length ? `[${p.headers.join(' ')}]` : '', p.without.map((x) => `−${x}`).join(' '), p.followRedirects ? '3xx' : '', p.trusted ? '✓' : '', p.srtp === 'NEVER' ? '' : `SRTP ${p.srtp.toLowerCase()}`].filter(Boolean).join('; ');
+  [p.codecs.join(' '), p.headers.length ? `[${p.headers.join(' ')}]` : '', p.without.map((x) => `−${x}`).join(' '), p.followRedirects ? '3xx' : '', p.reliableAnswers ? '100rel' : '', p.transfers ? 'REFER' : '', p.trusted ? '✓' : '', p.srtp === 'NEVER' ? '' : `SRTP ${p.srtp.toLowerCase()}`].filter(Boolean).join('; ');
