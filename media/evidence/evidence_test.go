@@ -189,7 +189,8 @@ func message(method, callID string) []byte {
 func TestCapture(t *testing.T) {
 	r := newRig(t, Config{Captures: func() bool { return true }})
 	now := time.Now()
-	r.Signal(phoneA, ours, false, message("INVITE", "one"), now)
+	const key = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
+	r.Signal(phoneA, ours, false, append(message("INVITE", "one"), "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+key...), now)
 	r.Signal(phoneA, ours, false, message("OPTIONS", "other"), now)
 	c := r.Begin(callID())
 	c.Watch("one")
@@ -210,7 +211,7 @@ func TestCapture(t *testing.T) {
 	r.Signal(ours, phoneA, false, message("BYE", "one"), time.Now())
 	c.End()
 	data := string(r.read("pcap"))
-	for what, want := range map[string]int{"INVITE sip": 1, "BYE sip": 1, "INFO": 0, "OPTIONS": 0, strings.Repeat("d", 160): 5, strings.Repeat("e", 160): 5} {
+	for what, want := range map[string]int{"INVITE sip": 1, "BYE sip": 1, "INFO": 0, "OPTIONS": 0, key: 0, "inline:" + strings.Repeat("*", len(key)): 1, strings.Repeat("d", 160): 5, strings.Repeat("e", 160): 5} {
 		if n := strings.Count(data, what); n != want {
 			t.Errorf("%.10q is there %d times, want %d", what, n, want)
 		}

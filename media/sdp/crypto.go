@@ -1,6 +1,7 @@
 package sdp
 
 import (
+	"bytes"
 	"fmt"
 	"math/big"
 	"slices"
@@ -153,17 +154,26 @@ func sessionParameter(p string) string {
 }
 
 // HideKeys returns a text with every key of its a=crypto lines made unreadable, at
-// its old length: for captures and logs of signalling.
+// its old length: for captures and logs of signalling. A text without keys is returned
+// as it is.
 func HideKeys(text []byte) []byte {
-	const mark = "inline:"
-	out := slices.Clone(text)
-	for at := 0; at+len(mark) <= len(out); at++ {
-		if !strings.EqualFold(string(out[at:at+len(mark)]), mark) {
+	const mark = "inline"
+	out := text
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(out[at:], ':')
+		if i < 0 {
+			return out
+		}
+		at += i
+		if at < len(mark) || !strings.EqualFold(string(out[at-len(mark):at]), mark) {
 			continue
 		}
-		for at += len(mark); at < len(out) && !strings.ContainsRune(" |;\r\n\t", rune(out[at])); at++ {
+		if &out[0] == &text[0] {
+			out = bytes.Clone(text)
+		}
+		for at+1 < len(out) && !strings.ContainsRune(" |;\r\n\t", rune(out[at+1])) {
+			at++
 			out[at] = '*'
 		}
 	}
-	return out
 }
