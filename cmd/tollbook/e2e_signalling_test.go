@@ -45,7 +45,7 @@ dns: ["%[6]s"]
 		stages = append(stages, s)
 	}
 	document := world(n, stages) + fmt.Sprintf(
-		"registrations:\n  - {id: elsewhere, originator: registered, registrar: home.test, proxy: \"%s:%d\", user: ours, password: secret, expiry: 60s}\n",
+		"evidence_rules: [{id: tls, originators: [tls], capture: sip}]\nregistrations:\n  - {id: elsewhere, originator: registered, registrar: home.test, proxy: \"%s:%d\", user: ours, password: secret, expiry: 60s}\n",
 		stages[6].customerIP(), nw.port())
 	serveNames(t, nw, stages)
 	n.apply(t, document)

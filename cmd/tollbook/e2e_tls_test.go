@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -183,4 +184,18 @@ func playTLS(t *testing.T, s *stage, certs *authority) {
 	bye := vendor.must(t, "BYE")
 	vendor.says(t, vendor.answers(bye, "200 OK", false))
 	s.billed(t, legs(t, s.settled(t, s.filter(), 2), 200, 200), 0)
+	// What was encrypted stands in the capture in plain text, between the true ends.
+	capture, err := os.ReadFile(finished(t, s.data, ".pcap", 1)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, near := conn.LocalAddr().(*net.TCPAddr).Port, s.net.port()+1
+	if !bytes.Contains(capture, []byte{byte(far >> 8), byte(far), byte(near >> 8), byte(near)}) {
+		t.Errorf("nothing in the capture is from port %d to %d", far, near)
+	}
+	for what, least := range map[string]int{"INVITE sip:": 2, "SIP/2.0 200 OK": 4, "ACK sip:": 2, "BYE sip:": 2} {
+		if n := strings.Count(string(capture), what); n < least {
+			t.Errorf("%q is in the capture %d times, want %d", what, n, least)
+		}
+	}
 }
