@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo"
 	"github.com/emiago/sipgo/sip"
 )
 
@@ -86,5 +88,45 @@ func TestWitnessHearsBothWays(t *testing.T) {
 		if strings.Count(all, line) != 1 {
 			t.Errorf("%s\nis not once in\n%s", line, all)
 		}
+	}
+}
+
+// What comes over a WebSocket is heard as it was parsed.
+func TestWitnessHearsWebSockets(t *testing.T) {
+	port := free(t, "127.0.0.1")
+	g, err := Open(Config{
+		Listeners: []ListenerConfig{{Name: "web", Addr: netip.MustParseAddr("127.0.0.1"), Ports: map[string]uint16{"ws": port}}},
+		Known:     func(netip.Addr) bool { return true }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &listening{}
+	g.Trace(w)
+	g.Serve()
+	defer func() {
+		if err := g.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	ua, err := sipgo.NewUA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ua.Close()
+	client, err := sipgo.NewClient(ua)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	uri := sip.Uri{Scheme: "sip", Host: "127.0.0.1", Port: int(port), UriParams: sip.HeaderParams{{K: "transport", V: "ws"}}}
+	if res, err := client.Do(ctx, sip.NewRequest(sip.OPTIONS, uri)); err != nil || res.StatusCode != 405 {
+		t.Fatal(res, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.heard) != 2 || !strings.Contains(w.heard[0], " OPTIONS sip:") || !strings.Contains(w.heard[1], " SIP/2.0 405") {
+		t.Errorf("%v", w.heard)
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"strconv"
@@ -68,18 +69,44 @@ func (n *Node) openEvidence() {
 	n.gate.Trace(n.evidence)
 }
 
-// SteerRecording starts, stops, pauses or resumes the recording of a running call.
-func (n *Node) SteerRecording(_ context.Context, id events.CallID, action wire.RecordingAction, actor, reason string) error {
-	if err := n.sw.SteerRecording(id, action); err != nil {
+// steering is what is asked of the node that serves a call.
+type steering struct {
+	Call   events.CallID        `json:"call"`
+	Action wire.RecordingAction `json:"action"`
+	Actor  string               `json:"actor"`
+	Reason string               `json:"reason"`
+}
+
+// SteerRecording starts, stops, pauses or resumes the recording of a running call, on
+// whichever node serves it.
+func (n *Node) SteerRecording(ctx context.Context, id events.CallID, action wire.RecordingAction, actor, reason string) error {
+	in := steering{Call: id, Action: action, Actor: actor, Reason: reason}
+	if c, ok := n.live.Get(id); ok && c.Node != n.settings.Node {
+		_, err := n.askNode(ctx, c.Node, "recording", in)
 		return err
 	}
-	e := &wire.Event{
-		Actor: actor, Correlation: id[:],
-		Body: &wire.Event_RecordingSteered{RecordingSteered: &wire.RecordingSteered{
-			Call: id[:], Node: n.settings.Node, Action: action, Reason: reason, AtUs: time.Now().UnixMicro(),
-		}},
+	return n.steer(in)
+}
+
+func (n *Node) answerRecording(_ context.Context, data []byte) ([]byte, error) {
+	var in steering
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("read which recording to steer: %w", err)
 	}
-	n.audit.observe(e)
+	return nil, refusal(n.steer(in))
+}
+
+// steer does it to a call of this node, and writes it down.
+func (n *Node) steer(in steering) error {
+	if err := n.sw.SteerRecording(in.Call, in.Action); err != nil {
+		return err
+	}
+	n.audit.observe(&wire.Event{
+		Actor: in.Actor, Correlation: in.Call[:],
+		Body: &wire.Event_RecordingSteered{RecordingSteered: &wire.RecordingSteered{
+			Call: in.Call[:], Node: n.settings.Node, Action: in.Action, Reason: in.Reason, AtUs: time.Now().UnixMicro(),
+		}},
+	})
 	return nil
 }
 

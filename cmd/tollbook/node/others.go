@@ -19,9 +19,10 @@ func nodeSubject(node, verb string) string { return "tollbook.node." + node + ".
 // answerOthers does for other nodes what is asked of this one.
 func (n *Node) answerOthers(context.Context) error {
 	for verb, h := range map[string]cluster.Handler{
-		"hang-up":  n.answerHangUp,
-		"media":    n.answerMedia,
-		"standing": n.answerStanding,
+		"hang-up":   n.answerHangUp,
+		"media":     n.answerMedia,
+		"recording": n.answerRecording,
+		"standing":  n.answerStanding,
 	} {
 		stop, err := n.server.Answer(n.ctx, verb, nodeSubject(n.settings.Node, verb), h)
 		if err != nil {
