@@ -37,6 +37,14 @@ const (
 
 	// Somebody steered the recording of a call.
 	AuditRecordingSteered = "recording_steered"
+
+	// No new recordings and captures were begun for want of space, and were again; a
+	// copy was not what its node made; somebody was given a file, or had one removed.
+	AuditFilesStopped = "files_stopped"
+	AuditFilesResumed = "files_resumed"
+	AuditFileDamaged  = "file_damaged"
+	AuditFileServed   = "file_served"
+	AuditFileErased   = "file_erased"
 )
 
 // applyAudit writes the audit row of an event, if it has one.
@@ -89,7 +97,9 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 	case *wire.Event_BanLifted:
 		row.Kind, row.Address = AuditLifted, body.BanLifted.GetAddress()
 	default:
-		return nil
+		if !auditFile(r.Event, &row) {
+			return nil
+		}
 	}
 	return s.book.exec(ctx, `INSERT OR IGNORE INTO audit
  (time_us, serial, journal, position, kind, actor, node, address, note, count)

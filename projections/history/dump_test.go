@@ -26,13 +26,13 @@ func dump(t testing.TB, s *Store) string {
 		}
 	}
 	dumpTables(t, &out, s.reader, "book", map[string]string{
-		"entries": "1, 2", "balances": "1, 2", "periods": "1, 2", "offline": "1, 2", "audit": "1, 2", "changes": "1, 2"})
+		"entries": "1, 2", "balances": "1, 2", "periods": "1, 2", "offline": "1, 2", "audit": "1, 2", "files": "node, name", "changes": "1, 2"})
 	return out.String()
 }
 
 func dumpTables(t testing.TB, out *strings.Builder, db *sql.DB, name string, order map[string]string) {
 	t.Helper()
-	for _, table := range []string{"calls", "cdrs", "rollups", "totals", "entries", "balances", "periods", "offline", "audit", "changes"} {
+	for _, table := range []string{"calls", "cdrs", "rollups", "totals", "entries", "balances", "periods", "offline", "audit", "files", "changes"} {
 		if order[table] == "" {
 			continue
 		}

@@ -115,6 +115,34 @@ CREATE TABLE IF NOT EXISTS changes (
 
 CREATE INDEX IF NOT EXISTS changes_entity ON changes (kind, id, position, idx);
 
+-- files are the recordings and captures that nodes have made. The last event of a
+-- name counts; removed_us is when its own node removed it, 0 while it is there.
+CREATE TABLE IF NOT EXISTS files (
+  time_us    INTEGER NOT NULL,
+  serial     INTEGER NOT NULL,
+  call       BLOB    NOT NULL,
+  part       INTEGER NOT NULL,
+  kind       INTEGER NOT NULL,
+  node       TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
+  size       INTEGER NOT NULL,
+  sha256     BLOB    NOT NULL,
+  codec      TEXT    NOT NULL,
+  truncated  INTEGER NOT NULL,
+  reason     TEXT    NOT NULL,
+  from_us    INTEGER NOT NULL,
+  to_us      INTEGER NOT NULL,
+  paused_ms  INTEGER NOT NULL,
+  lost       INTEGER NOT NULL,
+  position   INTEGER NOT NULL,
+  removed_us INTEGER NOT NULL,
+  why        TEXT    NOT NULL,
+  PRIMARY KEY (node, name)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS files_call ON files (call, kind, part);
+CREATE INDEX IF NOT EXISTS files_time ON files (time_us, serial);
+
 -- days are the day files there are or were. While settled is 0 a day's rollups
 -- and totals are read from its own file; settled, they are here.
 CREATE TABLE IF NOT EXISTS days (
