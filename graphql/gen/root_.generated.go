@@ -27,6 +27,7 @@ type ResolverRoot interface {
 	Account() AccountResolver
 	AuditEvent() AuditEventResolver
 	Call() CallResolver
+	Cdr() CdrResolver
 	Company() CompanyResolver
 	Deck() DeckResolver
 	DeckMapping() DeckMappingResolver
@@ -187,6 +188,7 @@ type ComplexityRoot struct {
 		Decision   func(childComplexity int) int
 		Entries    func(childComplexity int) int
 		Events     func(childComplexity int) int
+		Files      func(childComplexity int) int
 		ID         func(childComplexity int) int
 		Legs       func(childComplexity int) int
 		PriceLines func(childComplexity int) int
@@ -200,6 +202,40 @@ type ComplexityRoot struct {
 		Leg      func(childComplexity int) int
 		Position func(childComplexity int) int
 		Text     func(childComplexity int) int
+	}
+
+	CallFile struct {
+		CallID     func(childComplexity int) int
+		Codec      func(childComplexity int) int
+		From       func(childComplexity int) int
+		Kind       func(childComplexity int) int
+		Lost       func(childComplexity int) int
+		MadeAt     func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Node       func(childComplexity int) int
+		Part       func(childComplexity int) int
+		Paused     func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		RemovedAt  func(childComplexity int) int
+		RemovedWhy func(childComplexity int) int
+		Sha256     func(childComplexity int) int
+		Size       func(childComplexity int) int
+		State      func(childComplexity int) int
+		To         func(childComplexity int) int
+		Truncated  func(childComplexity int) int
+		URL        func(childComplexity int) int
+	}
+
+	CallFileConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CallFileEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	CallHangUpPayload struct {
@@ -239,6 +275,7 @@ type ComplexityRoot struct {
 		Emergency         func(childComplexity int) int
 		EndedAt           func(childComplexity int) int
 		EndedBy           func(childComplexity int) int
+		Files             func(childComplexity int) int
 		ID                func(childComplexity int) int
 		Last              func(childComplexity int) int
 		Late              func(childComplexity int) int
@@ -588,6 +625,16 @@ type ComplexityRoot struct {
 		UserErrors   func(childComplexity int) int
 	}
 
+	FileErasePayload struct {
+		Removed    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	FileFetchPayload struct {
+		File       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	GuardLiftPayload struct {
 		Trip       func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -810,6 +857,8 @@ type ComplexityRoot struct {
 		EvidenceRulePut    func(childComplexity int, input model.EvidenceRulePutInput) int
 		EvidenceRuleRemove func(childComplexity int, input model.RemoveInput) int
 		ExchangeRatePut    func(childComplexity int, input model.ExchangeRatePutInput) int
+		FileErase          func(childComplexity int, input model.FileEraseInput) int
+		FileFetch          func(childComplexity int, input model.FileFetchInput) int
 		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
 		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
 		GuardRuleRemove    func(childComplexity int, input model.RemoveInput) int
@@ -1117,6 +1166,7 @@ type ComplexityRoot struct {
 		EvidenceRules func(childComplexity int, first *int, after *string, last *int, before *string) int
 		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
 		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
+		Files         func(childComplexity int, first *int, after *string, last *int, before *string, kind *model.FileKind, node *string, removed *bool) int
 		GuardFull     func(childComplexity int) int
 		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
@@ -2220,6 +2270,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Call.Events(childComplexity), true
+	case "Call.files":
+		if e.ComplexityRoot.Call.Files == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Call.Files(childComplexity), true
 	case "Call.id":
 		if e.ComplexityRoot.Call.ID == nil {
 			break
@@ -2281,6 +2337,159 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CallEvent.Text(childComplexity), true
+
+	case "CallFile.callId":
+		if e.ComplexityRoot.CallFile.CallID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.CallID(childComplexity), true
+	case "CallFile.codec":
+		if e.ComplexityRoot.CallFile.Codec == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Codec(childComplexity), true
+	case "CallFile.from":
+		if e.ComplexityRoot.CallFile.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.From(childComplexity), true
+	case "CallFile.kind":
+		if e.ComplexityRoot.CallFile.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Kind(childComplexity), true
+	case "CallFile.lost":
+		if e.ComplexityRoot.CallFile.Lost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Lost(childComplexity), true
+	case "CallFile.madeAt":
+		if e.ComplexityRoot.CallFile.MadeAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.MadeAt(childComplexity), true
+	case "CallFile.name":
+		if e.ComplexityRoot.CallFile.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Name(childComplexity), true
+	case "CallFile.node":
+		if e.ComplexityRoot.CallFile.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Node(childComplexity), true
+	case "CallFile.part":
+		if e.ComplexityRoot.CallFile.Part == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Part(childComplexity), true
+	case "CallFile.paused":
+		if e.ComplexityRoot.CallFile.Paused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Paused(childComplexity), true
+	case "CallFile.reason":
+		if e.ComplexityRoot.CallFile.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Reason(childComplexity), true
+	case "CallFile.removedAt":
+		if e.ComplexityRoot.CallFile.RemovedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.RemovedAt(childComplexity), true
+	case "CallFile.removedWhy":
+		if e.ComplexityRoot.CallFile.RemovedWhy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.RemovedWhy(childComplexity), true
+	case "CallFile.sha256":
+		if e.ComplexityRoot.CallFile.Sha256 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Sha256(childComplexity), true
+	case "CallFile.size":
+		if e.ComplexityRoot.CallFile.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Size(childComplexity), true
+	case "CallFile.state":
+		if e.ComplexityRoot.CallFile.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.State(childComplexity), true
+	case "CallFile.to":
+		if e.ComplexityRoot.CallFile.To == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.To(childComplexity), true
+	case "CallFile.truncated":
+		if e.ComplexityRoot.CallFile.Truncated == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.Truncated(childComplexity), true
+	case "CallFile.url":
+		if e.ComplexityRoot.CallFile.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFile.URL(childComplexity), true
+
+	case "CallFileConnection.asOf":
+		if e.ComplexityRoot.CallFileConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFileConnection.AsOf(childComplexity), true
+	case "CallFileConnection.edges":
+		if e.ComplexityRoot.CallFileConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFileConnection.Edges(childComplexity), true
+	case "CallFileConnection.nodes":
+		if e.ComplexityRoot.CallFileConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFileConnection.Nodes(childComplexity), true
+	case "CallFileConnection.pageInfo":
+		if e.ComplexityRoot.CallFileConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFileConnection.PageInfo(childComplexity), true
+
+	case "CallFileEdge.cursor":
+		if e.ComplexityRoot.CallFileEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFileEdge.Cursor(childComplexity), true
+	case "CallFileEdge.node":
+		if e.ComplexityRoot.CallFileEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallFileEdge.Node(childComplexity), true
 
 	case "CallHangUpPayload.callId":
 		if e.ComplexityRoot.CallHangUpPayload.CallID == nil {
@@ -2464,6 +2673,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.EndedBy(childComplexity), true
+	case "Cdr.files":
+		if e.ComplexityRoot.Cdr.Files == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.Files(childComplexity), true
 	case "Cdr.id":
 		if e.ComplexityRoot.Cdr.ID == nil {
 			break
@@ -3906,6 +4121,32 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ExchangeRatePutPayload.UserErrors(childComplexity), true
 
+	case "FileErasePayload.removed":
+		if e.ComplexityRoot.FileErasePayload.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FileErasePayload.Removed(childComplexity), true
+	case "FileErasePayload.userErrors":
+		if e.ComplexityRoot.FileErasePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FileErasePayload.UserErrors(childComplexity), true
+
+	case "FileFetchPayload.file":
+		if e.ComplexityRoot.FileFetchPayload.File == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FileFetchPayload.File(childComplexity), true
+	case "FileFetchPayload.userErrors":
+		if e.ComplexityRoot.FileFetchPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.FileFetchPayload.UserErrors(childComplexity), true
+
 	case "GuardLiftPayload.trip":
 		if e.ComplexityRoot.GuardLiftPayload.Trip == nil {
 			break
@@ -4946,6 +5187,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ExchangeRatePut(childComplexity, args["input"].(model.ExchangeRatePutInput)), true
+	case "Mutation.fileErase":
+		if e.ComplexityRoot.Mutation.FileErase == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_fileErase_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.FileErase(childComplexity, args["input"].(model.FileEraseInput)), true
+	case "Mutation.fileFetch":
+		if e.ComplexityRoot.Mutation.FileFetch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_fileFetch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.FileFetch(childComplexity, args["input"].(model.FileFetchInput)), true
 	case "Mutation.guardLift":
 		if e.ComplexityRoot.Mutation.GuardLift == nil {
 			break
@@ -6567,6 +6830,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.ExchangeRates(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["base"].(*string), args["quote"].(*string)), true
+	case "Query.files":
+		if e.ComplexityRoot.Query.Files == nil {
+			break
+		}
+
+		args, err := ec.field_Query_files_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Files(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["kind"].(*model.FileKind), args["node"].(*string), args["removed"].(*bool)), true
 	case "Query.guardFull":
 		if e.ComplexityRoot.Query.GuardFull == nil {
 			break
@@ -9000,6 +9274,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DidPutInput", ec.unmarshalInputDidPutInput),
 			graphql.NewInputUnmarshaler("EvidenceRulePutInput", ec.unmarshalInputEvidenceRulePutInput),
 			graphql.NewInputUnmarshaler("ExchangeRatePutInput", ec.unmarshalInputExchangeRatePutInput),
+			graphql.NewInputUnmarshaler("FileEraseInput", ec.unmarshalInputFileEraseInput),
+			graphql.NewInputUnmarshaler("FileFetchInput", ec.unmarshalInputFileFetchInput),
 			graphql.NewInputUnmarshaler("GuardLiftInput", ec.unmarshalInputGuardLiftInput),
 			graphql.NewInputUnmarshaler("GuardRulePutInput", ec.unmarshalInputGuardRulePutInput),
 			graphql.NewInputUnmarshaler("HoursInput", ec.unmarshalInputHoursInput),
@@ -9565,6 +9841,16 @@ enum AuditKind {
   SOURCE_BANNED
   "A banned source is heard again by somebody's will."
   BAN_LIFTED
+  "A node begins no new recordings and captures for want of space."
+  FILES_STOPPED
+  "A node begins recordings and captures again."
+  FILES_RESUMED
+  "A file on a node's disk, or its copy, is not what was made."
+  FILE_DAMAGED
+  "Somebody was given a recording or capture."
+  FILE_SERVED
+  "Somebody had a recording or capture removed."
+  FILE_ERASED
 }
 
 "An edit, a sign-in, a stranger at the door: who did what."
@@ -10759,6 +11045,153 @@ type RecordingPayload {
   "The call."
   callId: ID
   "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/file.graphqls", Input: `"What a file holds."
+enum FileKind {
+  "The sound of a call: WAV."
+  RECORDING
+  "The packets of a call: pcap; staff only."
+  CAPTURE
+}
+
+"Where a file is."
+enum FileState {
+  "On this node's disk."
+  HERE
+  "On another node's disk; it is fetched when it is asked for."
+  ELSEWHERE
+  "It was removed."
+  REMOVED
+}
+
+"A recording or a capture of a call."
+type CallFile {
+  "Its name: node, day, call and part."
+  name: String!
+  "The call."
+  callId: ID!
+  "What it holds."
+  kind: FileKind!
+  "Which of the call's files of this kind it is, from 1."
+  part: Int!
+  "The node that made it."
+  node: String!
+  "How many bytes it has."
+  size: Decimal!
+  "Its SHA-256, in hexadecimal digits."
+  sha256: String!
+  "What is in it: PCMU, PCM, pcap, …"
+  codec: String!
+  "Whether it ends before the call did."
+  truncated: Boolean!
+  "Why it does."
+  reason: String!
+  "The time of its first packet."
+  from: DateTime
+  "The time of its last packet."
+  to: DateTime
+  "How long it was paused."
+  paused: Duration!
+  "How many packets could not be written."
+  lost: Decimal!
+  "When it was finished."
+  madeAt: DateTime!
+  "Where it is."
+  state: FileState!
+  "Where it is downloaded from, on any node; null if it was removed."
+  url: String
+  "When it was removed."
+  removedAt: DateTime
+  "Why it was removed: age, size or erasure."
+  removedWhy: String
+}
+
+"A page of files."
+type CallFileConnection {
+  "The rows with their cursors."
+  edges: [CallFileEdge!]!
+  "The rows."
+  nodes: [CallFile!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the files with its cursor."
+type CallFileEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: CallFile!
+}
+
+extend type Call {
+  "Its recordings and captures; a partner sees the recordings of the calls that he pays for."
+  files: [CallFile!]!
+}
+
+extend type Cdr {
+  "The call's recordings and captures, on leg 0."
+  files: [CallFile!]!
+}
+
+extend type Query {
+  "The recordings and captures, newest first."
+  files(
+    "At most so many from the start."
+    first: Int
+    "Start after this cursor."
+    after: Cursor
+    "At most so many from the end."
+    last: Int
+    "End before this cursor."
+    before: Cursor
+    "Only of this kind."
+    kind: FileKind
+    "Only those that this node made."
+    node: String
+    "Also those that were removed."
+    removed: Boolean = false
+  ): CallFileConnection! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Brings a file to this node's disk, and mends it there if it is damaged."
+  fileFetch("Which." input: FileFetchInput!): FileFetchPayload! @needs(roles: [NOC])
+  "Removes a file for good on this node, and on all others of its cluster."
+  fileErase("Which and why." input: FileEraseInput!): FileErasePayload! @needs(roles: [])
+}
+
+"A file to bring here."
+input FileFetchInput {
+  "The file's name."
+  name: String!
+}
+
+"The answer to fileFetch."
+type FileFetchPayload {
+  "The file."
+  file: CallFile
+  "Why it is not here."
+  userErrors: [UserError!]!
+}
+
+"A file to remove."
+input FileEraseInput {
+  "The file's name."
+  name: String!
+  "Why, for the audit."
+  reason: String!
+}
+
+"The answer to fileErase."
+type FileErasePayload {
+  "The name of the file that was removed."
+  removed: String
+  "Why it was not."
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
@@ -13904,6 +14337,8 @@ func (ec *executionContext) childFields_Call(ctx context.Context, field graphql.
 		return ec.fieldContext_Call_entries(ctx, field)
 	case "asOf":
 		return ec.fieldContext_Call_asOf(ctx, field)
+	case "files":
+		return ec.fieldContext_Call_files(ctx, field)
 	case "decision":
 		return ec.fieldContext_Call_decision(ctx, field)
 	}
@@ -13928,6 +14363,74 @@ func (ec *executionContext) childFields_CallEvent(ctx context.Context, field gra
 		return ec.fieldContext_CallEvent_json(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CallEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_CallFile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CallFile_name(ctx, field)
+	case "callId":
+		return ec.fieldContext_CallFile_callId(ctx, field)
+	case "kind":
+		return ec.fieldContext_CallFile_kind(ctx, field)
+	case "part":
+		return ec.fieldContext_CallFile_part(ctx, field)
+	case "node":
+		return ec.fieldContext_CallFile_node(ctx, field)
+	case "size":
+		return ec.fieldContext_CallFile_size(ctx, field)
+	case "sha256":
+		return ec.fieldContext_CallFile_sha256(ctx, field)
+	case "codec":
+		return ec.fieldContext_CallFile_codec(ctx, field)
+	case "truncated":
+		return ec.fieldContext_CallFile_truncated(ctx, field)
+	case "reason":
+		return ec.fieldContext_CallFile_reason(ctx, field)
+	case "from":
+		return ec.fieldContext_CallFile_from(ctx, field)
+	case "to":
+		return ec.fieldContext_CallFile_to(ctx, field)
+	case "paused":
+		return ec.fieldContext_CallFile_paused(ctx, field)
+	case "lost":
+		return ec.fieldContext_CallFile_lost(ctx, field)
+	case "madeAt":
+		return ec.fieldContext_CallFile_madeAt(ctx, field)
+	case "state":
+		return ec.fieldContext_CallFile_state(ctx, field)
+	case "url":
+		return ec.fieldContext_CallFile_url(ctx, field)
+	case "removedAt":
+		return ec.fieldContext_CallFile_removedAt(ctx, field)
+	case "removedWhy":
+		return ec.fieldContext_CallFile_removedWhy(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallFile", field.Name)
+}
+
+func (ec *executionContext) childFields_CallFileConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CallFileConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CallFileConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CallFileConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_CallFileConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallFileConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CallFileEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CallFileEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CallFileEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallFileEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_CallHangUpPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -14052,6 +14555,8 @@ func (ec *executionContext) childFields_Cdr(ctx context.Context, field graphql.C
 		return ec.fieldContext_Cdr_signallingAddress(ctx, field)
 	case "userAgent":
 		return ec.fieldContext_Cdr_userAgent(ctx, field)
+	case "files":
+		return ec.fieldContext_Cdr_files(ctx, field)
 	case "emergency":
 		return ec.fieldContext_Cdr_emergency(ctx, field)
 	case "callerRouted":
@@ -14700,6 +15205,26 @@ func (ec *executionContext) childFields_ExchangeRatePutPayload(ctx context.Conte
 		return ec.fieldContext_ExchangeRatePutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ExchangeRatePutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FileErasePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "removed":
+		return ec.fieldContext_FileErasePayload_removed(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_FileErasePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FileErasePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_FileFetchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "file":
+		return ec.fieldContext_FileFetchPayload_file(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_FileFetchPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FileFetchPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_GuardLiftPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -177,3 +177,9 @@ type DidConnection = Connection[Did]
 
 // DidEdge is a row of its kind with its cursor.
 type DidEdge = Edge[Did]
+
+// CallFileConnection is a page of its kind.
+type CallFileConnection = Connection[CallFile]
+
+// CallFileEdge is a row of its kind with its cursor.
+type CallFileEdge = Edge[CallFile]

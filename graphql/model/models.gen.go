@@ -346,6 +346,48 @@ type CallEvent struct {
 	JSON *string `json:"json,omitempty"`
 }
 
+// A recording or a capture of a call.
+type CallFile struct {
+	// Its name: node, day, call and part.
+	Name string `json:"name"`
+	// The call.
+	CallID string `json:"callId"`
+	// What it holds.
+	Kind FileKind `json:"kind"`
+	// Which of the call's files of this kind it is, from 1.
+	Part int `json:"part"`
+	// The node that made it.
+	Node string `json:"node"`
+	// How many bytes it has.
+	Size Decimal `json:"size"`
+	// Its SHA-256, in hexadecimal digits.
+	Sha256 string `json:"sha256"`
+	// What is in it: PCMU, PCM, pcap, …
+	Codec string `json:"codec"`
+	// Whether it ends before the call did.
+	Truncated bool `json:"truncated"`
+	// Why it does.
+	Reason string `json:"reason"`
+	// The time of its first packet.
+	From *time.Time `json:"from,omitempty"`
+	// The time of its last packet.
+	To *time.Time `json:"to,omitempty"`
+	// How long it was paused.
+	Paused time.Duration `json:"paused"`
+	// How many packets could not be written.
+	Lost Decimal `json:"lost"`
+	// When it was finished.
+	MadeAt time.Time `json:"madeAt"`
+	// Where it is.
+	State FileState `json:"state"`
+	// Where it is downloaded from, on any node; null if it was removed.
+	URL *string `json:"url,omitempty"`
+	// When it was removed.
+	RemovedAt *time.Time `json:"removedAt,omitempty"`
+	// Why it was removed: age, size or erasure.
+	RemovedWhy *string `json:"removedWhy,omitempty"`
+}
+
 // A call to end.
 type CallHangUpInput struct {
 	// The call.
@@ -1066,6 +1108,36 @@ type ExchangeRatePutPayload struct {
 	// Where the edit was recorded.
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A file to remove.
+type FileEraseInput struct {
+	// The file's name.
+	Name string `json:"name"`
+	// Why, for the audit.
+	Reason string `json:"reason"`
+}
+
+// The answer to fileErase.
+type FileErasePayload struct {
+	// The name of the file that was removed.
+	Removed *string `json:"removed,omitempty"`
+	// Why it was not.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A file to bring here.
+type FileFetchInput struct {
+	// The file's name.
+	Name string `json:"name"`
+}
+
+// The answer to fileFetch.
+type FileFetchPayload struct {
+	// The file.
+	File *CallFile `json:"file,omitempty"`
+	// Why it is not here.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -3222,6 +3294,16 @@ const (
 	AuditKindSourceBanned AuditKind = "SOURCE_BANNED"
 	// A banned source is heard again by somebody's will.
 	AuditKindBanLifted AuditKind = "BAN_LIFTED"
+	// A node begins no new recordings and captures for want of space.
+	AuditKindFilesStopped AuditKind = "FILES_STOPPED"
+	// A node begins recordings and captures again.
+	AuditKindFilesResumed AuditKind = "FILES_RESUMED"
+	// A file on a node's disk, or its copy, is not what was made.
+	AuditKindFileDamaged AuditKind = "FILE_DAMAGED"
+	// Somebody was given a recording or capture.
+	AuditKindFileServed AuditKind = "FILE_SERVED"
+	// Somebody had a recording or capture removed.
+	AuditKindFileErased AuditKind = "FILE_ERASED"
 	// Somebody started, stopped, paused or resumed the recording of a call.
 	AuditKindRecordingSteered AuditKind = "RECORDING_STEERED"
 	// A guard rule was tripped by a call.
@@ -3242,6 +3324,11 @@ var AllAuditKind = []AuditKind{
 	AuditKindRegistrationLost,
 	AuditKindSourceBanned,
 	AuditKindBanLifted,
+	AuditKindFilesStopped,
+	AuditKindFilesResumed,
+	AuditKindFileDamaged,
+	AuditKindFileServed,
+	AuditKindFileErased,
 	AuditKindRecordingSteered,
 	AuditKindGuardTripped,
 	AuditKindGuardLifted,
@@ -3249,7 +3336,7 @@ var AllAuditKind = []AuditKind{
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindFilesStopped, AuditKindFilesResumed, AuditKindFileDamaged, AuditKindFileServed, AuditKindFileErased, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
 		return true
 	}
 	return false
@@ -3812,6 +3899,125 @@ func (e *ErrorCode) UnmarshalJSON(b []byte) error {
 }
 
 func (e ErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a file holds.
+type FileKind string
+
+const (
+	// The sound of a call: WAV.
+	FileKindRecording FileKind = "RECORDING"
+	// The packets of a call: pcap; staff only.
+	FileKindCapture FileKind = "CAPTURE"
+)
+
+var AllFileKind = []FileKind{
+	FileKindRecording,
+	FileKindCapture,
+}
+
+func (e FileKind) IsValid() bool {
+	switch e {
+	case FileKindRecording, FileKindCapture:
+		return true
+	}
+	return false
+}
+
+func (e FileKind) String() string {
+	return string(e)
+}
+
+func (e *FileKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = FileKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid FileKind", str)
+	}
+	return nil
+}
+
+func (e FileKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *FileKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e FileKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Where a file is.
+type FileState string
+
+const (
+	// On this node's disk.
+	FileStateHere FileState = "HERE"
+	// On another node's disk; it is fetched when it is asked for.
+	FileStateElsewhere FileState = "ELSEWHERE"
+	// It was removed.
+	FileStateRemoved FileState = "REMOVED"
+)
+
+var AllFileState = []FileState{
+	FileStateHere,
+	FileStateElsewhere,
+	FileStateRemoved,
+}
+
+func (e FileState) IsValid() bool {
+	switch e {
+	case FileStateHere, FileStateElsewhere, FileStateRemoved:
+		return true
+	}
+	return false
+}
+
+func (e FileState) String() string {
+	return string(e)
+}
+
+func (e *FileState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = FileState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid FileState", str)
+	}
+	return nil
+}
+
+func (e FileState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *FileState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e FileState) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

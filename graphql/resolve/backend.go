@@ -21,6 +21,7 @@ type Backend interface {
 	Signalling
 	Guard
 	Standing
+	Files
 
 	// Execute asks the keeper for a decision and waits until it is committed. A
 	// refusal comes as a domain error, or in the reply.

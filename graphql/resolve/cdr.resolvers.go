@@ -9,6 +9,7 @@ import (
 	"context"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/graphql/gen"
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
@@ -29,3 +30,7 @@ func (r *queryResolver) Cdr(ctx context.Context, call string, leg int, atLeast *
 	}
 	return r.cdr(ctx, call, leg)
 }
+
+func (r *Resolver) Cdr() gen.CdrResolver { return &cdrResolver{r} }
+
+type cdrResolver struct{ *Resolver }

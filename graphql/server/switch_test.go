@@ -40,6 +40,7 @@ type fakeSwitch struct {
 	steered []string
 	now     func() time.Time
 	serial  uint32
+	files   shelf
 	book    []bookEvent
 	down    map[string]bool // terminators that are pinged
 	guard   *guard.View

@@ -26,6 +26,15 @@ func (s *Store) Has(n Name) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// OpenFile opens a file for reading, or says ErrNotFound.
+func (s *Store) OpenFile(n Name) (*os.File, error) {
+	f, err := os.Open(s.path(n))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNotFound, n)
+	}
+	return f, err
+}
+
 // Fetch brings a file here that has not arrived: from its own node, or from another
 // that has a copy. It is checked before it is there. The errors: ErrNotFound if no
 // peer has it, and why peers could not be asked.

@@ -87,7 +87,7 @@ func (n *Node) openFiles(ctx context.Context) error {
 	c := n.settings.files
 	var err error
 	n.files, err = archive.Open(archive.Config{
-		Dir: c.dir, Node: n.settings.Node, Limits: n.fileLimits, FloorBytes: c.floor, Record: n.recordFiles, Log: n.log,
+		Dir: c.dir, Node: n.settings.Node, Limits: n.fileLimits, FloorBytes: c.floor, Record: n.recordFiles, Expected: n.fileSum, Log: n.log,
 	})
 	if err != nil {
 		return err

@@ -178,6 +178,7 @@ func (n *Node) liveBlock(b journal.Block) (recordedBlock, error) {
 	n.quality.Apply(r.records...)
 	n.guard.Apply(r.records...)
 	n.viewing.at[b.Journal] = b.Cursor()
+	n.eraseCopies(r.records)
 	return r, nil
 }
 
