@@ -10,7 +10,7 @@ import (
 
 // policy lets the console load what is in the binary and nothing else. Mantine
 // writes style elements of its own, so styles may be inline; scripts may not.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; media-src 'self'; " +
 	"font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // headers puts the same safe defaults on every answer.

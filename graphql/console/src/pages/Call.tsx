@@ -4,6 +4,7 @@ import { useQuery } from 'urql';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
+import { CallFiles } from '../parts/CallFiles';
 import { Choices } from '../parts/Choices';
 import { DataTable } from '../parts/DataTable';
 import { EntryTable } from '../parts/EntryTable';
@@ -190,6 +191,24 @@ const CallQuery = graphql(`
         reference
         callId
       }
+      files {
+        name
+        kind
+        part
+        node
+        size
+        codec
+        truncated
+        reason
+        paused
+        from
+        to
+        sha256
+        state
+        url
+        removedAt
+        removedWhy
+      }
       asOf {
         position
         lagMs
@@ -200,6 +219,7 @@ const CallQuery = graphql(`
 
 type CallData = NonNullable<ResultOf<typeof CallQuery>['call']>;
 export type PriceLine = CallData['priceLines'][number];
+export type CallFile = CallData['files'][number];
 
 export function CallPage() {
   const { t } = useTexts();
@@ -235,6 +255,11 @@ export function CallPage() {
               </SimpleGrid>
             )}
           </Section>
+          {call.files.length > 0 && (
+            <Section title={t('call.files')}>
+              <CallFiles files={call.files} />
+            </Section>
+          )}
           {call.entries.length > 0 && (
             <Section title={t('call.entries')}>
               <EntryTable rows={call.entries} withAccount />
