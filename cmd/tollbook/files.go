@@ -14,7 +14,7 @@ import (
 // files is about recordings and captures.
 func files(ctx context.Context, c *console, args []string) error {
 	verbs := map[string]func(context.Context, *console, []string) error{
-		"identity": filesIdentity, "send": filesSend,
+		"list": filesList, "check": filesCheck, "fetch": filesFetch, "identity": filesIdentity, "send": filesSend,
 	}
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		f := c.flags("files", "list, check and fetch recordings and captures; identity writes the key for rsync-ssl")

@@ -125,3 +125,9 @@ func (n *Node) recordFiles(ctx context.Context, list ...*wire.Event) error {
 	}
 	return errors.Join(n.calls.recordAll(ctx, calls), n.audit.recordAll(ctx, audit))
 }
+
+// FilesDir is the directory that has the node's files in it.
+func (c Config) FilesDir() (string, error) {
+	s, err := c.parse()
+	return s.files.dir, err
+}
