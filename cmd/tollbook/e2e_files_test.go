@@ -78,7 +78,7 @@ func TestFilesTravel(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := archive.Name{Node: "n1", Call: events.NewCallID(time.Now().Add(-time.Hour), [10]byte{1}), Part: 1, Kind: archive.Capture}
-	unfinished(t, filepath.Join(dir, "n1"), name, 8_000_000)
+	unfinished(t, filepath.Join(dir, "n1"), name, 9_000_000)
 	at := fmt.Sprintf("%s:%d", net.ip(1), net.port()+2)
 	n1 := filesNode(t, dir, "n1", net, 1, "  listen: "+at+"\n  bandwidth: 3MB\n")
 	one := filepath.Join(n1.data, "files", name.String())
@@ -88,7 +88,7 @@ func TestFilesTravel(t *testing.T) {
 	pulls := "  peers: [{node: n1, address: \"" + at + "\"}]\n"
 	n2 := filesNode(t, dir, "n2", net, 2, pulls)
 	arriving := filepath.Join(n2.data, "part", "n1", name.Base()+".part")
-	until(t, "it is on its way", func() bool { info, err := os.Stat(arriving); return err == nil && info.Size() > 1_000_000 })
+	until(t, "it is on its way", func() bool { info, err := os.Stat(arriving); return err == nil && info.Size() > 1_500_000 })
 	n2.kill(t)
 	info, err := os.Stat(arriving)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"math"
 
 	"github.com/mmcloughlin/md4"
 )
@@ -91,18 +90,18 @@ func (s *Session) ask(wanted []int, open func(int) (Target, int64, error), targe
 	return s.out.Flush()
 }
 
-// headOf cuts what is held into blocks: about as many as they are long.
+// blockSize is the length of the blocks that are compared. gokrazy/rsync 0.2.2 reads
+// its file through a window of three blocks, and ends itself when it needs a larger one
+// near the end of a file (internal/sender/fileio.go rounds it up beyond the end): with
+// blocks of this size it never does.
+const blockSize = 1 << 20
+
+// headOf cuts what is held into blocks. What is less than a block is sent again.
 func headOf(held int64) sumHead {
-	h := sumHead{block: 700, digest: md4.Size}
-	if root := int32(math.Sqrt(float64(held))); root > h.block {
-		h.block = min((root+7)&^7, 1<<17)
-	}
-	h.count = int32((held + int64(h.block) - 1) / int64(h.block))
-	h.rest = int32(held % int64(h.block))
-	if h.count == 0 {
+	if held < blockSize {
 		return sumHead{}
 	}
-	return h
+	return sumHead{block: blockSize, digest: md4.Size, count: int32((held + blockSize - 1) / blockSize), rest: int32(held % blockSize)}
 }
 
 func (h sumHead) length(i int32) int32 {

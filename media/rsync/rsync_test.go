@@ -236,7 +236,7 @@ func TestPull(t *testing.T) {
 // TestResume: what is there is not sent again, whether the file was cut off, is
 // damaged in the middle, or is another altogether.
 func TestResume(t *testing.T) {
-	data := noise(4 << 20)
+	data := noise(4<<20 + 700_001)
 	copy(data[1<<20:], make([]byte, 1<<20)) // silence: many blocks that are alike
 	dir := tree(t, map[string][]byte{"f.wav": data})
 	damaged := bytes.Clone(data)
@@ -251,10 +251,11 @@ func TestResume(t *testing.T) {
 			there []byte
 			most  int64
 		}{
-			{"half", data[:2<<20], 2<<20 + 100_000},
-			{"damaged", damaged, 100_000},
+			{"a part", data[:1_234_567], 3<<20 + 800_000},
+			{"half", data[:2<<20], 2<<20 + 800_000},
+			{"damaged", damaged, 1<<20 + 100_000},
 			{"the same", data, 50_000},
-			{"longer", append(bytes.Clone(data), noise(10_000)...), 100_000},
+			{"longer", append(bytes.Clone(data), noise(10_000)...), 800_000},
 			{"another", noise(1 << 20), 5 << 20},
 		} {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
@@ -293,7 +294,7 @@ func TestRsyncPulls(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(into, "n1/2026/11/22/f.wav"), data[:1<<20], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	pull()
+	pull("--whole-file")
 	if out, err := exec.Command(program, "rsync://"+address+"/").CombinedOutput(); err != nil || !strings.Contains(string(out), "files") {
 		t.Errorf("the modules are %q, %v", out, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -23,7 +24,7 @@ func Serve(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
 	if err := behave(); err != nil {
 		return err
 	}
-	server, err := rsyncd.NewServer([]rsyncd.Module{{Name: Module, Path: dir}}, rsyncd.WithLogger(silent{}))
+	server, err := rsyncd.NewServer([]rsyncd.Module{{Name: Module, Path: dir}}, rsyncd.WithLogger(words{}))
 	if err != nil {
 		return err
 	}
@@ -63,11 +64,16 @@ func (w *asAsked) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// silent is a logger for what nobody reads.
-type silent struct{}
+// words is a logger. What is said of each session nobody reads; what is said before
+// the process ends itself the node hears.
+type words struct{}
 
-func (silent) Printf(string, ...any)    {}
-func (silent) Output(int, string) error { return nil }
+func (words) Printf(string, ...any) {}
+
+func (words) Output(_ int, text string) error {
+	_, err := fmt.Fprintln(os.Stderr, text)
+	return err
+}
 
 // guard passes on what a client says, and looks at the words before the transfer: the
 // daemon behind it believes any path and reads any option.

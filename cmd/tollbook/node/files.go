@@ -13,9 +13,9 @@ import (
 	"github.com/tollbook/tollbook/media/evidence"
 )
 
-// Files says where recordings and captures are kept. How long they are kept is a
-// rule of the house and stands in the settings; how much room they have is this
-// machine's.
+// Files says where recordings and captures are kept, how long, and in how much room.
+// It is the node's, like the disk: one that only makes them may keep a week, the one
+// that collects them years.
 type Files struct {
 	// Dir has the directories files and part in it; empty is the node's data.
 	Dir string `yaml:"dir"`
@@ -25,6 +25,10 @@ type Files struct {
 	// files included; the oldest go first. 0 is no limit.
 	Recordings string `yaml:"recordings"`
 	Captures   string `yaml:"captures"`
+	// RecordingDays and CaptureDays are how many days each is kept, copies of other
+	// nodes' files included. 0 is no limit.
+	RecordingDays int `yaml:"recording_days"`
+	CaptureDays   int `yaml:"capture_days"`
 	// Listen is where other nodes copy the files from, by rsync: an address and a
 	// port. Empty lets nobody.
 	Listen string `yaml:"listen"`
@@ -64,8 +68,18 @@ func (f Files) parse(self, data string) (filesConfig, error) {
 		}
 		*size.to = n
 	}
+	for key, n := range map[string]int{"recording_days": f.RecordingDays, "capture_days": f.CaptureDays} {
+		if n < 0 || n > maxDays {
+			return c, fmt.Errorf("files.%s %d is not a number of days up to %d, or 0 for no limit", key, n, maxDays)
+		}
+	}
 	return c, f.checkPeers(self)
 }
+
+// maxDays is a hundred years.
+const maxDays = 36_525
+
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // parseBytes reads "20GB", "500MB", "64kB" or a plain number of bytes.
 func parseBytes(text string) (uint64, error) {
@@ -107,7 +121,10 @@ func (n *Node) openFiles(ctx context.Context) error {
 // fileLimits are how much is kept.
 func (n *Node) fileLimits() archive.Limits {
 	c := n.settings.files
-	return archive.Limits{RecordingBytes: c.recordings, CaptureBytes: c.captures}
+	return archive.Limits{
+		RecordingBytes: c.recordings, CaptureBytes: c.captures,
+		RecordingAge: days(n.settings.Files.RecordingDays), CaptureAge: days(n.settings.Files.CaptureDays),
+	}
 }
 
 // recordFiles records what became of files and returns when it is durable: what

@@ -24,6 +24,8 @@ func TestFilesConfig(t *testing.T) {
 		want  string // "" is taken
 	}{
 		{Files{Recordings: "many"}, "files.recordings"},
+		{Files{RecordingDays: -1}, "files.recording_days"},
+		{Files{CaptureDays: maxDays + 1}, "files.capture_days"},
 		{Files{Bandwidth: "fast"}, "files.bandwidth"},
 		{Files{Listen: "203.0.113.1:8873", Peers: []FilePeer{{"n2", "files.example.com:8873"}}}, ""},
 		{Files{Listen: "127.0.0.1"}, "files.listen"},
