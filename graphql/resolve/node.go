@@ -35,6 +35,9 @@ type NodeState struct {
 	// Packets and Bytes of media were passed on, Drops were not.
 	Packets, Bytes uint64
 	Drops          []Drop
+	// KernelPackets are those of Packets that the kernel passed on by itself, Uncopied
+	// those of them that a recording did not hear.
+	KernelPackets, Uncopied uint64
 	// Memory is the bytes of the heap that live, as far as is known.
 	Memory uint64
 }

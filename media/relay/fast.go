@@ -50,6 +50,8 @@ type aloft struct {
 const (
 	// offerAgain is how long a flow that came back stays here at least.
 	offerAgain = time.Second
+	// offerLater is when one that was refused is offered again.
+	offerLater = 20 * time.Second
 	// straggling is how long a packet that came before its flow went up may take from
 	// the socket to here. It says nothing against the flow.
 	straggling = 10 * time.Millisecond
@@ -153,6 +155,8 @@ func (f *fast) take(o offer) error {
 		flow.Tag = f.tag(c)<<1 | uint64(o.side)
 	}
 	if err := f.path.Insert(flow); err != nil {
+		// What cannot be now may be later, but to ask for routes costs something.
+		in.aloft.again = f.engine.now() + offerLater
 		return err
 	}
 	in.aloft = aloft{on: true, copied: flow.Copy, key: flow.Key, since: f.engine.now()}
@@ -305,6 +309,7 @@ func (m *meter) lend(kind uint8) fastpath.Meter {
 		Duplicates: m.duplicates, Reordered: m.reordered, Gaps: m.gaps,
 		Base: m.base, Highest: m.highest, Window: m.window, Unique: m.unique,
 		Jitter16: m.jitter16, Worst: uint64(m.worst / time.Microsecond),
+		Sum: uint64(m.summed / time.Microsecond), Terms: m.estimates,
 		Clock: m.clock, Transit: m.transit, Timestamp: m.timestamp, Type: uint32(kind), Voice: uint32(m.voice),
 	}
 	if m.timed {
@@ -315,15 +320,14 @@ func (m *meter) lend(kind uint8) fastpath.Meter {
 
 // regain is the reverse.
 func (m *meter) regain(f fastpath.Meter) {
-	packets := f.Packets - m.packets
 	m.packets, m.bytes, m.last, m.longest = f.Packets, f.Bytes, f.Last, f.Longest
 	m.duplicates, m.reordered, m.gaps = f.Duplicates, f.Reordered, f.Gaps
 	m.base, m.highest, m.window, m.unique = f.Base, f.Highest, f.Window, f.Unique
 	m.jitter16, m.worst = f.Jitter16, time.Duration(f.Worst)*time.Microsecond
 	m.clock, m.transit, m.timestamp, m.timed = f.Clock, f.Transit, f.Timestamp, f.Timed != 0
 	m.voice = uint8(f.Voice)
+	m.summed, m.estimates = time.Duration(f.Sum)*time.Microsecond, f.Terms
 	if m.clock != 0 {
 		m.jitter = time.Duration(m.jitter16>>4*1_000_000/uint64(m.clock)) * time.Microsecond
-		m.estimated(packets)
 	}
 }

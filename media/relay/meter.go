@@ -172,16 +172,16 @@ func (m *meter) time(timestamp, clock uint32, now time.Duration) {
 			m.jitter16 += uint64(d) - (m.jitter16+8)>>4
 			m.jitter = time.Duration(m.jitter16>>4*1_000_000/rate) * time.Microsecond
 			m.worst = max(m.worst, m.jitter)
-			m.estimated(1)
+			m.estimated()
 		}
 	}
 	m.clock, m.transit, m.timestamp, m.timed = clock, transit, timestamp, true
 }
 
-// estimated takes the present jitter into the mean, for so many packets.
-func (m *meter) estimated(packets uint64) {
-	m.summed += m.jitter * time.Duration(packets)
-	m.estimates += packets
+// estimated takes the present jitter into the mean.
+func (m *meter) estimated() {
+	m.summed += m.jitter
+	m.estimates++
 }
 
 func (m *meter) meanJitter() time.Duration {

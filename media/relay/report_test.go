@@ -77,7 +77,7 @@ func TestMeanJitter(t *testing.T) {
 	var m meter
 	for _, us := range []time.Duration{1000, 2000, 6001} {
 		m.jitter = us * time.Microsecond
-		m.estimated(1)
+		m.estimated()
 	}
 	if got := m.meanJitter(); got != 3000*time.Microsecond {
 		t.Errorf("%v", got)

@@ -55,6 +55,10 @@ var gauges = []gauge{
 	describe("media_packets_total", "Packets of media that were passed on.", prometheus.CounterValue,
 		func(s resolve.NodeState) float64 { return float64(s.Packets) }),
 	describe("media_bytes_total", "Bytes of media that were passed on.", prometheus.CounterValue, func(s resolve.NodeState) float64 { return float64(s.Bytes) }),
+	describe("media_kernel_packets_total", "Of the packets of media, those that the kernel passed on by itself.", prometheus.CounterValue,
+		func(s resolve.NodeState) float64 { return float64(s.KernelPackets) }),
+	describe("media_uncopied_packets_total", "Packets that the kernel passed on and a recording or capture did not hear.", prometheus.CounterValue,
+		func(s resolve.NodeState) float64 { return float64(s.Uncopied) }),
 }
 
 var (
