@@ -25,7 +25,6 @@ type handset struct {
 	conn            net.Conn
 	read            *bufio.Reader
 	seq             int
-	auth            string // the answer to the last challenge, as a header
 }
 
 // TestDevices has devices register and call over every transport but UDP.
