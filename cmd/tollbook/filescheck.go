@@ -89,7 +89,7 @@ func checkFiles(ctx context.Context, cl *client, cfg node.Config) (*checked, err
 		out.Bytes += i.Size
 		f, ok := known[i.Name.String()]
 		delete(known, i.Name.String())
-		what := ""
+		var what string
 		switch want := fmt.Sprintf("%x", i.Written); {
 		case !ok && i.Name.Node == cfg.Node:
 			what = "unknown"

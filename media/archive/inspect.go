@@ -35,7 +35,7 @@ func Inspect(ctx context.Context, dir string, give func(Inspected) error) error 
 		}
 		name, err := ParseName(filepath.ToSlash(rel))
 		if err != nil {
-			return nil // hashes, and what is not ours
+			return nil //nolint:nilerr // hashes, and what is not ours
 		}
 		if day := filepath.Dir(path); day != of {
 			data, err := os.ReadFile(filepath.Join(day, Sums))
