@@ -38,6 +38,9 @@ func verify(ctx context.Context, c *console, args []string) error {
 	}
 	for _, j := range r.Journals {
 		fmt.Fprintf(c.out, "%-20s %d blocks, %d events, head %s\n", j.Journal, j.Blocks, j.Events, j.Head)
+		if j.Behind > 0 {
+			fmt.Fprintf(c.out, "%-20s %d blocks behind what the cluster had acknowledged: verify another node's store, too\n", "", j.Behind)
+		}
 	}
 	if *cdrs {
 		fmt.Fprintf(c.out, "%d CDRs and %d entries made anew, the history has the same\n", r.CDRs, r.Entries)
@@ -70,6 +73,8 @@ type verifiedJournal struct {
 	Blocks  uint64 `json:"blocks"`
 	Events  uint64 `json:"events"`
 	Head    string `json:"head"`
+	// Behind counts the blocks that this node of a cluster knew of and had not yet.
+	Behind uint64 `json:"behind,omitempty"`
 }
 
 // verifyDir checks a store's chains, then folds its book anew and checks each
@@ -96,7 +101,7 @@ func verifyDir(ctx context.Context, dir string, cdrs bool) (verified, error) {
 	})
 	for _, s := range reports {
 		for _, j := range s.Journals {
-			r.Journals = append(r.Journals, verifiedJournal{j.Journal, j.Blocks, j.Events, j.End.Head.String()})
+			r.Journals = append(r.Journals, verifiedJournal{j.Journal, j.Blocks, j.Events, j.End.Head.String(), j.Behind})
 		}
 	}
 	r.Offline, r.Periods = auditor.Offline, auditor.Periods

@@ -115,6 +115,9 @@ func (g *Group) apply(node string, o *server.Options) error {
 // cannot be opened as each other, since the server would drop the streams.
 const groupFile = "cluster"
 
+// IsReplica tells whether a data directory is that of a group's node.
+func IsReplica(dir string) bool { return exists(filepath.Join(dir, groupFile)) }
+
 // checkGroup refuses to open a store as what it is not. The mark is written before a
 // first start.
 func checkGroup(dir string, g *Group) error {

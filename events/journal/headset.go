@@ -28,6 +28,9 @@ type HeadSet struct {
 	trims    []Head
 	public   ed25519.PublicKey
 	unsigned int
+	// replica says that they are compared with one replica of a cluster's stream, which
+	// may end before what the cluster has acknowledged.
+	replica bool
 }
 
 // ReadHeads reads heads.log in a data directory and changes nothing. A torn end

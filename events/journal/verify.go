@@ -27,6 +27,9 @@ type JournalReport struct {
 	End Cursor
 	// Heads counts the blocks that were compared with heads.log.
 	Heads uint64
+	// Behind is how many acknowledged blocks, that heads.log knows, this replica of a
+	// cluster's stream does not have yet: the others have them. Of a node alone it is 0.
+	Behind uint64
 	// Broken is nil for a sound journal.
 	Broken *Broken
 }
@@ -83,7 +86,11 @@ func verifyJournal(ctx context.Context, store Store, journal string, heads HeadS
 		return nil
 	}
 	_, err := Read(ctx, store, journal, r.Base, check)
-	if err == nil && last.Number > at.Number {
+	switch {
+	case err != nil || last.Number <= at.Number:
+	case heads.replica:
+		r.Behind = last.Number - at.Number
+	default:
 		err = at.broken(journal, at.Sequence, "the stream ends here, heads.log remembers blocks up to %d (position %d)", last.Number, last.Position)
 	}
 	r.End = at

@@ -70,6 +70,7 @@ func onCopy(ctx context.Context, dir string, opts VerifyOptions, fn func(*cluste
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", dir, err)
 	}
+	heads.replica = cluster.IsReplica(dir)
 	temp, err := os.MkdirTemp(opts.Temp, "tollbook-verify-*")
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", dir, err)

@@ -253,3 +253,29 @@ func TestDamagedNotesAreHarmless(t *testing.T) {
 		}
 	}
 }
+
+// TestReplicaBehind has a node's store end before blocks that it knew to be
+// acknowledged: alone that is a loss, in a cluster the others have them.
+func TestReplicaBehind(t *testing.T) {
+	dir := t.TempDir()
+	srv, heads := startServer(t, dir), openHeads(t, dir)
+	w := openWriter(t, openStream(t, srv, "BOOK"), "book", heads)
+	write(t, w, 3)
+	ahead := w.Cursor()
+	ahead.Number, ahead.Sequence, ahead.Position = ahead.Number+2, ahead.Sequence+2, ahead.Position+2
+	if err := errors.Join(heads.Record("BOOK", "book", ahead), heads.Close()); err != nil {
+		t.Fatal(err)
+	}
+	srv.Stop()
+	var wrong *Broken
+	if _, err := VerifyDir(t.Context(), dir, VerifyOptions{}); !errors.As(err, &wrong) || wrong.Number != 4 {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cluster"), []byte("test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reports, err := VerifyDir(t.Context(), dir, VerifyOptions{})
+	if err != nil || reports[0].Journals[0].Behind != 2 {
+		t.Fatal(reports, err)
+	}
+}

@@ -47,7 +47,7 @@ func (n *Node) collect() {
 	if os.Getenv("GOMEMLIMIT") == "" && s.memory > 0 {
 		debug.SetMemoryLimit(int64(s.memory))
 	}
-	n.log.Info("memory", "growth_percent", s.Memory.Growth, "limit_bytes", s.memory)
+	n.log.Debug("memory", "growth_percent", s.Memory.Growth, "limit_bytes", s.memory)
 }
 
 // available is the memory that the machine has or, where it is less, the control
