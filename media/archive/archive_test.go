@@ -57,7 +57,11 @@ func (r *rig) reopen(set ...func(*Config)) {
 	r.t.Helper()
 	c := Config{
 		Dir: r.dir, Node: "n1", Record: r.record, Now: r.clock, Look: 20 * time.Millisecond,
-		Limits: func() Limits { return r.limits },
+		Limits: func() Limits {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.limits
+		},
 	}
 	for _, f := range set {
 		f(&c)

@@ -80,7 +80,9 @@ func TestSweepBySize(t *testing.T) {
 func TestSweepSaysFirst(t *testing.T) {
 	r := newRig(t)
 	made := r.make(Recording, call(0), 1, "old")
+	r.mu.Lock()
 	r.limits.RecordingBytes, r.deaf = 1, true
+	r.mu.Unlock()
 	if err := r.Sweep(t.Context()); err == nil {
 		t.Fatal("a sweep that could not be recorded is no error")
 	}
