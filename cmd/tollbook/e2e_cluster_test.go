@@ -105,8 +105,7 @@ func (a *api) has(t *testing.T, account string) bool {
 // TestGroupOfThree has three nodes share what is configured and what is owed; the
 // keeper is killed, the others go on, and it comes back to the same books.
 func TestGroupOfThree(t *testing.T) {
-	needSipp(t)
-	t.Parallel()
+	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
 	g := newGroup(t)
 	g.start(t, "n1", "n2", "n3")
 	s := &stage{name: "three", sell: sellPrice, buy: buyPrice, vendors: []string{""}}
@@ -211,8 +210,7 @@ func (a *api) hangUp(t *testing.T, call string) {
 // TestNodesOfPeers gives peers to nodes: a customer to one of them only, a vendor to
 // another with fail-over to the rest.
 func TestNodesOfPeers(t *testing.T) {
-	needSipp(t)
-	t.Parallel()
+	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
 	g := newGroup(t)
 	g.start(t, "n1", "n2", "n3")
 	s := &stage{name: "placed", sell: sellPrice, buy: buyPrice, vendors: []string{", nodes: [n2], nodes_failover: true"}}
@@ -250,8 +248,7 @@ func TestNodesOfPeers(t *testing.T) {
 // TestLostNode has calls of one node seen and ended from the others, and, when it dies
 // in the midst of one and stays away, charged by them up to its last sign of life.
 func TestLostNode(t *testing.T) {
-	needSipp(t)
-	t.Parallel()
+	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
 	g := newGroup(t)
 	g.start(t, "n1", "n2", "n3")
 	s := &stage{name: "lost", sell: "6", buy: buyPrice, vendors: []string{""}}
@@ -331,8 +328,7 @@ func (n *node) stop(t *testing.T) (goOn func()) {
 // TestNoQuorum cuts a node off from all others: its calls go on, new ones are refused,
 // and when the others are there again every call is charged once and has its CDR.
 func TestNoQuorum(t *testing.T) {
-	needSipp(t)
-	t.Parallel()
+	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
 	g := newGroup(t)
 	g.start(t, "n1", "n2", "n3")
 	s := &stage{name: "alone", sell: "6", buy: buyPrice, vendors: []string{""}}

@@ -131,7 +131,7 @@ func playBlind(t *testing.T, x *exchange) {
 	if got := micro(t, after[0].Price.Gross.Amount); got != want {
 		t.Errorf("the second call cost %d, want %d", got, want)
 	}
-	if ms(t, before[0].Talk) <= ms(t, after[0].Talk) {
+	if ms(t, before[0].Talk) < ms(t, after[0].Talk) {
 		t.Errorf("the first call lasted %s, the second one %s", before[0].Talk, after[0].Talk)
 	}
 }

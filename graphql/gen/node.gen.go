@@ -470,6 +470,75 @@ func (ec *executionContext) fieldContext_ThisNode_connections(_ context.Context,
 	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "Int")
 }
 
+func (ec *executionContext) _ThisNode_mediaEngine(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThisNode_mediaEngine(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MediaEngine, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThisNode_mediaEngine(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "String")
+}
+
+func (ec *executionContext) _ThisNode_mediaEngineReason(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThisNode_mediaEngineReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MediaEngineReason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThisNode_mediaEngineReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "String")
+}
+
+func (ec *executionContext) _ThisNode_mediaByKernel(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThisNode_mediaByKernel(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MediaByKernel, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThisNode_mediaByKernel(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "Int")
+}
+
 func (ec *executionContext) _ThisNode_mediaDrops(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -696,6 +765,21 @@ func (ec *executionContext) _ThisNode(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "connections":
 			out.Values[i] = ec._ThisNode_connections(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mediaEngine":
+			out.Values[i] = ec._ThisNode_mediaEngine(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mediaEngineReason":
+			out.Values[i] = ec._ThisNode_mediaEngineReason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mediaByKernel":
+			out.Values[i] = ec._ThisNode_mediaByKernel(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

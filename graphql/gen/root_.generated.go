@@ -1608,7 +1608,10 @@ type ComplexityRoot struct {
 		Draining          func(childComplexity int) int
 		MalformedMessages func(childComplexity int) int
 		MaxCalls          func(childComplexity int) int
+		MediaByKernel     func(childComplexity int) int
 		MediaDrops        func(childComplexity int) int
+		MediaEngine       func(childComplexity int) int
+		MediaEngineReason func(childComplexity int) int
 		Memory            func(childComplexity int) int
 		Name              func(childComplexity int) int
 		Overload          func(childComplexity int) int
@@ -8862,12 +8865,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ThisNode.MaxCalls(childComplexity), true
+	case "ThisNode.mediaByKernel":
+		if e.ComplexityRoot.ThisNode.MediaByKernel == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.MediaByKernel(childComplexity), true
 	case "ThisNode.mediaDrops":
 		if e.ComplexityRoot.ThisNode.MediaDrops == nil {
 			break
 		}
 
 		return e.ComplexityRoot.ThisNode.MediaDrops(childComplexity), true
+	case "ThisNode.mediaEngine":
+		if e.ComplexityRoot.ThisNode.MediaEngine == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.MediaEngine(childComplexity), true
+	case "ThisNode.mediaEngineReason":
+		if e.ComplexityRoot.ThisNode.MediaEngineReason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.MediaEngineReason(childComplexity), true
 	case "ThisNode.memory":
 		if e.ComplexityRoot.ThisNode.Memory == nil {
 			break
@@ -11783,6 +11804,12 @@ type ThisNode {
   transactions: Int!
   "Connections that far ends have open."
   connections: Int!
+  "Which engine relays media: ebpf, epoll, io_uring or portable."
+  mediaEngine: String!
+  "Why it is that one, and where it works."
+  mediaEngineReason: String!
+  "The share of media packets that the kernel passed on by itself, since the start, in per cent."
+  mediaByKernel: Int!
   "Packets of media that were not passed on, by reason; reasons without any are left out."
   mediaDrops: [MediaDrop!]!
   "Memory that lives, in bytes, as a decimal string."
@@ -16967,6 +16994,12 @@ func (ec *executionContext) childFields_ThisNode(ctx context.Context, field grap
 		return ec.fieldContext_ThisNode_transactions(ctx, field)
 	case "connections":
 		return ec.fieldContext_ThisNode_connections(ctx, field)
+	case "mediaEngine":
+		return ec.fieldContext_ThisNode_mediaEngine(ctx, field)
+	case "mediaEngineReason":
+		return ec.fieldContext_ThisNode_mediaEngineReason(ctx, field)
+	case "mediaByKernel":
+		return ec.fieldContext_ThisNode_mediaByKernel(ctx, field)
 	case "mediaDrops":
 		return ec.fieldContext_ThisNode_mediaDrops(ctx, field)
 	case "memory":

@@ -2967,6 +2967,12 @@ type ThisNode struct {
 	Transactions int `json:"transactions"`
 	// Connections that far ends have open.
 	Connections int `json:"connections"`
+	// Which engine relays media: ebpf, epoll, io_uring or portable.
+	MediaEngine string `json:"mediaEngine"`
+	// Why it is that one, and where it works.
+	MediaEngineReason string `json:"mediaEngineReason"`
+	// The share of media packets that the kernel passed on by itself, since the start, in per cent.
+	MediaByKernel int `json:"mediaByKernel"`
 	// Packets of media that were not passed on, by reason; reasons without any are left out.
 	MediaDrops []*MediaDrop `json:"mediaDrops"`
 	// Memory that lives, in bytes, as a decimal string.

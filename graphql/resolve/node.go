@@ -38,6 +38,8 @@ type NodeState struct {
 	// KernelPackets are those of Packets that the kernel passed on by itself, Uncopied
 	// those of them that a recording did not hear.
 	KernelPackets, Uncopied uint64
+	// Engine relays media, for the reason Why.
+	Engine, Why string
 	// Memory is the bytes of the heap that live, as far as is known.
 	Memory uint64
 }
@@ -56,10 +58,14 @@ func (r *Resolver) thisNode() *model.ThisNode {
 		Draining: s.Draining, Overload: model.OverloadState{Waiting: s.Waiting, Refused: count(s.Refused)},
 		BadDescriptions: count(s.BadDescriptions), MalformedMessages: count(s.Malformed), RejectedMessages: count(s.Rejected),
 		BannedSources: s.Banned, Transactions: s.Servers + s.Clients, Connections: s.Connections,
+		MediaEngine: s.Engine, MediaEngineReason: s.Why,
 		MediaDrops: []*model.MediaDrop{}, Memory: model.Decimal{Units: int64(s.Memory)},
 	}
 	if s.PerSecond > 0 {
 		out.Overload.PerSecond = &s.PerSecond
+	}
+	if s.Packets > 0 {
+		out.MediaByKernel = int(s.KernelPackets * 100 / s.Packets)
 	}
 	for _, d := range s.Drops {
 		if d.Packets > 0 {

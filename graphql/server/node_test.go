@@ -12,10 +12,10 @@ import (
 func TestThisNode(t *testing.T) {
 	f := newFixture(t, noon)
 	const query = `{ thisNode { name version startedAt calls maxCalls callsBegun draining overload { perSecond waiting refused }
-		badDescriptions malformedMessages rejectedMessages bannedSources transactions connections mediaDrops { reason packets } memory } }`
+		badDescriptions malformedMessages rejectedMessages bannedSources transactions connections mediaDrops { reason packets } memory mediaEngine mediaEngineReason mediaByKernel } }`
 	data := f.as("noel").must(query, nil)
 	for path, want := range map[string]string{
-		"thisNode.name": "n1", "thisNode.mediaDrops.0.reason": "source", "thisNode.memory": "123456789",
+		"thisNode.name": "n1", "thisNode.mediaEngine": "ebpf", "thisNode.mediaEngineReason": "it loads", "thisNode.mediaDrops.0.reason": "source", "thisNode.memory": "123456789",
 	} {
 		if got := data.text(path); got != want {
 			t.Errorf("%s = %q, want %q", path, got, want)
@@ -23,7 +23,7 @@ func TestThisNode(t *testing.T) {
 	}
 	for path, want := range map[string]float64{
 		"thisNode.overload.perSecond": 120, "thisNode.overload.refused": 41, "thisNode.badDescriptions": 5, "thisNode.callsBegun": 1<<31 - 1,
-		"thisNode.malformedMessages": 6, "thisNode.rejectedMessages": 9, "thisNode.transactions": 7, "thisNode.mediaDrops.0.packets": 12,
+		"thisNode.malformedMessages": 6, "thisNode.rejectedMessages": 9, "thisNode.transactions": 7, "thisNode.mediaDrops.0.packets": 12, "thisNode.mediaByKernel": 75,
 	} {
 		if got := data.at(path); got != want {
 			t.Errorf("%s = %v, want %v", path, got, want)

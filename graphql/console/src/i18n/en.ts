@@ -88,6 +88,8 @@ export const en = {
   'node.malformed': 'Malformed messages',
   'node.rejected': 'Rejected at the door',
   'node.banned': 'Sources banned',
+  'node.engine': 'Media engine',
+  'node.byKernel': '{engine}, {n} % by the kernel',
   'node.drops': 'Media dropped',
   'node.transactions': 'SIP transactions',
   'node.memory': 'Memory that lives',

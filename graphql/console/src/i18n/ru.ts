@@ -90,6 +90,8 @@ export const ru: Dictionary = {
   'node.malformed': 'Испорченных сообщений',
   'node.rejected': 'Отклонено на входе',
   'node.banned': 'Заблокировано источников',
+  'node.engine': 'Ретрансляция медиа',
+  'node.byKernel': '{engine}, {n} % ядром',
   'node.drops': 'Медиапакетов отброшено',
   'node.transactions': 'Транзакций SIP',
   'node.memory': 'Занято памяти',

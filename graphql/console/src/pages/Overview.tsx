@@ -68,6 +68,9 @@ const OverviewQuery = graphql(`
       rejectedMessages
       bannedSources
       transactions
+      mediaEngine
+      mediaEngineReason
+      mediaByKernel
       mediaDrops {
         reason
         packets
@@ -177,6 +180,16 @@ function ThisNode({ node }: { node: NodeData }) {
     { id: 'malformed', label: t('node.malformed'), value: node.malformedMessages, bad: false },
     { id: 'rejected', label: t('node.rejected'), value: node.rejectedMessages, bad: false },
     { id: 'banned', label: t('node.banned'), value: node.bannedSources, bad: node.bannedSources > 0 },
+    {
+      id: 'engine',
+      label: t('node.engine'),
+      value: (
+        <span title={node.mediaEngineReason}>
+          {node.mediaEngine === 'ebpf' ? t('node.byKernel', { engine: node.mediaEngine, n: node.mediaByKernel }) : node.mediaEngine}
+        </span>
+      ),
+      bad: false,
+    },
     {
       id: 'drops',
       label: t('node.drops'),
