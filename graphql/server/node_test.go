@@ -56,3 +56,12 @@ func TestMetricsAreNotForAll(t *testing.T) {
 		}
 	}
 }
+
+func (s *fakeSwitch) Stands() resolve.NodeState {
+	return resolve.NodeState{
+		Name: "n1", Version: "0.1.0", Started: s.now(), Calls: 3, MaxCalls: 5000, Begun: 1 << 40, PerSecond: 120, Waiting: 7, Refused: 41,
+		BadDescriptions: 5, Malformed: 6, Rejected: 9, Banned: 2, Servers: 4, Clients: 3, Connections: 1,
+		Drops: []resolve.Drop{{Reason: "source", Packets: 12}, {Reason: "send"}}, Memory: 123456789,
+		Engine: "ebpf", Why: "it loads", Packets: 400, KernelPackets: 300,
+	}
+}
