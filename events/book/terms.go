@@ -181,18 +181,7 @@ func (t *Terms) open(ctx context.Context) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err = journal.Read(ctx, t.Store, Journal, at, func(b journal.Block) error {
-		evs, err := b.Decode()
-		if err != nil {
-			return err
-		}
-		for _, e := range evs {
-			if err := st.Evolve(b.Time.UnixMicro(), e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	at, err = Fold(ctx, t.Store, st, at)
 	if err != nil {
 		return nil, fmt.Errorf("read the book to its end: %w", err)
 	}

@@ -35,7 +35,7 @@ type Group struct {
 	Quick bool
 }
 
-// most is how many nodes hold each stream.
+// mostReplicas is how many nodes hold each stream, where there are so many.
 const mostReplicas = 3
 
 // MaxMembers bounds a group.

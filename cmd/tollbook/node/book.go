@@ -52,18 +52,7 @@ func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, erro
 		}
 		from = snap.At
 	}
-	end, err := journal.Read(ctx, n.bookStore, book.Journal, from, func(b journal.Block) error {
-		evs, err := b.Decode()
-		if err != nil {
-			return err
-		}
-		for _, e := range evs {
-			if err := st.Evolve(b.Time.UnixMicro(), e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	end, err := book.Fold(ctx, n.bookStore, st, from)
 	if err != nil {
 		return nil, end, fmt.Errorf("fold the book: %w", err)
 	}

@@ -81,11 +81,7 @@ type steering struct {
 // whichever node serves it.
 func (n *Node) SteerRecording(ctx context.Context, id events.CallID, action wire.RecordingAction, actor, reason string) error {
 	in := steering{Call: id, Action: action, Actor: actor, Reason: reason}
-	if c, ok := n.live.Get(id); ok && c.Node != n.settings.Node {
-		_, err := n.askNode(ctx, c.Node, "recording", in)
-		return err
-	}
-	return n.steer(in)
+	return n.whereServed(ctx, id, "recording", in, func() error { return n.steer(in) })
 }
 
 func (n *Node) answerRecording(_ context.Context, data []byte) ([]byte, error) {

@@ -50,6 +50,9 @@ type member struct {
 	differs *book.Difference
 }
 
+// up says that it answered within the last seconds.
+func (m *member) up() bool { return time.Since(m.seen) < silentAfter }
+
 // members are the other nodes of the cluster.
 type members struct {
 	mu sync.Mutex
@@ -94,7 +97,7 @@ func (n *Node) lookAt(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	asked := time.Now()
-	data, err := n.server.Ask(ctx, nodeSubject(name, "standing"), nil)
+	data, err := n.askNode(ctx, name, "standing", nil)
 	if err != nil {
 		return
 	}
@@ -129,7 +132,7 @@ func (n *Node) clockAside() time.Duration {
 	defer n.members.mu.Unlock()
 	ahead := []time.Duration{0}
 	for _, f := range n.members.of {
-		if time.Since(f.seen) < silentAfter {
+		if f.up() {
 			ahead = append(ahead, f.ahead)
 		}
 	}
@@ -165,7 +168,7 @@ func (n *Node) Members() []resolve.Member {
 		}
 		r := resolve.Member{Name: name, Address: address}
 		if f := n.members.of[name]; f != nil {
-			r.Up, r.Seen = time.Since(f.seen) < silentAfter, f.seen
+			r.Up, r.Seen = f.up(), f.seen
 			r.Version, r.SIP, r.Keeps, r.Calls, r.MaxCalls, r.Position, r.Ahead = f.Version, f.SIP, f.Keeps && r.Up, f.Calls, f.MaxCalls, f.Position, f.ahead
 			if f.differs != nil {
 				r.EqualTo, r.DiffersAt = f.differs.After, f.differs.At
@@ -190,6 +193,6 @@ func (n *Node) serves(nodes []string, failover bool) bool {
 	defer n.members.mu.Unlock()
 	return !slices.ContainsFunc(nodes, func(name string) bool {
 		m := n.members.of[name]
-		return m != nil && time.Since(m.seen) < silentAfter
+		return m != nil && m.up()
 	})
 }

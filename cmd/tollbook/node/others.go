@@ -85,11 +85,16 @@ func (n *Node) hangUp(in hangUp) error {
 // HangUp ends a running call, on whichever node serves it.
 func (n *Node) HangUp(ctx context.Context, id events.CallID, actor, reason string) error {
 	in := hangUp{Call: id, Actor: actor, Reason: reason}
+	return n.whereServed(ctx, id, "hang-up", in, func() error { return n.hangUp(in) })
+}
+
+// whereServed does something to a running call: here, or on the node that serves it.
+func (n *Node) whereServed(ctx context.Context, id events.CallID, verb string, in any, here func() error) error {
 	if c, ok := n.live.Get(id); ok && c.Node != n.settings.Node {
-		_, err := n.askNode(ctx, c.Node, "hang-up", in)
+		_, err := n.askNode(ctx, c.Node, verb, in)
 		return err
 	}
-	return n.hangUp(in)
+	return here()
 }
 
 // LiveMedia tells what is received on a running call's legs, on whichever node serves
