@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -47,6 +48,9 @@ type Options struct {
 	NoCreate bool
 	// Group are the nodes to replicate with; nil is a node alone.
 	Group *Group
+	// Bring says that the group is to begin with what this node brings: the others
+	// wait until EndBringing.
+	Bring bool
 }
 
 // Server is an embedded NATS server with its data directory and one in-process
@@ -55,12 +59,17 @@ type Server struct {
 	node  string
 	group *Group
 	dir   string
+	log   *slog.Logger
 	lock  *lock
 	// password opens the server to this process.
 	password string
 	nats     *server.Server
 	conn     *nats.Conn
 	js       jetstream.JetStream
+	// stage is how far it has come, for others of the group: a stage's text.
+	stage atomic.Value
+	// brings is set where this node brings the streams, brought where another does.
+	brings, brought bool
 }
 
 // syncQueue is the room for one answer of many messages: a batch of a journal's
@@ -92,12 +101,12 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{node: opts.Node, group: opts.Group, dir: opts.Dir, lock: held}
+	s := &Server{node: opts.Node, group: opts.Group, dir: opts.Dir, log: opts.Logger, lock: held, brings: opts.Bring}
 	if err := checkGroup(opts.Dir, opts.Group); err != nil {
 		s.Stop()
 		return nil, err
 	}
-	if err := Scan(opts.Dir); err != nil {
+	if err := s.scan(); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -111,21 +120,19 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 func (s *Server) start(ctx context.Context, opts Options) error {
 	ctx, cancel := context.WithTimeout(ctx, opts.ReadyTimeout)
 	defer cancel()
+	begin := stageStored
+	if s.group != nil && !hasStore(s.dir) {
+		if err := s.introduce(ctx, opts); err != nil {
+			return err
+		}
+		begin = opts.first()
+	}
+	s.setStage(begin)
 	options, err := s.options()
 	if err != nil {
 		return err
 	}
-	srv, err := server.NewServer(options)
-	if err != nil {
-		return fmt.Errorf("make the server: %w", err)
-	}
-	s.nats = srv
-	srv.SetLoggerV2(newLogger(opts.Logger), false, false, false)
-	go srv.Start()
-	if err := s.waitReady(ctx, opts.ReadyTimeout); err != nil {
-		return err
-	}
-	if s.conn, err = s.Connect(opts.Node); err != nil {
+	if err := s.run(ctx, options, opts); err != nil {
 		return err
 	}
 	if s.js, err = jetstream.New(s.conn); err != nil {
@@ -135,11 +142,35 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 		if err := s.waitQuorum(ctx, opts); err != nil {
 			return err
 		}
+		if !s.brings {
+			s.setStage(stageRunning)
+		}
 	}
 	if opts.NoCreate {
 		return nil
 	}
 	return s.ensureStreams(ctx)
+}
+
+// run starts a server with the options, and connects to it.
+func (s *Server) run(ctx context.Context, o *server.Options, opts Options) error {
+	srv, err := server.NewServer(o)
+	if err != nil {
+		return fmt.Errorf("make the server: %w", err)
+	}
+	s.nats = srv
+	srv.SetLoggerV2(newLogger(opts.Logger), false, false, false)
+	go srv.Start()
+	if err := s.waitReady(ctx, opts.ReadyTimeout, o.JetStream); err != nil {
+		return err
+	}
+	if s.conn, err = s.Connect(opts.Node); err != nil {
+		return err
+	}
+	if s.group == nil {
+		return nil
+	}
+	return s.answerGreetings()
 }
 
 // options are those of the server. Nobody but this process talks to it as a client:
@@ -153,9 +184,15 @@ func (s *Server) options() (*server.Options, error) {
 		return o, nil
 	}
 	s.password = rand.Text()
-	o.Host, o.Port, o.Username, o.Password = "127.0.0.1", server.RANDOM_PORT, s.node, s.password
+	o.Host, o.Port = "127.0.0.1", server.RANDOM_PORT
+	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
+	o.Accounts, o.SystemAccount = []*server.Account{system}, server.DEFAULT_SYSTEM_ACCOUNT
+	o.Users = []*server.User{{Username: s.node, Password: s.password}, {Username: systemUser, Password: s.password, Account: system}}
 	return o, s.group.apply(s.node, o)
 }
+
+// systemUser is who may change the group of servers; no node has the name.
+const systemUser = "$system"
 
 // waitQuorum waits until enough of the group are there to answer.
 func (s *Server) waitQuorum(ctx context.Context, opts Options) error {
@@ -182,11 +219,11 @@ func (s *Server) waitQuorum(ctx context.Context, opts Options) error {
 
 // waitReady waits until the server takes connections and its streams are
 // recovered.
-func (s *Server) waitReady(ctx context.Context, limit time.Duration) error {
+func (s *Server) waitReady(ctx context.Context, limit time.Duration, store bool) error {
 	deadline := time.Now().Add(limit)
 	for {
 		if s.nats.ReadyForConnections(50 * time.Millisecond) {
-			if !s.nats.JetStreamEnabled() {
+			if store && !s.nats.JetStreamEnabled() {
 				return errors.New("JetStream did not start: see the server's messages above; the disk may be full or not writable")
 			}
 			return nil

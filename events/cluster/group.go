@@ -105,6 +105,7 @@ func (g *Group) apply(node string, o *server.Options) error {
 	for _, address := range g.Members {
 		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", Host: address})
 	}
+	rejoinShortly()
 	if g.Quick {
 		quickElections()
 	}

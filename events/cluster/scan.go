@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/minio/highwayhash"
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // DamagedError says that a stream's file holds a message that is not what was
@@ -68,6 +70,23 @@ func Scan(dir string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// scan scans the node's files. Alone, damage is an error. In a group the damaged store is
+// laid aside: the others have it all, and the node comes to them as one whose store is
+// empty.
+func (s *Server) scan() error {
+	err := Scan(s.dir)
+	var damage *DamagedError
+	if s.group == nil || !errors.As(err, &damage) {
+		return err
+	}
+	aside := filepath.Join(s.dir, fmt.Sprintf("damaged-%d", time.Now().Unix()))
+	if err := os.Rename(filepath.Join(s.dir, server.JetStreamStoreDir), aside); err != nil {
+		return fmt.Errorf("lay the damaged store aside: %w", err)
+	}
+	s.log.Error("the store is damaged: it is laid aside and fetched anew from the other nodes", "aside", aside, "err", err)
 	return nil
 }
 

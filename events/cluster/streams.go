@@ -99,8 +99,11 @@ const (
 )
 
 func (s *Server) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
-	_, err := s.js.Stream(ctx, cfg.Name)
+	there, err := s.js.Stream(ctx, cfg.Name)
 	if err == nil {
+		if _, bringing := there.CachedInfo().Config.Metadata[bringingKey]; bringing && !s.brings {
+			return fmt.Errorf("stream %s is still being brought", cfg.Name)
+		}
 		return nil
 	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -108,6 +111,12 @@ func (s *Server) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) e
 	}
 	if dir := streamDir(s.dir, cfg.Name); s.group == nil && exists(dir) {
 		return fmt.Errorf("stream %s lies in %s but cannot be opened, its meta file may be damaged: restore the directory from a replica or the archive", cfg.Name, dir)
+	}
+	if s.brought {
+		return fmt.Errorf("stream %s is brought by another node, which has not begun", cfg.Name)
+	}
+	if s.brings {
+		return nil // Bring makes it
 	}
 	id := make([]byte, 16)
 	if _, err := rand.Read(id); err != nil {

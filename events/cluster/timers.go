@@ -24,6 +24,14 @@ var lostQuorumInterval time.Duration
 //go:linkname lostQuorumCheck github.com/nats-io/nats-server/v2/server.lostQuorumCheck
 var lostQuorumCheck time.Duration
 
+//go:linkname peerRemoveTimeout github.com/nats-io/nats-server/v2/server.peerRemoveTimeout
+var peerRemoveTimeout time.Duration
+
+// removeFor is how long a server that was removed is not taken in again. It is long
+// enough for what it sent before to have arrived; who must stay out is refused by his
+// certificate.
+const removeFor = 3 * time.Second
+
 // Quick timers: measured with one leader killed in three nodes on one machine, the
 // next one was there after 1.0 to 1.6 s. A leader notices in two seconds that it
 // has lost the others.
@@ -35,6 +43,11 @@ const (
 )
 
 var quick sync.Once
+
+var shortly sync.Once
+
+// rejoinShortly lets a node that was forgotten come back after removeFor.
+func rejoinShortly() { shortly.Do(func() { peerRemoveTimeout = removeFor }) }
 
 // quickElections sets the timers, once and before any server runs in the process.
 func quickElections() {
