@@ -23,33 +23,37 @@ type group struct {
 }
 
 // last is the last number of a node's own address: n1 has that of a switch alone.
-var last = map[string]int{"n1": 1, "n2": 241, "n3": 242}
+var last = map[string]int{"n1": 1, "n2": 241, "n3": 242, "n4": 243}
 
 // newGroup makes the secrets and the configurations of three nodes.
 func newGroup(t *testing.T) *group {
 	t.Helper()
 	g := &group{dir: t.TempDir(), net: newNetwork(), nodes: map[string]*node{}}
-	secrets := filepath.Join(g.dir, "secrets")
-	must := func(args ...string) {
-		t.Helper()
-		if code, _, stderr := tollbook(t, args...); code != 0 {
-			t.Fatalf("%v: %s", args, stderr)
-		}
+	if code, _, stderr := tollbook(t, "node", "init", "-secrets", filepath.Join(g.dir, "secrets"), "-name", "test"); code != 0 {
+		t.Fatal(stderr)
 	}
-	must("node", "init", "-secrets", secrets, "-name", "test")
-	members := ""
-	for name := range last {
-		members += fmt.Sprintf("    %s: %s\n", name, g.route(name))
-		must("node", "admit", name, g.route(name), "-secrets", secrets, "-to", g.path(name, "secrets"))
-	}
-	for name, number := range last {
-		text := fmt.Sprintf("node: %s\ndata: %s\nhttp: 127.0.0.1:0\nsip: %s\ncluster:\n  name: test\n  secrets: %s\n  elections: quick\n  members:\n%s",
-			name, g.path(name, "data"), g.net.addr(number), g.path(name, "secrets"), members)
-		if err := os.WriteFile(g.path(name, "yaml"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	for _, name := range []string{"n1", "n2", "n3"} {
+		g.admit(t, name, "n1", "n2", "n3")
 	}
 	return g
+}
+
+// admit makes the secrets and the configuration of a node that knows so many members.
+func (g *group) admit(t *testing.T, name string, members ...string) {
+	t.Helper()
+	code, _, stderr := tollbook(t, "node", "admit", name, g.route(name), "-secrets", filepath.Join(g.dir, "secrets"), "-to", g.path(name, "secrets"))
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	list := ""
+	for _, m := range members {
+		list += fmt.Sprintf("    %s: %s\n", m, g.route(m))
+	}
+	text := fmt.Sprintf("node: %s\ndata: %s\nhttp: 127.0.0.1:0\nsip: %s\ncluster:\n  name: test\n  secrets: %s\n  elections: quick\n  members:\n%s",
+		name, g.path(name, "data"), g.net.addr(last[name]), g.path(name, "secrets"), list)
+	if err := os.WriteFile(g.path(name, "yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (g *group) path(name, what string) string { return filepath.Join(g.dir, name+"."+what) }

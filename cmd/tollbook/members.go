@@ -11,10 +11,12 @@ import (
 )
 
 // members makes what the nodes of a cluster know each other by.
-func members(_ context.Context, c *console, args []string) error {
-	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them")
+func members(ctx context.Context, c *console, args []string) error {
+	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them; remove NODE takes one out of a running cluster for good")
 	secrets := f.String("secrets", "cluster-secrets", "the directory of the cluster's secrets, kept apart from its nodes")
 	name := f.String("name", "tollbook", "init: the cluster's name")
+	force := f.Bool("force", false, "remove: although the node is up")
+	cl := clientFlags(f)
 	to := f.String("to", "", "admit: the directory to make, to be brought to the node")
 	verb := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -40,7 +42,26 @@ func members(_ context.Context, c *console, args []string) error {
 		}
 		fmt.Fprintf(c.out, "%s is for node %s: bring it there and name it as cluster.secrets in the node's configuration\n", *to, words[0])
 		return nil
+	case verb == "remove" && len(words) == 1:
+		return removeNode(ctx, c, cl, words[0], *force)
 	default:
-		return usageError{errors.New("say init, or admit NODE HOST:PORT -to DIRECTORY")}
+		return usageError{errors.New("say init, admit NODE HOST:PORT -to DIRECTORY, or remove NODE")}
 	}
+}
+
+func removeNode(ctx context.Context, c *console, cl *client, node string, force bool) error {
+	var answer struct {
+		NodeRemove struct {
+			UserErrors []userError `json:"userErrors"`
+		} `json:"nodeRemove"`
+	}
+	const mutation = `mutation ($input: NodeRemoveInput!) { nodeRemove(input: $input) { userErrors { code message path } } }`
+	if err := cl.do(ctx, mutation, map[string]any{"input": map[string]any{"node": node, "force": force}}, &answer); err != nil {
+		return err
+	}
+	if err := refused(answer.NodeRemove.UserErrors); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s is no member any more and is not let in again: take it out of the other nodes' configurations, too\n", node)
+	return nil
 }

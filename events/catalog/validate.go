@@ -171,8 +171,14 @@ func validateSettings(s *wire.Settings) error {
 	if err := digest.CheckRealm(s.Realm); err != nil {
 		return err
 	}
+	if len(s.RemovedNodes) > maxRemovedNodes {
+		return events.Invalid("removed_nodes: %d names are more than %d: take out those whose certificates are no more", len(s.RemovedNodes), maxRemovedNodes)
+	}
 	return checkSeconds("max_duration_s", s.MaxDurationS)
 }
+
+// maxRemovedNodes bounds the nodes that are remembered not to be let in.
+const maxRemovedNodes = 1000
 
 func validateCompany(c *wire.Company) error {
 	seen := map[string]bool{}

@@ -18,12 +18,14 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +68,8 @@ type Server struct {
 	nats     *server.Server
 	conn     *nats.Conn
 	js       jetstream.JetStream
+	// refused are the nodes that are not let in, by name.
+	refused atomic.Pointer[[]string]
 	// stage is how far it has come, for others of the group: a stage's text.
 	stage atomic.Value
 	// brings is set where this node brings the streams, brought where another does.
@@ -188,7 +192,28 @@ func (s *Server) options() (*server.Options, error) {
 	system := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	o.Accounts, o.SystemAccount = []*server.Account{system}, server.DEFAULT_SYSTEM_ACCOUNT
 	o.Users = []*server.User{{Username: s.node, Password: s.password}, {Username: systemUser, Password: s.password, Account: system}}
-	return o, s.group.apply(s.node, o)
+	if err := s.group.apply(s.node, o); err != nil {
+		return nil, err
+	}
+	o.Cluster.TLSConfig = o.Cluster.TLSConfig.Clone()
+	o.Cluster.TLSConfig.VerifyConnection = s.letIn
+	return o, nil
+}
+
+// Refuse names the nodes that are not let in from now on, although their certificates
+// are good.
+func (s *Server) Refuse(nodes []string) { s.refused.Store(&nodes) }
+
+// letIn refuses those whom Refuse named.
+func (s *Server) letIn(c tls.ConnectionState) error {
+	nodes := s.refused.Load()
+	if nodes == nil || len(c.PeerCertificates) == 0 {
+		return nil
+	}
+	if name := c.PeerCertificates[0].Subject.CommonName; slices.Contains(*nodes, name) {
+		return fmt.Errorf("node %s was removed from the cluster", name)
+	}
+	return nil
 }
 
 // systemUser is who may change the group of servers; no node has the name.

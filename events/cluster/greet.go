@@ -268,4 +268,3 @@ func (o Options) first() stage {
 	}
 	return stageFirst
 }
-

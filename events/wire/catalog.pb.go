@@ -3114,7 +3114,9 @@ type Settings struct {
 	DigestAlgorithms []string `protobuf:"bytes,70,rep,name=digest_algorithms,json=digestAlgorithms,proto3" json:"digest_algorithms,omitempty"`
 	// realm is what strangers are told that their password is for; empty is "sip". It is
 	// part of what is kept of every password: with another one all are set anew.
-	Realm         string `protobuf:"bytes,130,opt,name=realm,proto3" json:"realm,omitempty"`
+	Realm string `protobuf:"bytes,130,opt,name=realm,proto3" json:"realm,omitempty"`
+	// removed_nodes are nodes that were members of the cluster and are not let in again.
+	RemovedNodes  []string `protobuf:"bytes,132,rep,name=removed_nodes,json=removedNodes,proto3" json:"removed_nodes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3210,6 +3212,13 @@ func (x *Settings) GetRealm() string {
 		return x.Realm
 	}
 	return ""
+}
+
+func (x *Settings) GetRemovedNodes() []string {
+	if x != nil {
+		return x.RemovedNodes
+	}
+	return nil
 }
 
 // GuardRule looks out for calls that may be fraud. What is set of accounts, prefixes,
@@ -4143,7 +4152,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x11.tollbook.v1.RoleR\x04role\x12\x18\n" +
 	"\acompany\x18\x05 \x01(\tR\acompany\x12\"\n" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x18\n" +
-	"\arevoked\x18\a \x01(\bR\arevoked\"\xa7\x03\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\"\xcd\x03\n" +
 	"\bSettings\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rbase_currency\x18\x02 \x01(\tR\fbaseCurrency\x12$\n" +
@@ -4153,7 +4162,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x11emergency_numbers\x18\x1e \x03(\tR\x10emergencyNumbers\x12-\n" +
 	"\x12emergency_prefixes\x18\x1f \x03(\tR\x11emergencyPrefixes\x12+\n" +
 	"\x11digest_algorithms\x18F \x03(\tR\x10digestAlgorithms\x12\x15\n" +
-	"\x05realm\x18\x82\x01 \x01(\tR\x05realm\x1a:\n" +
+	"\x05realm\x18\x82\x01 \x01(\tR\x05realm\x12$\n" +
+	"\rremoved_nodes\x18\x84\x01 \x03(\tR\fremovedNodes\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x8b\x04\n" +

@@ -69,6 +69,7 @@ func (e *edit) settings(s *settings) error {
 		EmergencyNumbers:  stays(s.EmergencyNumbers, e.cat.Settings().EmergencyNumbers),
 		EmergencyPrefixes: stays(s.EmergencyPrefixes, e.cat.Settings().EmergencyPrefixes),
 		Secrets:           e.cat.Settings().Secrets,
+		RemovedNodes:      e.cat.Settings().RemovedNodes, // what was done to nodes is no part of a document
 	})
 	return nil
 }

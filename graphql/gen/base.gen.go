@@ -48,6 +48,7 @@ type MutationResolver interface {
 	GuardLift(ctx context.Context, input model.GuardLiftInput) (*model.GuardLiftPayload, error)
 	DeckImport(ctx context.Context, input model.DeckImportInput) (*model.DeckImportPayload, error)
 	CallHangUp(ctx context.Context, input model.CallHangUpInput) (*model.CallHangUpPayload, error)
+	NodeRemove(ctx context.Context, input model.NodeRemoveInput) (*model.NodeRemovePayload, error)
 	OriginatorPut(ctx context.Context, input model.OriginatorPutInput) (*model.OriginatorPutPayload, error)
 	OriginatorRemove(ctx context.Context, input model.RemoveInput) (*model.RemovePayload, error)
 	TerminatorPut(ctx context.Context, input model.TerminatorPutInput) (*model.TerminatorPutPayload, error)
@@ -502,6 +503,20 @@ func (ec *executionContext) field_Mutation_guardRuleRemove_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (model.RemoveInput, error) {
 			return ec.unmarshalNRemoveInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRemoveInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_nodeRemove_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (model.NodeRemoveInput, error) {
+			return ec.unmarshalNNodeRemoveInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐNodeRemoveInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3936,6 +3951,68 @@ func (ec *executionContext) fieldContext_Mutation_callHangUp(ctx context.Context
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_callHangUp_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_nodeRemove(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_nodeRemove(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().NodeRemove(ctx, fc.Args["input"].(model.NodeRemoveInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				roles, err := ec.unmarshalNRole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, []any{})
+				if err != nil {
+					var zeroVal *model.NodeRemovePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Needs == nil {
+					var zeroVal *model.NodeRemovePayload
+					return zeroVal, errors.New("directive needs is not implemented")
+				}
+				return ec.Directives.Needs(ctx, nil, directive0, roles)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *model.NodeRemovePayload) graphql.Marshaler {
+			return ec.marshalNNodeRemovePayload2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐNodeRemovePayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_nodeRemove(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NodeRemovePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_nodeRemove_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -9218,6 +9295,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "callHangUp":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_callHangUp(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "nodeRemove":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_nodeRemove(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++

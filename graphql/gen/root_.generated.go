@@ -862,6 +862,7 @@ type ComplexityRoot struct {
 		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
 		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
 		GuardRuleRemove    func(childComplexity int, input model.RemoveInput) int
+		NodeRemove         func(childComplexity int, input model.NodeRemoveInput) int
 		NumberListPut      func(childComplexity int, input model.NumberListPutInput) int
 		NumberListRemove   func(childComplexity int, input model.RemoveInput) int
 		OriginSetPut       func(childComplexity int, input model.OriginSetPutInput) int
@@ -893,6 +894,12 @@ type ComplexityRoot struct {
 		UserRemove         func(childComplexity int, input model.RemoveInput) int
 		UserSetPassword    func(childComplexity int, input model.UserSetPasswordInput) int
 		WorldApply         func(childComplexity int, input model.WorldApplyInput) int
+	}
+
+	NodeRemovePayload struct {
+		Node       func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	NumberList struct {
@@ -1436,6 +1443,7 @@ type ComplexityRoot struct {
 		HuntStopCodes     func(childComplexity int) int
 		MaxDuration       func(childComplexity int) int
 		Realm             func(childComplexity int) int
+		RemovedNodes      func(childComplexity int) int
 		Version           func(childComplexity int) int
 	}
 
@@ -5245,6 +5253,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.GuardRuleRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.nodeRemove":
+		if e.ComplexityRoot.Mutation.NodeRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_nodeRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.NodeRemove(childComplexity, args["input"].(model.NodeRemoveInput)), true
 	case "Mutation.numberListPut":
 		if e.ComplexityRoot.Mutation.NumberListPut == nil {
 			break
@@ -5581,6 +5600,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.WorldApply(childComplexity, args["input"].(model.WorldApplyInput)), true
+
+	case "NodeRemovePayload.node":
+		if e.ComplexityRoot.NodeRemovePayload.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NodeRemovePayload.Node(childComplexity), true
+	case "NodeRemovePayload.position":
+		if e.ComplexityRoot.NodeRemovePayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NodeRemovePayload.Position(childComplexity), true
+	case "NodeRemovePayload.userErrors":
+		if e.ComplexityRoot.NodeRemovePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NodeRemovePayload.UserErrors(childComplexity), true
 
 	case "NumberList.id":
 		if e.ComplexityRoot.NumberList.ID == nil {
@@ -8100,6 +8138,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Settings.Realm(childComplexity), true
+	case "Settings.removedNodes":
+		if e.ComplexityRoot.Settings.RemovedNodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.RemovedNodes(childComplexity), true
 	case "Settings.version":
 		if e.ComplexityRoot.Settings.Version == nil {
 			break
@@ -9304,6 +9348,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
 			graphql.NewInputUnmarshaler("MappedColumnInput", ec.unmarshalInputMappedColumnInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
+			graphql.NewInputUnmarshaler("NodeRemoveInput", ec.unmarshalInputNodeRemoveInput),
 			graphql.NewInputUnmarshaler("NumberListPutInput", ec.unmarshalInputNumberListPutInput),
 			graphql.NewInputUnmarshaler("OrderByInput", ec.unmarshalInputOrderByInput),
 			graphql.NewInputUnmarshaler("OriginSetPutInput", ec.unmarshalInputOriginSetPutInput),
@@ -11773,6 +11818,29 @@ extend type Query {
   "The nodes of the cluster; of a node alone it is that one."
   members: [Member!]! @needs(roles: [FINANCE, NOC])
 }
+
+extend type Mutation {
+  "Takes a node out of the cluster for good: it holds nothing of the books any more, and its certificate is refused. A node that goes on serving must be drained and stopped first."
+  nodeRemove("Which." input: NodeRemoveInput!): NodeRemovePayload! @needs(roles: [])
+}
+
+"A node to take out of the cluster."
+input NodeRemoveInput {
+  "Its name."
+  node: String!
+  "Remove it although it is up and may serve calls."
+  force: Boolean = false
+}
+
+"The answer to nodeRemove."
+type NodeRemovePayload {
+  "The node that was removed."
+  node: String
+  "Where it was recorded that the node is not let in again."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/node.graphqls", Input: `"How the node that answers stands. Counts are since its start and stop at 2147483647 here; /metrics has them whole."
 type ThisNode {
@@ -13330,6 +13398,8 @@ type Settings {
   digestAlgorithms: [String!]!
   "What strangers are told that their password is for. It is part of what is kept of every password."
   realm: String!
+  "Nodes that were removed from the cluster and are not let in again."
+  removedNodes: [String!]!
   "Where they were last changed; 0 if never."
   version: Position!
 }
@@ -13360,6 +13430,8 @@ input SettingsPutInput {
   digestAlgorithms: [String!]
   "What strangers are told that their password is for. It can be changed while nobody has a password; later by a document with all of them."
   realm: String
+  "Nodes that are not let into the cluster again; nodeRemove adds to them."
+  removedNodes: [String!]
   "The version this edit was made from; left out, the last edit wins."
   expectedVersion: Position
   "Ask for the answer without the deed."
@@ -15654,6 +15726,18 @@ func (ec *executionContext) childFields_Money(ctx context.Context, field graphql
 	return nil, fmt.Errorf("no field named %q was found under type Money", field.Name)
 }
 
+func (ec *executionContext) childFields_NodeRemovePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_NodeRemovePayload_node(ctx, field)
+	case "position":
+		return ec.fieldContext_NodeRemovePayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_NodeRemovePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NodeRemovePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_NumberList(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -16638,6 +16722,8 @@ func (ec *executionContext) childFields_Settings(ctx context.Context, field grap
 		return ec.fieldContext_Settings_digestAlgorithms(ctx, field)
 	case "realm":
 		return ec.fieldContext_Settings_realm(ctx, field)
+	case "removedNodes":
+		return ec.fieldContext_Settings_removedNodes(ctx, field)
 	case "version":
 		return ec.fieldContext_Settings_version(ctx, field)
 	}

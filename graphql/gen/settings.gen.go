@@ -186,6 +186,29 @@ func (ec *executionContext) fieldContext_Settings_realm(_ context.Context, field
 	return graphql.NewScalarFieldContext("Settings", field, false, false, "String")
 }
 
+func (ec *executionContext) _Settings_removedNodes(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_removedNodes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RemovedNodes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_removedNodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Settings", field, false, false, "String")
+}
+
 func (ec *executionContext) _Settings_version(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -315,7 +338,7 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -371,6 +394,13 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 				return it, err
 			}
 			it.Realm = graphql.OmittableOf(data)
+		case "removedNodes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("removedNodes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RemovedNodes = graphql.OmittableOf(data)
 		case "expectedVersion":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
 			data, err := ec.unmarshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, v)
@@ -453,6 +483,11 @@ func (ec *executionContext) _Settings(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "realm":
 			out.Values[i] = ec._Settings_realm(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removedNodes":
+			out.Values[i] = ec._Settings_removedNodes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

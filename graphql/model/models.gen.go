@@ -1533,6 +1533,24 @@ type MoneyInput struct {
 type Mutation struct {
 }
 
+// A node to take out of the cluster.
+type NodeRemoveInput struct {
+	// Its name.
+	Node string `json:"node"`
+	// Remove it although it is up and may serve calls.
+	Force graphql.Omittable[*bool] `json:"force,omitempty"`
+}
+
+// The answer to nodeRemove.
+type NodeRemovePayload struct {
+	// The node that was removed.
+	Node *string `json:"node,omitempty"`
+	// Where it was recorded that the node is not let in again.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A set of numbers that peers block or allow.
 type NumberList struct {
 	// The global id.
@@ -2532,6 +2550,8 @@ type Settings struct {
 	DigestAlgorithms []string `json:"digestAlgorithms"`
 	// What strangers are told that their password is for. It is part of what is kept of every password.
 	Realm string `json:"realm"`
+	// Nodes that were removed from the cluster and are not let in again.
+	RemovedNodes []string `json:"removedNodes"`
 	// Where they were last changed; 0 if never.
 	Version events.Position `json:"version"`
 }
@@ -2552,6 +2572,8 @@ type SettingsPutInput struct {
 	DigestAlgorithms graphql.Omittable[[]string] `json:"digestAlgorithms,omitempty"`
 	// What strangers are told that their password is for. It can be changed while nobody has a password; later by a document with all of them.
 	Realm graphql.Omittable[*string] `json:"realm,omitempty"`
+	// Nodes that are not let into the cluster again; nodeRemove adds to them.
+	RemovedNodes graphql.Omittable[[]string] `json:"removedNodes,omitempty"`
 	// The version this edit was made from; left out, the last edit wins.
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.

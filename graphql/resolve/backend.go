@@ -75,6 +75,8 @@ type Backend interface {
 	// Members are the nodes of the cluster as this one sees them, by name; of a node
 	// alone it is that one.
 	Members() []Member
+	// RemoveNode has the other servers forget a node. It is repeated until done.
+	RemoveNode(ctx context.Context, node, actor string) error
 
 	// LiveCalls are the calls that go on now on all nodes, in any order.
 	LiveCalls() []LiveCall

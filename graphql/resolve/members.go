@@ -1,6 +1,17 @@
 package resolve
 
-import "github.com/tollbook/tollbook/graphql/model"
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/auth"
+	"github.com/tollbook/tollbook/graphql/model"
+)
 
 // members shows the nodes of the cluster.
 func (r *Resolver) members() []*model.Member {
@@ -21,4 +32,45 @@ func (r *Resolver) members() []*model.Member {
 		out = append(out, node)
 	}
 	return out
+}
+
+// removeNode takes a node out of the cluster: first it is written down that it is not
+// let in again, then the servers forget it. Asked again, it goes on where it broke off.
+func (r *Resolver) removeNode(ctx context.Context, in model.NodeRemoveInput) (*model.NodeRemovePayload, error) {
+	if err := r.mayRemove(in); err != nil {
+		mistakes, err := userErrors(err)
+		return &model.NodeRemovePayload{UserErrors: mistakes}, err
+	}
+	out, err := r.edit(ctx, edit{ref: settingsRef, build: func(cat *catalog.State) (*wire.Entity, error) {
+		s := proto.CloneOf(cat.Settings())
+		if !slices.Contains(s.RemovedNodes, in.Node) {
+			s.RemovedNodes = append(s.RemovedNodes, in.Node)
+		}
+		return catalog.EntityOf(s), nil
+	}})
+	payload := &model.NodeRemovePayload{Position: out.position, UserErrors: list(out.errors)}
+	if err != nil || len(out.errors) > 0 {
+		return payload, err
+	}
+	if err := r.Backend.RemoveNode(ctx, in.Node, auth.FromContext(ctx).Actor); err != nil {
+		payload.UserErrors, err = userErrors(err)
+		return payload, err
+	}
+	payload.Node = &in.Node
+	return payload, nil
+}
+
+// mayRemove says why a node must stay.
+func (r *Resolver) mayRemove(in model.NodeRemoveInput) error {
+	members := r.Backend.Members()
+	at := slices.IndexFunc(members, func(m Member) bool { return m.Name == in.Node })
+	switch {
+	case at < 0 && !slices.Contains(r.Backend.Catalog().Settings().GetRemovedNodes(), in.Node):
+		return events.NotFound("there is no node %.80q in the cluster", in.Node).At("input.node")
+	case at < 0:
+		return nil // a removal that was begun
+	case members[at].Up && !or(in.Force, false):
+		return events.Refuse(events.CodeConflict, "node %s is up, with %d calls: drain and stop it, or force its removal", in.Node, members[at].Calls).At("input.node")
+	}
+	return nil
 }

@@ -11,6 +11,10 @@ import (
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
+func (r *mutationResolver) NodeRemove(ctx context.Context, input model.NodeRemoveInput) (*model.NodeRemovePayload, error) {
+	return r.removeNode(ctx, input)
+}
+
 func (r *queryResolver) Members(ctx context.Context) ([]*model.Member, error) {
 	return r.members(), nil
 }

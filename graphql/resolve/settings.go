@@ -21,6 +21,7 @@ func settings(s *wire.Settings, version events.Position) *model.Settings {
 		BaseCurrency: s.BaseCurrency, MaxDuration: time.Duration(s.MaxDurationS) * time.Second, HuntStopCodes: []int{},
 		EmergencyNumbers: append([]string{}, s.EmergencyNumbers...), EmergencyPrefixes: append([]string{}, s.EmergencyPrefixes...),
 		DigestAlgorithms: append([]string{}, s.DigestAlgorithms...), Realm: digest.RealmOf(s), Version: version,
+		RemovedNodes: append([]string{}, s.RemovedNodes...),
 	}
 	for _, c := range s.HuntStopCodes {
 		out.HuntStopCodes = append(out.HuntStopCodes, int(c))
@@ -49,6 +50,7 @@ func (r *Resolver) putSettings(ctx context.Context, in model.SettingsPutInput) (
 				s.EmergencyPrefixes = prefixes
 			}
 			replace(&s.DigestAlgorithms, in.DigestAlgorithms)
+			replace(&s.RemovedNodes, in.RemovedNodes)
 			was := digest.RealmOf(s)
 			set(&s.Realm, in.Realm)
 			if err := passwordsFor(cat, was); err != nil && digest.RealmOf(s) != was {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/tollbook/tollbook/events/wire"
@@ -120,6 +121,32 @@ func TestMembers(t *testing.T) {
 		}
 	}
 	f.as("adam").refused("FORBIDDEN", query, nil)
+}
+
+func TestNodeRemove(t *testing.T) {
+	f := newFixture(t, noon)
+	root := f.as("root")
+	remove := `mutation ($i: NodeRemoveInput!) { nodeRemove(input: $i) { node position userErrors { code } } }`
+	f.as("noel").refused("FORBIDDEN", remove, map[string]any{"i": map[string]any{"node": "n3"}})
+	for _, c := range []struct {
+		in   map[string]any
+		path string
+		want string
+	}{
+		{map[string]any{"node": "n1"}, "userErrors.0.code", "CONFLICT"},
+		{map[string]any{"node": "n9"}, "userErrors.0.code", "NOT_FOUND"},
+		{map[string]any{"node": "n2"}, "userErrors.0.code", "UNAVAILABLE"},
+		{map[string]any{"node": "n3"}, "node", "n3"},
+		{map[string]any{"node": "n1", "force": true}, "node", "n1"},
+		{map[string]any{"node": "n3"}, "node", "n3"}, // again
+	} {
+		if got := root.must(remove, map[string]any{"i": c.in}); got.text("nodeRemove."+c.path) != c.want {
+			t.Errorf("%v: %v", c.in, got)
+		}
+	}
+	if got := f.Catalog().Settings().RemovedNodes; !slices.Equal(got, []string{"n2", "n3", "n1"}) {
+		t.Error(got)
+	}
 }
 
 func TestWorldAndHangUp(t *testing.T) {

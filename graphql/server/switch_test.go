@@ -256,6 +256,13 @@ func (s *fakeSwitch) Members() []resolve.Member {
 	}
 }
 
+func (s *fakeSwitch) RemoveNode(_ context.Context, node, _ string) error {
+	if node == "n2" {
+		return events.Refuse(events.CodeUnavailable, "no majority answers")
+	}
+	return nil
+}
+
 func (s *fakeSwitch) LiveCalls() []resolve.LiveCall {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/book"
+	"github.com/tollbook/tollbook/events/cluster"
 	"github.com/tollbook/tollbook/graphql/resolve"
 )
 
@@ -18,6 +21,8 @@ const (
 	// lookEvery is how often a node asks each of the others how it stands.
 	lookEvery  = time.Second
 	lookWithin = time.Second
+	// keepOutEvery is how soon a node that was removed is refused.
+	keepOutEvery = 200 * time.Millisecond
 	// clockMost is how far a node's clock may be from those of most nodes: the times
 	// of the book are its keeper's.
 	clockMost = 500 * time.Millisecond
@@ -34,6 +39,8 @@ type standing struct {
 	MaxCalls int             `json:"max_calls"`
 	Position events.Position `json:"position"`
 	Marks    []book.Mark     `json:"marks"`
+	// Members are the addresses of all nodes that the teller knows of, by name.
+	Members map[string]string `json:"members"`
 	// HeardUS and ToldUS are the teller's clock when the question came and when the
 	// answer left.
 	HeardUS int64 `json:"heard_us"`
@@ -57,6 +64,45 @@ func (m *member) up() bool { return time.Since(m.seen) < silentAfter }
 type members struct {
 	mu sync.Mutex
 	of map[string]*member
+	// addresses are those of the node's file, and of the nodes that others told of.
+	addresses map[string]string
+}
+
+// named are the addresses of a node's own file; a node alone has none.
+func named(g *cluster.Group) map[string]string {
+	if g == nil {
+		return map[string]string{}
+	}
+	return maps.Clone(g.Members)
+}
+
+// question is what a node says of itself when it asks another.
+type question struct {
+	Node    string `json:"node"`
+	Address string `json:"address"`
+}
+
+// knownNodes are the addresses of the cluster's nodes, this one's too, by name.
+func (n *Node) knownNodes() map[string]string {
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	return maps.Clone(n.members.addresses)
+}
+
+// learn notes nodes that another told of. Those that were removed are forgotten.
+func (n *Node) learn(told map[string]string) {
+	removed := n.follower.Catalog().Settings().GetRemovedNodes()
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	for name, address := range told {
+		if n.members.addresses[name] == "" && len(n.members.addresses) < cluster.MaxMembers {
+			n.members.addresses[name] = address
+		}
+	}
+	for _, name := range removed {
+		delete(n.members.addresses, name)
+		delete(n.members.of, name)
+	}
 }
 
 func (n *Node) standing(heard time.Time) standing {
@@ -64,12 +110,18 @@ func (n *Node) standing(heard time.Time) standing {
 	return standing{
 		Version: Version, SIP: n.settings.SIP.String(), Keeps: n.terms.Keeps(), Calls: n.live.Counts().ByNode[n.settings.Node],
 		MaxCalls: n.settings.MaxCalls, Position: pos, Marks: n.follower.Marks().Last(toldMarks),
-		HeardUS: heard.UnixMicro(), ToldUS: time.Now().UnixMicro(),
+		HeardUS: heard.UnixMicro(), ToldUS: time.Now().UnixMicro(), Members: n.knownNodes(),
 	}
 }
 
-func (n *Node) answerStanding(context.Context, []byte) ([]byte, error) {
-	return json.Marshal(n.standing(time.Now()))
+func (n *Node) answerStanding(_ context.Context, data []byte) ([]byte, error) {
+	heard := time.Now()
+	var q question
+	if err := json.Unmarshal(data, &q); err != nil {
+		return nil, fmt.Errorf("read who asks: %w", err)
+	}
+	n.learn(map[string]string{q.Node: q.Address})
+	return json.Marshal(n.standing(heard))
 }
 
 // lookAround asks the other members how they stand until ctx ends.
@@ -78,7 +130,7 @@ func (n *Node) lookAround(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var all sync.WaitGroup
-		for name := range n.settings.group.Members {
+		for name := range n.knownNodes() {
 			if name != n.settings.Node {
 				all.Go(func() { n.lookAt(ctx, name) })
 			}
@@ -92,12 +144,30 @@ func (n *Node) lookAround(ctx context.Context) error {
 	}
 }
 
+// keepOut refuses nodes that were removed, and ends this node if it is one of them.
+func (n *Node) keepOut(ctx context.Context) error {
+	tick := time.NewTicker(keepOutEvery)
+	defer tick.Stop()
+	for {
+		removed := n.follower.Catalog().Settings().GetRemovedNodes()
+		n.server.Refuse(removed)
+		if slices.Contains(removed, n.settings.Node) {
+			return errors.New("this node was removed from the cluster: to come back it needs another name, an empty store and new secrets")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // lookAt asks one node. One that does not answer keeps what was known of it.
 func (n *Node) lookAt(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	asked := time.Now()
-	data, err := n.askNode(ctx, name, "standing", nil)
+	data, err := n.askNode(ctx, name, "standing", question{Node: n.settings.Node, Address: n.settings.group.Members[n.settings.Node]})
 	if err != nil {
 		return
 	}
@@ -106,6 +176,7 @@ func (n *Node) lookAt(ctx context.Context, name string) {
 		n.log.Warn("a node tells nonsense of itself", "of", name, "err", err)
 		return
 	}
+	n.learn(s.Members)
 	now := time.Now()
 	ahead := ((s.HeardUS - asked.UnixMicro()) + (s.ToldUS - now.UnixMicro())) / 2
 	differs, _ := n.follower.Marks().Compare(s.Marks)
@@ -160,9 +231,10 @@ func (n *Node) Members() []resolve.Member {
 		return out
 	}
 	out[0].Address = n.settings.group.Members[n.settings.Node]
+	addresses := n.knownNodes()
 	n.members.mu.Lock()
 	defer n.members.mu.Unlock()
-	for name, address := range n.settings.group.Members {
+	for name, address := range addresses {
 		if name == n.settings.Node {
 			continue
 		}
@@ -178,6 +250,20 @@ func (n *Node) Members() []resolve.Member {
 	}
 	slices.SortFunc(out, func(a, b resolve.Member) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// RemoveNode has the servers of the others forget a node. That it is not let in again
+// stands in the settings before.
+func (n *Node) RemoveNode(ctx context.Context, node, actor string) error {
+	if n.settings.group == nil || node == n.settings.Node {
+		return events.Refuse(events.CodeConflict, "node %s cannot remove itself: ask another", node)
+	}
+	n.log.Warn("a node is removed from the cluster", "removed", node, "actor", actor)
+	if err := n.server.Remove(ctx, node); err != nil {
+		return events.Refuse(events.CodeUnavailable, "%v: repeat it when a majority of the others is there", err)
+	}
+	n.learn(nil)
+	return nil
 }
 
 // serves tells whether this node serves a peer that names its nodes: it is one of them,

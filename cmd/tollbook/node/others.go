@@ -32,6 +32,7 @@ func (n *Node) answerOthers(context.Context) error {
 	}
 	if n.settings.group != nil {
 		n.task("look at the other nodes", n.lookAround)
+		n.task("keep removed nodes out", n.keepOut)
 	}
 	return nil
 }
