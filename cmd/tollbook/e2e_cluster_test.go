@@ -28,8 +28,14 @@ var last = map[string]int{"n1": 1, "n2": 241, "n3": 242, "n4": 243}
 // newGroup makes the secrets and the configurations of three nodes.
 func newGroup(t *testing.T) *group {
 	t.Helper()
-	g := &group{dir: t.TempDir(), net: newNetwork(), nodes: map[string]*node{}}
-	if code, _, stderr := tollbook(t, "node", "init", "-secrets", filepath.Join(g.dir, "secrets"), "-name", "test"); code != 0 {
+	return newGroupOf(t, newNetwork(), "")
+}
+
+// newGroupOf does so on a network, with an older cluster key unless that is empty.
+func newGroupOf(t *testing.T, net network, key string) *group {
+	t.Helper()
+	g := &group{dir: t.TempDir(), net: net, nodes: map[string]*node{}}
+	if code, _, stderr := tollbook(t, "node", "init", "-secrets", filepath.Join(g.dir, "secrets"), "-name", "test", "-key", key); code != 0 {
 		t.Fatal(stderr)
 	}
 	for _, name := range []string{"n1", "n2", "n3"} {
@@ -67,13 +73,18 @@ func (g *group) route(name string) string {
 func (g *group) start(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		g.nodes[name] = &node{
-			process: launch(t, "serve", "--config", g.path(name, "yaml")),
-			data:    g.path(name, "data"), config: g.path(name, "yaml"), net: g.net,
-		}
+		g.launch(t, name)
 	}
 	for _, name := range names {
 		g.nodes[name].ready(t)
+	}
+}
+
+func (g *group) launch(t *testing.T, name string) {
+	t.Helper()
+	g.nodes[name] = &node{
+		process: launch(t, "serve", "--config", g.path(name, "yaml")),
+		data:    g.path(name, "data"), config: g.path(name, "yaml"), net: g.net,
 	}
 }
 

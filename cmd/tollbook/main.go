@@ -25,7 +25,9 @@ func commands() []command {
 	return []command{
 		{"demo", "run a switch with a made-up world and real calls over loopback", demo},
 		{"serve", "run a node", serve},
-		{"node", "make the secrets of a cluster, and admit nodes to it", members},
+		{"node", "make the secrets of a cluster, admit nodes, remove one, grow a node alone to a cluster", members},
+		{"backup", "copy the books into a directory", backUp},
+		{"restore", "fill an empty store from a backup", restore},
 		{"apply", "make the configuration what a file says", apply},
 		{"import", "give a deck new prices from a file", importFile},
 		{"export", "write a deck's prices to a file", exportFile},

@@ -12,9 +12,12 @@ import (
 
 // members makes what the nodes of a cluster know each other by.
 func members(ctx context.Context, c *console, args []string) error {
-	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them; remove NODE takes one out of a running cluster for good")
+	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them; remove NODE takes one out of a running cluster for good; grow fills the empty store of a new cluster from that of a node alone")
 	secrets := f.String("secrets", "cluster-secrets", "the directory of the cluster's secrets, kept apart from its nodes")
+	key := f.String("key", "", "init: the cluster key of a node or backup that the cluster continues; by default a new one is made")
 	name := f.String("name", "tollbook", "init: the cluster's name")
+	data := f.String("data", "", "grow: the store of the node alone, which is stopped")
+	config := f.String("config", "", "grow: the configuration of the node in the cluster, with an empty data directory")
 	force := f.Bool("force", false, "remove: although the node is up")
 	cl := clientFlags(f)
 	to := f.String("to", "", "admit: the directory to make, to be brought to the node")
@@ -31,7 +34,7 @@ func members(ctx context.Context, c *console, args []string) error {
 	}
 	switch {
 	case verb == "init" && len(words) == 0:
-		if err := cluster.MakeSecrets(*secrets, *name, time.Now()); err != nil {
+		if err := cluster.MakeSecrets(*secrets, *name, *key, time.Now()); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.out, "%s holds the secrets of cluster %s: keep it apart from the nodes, and safe\n", *secrets, *name)
@@ -42,10 +45,12 @@ func members(ctx context.Context, c *console, args []string) error {
 		}
 		fmt.Fprintf(c.out, "%s is for node %s: bring it there and name it as cluster.secrets in the node's configuration\n", *to, words[0])
 		return nil
+	case verb == "grow" && len(words) == 0 && *data != "" && *config != "":
+		return grow(ctx, c, *data, *config)
 	case verb == "remove" && len(words) == 1:
 		return removeNode(ctx, c, cl, words[0], *force)
 	default:
-		return usageError{errors.New("say init, admit NODE HOST:PORT -to DIRECTORY, or remove NODE")}
+		return usageError{errors.New("say init, admit NODE HOST:PORT -to DIRECTORY, remove NODE, or grow -data DIRECTORY -config FILE")}
 	}
 }
 

@@ -10,16 +10,15 @@ import (
 // bringingKey stands in a stream's metadata while it is being brought from elsewhere.
 const bringingKey = "tollbook.bringing"
 
-// Bring makes a stream with the identity of the one that it continues, of which the
-// first message is next, for a caller who fills it. Other nodes of the group wait until
-// EndBringing. A stream that is there already is an error unless it is one that is
-// being brought with the same identity, which may be gone on with.
-func (s *Server) Bring(ctx context.Context, name, identity string, first uint64) (jetstream.Stream, error) {
+// Bring makes a stream with the identity of the one that it continues, for a caller who
+// fills it. Other nodes of the group wait until EndBringing. A stream that is there
+// already is an error unless it is one that is being brought with the same identity,
+// which may be gone on with.
+func (s *Server) Bring(ctx context.Context, name, identity string) (jetstream.Stream, error) {
 	for _, cfg := range Streams(s.Replicas()) {
 		if cfg.Name != name {
 			continue
 		}
-		cfg.FirstSeq = first
 		cfg.Metadata = map[string]string{IdentityKey: identity, bringingKey: s.node}
 		var stream jetstream.Stream
 		err := s.Patiently(ctx, func(ctx context.Context) (err error) {

@@ -30,7 +30,7 @@ func newGroup(t *testing.T, names ...string) *group {
 	for _, name := range names {
 		g.members[name] = freeAddress(t)
 	}
-	if err := cluster.MakeSecrets(g.secrets(), "test", time.Now()); err != nil {
+	if err := cluster.MakeSecrets(g.secrets(), "test", "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for name, address := range g.members {
@@ -204,7 +204,7 @@ func TestStrangerInGroup(t *testing.T) {
 	g.start("n1", "n2", "n3")
 	g.stop("n3")
 	other := filepath.Join(g.dir, "other")
-	if err := cluster.MakeSecrets(other, "test", time.Now()); err != nil {
+	if err := cluster.MakeSecrets(other, "test", "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := cluster.Admit(other, g.of("n3"), "n3", g.members["n3"], time.Now()); err != nil {
@@ -257,7 +257,7 @@ func TestBadGroups(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := cluster.MakeSecrets(g.secrets(), "test", time.Now()); err == nil {
+	if err := cluster.MakeSecrets(g.secrets(), "test", "", time.Now()); err == nil {
 		t.Error("the secrets of a cluster were overwritten")
 	}
 	for _, bad := range []string{"", "a.b"} {

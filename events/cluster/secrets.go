@@ -30,8 +30,9 @@ const (
 const certificateLife = 20 * 365 * 24 * time.Hour
 
 // MakeSecrets makes a directory with the secrets of a new group: the authority that
-// vouches for its nodes, and the cluster key. It is kept apart from the nodes.
-func MakeSecrets(dir, group string, now time.Time) error {
+// vouches for its nodes, and the cluster key, which is a copy of the file oldKey where
+// one is named. It is kept apart from the nodes.
+func MakeSecrets(dir, group, oldKey string, now time.Time) error {
 	if exists(filepath.Join(dir, authorityKeyFile)) {
 		return fmt.Errorf("%s holds the secrets of a cluster already", dir)
 	}
@@ -50,10 +51,26 @@ func MakeSecrets(dir, group string, now time.Time) error {
 	if err := writeCertificate(dir, authorityFile, authorityKeyFile, template, template, key, key); err != nil {
 		return fmt.Errorf("make the cluster's secrets: %w", err)
 	}
-	if _, err := makeKey(filepath.Join(dir, KeyFile)); err != nil {
+	if oldKey == "" {
+		_, err = makeKey(filepath.Join(dir, KeyFile))
+	} else {
+		err = copyKey(oldKey, filepath.Join(dir, KeyFile))
+	}
+	if err != nil {
 		return fmt.Errorf("make the cluster's secrets: %w", err)
 	}
 	return nil
+}
+
+func copyKey(from, to string) error {
+	if _, err := ReadKey(from); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o600)
 }
 
 // Admit makes the directory to that is to be brought to a node: its certificate for

@@ -119,8 +119,12 @@ func (a *Archive) Seal(ctx context.Context, store Store, journal string, upTo ui
 		if err != nil {
 			return s.From, fmt.Errorf("seal journal %s: %w", journal, err)
 		}
-		if len(batch) == 0 {
-			return s.From, fmt.Errorf("seal journal %s: the stream ends with block %d, asked for %d", journal, s.To.Number, upTo)
+		if len(batch) == 0 { // the end, or a replica that lags: the leader knows
+			m, err := store.Next(ctx, journal, from)
+			if err != nil {
+				return s.From, fmt.Errorf("seal journal %s: the stream ends with block %d, asked for %d: %w", journal, s.To.Number, upTo, err)
+			}
+			batch = []Message{m}
 		}
 		for _, m := range batch {
 			b, err := s.To.check(journal, m)

@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -50,6 +51,9 @@ type Config struct {
 	// Metrics serves /metrics to admins and the NOC: people, or programs with a token.
 	// May be nil.
 	Metrics http.Handler
+	// Backup writes all that the switch knows, its secrets' key included, for admins. May
+	// be nil.
+	Backup func(ctx context.Context, w io.Writer) error
 	// Log hears of faults; the default logger if nil.
 	Log *slog.Logger
 }
@@ -67,6 +71,9 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET "+resolve.FilesPath, cfg.Door.Middleware(&files{cfg: cfg}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })
+	if cfg.Backup != nil {
+		mux.Handle("GET /backup", cfg.Door.Middleware(backUp(cfg)))
+	}
 	if cfg.Metrics != nil {
 		mux.Handle("GET /metrics", cfg.Door.Middleware(forWatchers(cfg.Metrics)))
 	}

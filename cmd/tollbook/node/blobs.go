@@ -49,6 +49,19 @@ func (b *blobs) Get(ctx context.Context, digest []byte) ([]byte, error) {
 	return data, err
 }
 
+// Names are the digests of all blobs, in hexadecimal digits.
+func (b *blobs) Names(ctx context.Context) ([]string, error) {
+	list, err := b.store.List(ctx)
+	if errors.Is(err, jetstream.ErrNoObjectsFound) {
+		return nil, nil
+	}
+	var out []string
+	for _, o := range list {
+		out = append(out, o.Name)
+	}
+	return out, err
+}
+
 // Put keeps bytes under their digest; again is no error.
 func (b *blobs) Put(ctx context.Context, digest [32]byte, data []byte) error {
 	name := hex.EncodeToString(digest[:])

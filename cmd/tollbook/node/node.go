@@ -292,7 +292,7 @@ func (n *Node) serveHTTP(context.Context) error {
 	resolver := &resolve.Resolver{Backend: n, History: n.history, Door: door, Now: time.Now}
 	n.http = &http.Server{
 		Handler: server.New(server.Config{
-			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Log: n.log,
+			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup, Log: n.log,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
