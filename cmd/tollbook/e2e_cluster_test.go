@@ -25,8 +25,9 @@ type group struct {
 // last is the last number of a node's own address: n1 has that of a switch alone.
 var last = map[string]int{"n1": 1, "n2": 241, "n3": 242, "n4": 243}
 
-// newGroup makes the secrets and the configurations of three nodes.
-func newGroup(t *testing.T) *group {
+// newGroup makes the secrets and the configurations of three nodes, with more lines
+// about their cluster.
+func newGroup(t *testing.T, more ...string) *group {
 	t.Helper()
 	return newGroupOf(t, newNetwork(), "")
 }
@@ -264,7 +265,7 @@ func TestNodesOfPeers(t *testing.T) {
 // in the midst of one and stays away, charged by them up to its last sign of life.
 func TestLostNode(t *testing.T) {
 	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
-	g := newGroup(t)
+	g := newGroup(t, "  take_over: 0s\n")
 	g.start(t, "n1", "n2", "n3")
 	s := &stage{name: "lost", sell: "6", buy: buyPrice, vendors: []string{""}}
 	first, second, third := g.nodes["n1"], g.nodes["n2"], g.nodes["n3"]

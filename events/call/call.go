@@ -83,6 +83,7 @@ type Machine struct {
 	ringing  bool // leg 0 has been told
 	paid     time.Duration
 	answered Now
+	proven   *Now // until when a resumed call is known to have lived; nil once it goes on
 	lastCode uint32
 	lastQ850 uint32
 	lastText string

@@ -24,6 +24,7 @@ const (
 	CauseExpired   = "session_expired" // nobody refreshed the session in time (RFC 4028)
 	CauseGone      = "far_end_gone"    // a side no longer knows of the call, or says nothing
 	CauseBadAnswer = "bad_answer"      // a side's session description cannot be used
+	CauseUntaken   = "not_taken_over"  // its node was lost, and a side would not go on with another
 )
 
 // q850 is the cause of Q.850 that the far ends are told when the switch ends an
@@ -32,7 +33,7 @@ func q850(cause string) uint32 {
 	switch cause {
 	case CauseExpired, CauseGone, CauseNoAck, CauseTimeout:
 		return 102 // recovery on timer expiry
-	case CauseInternal, CauseNoMedia, CauseLost:
+	case CauseInternal, CauseNoMedia, CauseLost, CauseUntaken:
 		return 41 // temporary failure
 	case CauseBadAnswer:
 		return 88 // incompatible destination
@@ -124,11 +125,21 @@ func (m *Machine) abandon(now Now, code uint32, text string, q850 uint32, cause 
 }
 
 // hangUp ends an answered call. from is the leg that sent its BYE; when it was
-// the switch that ended the call (or a CANCEL crossed), both legs get one.
+// the switch that ended the call (or a CANCEL crossed), both legs get one. A resumed
+// call that is not confirmed ends where it was last known to live.
 func (m *Machine) hangUp(now Now, cause string, by wire.EndedBy, from, q850 uint32) []Effect {
 	m.phase = over
 	effects := []Effect{Clear{TimerExtend}, Clear{TimerCut}}
 	egress := m.current.number
+	if m.proven != nil {
+		now = *m.proven
+		if by == wire.EndedBy_ENDED_BY_SWITCH {
+			by = wire.EndedBy_ENDED_BY_LOST
+		}
+		if cause == CauseGone || cause == CauseBadAnswer || cause == CauseNoAck {
+			cause, q850 = CauseUntaken, 41
+		}
+	}
 	if by != wire.EndedBy_ENDED_BY_CALLER {
 		effects = append(effects, SendBye{Leg: 0, Reason: cause, Q850: q850})
 	}

@@ -3,11 +3,42 @@ package call
 import (
 	"time"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
 // Start begins hunting.
 func (m *Machine) Start(now Now) []Effect { return m.hunt(now) }
+
+// Resume makes the machine of an answered call that another node served: the attempt
+// of a number was answered, and the call is known to have lived until proven. Until it
+// is Confirmed it ends there, whoever ends it. The effects begin it.
+func Resume(id events.CallID, plans []Plan, paid time.Duration, egress uint32, now Now, answeredUS, provenUS int64) (*Machine, []Effect) {
+	at := func(us int64) Now { return Now{US: us, Mono: now.Mono - time.Duration(now.US-us)*time.Microsecond} }
+	m := &Machine{
+		id: id, plans: plans, paid: paid, phase: talking, next: len(plans), ringing: true,
+		current: &leg{number: egress, candidate: int(egress) - 1, ringing: true}, answered: at(answeredUS),
+	}
+	proven := at(max(provenUS, answeredUS))
+	m.proven = &proven
+	return m, m.arm(now)
+}
+
+// Confirmed tells that both sides of a resumed call have agreed to go on.
+func (m *Machine) Confirmed() { m.proven = nil }
+
+// Drop ends a call that another node has taken: it has no end here. One that was not
+// answered is taken back from both sides.
+func (m *Machine) Drop(now Now) []Effect {
+	switch m.phase {
+	case hunting:
+		return m.abandon(now, 503, "Service Unavailable", 41, CauseLost, wire.EndedBy_ENDED_BY_LOST)
+	case talking:
+		m.phase, m.current.ended = over, true
+		return []Effect{Clear{TimerExtend}, Clear{TimerCut}}
+	}
+	return nil
+}
 
 // hunt tries the next candidate, or gives the caller the last vendor's answer.
 func (m *Machine) hunt(now Now) []Effect {

@@ -251,19 +251,24 @@ func (s *State) owned(d Deciding, call []byte) (events.CallID, *Hold, error) {
 }
 
 // ReleaseHold decides to close the hold of a call that was never answered. A
-// call without an open hold needs no event.
-func (s *State) ReleaseHold(r *wire.ReleaseHold) (*wire.HoldReleased, error) {
+// call without an open hold needs no event, one of another node's is not closed.
+func (s *State) ReleaseHold(d Deciding, r *wire.ReleaseHold) (*wire.HoldReleased, error) {
 	id, err := events.CallIDFrom(r.Call)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := s.holds[id]; !ok {
+	h, ok := s.holds[id]
+	switch {
+	case !ok:
 		return nil, nil
+	case d.Command.Node != "" && d.Command.Node != h.Node:
+		return nil, events.Refuse(events.CodeConflict, "call %s belongs to node %s", id, h.Node)
 	}
 	return &wire.HoldReleased{Call: r.Call, Reason: r.Reason}, nil
 }
 
-// ClaimHold decides to give a running call to the asking node.
+// ClaimHold decides to give a running call to the asking node. A claim that names the
+// node which the call is taken from is refused once another one has taken it.
 func (s *State) ClaimHold(d Deciding, c *wire.ClaimHold) (*wire.HoldClaimed, error) {
 	id, err := events.CallIDFrom(c.Call)
 	if err != nil {
@@ -273,8 +278,11 @@ func (s *State) ClaimHold(d Deciding, c *wire.ClaimHold) (*wire.HoldClaimed, err
 	if !ok {
 		return nil, events.NotFound("call %s has no open hold", id)
 	}
-	if h.Node == d.Command.Node {
+	switch {
+	case h.Node == d.Command.Node:
 		return nil, nil
+	case c.From != "" && c.From != h.Node:
+		return nil, events.Refuse(events.CodeConflict, "call %s belongs to node %s, not to %s any more", id, h.Node, c.From)
 	}
 	return &wire.HoldClaimed{Call: c.Call, FromNode: h.Node, ToNode: d.Command.Node}, nil
 }

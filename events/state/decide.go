@@ -71,7 +71,7 @@ func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 	case *wire.Command_ChargeCall:
 		return s.chargeCall(d, b.ChargeCall)
 	case *wire.Command_ReleaseHold:
-		r, err := s.Ledger.ReleaseHold(b.ReleaseHold)
+		r, err := s.Ledger.ReleaseHold(d, b.ReleaseHold)
 		if err != nil || r == nil {
 			return nil, &wire.Reply{Repeated: true}, err
 		}

@@ -1558,6 +1558,504 @@ func (x *SignOfLife) GetCalls() uint32 {
 	return 0
 }
 
+// CallStanding is what another node needs to go on with an answered call, when its own
+// has died. The newest one of a call counts.
+type CallStanding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// wrapped is a CallState, encrypted under the call's id with the cluster key: it has
+	// numbers, addresses and the keys of encrypted media in it.
+	Wrapped       []byte `protobuf:"bytes,2,opt,name=wrapped,proto3" json:"wrapped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallStanding) Reset() {
+	*x = CallStanding{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallStanding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallStanding) ProtoMessage() {}
+
+func (x *CallStanding) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallStanding.ProtoReflect.Descriptor instead.
+func (*CallStanding) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CallStanding) GetCall() []byte {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *CallStanding) GetWrapped() []byte {
+	if x != nil {
+		return x.Wrapped
+	}
+	return nil
+}
+
+// CallState is an answered call as its node served it.
+type CallState struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Originator string                 `protobuf:"bytes,1,opt,name=originator,proto3" json:"originator,omitempty"`
+	Caller     string                 `protobuf:"bytes,2,opt,name=caller,proto3" json:"caller,omitempty"`
+	CallerName string                 `protobuf:"bytes,3,opt,name=caller_name,json=callerName,proto3" json:"caller_name,omitempty"`
+	Called     string                 `protobuf:"bytes,4,opt,name=called,proto3" json:"called,omitempty"`
+	// source is the address that the caller's INVITE came from.
+	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	// egress is the number of the leg that was answered.
+	Egress uint32 `protobuf:"varint,6,opt,name=egress,proto3" json:"egress,omitempty"`
+	// ends are leg 0 and that one.
+	Ends          []*EndState `protobuf:"bytes,7,rep,name=ends,proto3" json:"ends,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CallState) Reset() {
+	*x = CallState{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CallState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CallState) ProtoMessage() {}
+
+func (x *CallState) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CallState.ProtoReflect.Descriptor instead.
+func (*CallState) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CallState) GetOriginator() string {
+	if x != nil {
+		return x.Originator
+	}
+	return ""
+}
+
+func (x *CallState) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *CallState) GetCallerName() string {
+	if x != nil {
+		return x.CallerName
+	}
+	return ""
+}
+
+func (x *CallState) GetCalled() string {
+	if x != nil {
+		return x.Called
+	}
+	return ""
+}
+
+func (x *CallState) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CallState) GetEgress() uint32 {
+	if x != nil {
+		return x.Egress
+	}
+	return 0
+}
+
+func (x *CallState) GetEnds() []*EndState {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+// EndState is one leg of an answered call: its dialog (RFC 3261, section 12), what was
+// said in it, and its media.
+type EndState struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	SipCallId string                 `protobuf:"bytes,1,opt,name=sip_call_id,json=sipCallId,proto3" json:"sip_call_id,omitempty"`
+	LocalTag  string                 `protobuf:"bytes,2,opt,name=local_tag,json=localTag,proto3" json:"local_tag,omitempty"`
+	RemoteTag string                 `protobuf:"bytes,3,opt,name=remote_tag,json=remoteTag,proto3" json:"remote_tag,omitempty"`
+	Local     string                 `protobuf:"bytes,4,opt,name=local,proto3" json:"local,omitempty"`
+	Remote    string                 `protobuf:"bytes,5,opt,name=remote,proto3" json:"remote,omitempty"`
+	Target    string                 `protobuf:"bytes,6,opt,name=target,proto3" json:"target,omitempty"`
+	Routes    []string               `protobuf:"bytes,7,rep,name=routes,proto3" json:"routes,omitempty"`
+	// sequence is the CSeq of our last request, heard of the far end's.
+	Sequence  uint32 `protobuf:"varint,8,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Heard     uint32 `protobuf:"varint,9,opt,name=heard,proto3" json:"heard,omitempty"`
+	Listener  string `protobuf:"bytes,10,opt,name=listener,proto3" json:"listener,omitempty"`
+	Transport string `protobuf:"bytes,11,opt,name=transport,proto3" json:"transport,omitempty"`
+	Flow      string `protobuf:"bytes,12,opt,name=flow,proto3" json:"flow,omitempty"`
+	Source    string `protobuf:"bytes,13,opt,name=source,proto3" json:"source,omitempty"`
+	Home      string `protobuf:"bytes,14,opt,name=home,proto3" json:"home,omitempty"`
+	Secure    bool   `protobuf:"varint,15,opt,name=secure,proto3" json:"secure,omitempty"`
+	// theirs and said are the session descriptions in force, said being ours.
+	Theirs       []byte `protobuf:"bytes,16,opt,name=theirs,proto3" json:"theirs,omitempty"`
+	TheirsSource string `protobuf:"bytes,17,opt,name=theirs_source,json=theirsSource,proto3" json:"theirs_source,omitempty"`
+	Said         []byte `protobuf:"bytes,18,opt,name=said,proto3" json:"said,omitempty"`
+	// version is that of our last description (RFC 3264, section 8).
+	Version uint64     `protobuf:"varint,19,opt,name=version,proto3" json:"version,omitempty"`
+	Updates bool       `protobuf:"varint,20,opt,name=updates,proto3" json:"updates,omitempty"`
+	Ours    bool       `protobuf:"varint,21,opt,name=ours,proto3" json:"ours,omitempty"`
+	Exposed bool       `protobuf:"varint,22,opt,name=exposed,proto3" json:"exposed,omitempty"`
+	Policy  *SipPolicy `protobuf:"bytes,23,opt,name=policy,proto3" json:"policy,omitempty"`
+	// session_s is the interval of the session timer, least_s the far end's Min-SE,
+	// refreshes that we refresh (RFC 4028).
+	SessionS      uint32      `protobuf:"varint,24,opt,name=session_s,json=sessionS,proto3" json:"session_s,omitempty"`
+	LeastS        uint32      `protobuf:"varint,25,opt,name=least_s,json=leastS,proto3" json:"least_s,omitempty"`
+	Refreshes     bool        `protobuf:"varint,26,opt,name=refreshes,proto3" json:"refreshes,omitempty"`
+	Media         *MediaState `protobuf:"bytes,27,opt,name=media,proto3" json:"media,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndState) Reset() {
+	*x = EndState{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndState) ProtoMessage() {}
+
+func (x *EndState) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndState.ProtoReflect.Descriptor instead.
+func (*EndState) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *EndState) GetSipCallId() string {
+	if x != nil {
+		return x.SipCallId
+	}
+	return ""
+}
+
+func (x *EndState) GetLocalTag() string {
+	if x != nil {
+		return x.LocalTag
+	}
+	return ""
+}
+
+func (x *EndState) GetRemoteTag() string {
+	if x != nil {
+		return x.RemoteTag
+	}
+	return ""
+}
+
+func (x *EndState) GetLocal() string {
+	if x != nil {
+		return x.Local
+	}
+	return ""
+}
+
+func (x *EndState) GetRemote() string {
+	if x != nil {
+		return x.Remote
+	}
+	return ""
+}
+
+func (x *EndState) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *EndState) GetRoutes() []string {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+func (x *EndState) GetSequence() uint32 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *EndState) GetHeard() uint32 {
+	if x != nil {
+		return x.Heard
+	}
+	return 0
+}
+
+func (x *EndState) GetListener() string {
+	if x != nil {
+		return x.Listener
+	}
+	return ""
+}
+
+func (x *EndState) GetTransport() string {
+	if x != nil {
+		return x.Transport
+	}
+	return ""
+}
+
+func (x *EndState) GetFlow() string {
+	if x != nil {
+		return x.Flow
+	}
+	return ""
+}
+
+func (x *EndState) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *EndState) GetHome() string {
+	if x != nil {
+		return x.Home
+	}
+	return ""
+}
+
+func (x *EndState) GetSecure() bool {
+	if x != nil {
+		return x.Secure
+	}
+	return false
+}
+
+func (x *EndState) GetTheirs() []byte {
+	if x != nil {
+		return x.Theirs
+	}
+	return nil
+}
+
+func (x *EndState) GetTheirsSource() string {
+	if x != nil {
+		return x.TheirsSource
+	}
+	return ""
+}
+
+func (x *EndState) GetSaid() []byte {
+	if x != nil {
+		return x.Said
+	}
+	return nil
+}
+
+func (x *EndState) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *EndState) GetUpdates() bool {
+	if x != nil {
+		return x.Updates
+	}
+	return false
+}
+
+func (x *EndState) GetOurs() bool {
+	if x != nil {
+		return x.Ours
+	}
+	return false
+}
+
+func (x *EndState) GetExposed() bool {
+	if x != nil {
+		return x.Exposed
+	}
+	return false
+}
+
+func (x *EndState) GetPolicy() *SipPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+func (x *EndState) GetSessionS() uint32 {
+	if x != nil {
+		return x.SessionS
+	}
+	return 0
+}
+
+func (x *EndState) GetLeastS() uint32 {
+	if x != nil {
+		return x.LeastS
+	}
+	return 0
+}
+
+func (x *EndState) GetRefreshes() bool {
+	if x != nil {
+		return x.Refreshes
+	}
+	return false
+}
+
+func (x *EndState) GetMedia() *MediaState {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+// MediaState is how one leg's media was relayed.
+type MediaState struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// local is our address for RTP.
+	Local string `protobuf:"bytes,1,opt,name=local,proto3" json:"local,omitempty"`
+	// rtp and rtcp are where the far end is, learnt where it says so.
+	Rtp           string `protobuf:"bytes,2,opt,name=rtp,proto3" json:"rtp,omitempty"`
+	Rtcp          string `protobuf:"bytes,3,opt,name=rtcp,proto3" json:"rtcp,omitempty"`
+	RtpLearnt     bool   `protobuf:"varint,4,opt,name=rtp_learnt,json=rtpLearnt,proto3" json:"rtp_learnt,omitempty"`
+	RtcpLearnt    bool   `protobuf:"varint,5,opt,name=rtcp_learnt,json=rtcpLearnt,proto3" json:"rtcp_learnt,omitempty"`
+	Encrypted     bool   `protobuf:"varint,6,opt,name=encrypted,proto3" json:"encrypted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MediaState) Reset() {
+	*x = MediaState{}
+	mi := &file_tollbook_v1_calls_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MediaState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MediaState) ProtoMessage() {}
+
+func (x *MediaState) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_calls_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MediaState.ProtoReflect.Descriptor instead.
+func (*MediaState) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_calls_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *MediaState) GetLocal() string {
+	if x != nil {
+		return x.Local
+	}
+	return ""
+}
+
+func (x *MediaState) GetRtp() string {
+	if x != nil {
+		return x.Rtp
+	}
+	return ""
+}
+
+func (x *MediaState) GetRtcp() string {
+	if x != nil {
+		return x.Rtcp
+	}
+	return ""
+}
+
+func (x *MediaState) GetRtpLearnt() bool {
+	if x != nil {
+		return x.RtpLearnt
+	}
+	return false
+}
+
+func (x *MediaState) GetRtcpLearnt() bool {
+	if x != nil {
+		return x.RtcpLearnt
+	}
+	return false
+}
+
+func (x *MediaState) GetEncrypted() bool {
+	if x != nil {
+		return x.Encrypted
+	}
+	return false
+}
+
 var File_tollbook_v1_calls_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_calls_proto_rawDesc = "" +
@@ -1725,7 +2223,61 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"SignOfLife\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12!\n" +
 	"\fsilent_calls\x18\x02 \x03(\fR\vsilentCalls\x12\x14\n" +
-	"\x05calls\x18\x03 \x01(\rR\x05callsB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\x05calls\x18\x03 \x01(\rR\x05calls\"<\n" +
+	"\fCallStanding\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\fR\x04call\x12\x18\n" +
+	"\awrapped\x18\x02 \x01(\fR\awrapped\"\xd7\x01\n" +
+	"\tCallState\x12\x1e\n" +
+	"\n" +
+	"originator\x18\x01 \x01(\tR\n" +
+	"originator\x12\x16\n" +
+	"\x06caller\x18\x02 \x01(\tR\x06caller\x12\x1f\n" +
+	"\vcaller_name\x18\x03 \x01(\tR\n" +
+	"callerName\x12\x16\n" +
+	"\x06called\x18\x04 \x01(\tR\x06called\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06source\x12\x16\n" +
+	"\x06egress\x18\x06 \x01(\rR\x06egress\x12)\n" +
+	"\x04ends\x18\a \x03(\v2\x15.tollbook.v1.EndStateR\x04ends\"\xee\x05\n" +
+	"\bEndState\x12\x1e\n" +
+	"\vsip_call_id\x18\x01 \x01(\tR\tsipCallId\x12\x1b\n" +
+	"\tlocal_tag\x18\x02 \x01(\tR\blocalTag\x12\x1d\n" +
+	"\n" +
+	"remote_tag\x18\x03 \x01(\tR\tremoteTag\x12\x14\n" +
+	"\x05local\x18\x04 \x01(\tR\x05local\x12\x16\n" +
+	"\x06remote\x18\x05 \x01(\tR\x06remote\x12\x16\n" +
+	"\x06target\x18\x06 \x01(\tR\x06target\x12\x16\n" +
+	"\x06routes\x18\a \x03(\tR\x06routes\x12\x1a\n" +
+	"\bsequence\x18\b \x01(\rR\bsequence\x12\x14\n" +
+	"\x05heard\x18\t \x01(\rR\x05heard\x12\x1a\n" +
+	"\blistener\x18\n" +
+	" \x01(\tR\blistener\x12\x1c\n" +
+	"\ttransport\x18\v \x01(\tR\ttransport\x12\x12\n" +
+	"\x04flow\x18\f \x01(\tR\x04flow\x12\x16\n" +
+	"\x06source\x18\r \x01(\tR\x06source\x12\x12\n" +
+	"\x04home\x18\x0e \x01(\tR\x04home\x12\x16\n" +
+	"\x06secure\x18\x0f \x01(\bR\x06secure\x12\x16\n" +
+	"\x06theirs\x18\x10 \x01(\fR\x06theirs\x12#\n" +
+	"\rtheirs_source\x18\x11 \x01(\tR\ftheirsSource\x12\x12\n" +
+	"\x04said\x18\x12 \x01(\fR\x04said\x12\x18\n" +
+	"\aversion\x18\x13 \x01(\x04R\aversion\x12\x18\n" +
+	"\aupdates\x18\x14 \x01(\bR\aupdates\x12\x12\n" +
+	"\x04ours\x18\x15 \x01(\bR\x04ours\x12\x18\n" +
+	"\aexposed\x18\x16 \x01(\bR\aexposed\x12.\n" +
+	"\x06policy\x18\x17 \x01(\v2\x16.tollbook.v1.SipPolicyR\x06policy\x12\x1b\n" +
+	"\tsession_s\x18\x18 \x01(\rR\bsessionS\x12\x17\n" +
+	"\aleast_s\x18\x19 \x01(\rR\x06leastS\x12\x1c\n" +
+	"\trefreshes\x18\x1a \x01(\bR\trefreshes\x12-\n" +
+	"\x05media\x18\x1b \x01(\v2\x17.tollbook.v1.MediaStateR\x05media\"\xa6\x01\n" +
+	"\n" +
+	"MediaState\x12\x14\n" +
+	"\x05local\x18\x01 \x01(\tR\x05local\x12\x10\n" +
+	"\x03rtp\x18\x02 \x01(\tR\x03rtp\x12\x12\n" +
+	"\x04rtcp\x18\x03 \x01(\tR\x04rtcp\x12\x1d\n" +
+	"\n" +
+	"rtp_learnt\x18\x04 \x01(\bR\trtpLearnt\x12\x1f\n" +
+	"\vrtcp_learnt\x18\x05 \x01(\bR\n" +
+	"rtcpLearnt\x12\x1c\n" +
+	"\tencrypted\x18\x06 \x01(\bR\tencryptedB*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_calls_proto_rawDescOnce sync.Once
@@ -1739,7 +2291,7 @@ func file_tollbook_v1_calls_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_calls_proto_rawDescData
 }
 
-var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tollbook_v1_calls_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*CallReceived)(nil),    // 0: tollbook.v1.CallReceived
 	(*RouteChoice)(nil),     // 1: tollbook.v1.RouteChoice
@@ -1755,25 +2307,33 @@ var file_tollbook_v1_calls_proto_goTypes = []any{
 	(*LegEnded)(nil),        // 11: tollbook.v1.LegEnded
 	(*AddressTried)(nil),    // 12: tollbook.v1.AddressTried
 	(*SignOfLife)(nil),      // 13: tollbook.v1.SignOfLife
-	(QualityFigure)(0),      // 14: tollbook.v1.QualityFigure
-	(EndedBy)(0),            // 15: tollbook.v1.EndedBy
+	(*CallStanding)(nil),    // 14: tollbook.v1.CallStanding
+	(*CallState)(nil),       // 15: tollbook.v1.CallState
+	(*EndState)(nil),        // 16: tollbook.v1.EndState
+	(*MediaState)(nil),      // 17: tollbook.v1.MediaState
+	(QualityFigure)(0),      // 18: tollbook.v1.QualityFigure
+	(EndedBy)(0),            // 19: tollbook.v1.EndedBy
+	(*SipPolicy)(nil),       // 20: tollbook.v1.SipPolicy
 }
 var file_tollbook_v1_calls_proto_depIdxs = []int32{
 	2,  // 0: tollbook.v1.RouteChoice.quality:type_name -> tollbook.v1.QualityUsed
-	14, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
+	18, // 1: tollbook.v1.QualityUsed.figure:type_name -> tollbook.v1.QualityFigure
 	1,  // 2: tollbook.v1.CallRouted.choices:type_name -> tollbook.v1.RouteChoice
 	8,  // 3: tollbook.v1.MediaQuality.reported:type_name -> tollbook.v1.ReportedQuality
 	9,  // 4: tollbook.v1.MediaQuality.dropped:type_name -> tollbook.v1.DroppedPackets
 	7,  // 5: tollbook.v1.CallMedia.a:type_name -> tollbook.v1.MediaQuality
 	7,  // 6: tollbook.v1.CallMedia.b:type_name -> tollbook.v1.MediaQuality
-	15, // 7: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
+	19, // 7: tollbook.v1.LegEnded.ended_by:type_name -> tollbook.v1.EndedBy
 	7,  // 8: tollbook.v1.LegEnded.media:type_name -> tollbook.v1.MediaQuality
 	12, // 9: tollbook.v1.LegEnded.tried:type_name -> tollbook.v1.AddressTried
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	16, // 10: tollbook.v1.CallState.ends:type_name -> tollbook.v1.EndState
+	20, // 11: tollbook.v1.EndState.policy:type_name -> tollbook.v1.SipPolicy
+	17, // 12: tollbook.v1.EndState.media:type_name -> tollbook.v1.MediaState
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_calls_proto_init() }
@@ -1789,7 +2349,7 @@ func file_tollbook_v1_calls_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_calls_proto_rawDesc), len(file_tollbook_v1_calls_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -612,8 +612,10 @@ func (x *ReleaseHold) GetReason() string {
 
 // ClaimHold takes over a running call from another node.
 type ClaimHold struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Call          []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// from is the node that the call must belong to; empty is any.
+	From          string `protobuf:"bytes,140,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -653,6 +655,13 @@ func (x *ClaimHold) GetCall() []byte {
 		return x.Call
 	}
 	return nil
+}
+
+func (x *ClaimHold) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
 }
 
 // PostMoney credits or debits an account, reverses a posting, or transfers.
@@ -1465,9 +1474,10 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"unanswered\"9\n" +
 	"\vReleaseHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x1f\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"4\n" +
 	"\tClaimHold\x12\x12\n" +
-	"\x04call\x18\x01 \x01(\fR\x04call\"\xab\x02\n" +
+	"\x04call\x18\x01 \x01(\fR\x04call\x12\x13\n" +
+	"\x04from\x18\x8c\x01 \x01(\tR\x04from\"\xab\x02\n" +
 	"\tPostMoney\x12,\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x18.tollbook.v1.PostingKindR\x04kind\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12!\n" +

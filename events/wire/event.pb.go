@@ -62,6 +62,7 @@ type Event struct {
 	//	*Event_LegEnded
 	//	*Event_SignOfLife
 	//	*Event_CallRouted
+	//	*Event_CallStanding
 	//	*Event_SignedIn
 	//	*Event_SignInFailed
 	//	*Event_SourceRejected
@@ -342,6 +343,15 @@ func (x *Event) GetCallRouted() *CallRouted {
 	return nil
 }
 
+func (x *Event) GetCallStanding() *CallStanding {
+	if x != nil {
+		if x, ok := x.Body.(*Event_CallStanding); ok {
+			return x.CallStanding
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetSignedIn() *SignedIn {
 	if x != nil {
 		if x, ok := x.Body.(*Event_SignedIn); ok {
@@ -573,6 +583,10 @@ type Event_CallRouted struct {
 	CallRouted *CallRouted `protobuf:"bytes,56,opt,name=call_routed,json=callRouted,proto3,oneof"`
 }
 
+type Event_CallStanding struct {
+	CallStanding *CallStanding `protobuf:"bytes,140,opt,name=call_standing,json=callStanding,proto3,oneof"`
+}
+
 type Event_SignedIn struct {
 	// What a node observes of people and strangers.
 	SignedIn *SignedIn `protobuf:"bytes,70,opt,name=signed_in,json=signedIn,proto3,oneof"`
@@ -681,6 +695,8 @@ func (*Event_SignOfLife) isEvent_Body() {}
 
 func (*Event_CallRouted) isEvent_Body() {}
 
+func (*Event_CallStanding) isEvent_Body() {}
+
 func (*Event_SignedIn) isEvent_Body() {}
 
 func (*Event_SignInFailed) isEvent_Body() {}
@@ -717,7 +733,7 @@ var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\xc3\x14\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\x86\x15\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -749,7 +765,8 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\fsign_of_life\x187 \x01(\v2\x17.tollbook.v1.SignOfLifeH\x00R\n" +
 	"signOfLife\x12:\n" +
 	"\vcall_routed\x188 \x01(\v2\x17.tollbook.v1.CallRoutedH\x00R\n" +
-	"callRouted\x124\n" +
+	"callRouted\x12A\n" +
+	"\rcall_standing\x18\x8c\x01 \x01(\v2\x19.tollbook.v1.CallStandingH\x00R\fcallStanding\x124\n" +
 	"\tsigned_in\x18F \x01(\v2\x15.tollbook.v1.SignedInH\x00R\bsignedIn\x12A\n" +
 	"\x0esign_in_failed\x18G \x01(\v2\x19.tollbook.v1.SignInFailedH\x00R\fsignInFailed\x12F\n" +
 	"\x0fsource_rejected\x18H \x01(\v2\x1b.tollbook.v1.SourceRejectedH\x00R\x0esourceRejected\x12I\n" +
@@ -805,22 +822,23 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*LegEnded)(nil),                 // 18: tollbook.v1.LegEnded
 	(*SignOfLife)(nil),               // 19: tollbook.v1.SignOfLife
 	(*CallRouted)(nil),               // 20: tollbook.v1.CallRouted
-	(*SignedIn)(nil),                 // 21: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),             // 22: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),           // 23: tollbook.v1.SourceRejected
-	(*BalanceForecast)(nil),          // 24: tollbook.v1.BalanceForecast
-	(*SourceBanned)(nil),             // 25: tollbook.v1.SourceBanned
-	(*BanLifted)(nil),                // 26: tollbook.v1.BanLifted
-	(*TerminatorStateChanged)(nil),   // 27: tollbook.v1.TerminatorStateChanged
-	(*RegistrationStateChanged)(nil), // 28: tollbook.v1.RegistrationStateChanged
-	(*GuardTripped)(nil),             // 29: tollbook.v1.GuardTripped
-	(*GuardLifted)(nil),              // 30: tollbook.v1.GuardLifted
-	(*RecordingSteered)(nil),         // 31: tollbook.v1.RecordingSteered
-	(*FileMade)(nil),                 // 32: tollbook.v1.FileMade
-	(*FileRemoved)(nil),              // 33: tollbook.v1.FileRemoved
-	(*FileStorageChanged)(nil),       // 34: tollbook.v1.FileStorageChanged
-	(*FileMismatched)(nil),           // 35: tollbook.v1.FileMismatched
-	(*FileServed)(nil),               // 36: tollbook.v1.FileServed
+	(*CallStanding)(nil),             // 21: tollbook.v1.CallStanding
+	(*SignedIn)(nil),                 // 22: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),             // 23: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),           // 24: tollbook.v1.SourceRejected
+	(*BalanceForecast)(nil),          // 25: tollbook.v1.BalanceForecast
+	(*SourceBanned)(nil),             // 26: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),                // 27: tollbook.v1.BanLifted
+	(*TerminatorStateChanged)(nil),   // 28: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 29: tollbook.v1.RegistrationStateChanged
+	(*GuardTripped)(nil),             // 30: tollbook.v1.GuardTripped
+	(*GuardLifted)(nil),              // 31: tollbook.v1.GuardLifted
+	(*RecordingSteered)(nil),         // 32: tollbook.v1.RecordingSteered
+	(*FileMade)(nil),                 // 33: tollbook.v1.FileMade
+	(*FileRemoved)(nil),              // 34: tollbook.v1.FileRemoved
+	(*FileStorageChanged)(nil),       // 35: tollbook.v1.FileStorageChanged
+	(*FileMismatched)(nil),           // 36: tollbook.v1.FileMismatched
+	(*FileServed)(nil),               // 37: tollbook.v1.FileServed
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -843,27 +861,28 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	18, // 17: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
 	19, // 18: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
 	20, // 19: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
-	21, // 20: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
-	22, // 21: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
-	23, // 22: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
-	24, // 23: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
-	25, // 24: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
-	26, // 25: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
-	27, // 26: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
-	28, // 27: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
-	29, // 28: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
-	30, // 29: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
-	31, // 30: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
-	32, // 31: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
-	33, // 32: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
-	34, // 33: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
-	35, // 34: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
-	36, // 35: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	21, // 20: tollbook.v1.Event.call_standing:type_name -> tollbook.v1.CallStanding
+	22, // 21: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
+	23, // 22: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
+	24, // 23: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
+	25, // 24: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
+	26, // 25: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
+	27, // 26: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
+	28, // 27: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
+	29, // 28: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
+	30, // 29: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
+	31, // 30: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
+	32, // 31: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
+	33, // 32: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
+	34, // 33: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
+	35, // 34: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
+	36, // 35: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
+	37, // 36: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -900,6 +919,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_LegEnded)(nil),
 		(*Event_SignOfLife)(nil),
 		(*Event_CallRouted)(nil),
+		(*Event_CallStanding)(nil),
 		(*Event_SignedIn)(nil),
 		(*Event_SignInFailed)(nil),
 		(*Event_SourceRejected)(nil),

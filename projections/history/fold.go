@@ -10,7 +10,8 @@ import (
 )
 
 // fold turns a call's events, in canonical order, into its rows, by leg. Of
-// several events that say the same of a leg the first counts.
+// several events that say the same of a leg the first counts; of several ends, that
+// which the book has charged.
 func fold(call events.CallID, records []record) []CDR {
 	f := folding{call: call}
 	for _, r := range records {
@@ -49,6 +50,7 @@ type folding struct {
 type legFold struct {
 	row                        CDR
 	born, rang, answered, over bool
+	charged                    bool // over, as the book says
 }
 
 func (f *folding) leg(number uint32) *legFold {
@@ -162,11 +164,11 @@ func (f *folding) answered(e *wire.LegAnswered) {
 }
 
 func (f *folding) ended(e *wire.LegEnded, node string) {
-	leg := f.leg(e.GetLeg())
-	if leg.over {
+	leg, charged := f.leg(e.GetLeg()), f.charges(e)
+	if leg.over && (leg.charged || !charged) {
 		return
 	}
-	leg.over = true
+	leg.over, leg.charged = true, charged
 	row := &leg.row
 	if row.Node == "" {
 		row.Node = node
@@ -174,8 +176,15 @@ func (f *folding) ended(e *wire.LegEnded, node string) {
 	row.EndedUS, row.SIPCode, row.Reason = e.GetAtUs(), int64(e.GetSipCode()), e.GetReason()
 	row.Q850, row.Cause, row.EndedBy = int64(e.GetQ850()), e.GetCause(), endedBy(e.GetEndedBy())
 	row.RawMS, row.Last, row.Priced = e.GetRawMs(), e.GetLast(), e.GetPriced()
-	row.Answered = row.Answered || e.GetRawMs() > 0
+	row.Answered = leg.answered || e.GetRawMs() > 0
 	row.measured(e.GetMedia())
+}
+
+// charges tells whether an end is the one that the book has charged. A node that has
+// lost a call to another one and does not know it yet may tell of another end.
+func (f *folding) charges(e *wire.LegEnded) bool {
+	c := f.charge
+	return c != nil && (e.GetLeg() == 0 || e.GetLeg() == c.GetEgressLeg()) && e.GetAtUs() == c.GetEndedAtUs() && e.GetRawMs() == c.GetRawMs()
 }
 
 // endedBy names who ended a leg.

@@ -87,6 +87,11 @@ type call struct {
 	ProvenUS int64
 	// Legs are in order of number.
 	Legs []Leg
+	// Standing is the newest wrapped state of the call, told at StandingUS.
+	Standing   []byte `json:",omitempty"`
+	StandingUS int64  `json:",omitempty"`
+	// GoneUS is when a log said that it has ended that is not its owner's.
+	GoneUS int64 `json:",omitempty"`
 }
 
 // leg returns a leg of the call, nil when there are too many.

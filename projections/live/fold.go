@@ -25,6 +25,12 @@ func (v *View) observed(r events.Recorded) {
 		})
 	case *wire.Event_LegEnded:
 		v.ended(body.LegEnded, r)
+	case *wire.Event_CallStanding:
+		v.change(body.CallStanding.GetCall(), r, func(c *call) {
+			if us := r.Event.GetEffectiveAtUs(); us >= c.StandingUS {
+				c.Standing, c.StandingUS = body.CallStanding.GetWrapped(), us
+			}
+		})
 	case *wire.Event_SignOfLife:
 		v.sign(body.SignOfLife, r.TimeUS)
 	}
@@ -111,7 +117,16 @@ func (v *View) ended(e *wire.LegEnded, r events.Recorded) {
 	if !ok || v.over.has(id) {
 		return
 	}
-	answered := e.GetRawMs() > 0
+	if h, c := v.holds[id], v.calls[id]; c != nil && h != nil && !h.Closed && h.ClaimedBy != "" && r.Journal != "log.calls."+h.ClaimedBy {
+		c.GoneUS = r.TimeUS // the node before, which does not know that it has lost the call
+		return
+	}
+	v.gone(id, e.GetAtUs(), e.GetRawMs())
+}
+
+// gone ends a call.
+func (v *View) gone(id events.CallID, atUS, rawMS int64) {
+	answered := rawMS > 0
 	if c := v.calls[id]; c != nil {
 		state, _, _, _ := c.state()
 		answered = answered || state == Talking
@@ -125,9 +140,9 @@ func (v *View) ended(e *wire.LegEnded, r events.Recorded) {
 		delete(v.holds, id)
 	}
 	v.over.add(id, nil)
-	traffic := Traffic{Ended: 1, TalkMS: e.GetRawMs()}
+	traffic := Traffic{Ended: 1, TalkMS: rawMS}
 	if answered {
 		traffic.Answered = 1
 	}
-	v.window.at(e.GetAtUs()).add(traffic)
+	v.window.at(atUS).add(traffic)
 }

@@ -41,10 +41,19 @@ func (v *View) decided(r events.Recorded) {
 	case *wire.Event_CallCharged:
 		v.money.charge(body.CallCharged, r.TimeUS)
 		v.close(body.CallCharged.GetCall())
+		v.settled(body.CallCharged.GetCall(), body.CallCharged.GetEndedAtUs(), body.CallCharged.GetRawMs())
 	case *wire.Event_OfflineWrittenUp:
 		v.writtenUp(body.OfflineWrittenUp, r.TimeUS)
 	case *wire.Event_HoldReleased:
 		v.close(body.HoldReleased.GetCall())
+		v.settled(body.HoldReleased.GetCall(), r.TimeUS, 0)
+	}
+}
+
+// settled ends a call that only another log than its owner's has told the end of so far.
+func (v *View) settled(b []byte, atUS, rawMS int64) {
+	if id, ok := callID(b); ok && v.calls[id] != nil && v.calls[id].GoneUS != 0 {
+		v.gone(id, atUS, rawMS)
 	}
 }
 

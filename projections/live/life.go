@@ -56,6 +56,17 @@ func (v *View) ProofOfLife(id events.CallID) (Proof, bool) {
 	return p, true
 }
 
+// Standing returns the newest state that a call in progress can be gone on with from,
+// wrapped, nil if there is none.
+func (v *View) Standing(id events.CallID) []byte {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if c := v.calls[id]; c != nil {
+		return c.Standing
+	}
+	return nil
+}
+
 // SignOfLife returns a node's last sign of life, and false if it gave none.
 func (v *View) SignOfLife(name string) (Sign, bool) {
 	v.mu.RLock()

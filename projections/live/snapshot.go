@@ -13,7 +13,7 @@ import (
 
 // snapshotVersion is that of the fold and of the snapshot's form. A snapshot of
 // another version is refused, and the view is built from the journals.
-const snapshotVersion = 1
+const snapshotVersion = 2
 
 // ErrVersion says that a snapshot was made by another version.
 var ErrVersion = errors.New("live snapshot of another version")

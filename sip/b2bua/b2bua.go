@@ -43,8 +43,9 @@ type Recorder interface {
 	Record(e *wire.Event)
 }
 
-// Secrets unwraps what the book keeps wrapped; the cluster key does.
+// Secrets wraps and unwraps what journals keep wrapped; the cluster key does.
 type Secrets interface {
+	Wrap(name string, secret []byte) ([]byte, error)
 	Unwrap(name string, wrapped []byte) ([]byte, error)
 }
 
@@ -83,6 +84,9 @@ type Config struct {
 	Load *overload.Controller
 	// Evidence keeps recordings and captures of calls. Nil keeps none.
 	Evidence *evidence.Keeper
+	// Survivable has it written down how answered calls stand, so that another node can
+	// go on with them when this one dies.
+	Survivable bool
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so
@@ -104,6 +108,7 @@ type Switch struct {
 	reinvited gate.Handler
 	disowning atomic.Int32  // BYEs on their way for calls that are not here
 	malformed atomic.Uint64 // session descriptions that could not be used
+	resumed   atomic.Uint64 // calls that go on here, of nodes that have died
 
 	mu       sync.Mutex
 	calls    map[events.CallID]*session

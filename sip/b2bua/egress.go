@@ -54,7 +54,7 @@ func (c *session) invite(e call.SendInvite) {
 		}
 	}
 	l := &egress{end: end{call: c, leg: e.Leg, side: relay.B}, plan: c.plans[e.Index], acks: &acks{}, forks: map[string]*early{}}
-	c.legs[e.Leg] = l
+	c.legs[e.Leg], c.tried = l, int(e.Leg)
 	c.in.body = nil
 	c.sw.mu.Lock()
 	c.sw.inUse[l.plan.Candidate.Terminator]++

@@ -85,10 +85,12 @@ func (s *Switch) onChange(now call.Now, a *asked) {
 	case len(body) == 0 && !a.req.IsInvite():
 		e.dialog.refresh(a.req)
 		a.agree(nil, nil, e.asServer(a.req)...)
+		c.stands()
 		return
 	case len(body) > 0 && e.theirs != nil && bytes.Equal(body, e.theirs.Bytes()):
 		e.dialog.refresh(a.req) // nothing changes: a refresh of this leg's session
 		a.agree(e.said, nil, e.asServer(a.req)...)
+		c.stands()
 		return
 	}
 	x := &exchange{call: c, from: a, to: c.other(e), method: a.req.Method}
@@ -236,7 +238,9 @@ func (x *exchange) done(now call.Now, res *sip.Response) {
 	}
 	if x.early {
 		x.call.in.reliable.release()
+		return
 	}
+	x.call.stands()
 }
 
 // useless ends a call whose sides do not understand each other any more; one that is

@@ -22,6 +22,9 @@ const (
 
 // command makes a command about the call; the words make its key.
 func (c *session) command(words ...string) *wire.Command {
+	if c.from != "" {
+		words = append(words, "after "+c.from)
+	}
 	key := events.KeyOf(append([]string{c.id.String()}, words...)...)
 	return &wire.Command{Key: key[:], Actor: "node:" + c.sw.config.Node, Node: c.sw.config.Node}
 }
@@ -112,7 +115,7 @@ func (c *session) extend(paid time.Duration) {
 
 func (c *session) charge(ch *wire.ChargeCall) {
 	if c.attemptsCost(ch.Candidate) {
-		ch.Attempts = uint32(len(c.legs))
+		ch.Attempts = uint32(c.tried)
 	}
 	cmd := c.command("charge")
 	cmd.Body = &wire.Command_ChargeCall{ChargeCall: ch}
@@ -122,7 +125,7 @@ func (c *session) charge(ch *wire.ChargeCall) {
 // attemptsCost tells whether a vendor who was tried, other than the one who
 // answered, takes a fee for it.
 func (c *session) attemptsCost(answered uint32) bool {
-	for i, p := range c.plans[:min(len(c.legs), len(c.plans))] {
+	for i, p := range c.plans[:min(c.tried, len(c.plans))] {
 		if uint32(i) != answered && p.Candidate.GetBuy().GetAttemptFeeMicro() > 0 {
 			return true
 		}
@@ -144,10 +147,10 @@ func (c *session) release(reason string) {
 		return
 	}
 	fee := c.decision.Sell.GetAttemptFeeMicro() > 0 || c.attemptsCost(nobody)
-	if len(c.legs) > 0 && fee {
+	if c.tried > 0 && fee {
 		cmd := c.command("charge")
 		cmd.Body = &wire.Command_ChargeCall{ChargeCall: &wire.ChargeCall{
-			Call: c.id[:], Unanswered: true, Attempts: uint32(len(c.legs)), EndedAtUs: time.Now().UnixMicro(),
+			Call: c.id[:], Unanswered: true, Attempts: uint32(c.tried), EndedAtUs: time.Now().UnixMicro(),
 		}}
 		c.settle("charge for attempts", cmd)
 		return
@@ -159,17 +162,26 @@ func (c *session) release(reason string) {
 // short, the next start does.
 func (c *session) settle(what string, cmd *wire.Command) {
 	s := c.sw
+	if c.dropped {
+		return
+	}
 	s.work.Add(1)
 	s.owe(c.id, 1)
 	go func() {
 		defer s.work.Done()
 		defer s.owe(c.id, -1)
+		if !c.owns() {
+			return
+		}
 		for {
 			ctx, cancel := context.WithTimeout(s.ctx, askWithin)
 			_, err := s.config.Book.Execute(ctx, cmd)
 			cancel()
 			switch code := events.CodeOf(err); {
 			case err == nil:
+				return
+			case code == events.CodeConflict:
+				c.log.Warn("the call was another node's", "what", what, "err", err)
 				return
 			case code != events.CodeUnavailable:
 				c.log.Error("the book refused to close a call", "what", what, "err", err)
@@ -182,4 +194,12 @@ func (c *session) settle(what string, cmd *wire.Command) {
 			}
 		}
 	}()
+}
+
+// owns waits until the book has answered the claim, if the call was taken over.
+func (c *session) owns() bool {
+	if c.claimed != nil {
+		<-c.claimed
+	}
+	return !c.lostClaim.Load()
 }

@@ -79,6 +79,7 @@ func (c *session) delayed(from, to *end, offer *heard, ack *sip.Request, fax boo
 	if ok {
 		c.held()
 		send(body)
+		c.stands()
 	}
 	return ok
 }

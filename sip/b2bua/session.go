@@ -57,19 +57,19 @@ type session struct {
 	transfers   int
 	retired     []*dialog // those that something else has taken the place of
 	devicesSaid uint32    // the SIP code of a subscriber's devices
+	tried       int       // how many vendors were tried
+
+	standing  atomic.Bool   // it will be looked at again how the call stands
+	stood     []byte        // how it stood when that was last written down
+	dropped   bool          // another node has the call: nothing of it is recorded here
+	from      string        // the node that it was taken over from
+	claiming  bool          // the far ends wait for the book's word
+	claimed   chan struct{} // closed when the book has answered the claim; nil without one
+	lostClaim atomic.Bool   // the book has said no
 }
 
 func (s *Switch) newSession(o *wire.Originator, source netip.Addr) *session {
-	id := s.newID()
-	c := &session{
-		sw: s, id: id, origin: o, source: source, log: slog.New(callLog{s.config.Logger.Handler(), id, o.Id}),
-		inbox: make(chan func(call.Now), inboxLength), done: make(chan struct{}),
-		timers: map[call.Timer]*time.Timer{}, legs: map[uint32]*egress{},
-	}
-	if keeper := s.config.Evidence; keeper != nil {
-		c.evidence = keeper.Begin(id)
-	}
-	return c
+	return s.sessionOf(s.newID(), o, source)
 }
 
 // post has fn run on the call's goroutine. Once the call has ended it does
@@ -142,7 +142,9 @@ func (c *session) finish() {
 		delete(s.parties, c.source)
 	}
 	s.mu.Unlock()
-	s.forgetInvite(c.in.mergeKey)
+	if c.in.mergeKey != "" {
+		s.forgetInvite(c.in.mergeKey)
+	}
 	c.in.dialog.forget(s)
 	for _, d := range c.retired {
 		d.forget(s)
@@ -199,6 +201,7 @@ func (c *session) do(effects []call.Effect) {
 			c.talking.Store(true)
 			c.recordTalk(c.legs[e.Leg])
 			c.in.answer(c.legs[e.Leg])
+			c.stands()
 		case call.RejectCaller:
 			c.in.reject(int(e.Code), e.Reason, e.Q850)
 		case call.Set:
@@ -252,7 +255,7 @@ func (c *session) bye(e call.SendBye) {
 // to the log.
 func (c *session) record(e *wire.Event) {
 	c.recorded++
-	e.Id = events.EventID(c.id[:], c.recorded)
+	e.Id = events.EventID(append(c.id[:], c.from...), c.recorded)
 	e.Actor = "node:" + c.sw.config.Node
 	switch b := e.Body.(type) {
 	case *wire.Event_LegAnswered:
@@ -264,7 +267,9 @@ func (c *session) record(e *wire.Event) {
 		}
 		c.legEnded(b.LegEnded.Leg)
 	}
-	c.sw.config.Log.Record(e)
+	if !c.dropped {
+		c.sw.config.Log.Record(e)
+	}
 }
 
 // legEnded frees an attempt's place at its terminator.

@@ -21,6 +21,10 @@ type Cluster struct {
 	Secrets string `yaml:"secrets"`
 	// Elections is "quick" for nodes on one network, or "slow", the default.
 	Elections string `yaml:"elections"`
+	// TakeOver is how long a node gives no sign of life before the others take over its
+	// calls, as 3s, the default with quick elections (10s with slow ones); 0s leaves
+	// them be.
+	TakeOver string `yaml:"take_over"`
 	// Wait is how long a start waits until enough of the others are there, as 5m.
 	Wait string `yaml:"wait"`
 }
@@ -53,6 +57,30 @@ func (c Cluster) group() (*cluster.Group, time.Duration, error) {
 	}
 	return g, wait, nil
 }
+
+// takeOver is the parsed TakeOver; 0 never takes a call over.
+func (c Cluster) takeOver() (time.Duration, error) {
+	switch {
+	case c.Name == "" && len(c.Members) == 0:
+		return 0, nil
+	case c.TakeOver == "" && c.Elections == "quick":
+		return quickTakeOver, nil
+	case c.TakeOver == "":
+		return slowTakeOver, nil
+	}
+	d, err := time.ParseDuration(c.TakeOver)
+	if err != nil || d != 0 && (d < leastTakeOver || d > mostTakeOver) {
+		return 0, fmt.Errorf("node configuration: cluster.take_over %q is not a duration from %v to %v such as 3s, or 0s", c.TakeOver, leastTakeOver, mostTakeOver)
+	}
+	return d, nil
+}
+
+const (
+	quickTakeOver = 3 * time.Second
+	slowTakeOver  = 10 * time.Second
+	leastTakeOver = 2 * time.Second // nodes ask each other every second
+	mostTakeOver  = 50 * time.Second
+)
 
 // keyDir is where the cluster key lies: a cluster's is given to its nodes, that of a
 // node alone is made in its data directory.

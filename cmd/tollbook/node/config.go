@@ -124,6 +124,7 @@ type settings struct {
 	memory           uint64         // 0 is no limit
 	group            *cluster.Group // nil for a node alone
 	wait             time.Duration
+	takeover         time.Duration // 0 leaves the calls of silent nodes be
 }
 
 func (c Config) parse() (settings, error) {
@@ -179,6 +180,9 @@ func (c Config) parse() (settings, error) {
 	}
 	if c.MaxCalls < 1 {
 		return bad("max_calls", strconv.Itoa(c.MaxCalls), "at least 1")
+	}
+	if s.takeover, err = c.Cluster.takeOver(); err != nil {
+		return s, err
 	}
 	if s.group, s.wait, err = c.Cluster.group(); err != nil {
 		return s, err

@@ -179,6 +179,7 @@ func (n *Node) liveBlock(b journal.Block) (recordedBlock, error) {
 	n.guard.Apply(r.records...)
 	n.viewing.at[b.Journal] = b.Cursor()
 	n.eraseCopies(r.records)
+	n.letGo(evs)
 	return r, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/sip/gate"
 )
@@ -77,10 +78,10 @@ func (n *Node) sweep(ctx context.Context) error {
 	}
 }
 
-func (n *Node) release(id events.CallID, reason string) *wire.Command {
+func (n *Node) release(id events.CallID, hold *ledger.Hold, reason string) *wire.Command {
 	key := events.KeyOf(id.String(), "release", reason)
 	return &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.holder(id),
+		Key: key[:], Actor: "node:" + n.settings.Node, Node: hold.Node,
 		Body: &wire.Command_ReleaseHold{ReleaseHold: &wire.ReleaseHold{Call: id[:], Reason: reason}},
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -23,9 +24,9 @@ const (
 // closeOrphans closes the open holds behind which no call stands any more: this
 // node's own, and, where it keeps the book, those of nodes that have died.
 func (n *Node) closeOrphans(ctx context.Context, now time.Time) {
-	for _, id := range n.orphans(now) {
+	for id, h := range n.orphans(now) {
 		n.log.Warn("a hold without a call is closed", "call_id", id.String())
-		if err := n.closeOrphan(ctx, id); err != nil {
+		if err := n.closeOrphan(ctx, id, h); err != nil {
 			n.log.Error("a hold without a call could not be closed", "call_id", id.String(), "err", err)
 		}
 	}
@@ -33,38 +34,32 @@ func (n *Node) closeOrphans(ctx context.Context, now time.Time) {
 
 // closeOrphan charges a call up to its last proof of life, or releases its hold if it
 // was never answered. A charge that is on its way may still be first.
-func (n *Node) closeOrphan(ctx context.Context, id events.CallID) error {
+func (n *Node) closeOrphan(ctx context.Context, id events.CallID, hold *ledger.Hold) error {
 	if c, ok := n.live.Get(id); ok {
-		return n.recoverCall(ctx, c)
+		return n.recoverCall(ctx, c, hold)
 	}
-	return n.recoverHold(ctx, id)
+	return n.recoverHold(ctx, id, hold)
 }
 
-func (n *Node) orphans(now time.Time) []events.CallID {
-	own, others := map[events.CallID]bool{}, map[events.CallID]*ledger.Hold{}
+func (n *Node) orphans(now time.Time) map[events.CallID]*ledger.Hold {
+	own, others := map[events.CallID]*ledger.Hold{}, map[events.CallID]*ledger.Hold{}
 	keeps := n.terms.Keeps()
 	n.follower.View(func(st *state.State) {
 		st.Ledger.Holds(func(id events.CallID, h *ledger.Hold) {
 			switch {
 			case h.Node == n.settings.Node:
-				own[id] = now.UnixMicro()-h.PlacedAtUS > orphanAfter.Microseconds()
+				if now.UnixMicro()-h.PlacedAtUS > orphanAfter.Microseconds() {
+					own[id] = h
+				}
 			case keeps:
 				others[id] = h
 			}
 		})
 	})
-	var out []events.CallID
-	for id, old := range own {
-		if old && !n.sw.Serves(id) && !n.sw.Owes(id) {
-			out = append(out, id)
-		}
-	}
-	for id, h := range others {
-		if n.isLost(id, h, now) {
-			out = append(out, id)
-		}
-	}
-	return out
+	maps.DeleteFunc(own, func(id events.CallID, _ *ledger.Hold) bool { return n.sw.Serves(id) || n.sw.Owes(id) })
+	maps.DeleteFunc(others, func(id events.CallID, h *ledger.Hold) bool { return !n.isLost(id, h, now) })
+	maps.Copy(own, others)
+	return own
 }
 
 // isLost says that a call's node is silent and cannot serve it any more: its paid time

@@ -83,6 +83,7 @@ type Node struct {
 	door      *registrar.Door
 	registrar *registrar.Registrar
 	sw        *b2bua.Switch
+	serving   atomic.Pointer[b2bua.Switch] // the same, for who follows the journals meanwhile
 	load      *overload.Controller
 	started   time.Time
 	http      *http.Server
@@ -270,8 +271,10 @@ func (n *Node) openSwitch(context.Context) error {
 		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Serves: n.serves, Guard: n.guard.Judge,
 		Load: n.load, Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
-		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
+		Survivable: n.settings.takeover > 0,
+		MaxCalls:   n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
+	n.serving.Store(n.sw)
 	n.onClose(func() error {
 		n.drain()
 		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
@@ -283,6 +286,9 @@ func (n *Node) openSwitch(context.Context) error {
 	n.askOthers()
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
+	if n.settings.takeover > 0 {
+		n.task("take over", n.takeOvers)
+	}
 	n.task("forecast", n.forecast)
 	return nil
 }

@@ -22,43 +22,43 @@ import (
 // every leg with its CDR.
 func (n *Node) recover(ctx context.Context) error {
 	open := n.live.OpenCalls(n.settings.Node)
-	for _, c := range open {
-		if err := n.recoverCall(ctx, c); err != nil {
-			return fmt.Errorf("close call %s of the last run: %w", c.ID, err)
-		}
-	}
 	// A hold without an open call: it never came to its first INVITE, or its trace
 	// was not yet stored, or the call had ended and its charge was not yet stored.
-	var holds []events.CallID
+	holds := map[events.CallID]*ledger.Hold{}
 	n.follower.View(func(st *state.State) {
 		st.Ledger.Holds(func(id events.CallID, h *ledger.Hold) {
 			if h.Node == n.settings.Node {
-				holds = append(holds, id)
+				holds[id] = h
 			}
 		})
 	})
-	closed := map[events.CallID]bool{}
+	closed := len(open)
 	for _, c := range open {
-		closed[c.ID] = true
-	}
-	for _, id := range holds {
-		if closed[id] {
-			continue
+		if h := n.hold(c.ID); h != nil && h.Node != n.settings.Node {
+			continue // taken over this moment
 		}
-		if err := n.recoverHold(ctx, id); err != nil {
+		if err := n.recoverCall(ctx, c, holds[c.ID]); err != nil && !taken(err) {
+			return fmt.Errorf("close call %s of the last run: %w", c.ID, err)
+		}
+		delete(holds, c.ID)
+	}
+	for id, h := range holds {
+		if err := n.recoverHold(ctx, id, h); err != nil && !taken(err) {
 			return fmt.Errorf("close the hold of call %s of the last run: %w", id, err)
 		}
 	}
-	if len(open)+len(holds) > 0 {
-		n.log.Info("the last run's calls are closed", "calls", len(open), "holds", len(holds))
+	if closed+len(holds) > 0 {
+		n.log.Info("the last run's calls are closed", "calls", closed, "holds", len(holds))
 	}
 	return n.calls.log.Flush(ctx)
 }
 
+// taken says that a call could not be closed since another node has it by now.
+func taken(err error) bool { return events.CodeOf(err) == events.CodeConflict }
+
 // recoverHold charges a call that the log knows to have ended, or to have been
 // tried, and releases the hold of any other.
-func (n *Node) recoverHold(ctx context.Context, id events.CallID) error {
-	hold := n.hold(id)
+func (n *Node) recoverHold(ctx context.Context, id events.CallID, hold *ledger.Hold) error {
 	l, attempts, err := n.endedLeg(ctx, id)
 	if err != nil || hold == nil {
 		return err
@@ -69,14 +69,6 @@ func (n *Node) recoverHold(ctx context.Context, id events.CallID) error {
 	}
 	_, err = n.book.Execute(ctx, cmd)
 	return err
-}
-
-// holder is the node whose hold of a call is open, else this one.
-func (n *Node) holder(id events.CallID) string {
-	if h := n.hold(id); h != nil {
-		return h.Node
-	}
-	return n.settings.Node
 }
 
 // hold is the open hold of a call, nil if it has none.
@@ -111,18 +103,18 @@ func (n *Node) endedLeg(ctx context.Context, id events.CallID) (leg history.CDR,
 func charged(l history.CDR) bool { return l.Answered && l.Priced && l.EndedUS != 0 }
 
 // command closes a call that is lost: one of the node's last run, or of a node that
-// has died, in whose place it is charged.
-func (n *Node) command(id events.CallID, c *wire.ChargeCall) *wire.Command {
+// has died, in whose place it is charged. It is refused when another node has taken it.
+func (n *Node) command(id events.CallID, hold *ledger.Hold, c *wire.ChargeCall) *wire.Command {
 	key := events.KeyOf(id.String(), "charge", call.CauseLost)
 	return &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.holder(id),
+		Key: key[:], Actor: "node:" + n.settings.Node, Node: hold.Node,
 		Body: &wire.Command_ChargeCall{ChargeCall: c},
 	}
 }
 
 // chargeEnded is the charge that the last run did not live to see stored.
 func (n *Node) chargeEnded(id events.CallID, hold *ledger.Hold, l history.CDR, attempts uint32) *wire.Command {
-	return n.command(id, &wire.ChargeCall{
+	return n.command(id, hold, &wire.ChargeCall{
 		Call: id[:], Candidate: uint32(l.Leg - 1), EgressLeg: uint32(l.Leg), AnsweredAtUs: l.AnsweredUS, EndedAtUs: l.EndedUS,
 		RawMs: l.RawMS, SipCode: uint32(l.SIPCode), Q850: uint32(l.Q850), EndedBy: endedBy(l.EndedBy),
 		Attempts: owed(hold, attempts, int(l.Leg-1)),
@@ -135,9 +127,9 @@ func (n *Node) unanswered(id events.CallID, hold *ledger.Hold, attempts uint32, 
 	fee := owed(hold, attempts, -1) > 0 || slices.ContainsFunc(hold.Lines, func(l *wire.HoldLine) bool { return l.Sell.GetAttemptFeeMicro() > 0 })
 	attempts = min(attempts, uint32(len(hold.Route)))
 	if attempts == 0 || !fee {
-		return n.release(id, call.CauseLost)
+		return n.release(id, hold, call.CauseLost)
 	}
-	return n.command(id, &wire.ChargeCall{
+	return n.command(id, hold, &wire.ChargeCall{
 		Call: id[:], Unanswered: true, Attempts: attempts, EndedAtUs: ended, EndedBy: wire.EndedBy_ENDED_BY_LOST,
 	})
 }
@@ -184,11 +176,11 @@ func (n *Node) historyCaughtUp(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) recoverCall(ctx context.Context, c live.Call) error {
+func (n *Node) recoverCall(ctx context.Context, c live.Call, hold *ledger.Hold) error {
 	id := c.ID
 	proof, _ := n.live.ProofOfLife(c.ID)
 	ended := max(proof.AliveUS, c.AnsweredUS)
-	hold, attempts := n.hold(id), uint32(0)
+	attempts := uint32(0)
 	for _, l := range c.Legs {
 		attempts = max(attempts, l.Leg)
 	}
@@ -205,7 +197,7 @@ func (n *Node) recoverCall(ctx context.Context, c live.Call) error {
 		}
 	case hold != nil && answered > 0 && int(answered) <= len(hold.Route):
 		rawMS, priced = min((ended-c.AnsweredUS)/1000, hold.PaidMs), true
-		lost := n.command(id, &wire.ChargeCall{
+		lost := n.command(id, hold, &wire.ChargeCall{
 			Call: id[:], Candidate: answered - 1, EgressLeg: answered, AnsweredAtUs: c.AnsweredUS, EndedAtUs: ended,
 			RawMs: rawMS, SipCode: 200, Q850: 41, EndedBy: wire.EndedBy_ENDED_BY_LOST, Attempts: owed(hold, attempts, int(answered)-1),
 		})

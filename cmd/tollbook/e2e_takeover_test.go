@@ -1,0 +1,141 @@
+package main_test
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+)
+
+// surviving is a cluster of three with calls that one node serves.
+type surviving struct {
+	*stage
+	*group
+	caller, vendor *talker
+	calls          []*talkerCall
+}
+
+// newSurviving starts a cluster and places calls through its second node.
+func newSurviving(t *testing.T, calls int, more ...string) *surviving {
+	t.Helper()
+	s := &surviving{group: newGroup(t, more...), stage: &stage{name: "stays", sell: sellPrice, buy: buyPrice, vendors: []string{""}}}
+	s.start(t, "n1", "n2", "n3")
+	first := s.nodes["n1"]
+	first.apply(t, world(first, []*stage{s.stage}))
+	first.credit(t, s.account(), "20", "opening")
+	for _, n := range s.nodes {
+		until(t, "each node knows the account", func() bool { return n.has(t, s.account()) })
+	}
+	s.agrees(t, 3)
+	port := s.group.net.port()
+	s.caller, s.vendor = newTalker(t, s.customerIP(), port), newTalker(t, s.vendorIP(0), port)
+	for i := range calls {
+		s.calls = append(s.calls, s.caller.dial(t, s.dial(), s.group.net.addr(last["n2"]), fmt.Sprintf("call-%d", i)))
+	}
+	until(t, "the calls are seen from another node", func() bool { return len(s.nodes["n3"].liveCalls(t)) == calls })
+	time.Sleep(2 * time.Second)
+	return s
+}
+
+// moved waits until so many of a talker's calls go on elsewhere.
+func moved(t *testing.T, p *talker, calls int) {
+	t.Helper()
+	until(t, "the far ends are told where their calls go on", func() bool {
+		n := 0
+		p.each(func(c *talkerCall) {
+			if c.moved == 1 {
+				n++
+			}
+		})
+		return n == calls
+	})
+}
+
+// talks waits until media comes again in all calls, and gives the longest gap.
+func talks(t *testing.T, parties ...*talker) (gap time.Duration) {
+	t.Helper()
+	for _, p := range parties {
+		since := time.Now()
+		until(t, "media comes again", func() bool {
+			quiet := 0
+			p.each(func(c *talkerCall) {
+				if !c.last.After(since) {
+					quiet++
+				}
+			})
+			return quiet == 0
+		})
+		p.each(func(c *talkerCall) { gap = max(gap, c.gap) })
+	}
+	return gap
+}
+
+// billed checks that each leg of so many calls has one CDR on each node, with its price,
+// that nothing is held and the sums are zero.
+func (s *surviving) billed(t *testing.T, nodes []string, calls int, check func(c cdr)) {
+	t.Helper()
+	for _, name := range nodes {
+		n := s.nodes[name]
+		all := n.settled(t, s.filter(), 2*calls)
+		legs := map[string]int{}
+		charged := int64(0)
+		for _, c := range all {
+			legs[fmt.Sprint(c.CallID, c.Leg)]++
+			want, got := s.due(t, c), int64(0)
+			if c.Price != nil {
+				got = micro(t, c.Price.Gross.Amount)
+			}
+			if c.Leg == 0 {
+				charged += got
+			}
+			if got != want {
+				t.Errorf("%s: charged %d, want %d: %+v", name, got, want, c)
+			}
+			check(c)
+		}
+		if len(legs) != 2*calls || len(all) != 2*calls {
+			t.Errorf("%s: %d CDRs of %d legs, want %d", name, len(all), len(legs), 2*calls)
+		}
+		b := n.balance(t, s.account())
+		if b.Holds != 0 || micro(t, b.Reserved.Amount) != 0 || micro(t, b.Posted.Amount) != 20_000_000-charged {
+			t.Errorf("%s: charged %d, and the account stands at %+v", name, charged, b)
+		}
+		if sums := n.ledgerSums(t); !maps.Equal(sums, map[string]string{"USD": "0.000000"}) {
+			t.Errorf("%s: the ledger's sums: %v", name, sums)
+		}
+	}
+}
+
+// TestCallsOutliveTheirNode kills the node that serves calls: the others take them over
+// by re-INVITE, the talk goes on, either side can end it, and each leg has one CDR.
+func TestCallsOutliveTheirNode(t *testing.T) {
+	const calls = 8 // not in parallel: elections are quick, and this machine may not be slow
+	s := newSurviving(t, calls)
+	s.nodes["n2"].kill(t)
+	moved(t, s.vendor, calls)
+	moved(t, s.caller, calls)
+	gap := talks(t, s.caller, s.vendor)
+	time.Sleep(2 * time.Second)
+	now := time.Now()
+	for _, c := range s.calls[:calls/2] {
+		s.caller.hangUp(t, c)
+	}
+	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls/2 })
+	s.vendor.hangUpAll(t)
+	until(t, "the caller is told of the ends", func() bool { return s.caller.ended.Load() == calls/2 })
+	until(t, "all calls are over", func() bool { return len(s.nodes["n1"].liveCalls(t)) == 0 })
+	survived := 0
+	s.billed(t, []string{"n1", "n3"}, calls, func(c cdr) {
+		if c.Cause == "answered" && c.EndedAt.After(now.Add(-time.Second)) {
+			survived++
+		}
+	})
+	t.Logf(`{"established_calls": {"survived": %d, "total": %d}, "media_gap_ms": %d}`, survived/4, calls, gap.Milliseconds())
+	s.start(t, "n2")
+	s.agrees(t, 3)
+	s.billed(t, []string{"n2"}, calls, func(c cdr) {
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	})
+}

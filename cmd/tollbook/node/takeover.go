@@ -1,0 +1,170 @@
+package node
+
+import (
+	"context"
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/state"
+	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/projections/live"
+	"github.com/tollbook/tollbook/sip/b2bua"
+)
+
+const (
+	// takeOverEvery is how often a node looks whether another one is silent.
+	takeOverEvery = 250 * time.Millisecond
+	// takeOverWithin is how long after its last sign of life a node's calls are taken
+	// over: later nobody waits at the other end.
+	takeOverWithin = time.Minute
+	// takeOverAgain is how soon a call is tried again that could not be taken over.
+	takeOverAgain = 5 * time.Second
+	// leastPaid is the paid time that a call must have left to be taken over.
+	leastPaid = time.Second
+)
+
+// takeOvers takes over the calls of nodes that give no sign of life, while this node
+// hears a majority of all.
+func (n *Node) takeOvers(ctx context.Context) error {
+	tick := time.NewTicker(takeOverEvery)
+	defer tick.Stop()
+	tried := map[events.CallID]time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			live, silent := n.heard(now)
+			if len(silent) == 0 {
+				clear(tried)
+				continue
+			}
+			for id, h := range n.heldBy(silent) {
+				if now.Sub(tried[id]) < takeOverAgain || n.chosen(id, live) != n.settings.Node {
+					continue
+				}
+				tried[id] = now
+				if err := n.takeOver(ctx, id, h, now); err != nil {
+					n.log.Warn("a call of a silent node cannot be taken over", "call_id", id.String(), "from", h.Node, "err", err)
+				}
+			}
+		}
+	}
+}
+
+// heard are the nodes that give signs of life, this one among them, and those that do
+// not; the latter only where the former are a majority.
+func (n *Node) heard(now time.Time) (alive, silent []string) {
+	alive = []string{n.settings.Node}
+	known := n.knownNodes()
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	for name := range known {
+		if name == n.settings.Node {
+			continue
+		}
+		seen := n.started
+		if m := n.members.of[name]; m != nil && m.seen.After(seen) {
+			seen = m.seen
+		}
+		if now.Sub(seen) < n.settings.takeover {
+			alive = append(alive, name)
+			continue
+		}
+		if s, ok := n.live.SignOfLife(name); ok && now.UnixMicro()-s.LastUS < n.settings.takeover.Microseconds() {
+			continue // neither: it does not answer, and has been heard a moment ago
+		}
+		silent = append(silent, name)
+	}
+	if 2*len(alive) <= len(known) {
+		return alive, nil
+	}
+	return alive, silent
+}
+
+// heldBy are the open holds of nodes.
+func (n *Node) heldBy(nodes []string) map[events.CallID]*ledger.Hold {
+	out := map[events.CallID]*ledger.Hold{}
+	n.follower.View(func(st *state.State) {
+		st.Ledger.Holds(func(id events.CallID, h *ledger.Hold) {
+			if slices.Contains(nodes, h.Node) {
+				out[id] = h
+			}
+		})
+	})
+	return out
+}
+
+// chosen is which of several nodes takes a call over: the same wherever they are asked,
+// and spread evenly (rendezvous hashing).
+func (n *Node) chosen(id events.CallID, nodes []string) string {
+	best, most := "", [sha256.Size]byte{}
+	for _, name := range nodes {
+		sum := sha256.Sum256(append(id[:], name...))
+		if best == "" || slices.Compare(sum[:], most[:]) > 0 {
+			best, most = name, sum
+		}
+	}
+	return best
+}
+
+// takeOver goes on with an answered call, and closes one that was not answered. What it
+// leaves alone is closed when its paid time is over.
+func (n *Node) takeOver(ctx context.Context, id events.CallID, h *ledger.Hold, now time.Time) error {
+	c, ok := n.live.Get(id)
+	if !ok || n.sw.Serves(id) {
+		return nil
+	}
+	proof, _ := n.live.ProofOfLife(id)
+	if c.AnsweredUS == 0 {
+		return n.takeUnanswered(ctx, c, h)
+	}
+	standing := n.live.Standing(id)
+	left := time.Duration(c.AnsweredUS+h.PaidMs*1000-now.UnixMicro()) * time.Microsecond
+	if standing == nil || left < leastPaid || now.UnixMicro()-proof.AliveUS > takeOverWithin.Microseconds() {
+		return nil
+	}
+	n.log.Info("a call is taken over", "call_id", id.String(), "from", h.Node)
+	return n.sw.Resume(b2bua.Lost{
+		ID: id, From: h.Node, Wrapped: standing, Hold: h.HoldPlaced, AnsweredUS: c.AnsweredUS, AliveUS: proof.AliveUS,
+	})
+}
+
+// takeUnanswered claims a call that nobody has answered, and closes it.
+func (n *Node) takeUnanswered(ctx context.Context, c live.Call, h *ledger.Hold) error {
+	ctx, cancel := context.WithTimeout(ctx, takeOverAgain)
+	defer cancel()
+	key := events.KeyOf(c.ID.String(), "claim", h.Node, time.Now().String())
+	reply, err := n.book.Execute(ctx, &wire.Command{
+		Key: key[:], Actor: "node:" + n.settings.Node, Node: n.settings.Node,
+		Body: &wire.Command_ClaimHold{ClaimHold: &wire.ClaimHold{Call: c.ID[:], From: h.Node}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.follower.Wait(ctx, events.Position(reply.Position)); err != nil {
+		return err
+	}
+	claimed := n.hold(c.ID)
+	if claimed == nil {
+		return nil
+	}
+	return n.recoverCall(ctx, c, claimed)
+}
+
+// letGo drops the calls that another node has taken from this one.
+func (n *Node) letGo(evs []*wire.Event) {
+	sw := n.serving.Load()
+	for _, e := range evs {
+		claim := e.GetHoldClaimed()
+		if claim == nil || claim.FromNode != n.settings.Node || sw == nil {
+			continue
+		}
+		if id, err := events.CallIDFrom(claim.Call); err == nil {
+			sw.Drop(id)
+		}
+	}
+}
