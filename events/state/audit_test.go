@@ -26,7 +26,9 @@ func TestAuditorRefuses(t *testing.T) {
 		b.must(posting(&wire.PostMoney{Kind: wire.PostingKind_POSTING_KIND_REVERSAL, Reverses: uint64(b.st.Position)}))
 		b.must(b.placing(2, "a", 60_000))
 		b.must(claiming(2, "n2"))
-		b.must(releasing(2))
+		released := releasing(2)
+		released.Node = "n2"
+		b.must(released)
 		b.must(crediting("pack", 90_000_000))
 		b.must(crediting("packed", 500_000))
 		call := b.placing(3, "packed", 60_000)

@@ -132,8 +132,12 @@ func TestTakeOver(t *testing.T) {
 	if reply := b.must(claiming(1, "n1")); !reply.Repeated {
 		t.Errorf("its own call: %v", reply)
 	}
-	b.must(claiming(1, "n2"))
-	for _, c := range []*wire.Command{charging(1, 30_000), extending(1, 60_000), b.placing(1, "a", 60_000)} {
+	late := claiming(1, "n3")
+	late.GetClaimHold().From = "n1"
+	first := claiming(1, "n2")
+	first.GetClaimHold().From = "n1"
+	b.must(first)
+	for _, c := range []*wire.Command{charging(1, 30_000), extending(1, 60_000), b.placing(1, "a", 60_000), releasing(1), late} {
 		if reply, _ := b.do(c); code(reply) != events.CodeConflict {
 			t.Errorf("the old node: %v", reply)
 		}

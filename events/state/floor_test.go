@@ -143,6 +143,7 @@ func (h *ledgered) next() *wire.Command {
 		c = extending(h.call(), h.draw("paid", 0, 200_000))
 	case 9:
 		c = claiming(h.call(), node)
+		c.GetClaimHold().From = []string{"", "n1", "n2"}[h.draw("taken from", 0, 2)]
 	case 10:
 		c = h.writeUp(node)
 	case 11:

@@ -196,14 +196,14 @@ func (m *model) expect(nowUS int64, pos uint64, recorded bool, c *wire.Command) 
 	case *wire.Command_ChargeCall:
 		return m.charge(nowUS, c.Node, b.ChargeCall)
 	case *wire.Command_ReleaseHold:
-		m.release(nowUS, b.ReleaseHold)
-		return true
+		return m.release(nowUS, c.Node, b.ReleaseHold)
 	case *wire.Command_ClaimHold:
 		h := m.holds[string(b.ClaimHold.Call)]
-		if h != nil {
-			h.node = c.Node
+		if from := b.ClaimHold.From; h == nil || from != "" && from != h.node && c.Node != h.node {
+			return false
 		}
-		return h != nil
+		h.node = c.Node
+		return true
 	case *wire.Command_WriteUpOffline:
 		return m.writeUp(nowUS, c.Node, b.WriteUpOffline)
 	}
@@ -355,8 +355,10 @@ func (m *model) close(id string, nowUS int64, figures string) {
 	m.closed[id] = &modelClosed{atUS: nowUS, figures: figures}
 }
 
-func (m *model) release(nowUS int64, r *wire.ReleaseHold) {
-	if m.holds[string(r.Call)] != nil {
+func (m *model) release(nowUS int64, node string, r *wire.ReleaseHold) bool {
+	h := m.holds[string(r.Call)]
+	if h != nil && h.node == node {
 		m.close(string(r.Call), nowUS, "")
 	}
+	return h == nil || h.node == node
 }
