@@ -270,18 +270,19 @@ func (e *entry) end(o *wire.OfflineCall, c *wire.ChargeCall) {
 	o.Unanswered = c.Unanswered
 }
 
-// Hold is the hold that a call of this desk has in place of one in the book, nil if it
-// is none, or has ended.
-func (d *Desk) Hold(id events.CallID) *ledger.Hold {
+// Running are the holds that calls of this desk that go on have in place of ones in the
+// book.
+func (d *Desk) Running() map[events.CallID]*ledger.Hold {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e := d.open[id]
-	if e == nil || !e.call.Running {
-		return nil
+	out := map[events.CallID]*ledger.Hold{}
+	for id, e := range d.open {
+		if e.call.Running {
+			h := ledger.OfflineHold(&wire.OfflineWrittenUp{Node: d.Node, Call: e.call})
+			out[id] = &ledger.Hold{HoldPlaced: h, PlacedAtUS: e.call.PlacedAtUs}
+		}
 	}
-	h := ledger.OfflineHold(&wire.OfflineWrittenUp{Node: d.Node, Call: e.call})
-	h.Route = e.route
-	return &ledger.Hold{HoldPlaced: h, PlacedAtUS: e.call.PlacedAtUs}
+	return out
 }
 
 // Waiting is how many calls the book does not know of yet.

@@ -219,11 +219,8 @@ func TestSilence(t *testing.T) {
 	r.must(r.desk, charge(2))
 	r.must(r.desk, charge(2)) // again
 	r.must(r.desk, release(3))
-	if h := r.desk.Hold(id(4)); h == nil || h.PaidMs != 60_000 || len(h.Route) != 2 {
-		t.Error(h)
-	}
-	if r.desk.Hold(id(2)) != nil || r.desk.Hold(id(1)) != nil {
-		t.Error("calls that are over, or the book's, have a hold here")
+	if h := r.desk.Running(); len(h) != 2 || h[id(4)].PaidMs != 60_000 || len(h[id(4)].Route) != 2 {
+		t.Errorf("those that go on are %v", h)
 	}
 	r.back()
 	if paid, holds := r.owed(); paid != 120_000 || holds != 2 {
@@ -258,7 +255,7 @@ func TestRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.open()
-	if r.desk.Waiting() != 2 || r.desk.Hold(id(1)) == nil {
+	if r.desk.Waiting() != 2 || len(r.desk.Running()) != 1 {
 		t.Fatalf("%d calls wait", r.desk.Waiting())
 	}
 	r.must(r.desk, charge(1)) // by who recovers calls

@@ -79,9 +79,7 @@ func (c *session) noHold(err error) *refused {
 	case events.CodeForbidden:
 		return &refused{403, "Forbidden", "forbidden"}
 	case events.CodeUnavailable, events.CodeExpired:
-		// It may have been let through all the same: take it back. This is also where an
-		// emergency call would go on without the book, once calls can be written up
-		// afterwards.
+		// It may have been let through all the same: take it back.
 		c.settle("release after silence", c.releaseCommand("no answer"))
 		return &refused{503, "Service Unavailable", "book_unavailable"}
 	default:

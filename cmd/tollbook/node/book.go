@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tollbook/tollbook/events/alone"
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/state"
@@ -32,6 +33,13 @@ func (n *Node) openBook(ctx context.Context) error {
 	})
 	n.book = n.terms.Book()
 	n.task("keeper", n.terms.Run)
+	n.desk, err = alone.Open(alone.Config{
+		Book: n.book, Follower: n.follower, Node: n.settings.Node, Path: filepath.Join(n.settings.Data, "alone"), Now: time.Now, Log: n.log,
+	})
+	if err != nil {
+		return errors.Join(err, n.endTasks())
+	}
+	n.onClose(n.desk.Close)
 	n.onClose(n.endTasks)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tollbook/tollbook/events/alone"
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/cluster"
 	"github.com/tollbook/tollbook/events/journal"
@@ -64,6 +65,7 @@ type Node struct {
 	members   members
 	book      *book.Book
 	follower  *book.Follower
+	desk      *alone.Desk
 	tables    *lookup.Tables
 	history   *history.Store
 	live      *live.View
@@ -267,7 +269,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.makeOutbound()
 	n.load = n.controller()
 	n.sw = b2bua.New(b2bua.Config{
-		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.book, Log: n.calls, Media: n.engine,
+		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.desk, Log: n.calls, Media: n.engine,
 		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Serves: n.serves, Guard: n.guard.Judge,
 		Load: n.load, Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
@@ -286,6 +288,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.askOthers()
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
+	n.task("write up", n.desk.Run)
 	if n.settings.takeover > 0 {
 		n.task("take over", n.takeOvers)
 	}

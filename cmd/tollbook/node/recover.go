@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ func (n *Node) recover(ctx context.Context) error {
 			}
 		})
 	})
+	maps.Copy(holds, n.desk.Running())
 	closed := len(open)
 	for _, c := range open {
 		if h := n.hold(c.ID); h != nil && h.Node != n.settings.Node {
@@ -67,7 +69,7 @@ func (n *Node) recoverHold(ctx context.Context, id events.CallID, hold *ledger.H
 	if charged(l) {
 		cmd = n.chargeEnded(id, hold, l, attempts)
 	}
-	_, err = n.book.Execute(ctx, cmd)
+	_, err = n.desk.Execute(ctx, cmd)
 	return err
 }
 
@@ -192,7 +194,7 @@ func (n *Node) recoverCall(ctx context.Context, c live.Call, hold *ledger.Hold) 
 			return err
 		}
 		rawMS, priced, ended = l.RawMS, true, l.EndedUS
-		if _, err := n.book.Execute(ctx, n.chargeEnded(id, hold, l, attempts)); err != nil {
+		if _, err := n.desk.Execute(ctx, n.chargeEnded(id, hold, l, attempts)); err != nil {
 			return err
 		}
 	case hold != nil && answered > 0 && int(answered) <= len(hold.Route):
@@ -201,11 +203,11 @@ func (n *Node) recoverCall(ctx context.Context, c live.Call, hold *ledger.Hold) 
 			Call: id[:], Candidate: answered - 1, EgressLeg: answered, AnsweredAtUs: c.AnsweredUS, EndedAtUs: ended,
 			RawMs: rawMS, SipCode: 200, Q850: 41, EndedBy: wire.EndedBy_ENDED_BY_LOST, Attempts: owed(hold, attempts, int(answered)-1),
 		})
-		if _, err := n.book.Execute(ctx, lost); err != nil {
+		if _, err := n.desk.Execute(ctx, lost); err != nil {
 			return err
 		}
 	case hold != nil:
-		if _, err := n.book.Execute(ctx, n.unanswered(id, hold, attempts, ended)); err != nil {
+		if _, err := n.desk.Execute(ctx, n.unanswered(id, hold, attempts, ended)); err != nil {
 			return err
 		}
 	case answered > 0:
