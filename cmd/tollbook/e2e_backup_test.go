@@ -22,7 +22,7 @@ func TestGrowAndRestore(t *testing.T) {
 	before := alone.settled(t, s.filter(), 2)
 	alone.interrupt(t)
 
-	g := newGroupOf(t, alone.net, filepath.Join(alone.data, "cluster.key"))
+	g := newGroupOf(t, alone.net, filepath.Join(alone.data, "cluster.key"), plain)
 	g.bring(t, "node", "grow", "-data", alone.data, "-config", g.path("n1", "yaml"))
 	for name, n := range g.nodes {
 		until(t, name+" has the CDRs of the node alone", func() bool { return reflect.DeepEqual(n.cdrs(t, s.filter()), before) })
@@ -44,7 +44,7 @@ func TestGrowAndRestore(t *testing.T) {
 		verify(t, n.data)
 	}
 
-	again := newGroupOf(t, newNetwork(), filepath.Join(saved, "cluster.key"))
+	again := newGroupOf(t, newNetwork(), filepath.Join(saved, "cluster.key"), plain)
 	again.bring(t, "restore", "-from", saved, "-config", again.path("n1", "yaml"))
 	for name, n := range again.nodes {
 		until(t, name+" has all CDRs, that of the call which was going on too, and holds nothing", func() bool {

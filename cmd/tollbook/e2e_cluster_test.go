@@ -20,6 +20,8 @@ type group struct {
 	dir   string
 	net   network
 	nodes map[string]*node
+	lines func(g *group, name string) string // of a node's file: where it listens
+	more  string                             // about its cluster
 }
 
 // last is the last number of a node's own address: n1 has that of a switch alone.
@@ -29,13 +31,17 @@ var last = map[string]int{"n1": 1, "n2": 241, "n3": 242, "n4": 243}
 // about their cluster.
 func newGroup(t *testing.T, more ...string) *group {
 	t.Helper()
-	return newGroupOf(t, newNetwork(), "")
+	return newGroupOf(t, newNetwork(), "", plain, more...)
 }
 
-// newGroupOf does so on a network, with an older cluster key unless that is empty.
-func newGroupOf(t *testing.T, net network, key string) *group {
+// plain is a node that listens on its own address.
+func plain(g *group, name string) string { return "sip: " + g.net.addr(last[name]) + "\n" }
+
+// newGroupOf does so on a network, with an older cluster key unless that is empty, and
+// with listeners as they are said for each node, and more lines about the cluster.
+func newGroupOf(t *testing.T, net network, key string, lines func(g *group, name string) string, more ...string) *group {
 	t.Helper()
-	g := &group{dir: t.TempDir(), net: net, nodes: map[string]*node{}}
+	g := &group{dir: t.TempDir(), net: net, nodes: map[string]*node{}, lines: lines, more: strings.Join(more, "")}
 	if code, _, stderr := tollbook(t, "node", "init", "-secrets", filepath.Join(g.dir, "secrets"), "-name", "test", "-key", key); code != 0 {
 		t.Fatal(stderr)
 	}
@@ -56,8 +62,8 @@ func (g *group) admit(t *testing.T, name string, members ...string) {
 	for _, m := range members {
 		list += fmt.Sprintf("    %s: %s\n", m, g.route(m))
 	}
-	text := fmt.Sprintf("node: %s\ndata: %s\nhttp: 127.0.0.1:0\nsip: %s\ncluster:\n  name: test\n  secrets: %s\n  elections: quick\n  members:\n%s",
-		name, g.path(name, "data"), g.net.addr(last[name]), g.path(name, "secrets"), list)
+	text := fmt.Sprintf("node: %s\ndata: %s\nhttp: 127.0.0.1:0\n%scluster:\n  name: test\n  secrets: %s\n  elections: quick\n%s  members:\n%s",
+		name, g.path(name, "data"), g.lines(g, name), g.path(name, "secrets"), g.more, list)
 	if err := os.WriteFile(g.path(name, "yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 // members makes what the nodes of a cluster know each other by.
 func members(ctx context.Context, c *console, args []string) error {
-	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them; remove NODE takes one out of a running cluster for good; grow fills the empty store of a new cluster from that of a node alone")
+	f := c.flags("node", "init makes the secrets of a new cluster; admit NODE HOST:PORT makes what one of its nodes needs of them; drain NODE has one take no new calls, undrain NODE has it take them again; remove NODE takes one out of a running cluster for good; grow fills the empty store of a new cluster from that of a node alone")
 	secrets := f.String("secrets", "cluster-secrets", "the directory of the cluster's secrets, kept apart from its nodes")
 	key := f.String("key", "", "init: the cluster key of a node or backup that the cluster continues; by default a new one is made")
 	name := f.String("name", "tollbook", "init: the cluster's name")
@@ -47,10 +47,12 @@ func members(ctx context.Context, c *console, args []string) error {
 		return nil
 	case verb == "grow" && len(words) == 0 && *data != "" && *config != "":
 		return grow(ctx, c, *data, *config)
+	case (verb == "drain" || verb == "undrain") && len(words) == 1:
+		return drainNode(ctx, c, cl, verb, words[0])
 	case verb == "remove" && len(words) == 1:
 		return removeNode(ctx, c, cl, words[0], *force)
 	default:
-		return usageError{errors.New("say init, admit NODE HOST:PORT -to DIRECTORY, remove NODE, or grow -data DIRECTORY -config FILE")}
+		return usageError{errors.New("say init, admit NODE HOST:PORT -to DIRECTORY, drain NODE, undrain NODE, remove NODE, or grow -data DIRECTORY -config FILE")}
 	}
 }
 
@@ -68,5 +70,35 @@ func removeNode(ctx context.Context, c *console, cl *client, node string, force 
 		return err
 	}
 	fmt.Fprintf(c.out, "%s is no member any more and is not let in again: take it out of the other nodes' configurations, too\n", node)
+	return nil
+}
+
+// drainNode has a node take no new calls, or take them again.
+func drainNode(ctx context.Context, c *console, cl *client, verb, node string) error {
+	type payload struct {
+		Member     *struct{ Calls int }
+		UserErrors []userError `json:"userErrors"`
+	}
+	var answer struct{ NodeDrain, NodeUndrain payload }
+	mutation, said := "nodeDrain", &answer.NodeDrain
+	if verb == "undrain" {
+		mutation, said = "nodeUndrain", &answer.NodeUndrain
+	}
+	query := fmt.Sprintf(`mutation ($input: NodeDrainInput!) { %s(input: $input) { member { calls } userErrors { code message path } } }`, mutation)
+	if err := cl.do(ctx, query, map[string]any{"input": map[string]any{"node": node}}, &answer); err != nil {
+		return err
+	}
+	if err := refused(said.UserErrors); err != nil {
+		return err
+	}
+	calls := 0
+	if said.Member != nil {
+		calls = said.Member.Calls
+	}
+	if verb == "drain" {
+		fmt.Fprintf(c.out, "%s takes no new calls; %d go on\n", node, calls)
+	} else {
+		fmt.Fprintf(c.out, "%s takes new calls again\n", node)
+	}
 	return nil
 }

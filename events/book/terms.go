@@ -119,7 +119,7 @@ func (t *Terms) may(ctx context.Context) bool {
 	}
 	t.Log.Error("this node leads the book and must not keep it", "why", why)
 	t.note(why)
-	if err := t.Server.StepDown(ctx, cluster.StreamBook); err != nil {
+	if err := t.Server.StepDown(ctx, cluster.StreamBook, ""); err != nil {
 		t.Log.Error("the lead could not be given up", "err", err)
 	}
 	return false

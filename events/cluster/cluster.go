@@ -319,12 +319,17 @@ func (s *Server) Leads(stream string) bool {
 	return s.nats.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream)
 }
 
-// StepDown has another node lead a stream; the server that leads it now may be elected
-// again. Alone there is nobody else: then it is an error.
-func (s *Server) StepDown(ctx context.Context, stream string) error {
+// StepDown has another node lead a stream: the preferred one, if one is named that has a
+// replica; else the server that leads it now may be elected again. Alone there is nobody
+// else: then it is an error.
+func (s *Server) StepDown(ctx context.Context, stream, preferred string) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, nil)
+	var body []byte
+	if preferred != "" {
+		body = fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, preferred)
+	}
+	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, body)
 	if err != nil {
 		return fmt.Errorf("give up the lead of stream %s: %w", stream, err)
 	}

@@ -144,7 +144,7 @@ func TestGroup(t *testing.T) {
 		t.Fatalf("the nodes have different streams: %v", identities)
 	}
 	first := g.leader(cluster.StreamBook)
-	if err := g.nodes[first].StepDown(t.Context(), cluster.StreamBook); err != nil {
+	if err := g.nodes[first].StepDown(t.Context(), cluster.StreamBook, ""); err != nil {
 		t.Fatal(err)
 	}
 	for g.nodes[first].Leads(cluster.StreamBook) {

@@ -186,6 +186,52 @@ func (ec *executionContext) fieldContext_Member_keepsBook(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Member", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Member_draining(ctx context.Context, field graphql.CollectedField, obj *model.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_draining(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Draining, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_draining(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Member_holds(ctx context.Context, field graphql.CollectedField, obj *model.Member) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Member_holds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Holds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Member_holds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Member", field, false, false, "String")
+}
+
 func (ec *executionContext) _Member_calls(ctx context.Context, field graphql.CollectedField, obj *model.Member) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -324,6 +370,70 @@ func (ec *executionContext) fieldContext_Member_equalTo(_ context.Context, field
 	return graphql.NewScalarFieldContext("Member", field, false, false, "Position")
 }
 
+func (ec *executionContext) _NodeDrainPayload_member(ctx context.Context, field graphql.CollectedField, obj *model.NodeDrainPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NodeDrainPayload_member(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Member, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NodeDrainPayload_member(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NodeDrainPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NodeDrainPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *model.NodeDrainPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NodeDrainPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NodeDrainPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NodeDrainPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _NodeRemovePayload_node(ctx context.Context, field graphql.CollectedField, obj *model.NodeRemovePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -405,6 +515,48 @@ func (ec *executionContext) fieldContext_NodeRemovePayload_userErrors(_ context.
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
+
+func (ec *executionContext) unmarshalInputNodeDrainInput(ctx context.Context, obj any) (model.NodeDrainInput, error) {
+	var it model.NodeDrainInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"node"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "node":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("node"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Node = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalNodeDrainInput unmarshals raw into the NodeDrainInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalNodeDrainInput(ctx context.Context, raw any) (model.NodeDrainInput, error) {
+	var out model.NodeDrainInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "NodeDrainInput", raw, &out)
+	return out, err
+}
 
 func (ec *executionContext) unmarshalInputNodeRemoveInput(ctx context.Context, obj any) (model.NodeRemoveInput, error) {
 	var it model.NodeRemoveInput
@@ -513,6 +665,16 @@ func (ec *executionContext) _Member(ctx context.Context, sel ast.SelectionSet, o
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "draining":
+			out.Values[i] = ec._Member_draining(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "holds":
+			out.Values[i] = ec._Member_holds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "calls":
 			out.Values[i] = ec._Member_calls(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -541,6 +703,44 @@ func (ec *executionContext) _Member(ctx context.Context, sel ast.SelectionSet, o
 		case "equalTo":
 			out.Values[i] = ec._Member_equalTo(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var nodeDrainPayloadImplementors = []string{"NodeDrainPayload"}
+
+func (ec *executionContext) _NodeDrainPayload(ctx context.Context, sel ast.SelectionSet, obj *model.NodeDrainPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, nodeDrainPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NodeDrainPayload")
+		case "member":
+			out.Values[i] = ec._NodeDrainPayload_member(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._NodeDrainPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -631,6 +831,19 @@ func (ec *executionContext) marshalNMember2ᚖgithubᚗcomᚋtollbookᚋtollbook
 	return ec._Member(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNNodeDrainInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐNodeDrainInput(ctx context.Context, v any) (model.NodeDrainInput, error) {
+	res, err := ec.unmarshalInputNodeDrainInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNNodeDrainPayload2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐNodeDrainPayload(ctx context.Context, sel ast.SelectionSet, v *model.NodeDrainPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "NodeDrainPayload!")
+		return graphql.Null
+	}
+	return ec._NodeDrainPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNNodeRemoveInput2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐNodeRemoveInput(ctx context.Context, v any) (model.NodeRemoveInput, error) {
 	res, err := ec.unmarshalInputNodeRemoveInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -642,6 +855,13 @@ func (ec *executionContext) marshalNNodeRemovePayload2ᚖgithubᚗcomᚋtollbook
 		return graphql.Null
 	}
 	return ec._NodeRemovePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOMember2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐMember(ctx context.Context, sel ast.SelectionSet, v *model.Member) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Member(ctx, sel, v)
 }
 
 // endregion ***************************** type.gotpl *****************************

@@ -813,7 +813,9 @@ type ComplexityRoot struct {
 		Calls      func(childComplexity int) int
 		ClockAhead func(childComplexity int) int
 		DiffersAt  func(childComplexity int) int
+		Draining   func(childComplexity int) int
 		EqualTo    func(childComplexity int) int
+		Holds      func(childComplexity int) int
 		KeepsBook  func(childComplexity int) int
 		MaxCalls   func(childComplexity int) int
 		Name       func(childComplexity int) int
@@ -862,7 +864,9 @@ type ComplexityRoot struct {
 		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
 		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
 		GuardRuleRemove    func(childComplexity int, input model.RemoveInput) int
+		NodeDrain          func(childComplexity int, input model.NodeDrainInput) int
 		NodeRemove         func(childComplexity int, input model.NodeRemoveInput) int
+		NodeUndrain        func(childComplexity int, input model.NodeDrainInput) int
 		NumberListPut      func(childComplexity int, input model.NumberListPutInput) int
 		NumberListRemove   func(childComplexity int, input model.RemoveInput) int
 		OriginSetPut       func(childComplexity int, input model.OriginSetPutInput) int
@@ -894,6 +898,11 @@ type ComplexityRoot struct {
 		UserRemove         func(childComplexity int, input model.RemoveInput) int
 		UserSetPassword    func(childComplexity int, input model.UserSetPasswordInput) int
 		WorldApply         func(childComplexity int, input model.WorldApplyInput) int
+	}
+
+	NodeDrainPayload struct {
+		Member     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	NodeRemovePayload struct {
@@ -4880,12 +4889,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Member.DiffersAt(childComplexity), true
+	case "Member.draining":
+		if e.ComplexityRoot.Member.Draining == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Draining(childComplexity), true
 	case "Member.equalTo":
 		if e.ComplexityRoot.Member.EqualTo == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Member.EqualTo(childComplexity), true
+	case "Member.holds":
+		if e.ComplexityRoot.Member.Holds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Holds(childComplexity), true
 	case "Member.keepsBook":
 		if e.ComplexityRoot.Member.KeepsBook == nil {
 			break
@@ -5253,6 +5274,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.GuardRuleRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.nodeDrain":
+		if e.ComplexityRoot.Mutation.NodeDrain == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_nodeDrain_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.NodeDrain(childComplexity, args["input"].(model.NodeDrainInput)), true
 	case "Mutation.nodeRemove":
 		if e.ComplexityRoot.Mutation.NodeRemove == nil {
 			break
@@ -5264,6 +5296,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.NodeRemove(childComplexity, args["input"].(model.NodeRemoveInput)), true
+	case "Mutation.nodeUndrain":
+		if e.ComplexityRoot.Mutation.NodeUndrain == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_nodeUndrain_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.NodeUndrain(childComplexity, args["input"].(model.NodeDrainInput)), true
 	case "Mutation.numberListPut":
 		if e.ComplexityRoot.Mutation.NumberListPut == nil {
 			break
@@ -5600,6 +5643,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.WorldApply(childComplexity, args["input"].(model.WorldApplyInput)), true
+
+	case "NodeDrainPayload.member":
+		if e.ComplexityRoot.NodeDrainPayload.Member == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NodeDrainPayload.Member(childComplexity), true
+	case "NodeDrainPayload.userErrors":
+		if e.ComplexityRoot.NodeDrainPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.NodeDrainPayload.UserErrors(childComplexity), true
 
 	case "NodeRemovePayload.node":
 		if e.ComplexityRoot.NodeRemovePayload.Node == nil {
@@ -9348,6 +9404,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
 			graphql.NewInputUnmarshaler("MappedColumnInput", ec.unmarshalInputMappedColumnInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
+			graphql.NewInputUnmarshaler("NodeDrainInput", ec.unmarshalInputNodeDrainInput),
 			graphql.NewInputUnmarshaler("NodeRemoveInput", ec.unmarshalInputNodeRemoveInput),
 			graphql.NewInputUnmarshaler("NumberListPutInput", ec.unmarshalInputNumberListPutInput),
 			graphql.NewInputUnmarshaler("OrderByInput", ec.unmarshalInputOrderByInput),
@@ -11800,6 +11857,10 @@ type Member {
   seenAt: DateTime
   "Whether it keeps the book: takes the decisions about money, limits and configuration."
   keepsBook: Boolean!
+  "Whether it takes no new calls, but for emergency calls: it was drained, or is about to stop."
+  draining: Boolean!
+  "The shared addresses that it has now."
+  holds: [String!]!
   "Calls that it serves now."
   calls: Int!
   "How many it takes at most."
@@ -11820,8 +11881,26 @@ extend type Query {
 }
 
 extend type Mutation {
+  "Has a node take no new calls, but for emergency calls: pings get a 503, and DNS and dispatcher send calls to the others. Calls in progress go on. It holds until nodeUndrain or until the node stops."
+  nodeDrain("Which." input: NodeDrainInput!): NodeDrainPayload! @needs(roles: [NOC])
+  "Has a node take new calls again."
+  nodeUndrain("Which." input: NodeDrainInput!): NodeDrainPayload! @needs(roles: [NOC])
   "Takes a node out of the cluster for good: it holds nothing of the books any more, and its certificate is refused. A node that goes on serving must be drained and stopped first."
   nodeRemove("Which." input: NodeRemoveInput!): NodeRemovePayload! @needs(roles: [])
+}
+
+"A node to drain, or not any more."
+input NodeDrainInput {
+  "Its name."
+  node: String!
+}
+
+"The answer to nodeDrain and nodeUndrain."
+type NodeDrainPayload {
+  "The node as it is now."
+  member: Member
+  "Why it was not done."
+  userErrors: [UserError!]!
 }
 
 "A node to take out of the cluster."
@@ -15688,6 +15767,10 @@ func (ec *executionContext) childFields_Member(ctx context.Context, field graphq
 		return ec.fieldContext_Member_seenAt(ctx, field)
 	case "keepsBook":
 		return ec.fieldContext_Member_keepsBook(ctx, field)
+	case "draining":
+		return ec.fieldContext_Member_draining(ctx, field)
+	case "holds":
+		return ec.fieldContext_Member_holds(ctx, field)
 	case "calls":
 		return ec.fieldContext_Member_calls(ctx, field)
 	case "maxCalls":
@@ -15724,6 +15807,16 @@ func (ec *executionContext) childFields_Money(ctx context.Context, field graphql
 		return ec.fieldContext_Money_currency(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Money", field.Name)
+}
+
+func (ec *executionContext) childFields_NodeDrainPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_NodeDrainPayload_member(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_NodeDrainPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NodeDrainPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_NodeRemovePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

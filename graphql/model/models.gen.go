@@ -1489,6 +1489,10 @@ type Member struct {
 	SeenAt *time.Time `json:"seenAt,omitempty"`
 	// Whether it keeps the book: takes the decisions about money, limits and configuration.
 	KeepsBook bool `json:"keepsBook"`
+	// Whether it takes no new calls, but for emergency calls: it was drained, or is about to stop.
+	Draining bool `json:"draining"`
+	// The shared addresses that it has now.
+	Holds []string `json:"holds"`
 	// Calls that it serves now.
 	Calls int `json:"calls"`
 	// How many it takes at most.
@@ -1531,6 +1535,20 @@ type MoneyInput struct {
 
 // The things one may do.
 type Mutation struct {
+}
+
+// A node to drain, or not any more.
+type NodeDrainInput struct {
+	// Its name.
+	Node string `json:"node"`
+}
+
+// The answer to nodeDrain and nodeUndrain.
+type NodeDrainPayload struct {
+	// The node as it is now.
+	Member *Member `json:"member,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A node to take out of the cluster.

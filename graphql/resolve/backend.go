@@ -78,6 +78,10 @@ type Backend interface {
 	// RemoveNode has the other servers forget a node. It is repeated until done.
 	RemoveNode(ctx context.Context, node, actor string) error
 
+	// Drain has a node take no new calls, or take them again. It is CodeUnavailable where
+	// the node does not answer.
+	Drain(ctx context.Context, node string, on bool, actor string) error
+
 	// LiveCalls are the calls that go on now on all nodes, in any order.
 	LiveCalls() []LiveCall
 	// LiveMedia is what is received on a running call's legs now, on whichever node
@@ -101,6 +105,10 @@ type Member struct {
 	// Up says that it answered within the last seconds, Seen when it did so last.
 	Up   bool
 	Seen time.Time
+	// Draining says that it takes no new calls; Holds are the shared addresses that it
+	// has.
+	Draining bool
+	Holds    []netip.Addr
 	// Keeps says that it keeps the book.
 	Keeps           bool
 	Calls, MaxCalls int

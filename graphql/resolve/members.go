@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -17,21 +18,55 @@ import (
 func (r *Resolver) members() []*model.Member {
 	var out []*model.Member
 	for _, m := range r.Backend.Members() {
-		node := &model.Member{
-			Name: m.Name, Up: m.Up, KeepsBook: m.Keeps, Calls: m.Calls, MaxCalls: m.MaxCalls, ClockAhead: m.Ahead,
-			Address: text(m.Address), Sip: text(m.SIP), Version: text(m.Version),
-		}
-		if !m.Seen.IsZero() {
-			seen, at := m.Seen, m.Position
-			node.SeenAt, node.Position = &seen, &at
-		}
-		if m.DiffersAt != 0 {
-			differs, equal := m.DiffersAt, m.EqualTo
-			node.DiffersAt, node.EqualTo = &differs, &equal
-		}
-		out = append(out, node)
+		out = append(out, member(m))
 	}
 	return out
+}
+
+func member(m Member) *model.Member {
+	node := &model.Member{
+		Draining: m.Draining, Holds: texts(m.Holds),
+		Name: m.Name, Up: m.Up, KeepsBook: m.Keeps, Calls: m.Calls, MaxCalls: m.MaxCalls, ClockAhead: m.Ahead,
+		Address: text(m.Address), Sip: text(m.SIP), Version: text(m.Version),
+	}
+	if !m.Seen.IsZero() {
+		seen, at := m.Seen, m.Position
+		node.SeenAt, node.Position = &seen, &at
+	}
+	if m.DiffersAt != 0 {
+		differs, equal := m.DiffersAt, m.EqualTo
+		node.DiffersAt, node.EqualTo = &differs, &equal
+	}
+	return node
+}
+
+// texts writes addresses.
+func texts(all []netip.Addr) []string {
+	out := make([]string, 0, len(all))
+	for _, a := range all {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+// drain has a node take no new calls, or take them again.
+func (r *Resolver) drain(ctx context.Context, in model.NodeDrainInput, on bool) (*model.NodeDrainPayload, error) {
+	find := func() int {
+		return slices.IndexFunc(r.Backend.Members(), func(m Member) bool { return m.Name == in.Node })
+	}
+	var err error = events.NotFound("there is no node %.80q in the cluster", in.Node).At("input.node")
+	if find() >= 0 {
+		err = r.Backend.Drain(ctx, in.Node, on, auth.FromContext(ctx).Actor)
+	}
+	if err != nil {
+		mistakes, err := userErrors(err)
+		return &model.NodeDrainPayload{UserErrors: mistakes}, err
+	}
+	payload := &model.NodeDrainPayload{UserErrors: []*model.UserError{}}
+	if at := find(); at >= 0 {
+		payload.Member = member(r.Backend.Members()[at])
+	}
+	return payload, nil
 }
 
 // removeNode takes a node out of the cluster: first it is written down that it is not

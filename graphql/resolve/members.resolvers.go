@@ -11,6 +11,14 @@ import (
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
+func (r *mutationResolver) NodeDrain(ctx context.Context, input model.NodeDrainInput) (*model.NodeDrainPayload, error) {
+	return r.drain(ctx, input, true)
+}
+
+func (r *mutationResolver) NodeUndrain(ctx context.Context, input model.NodeDrainInput) (*model.NodeDrainPayload, error) {
+	return r.drain(ctx, input, false)
+}
+
 func (r *mutationResolver) NodeRemove(ctx context.Context, input model.NodeRemoveInput) (*model.NodeRemovePayload, error) {
 	return r.removeNode(ctx, input)
 }

@@ -65,3 +65,23 @@ func (s *fakeSwitch) Stands() resolve.NodeState {
 		Engine: "ebpf", Why: "it loads", Packets: 400, KernelPackets: 300,
 	}
 }
+
+// A node is drained by whoever watches the switch, from any node.
+func TestDrain(t *testing.T) {
+	f := newFixture(t, noon)
+	const drain = `mutation ($n: String!) { nodeDrain(input: {node: $n}) { member { name draining holds } userErrors { code message path } } }`
+	const undrain = `mutation ($n: String!) { nodeUndrain(input: {node: $n}) { member { draining } userErrors { code } } }`
+	noel := f.as("noel")
+	if got := noel.must(drain, map[string]any{"n": "n1"}); got.at("nodeDrain.member.draining") != true || got.text("nodeDrain.member.holds.0") != "192.0.2.100" {
+		t.Errorf("%v", got.at("nodeDrain"))
+	}
+	if got := noel.must(undrain, map[string]any{"n": "n1"}); got.at("nodeUndrain.member.draining") != false {
+		t.Errorf("%v", got.at("nodeUndrain"))
+	}
+	for node, code := range map[string]string{"n2": "UNAVAILABLE", "n9": "NOT_FOUND"} {
+		if got := noel.must(drain, map[string]any{"n": node}); got.text("nodeDrain.userErrors.0.code") != code {
+			t.Errorf("%s: %v", node, got.at("nodeDrain"))
+		}
+	}
+	f.as("fiona").refused("FORBIDDEN", drain, map[string]any{"n": "n1"})
+}

@@ -21,7 +21,7 @@ func (e *Engine) Address(far, near netip.Addr) (netip.Addr, bool) {
 	far, near = far.Unmap(), near.Unmap()
 	var first netip.Addr
 	for _, p := range e.pools {
-		if p.addr.Is4() != far.Is4() {
+		if p.addr.Is4() != far.Is4() || p.away.Load() {
 			continue
 		}
 		if p.addr == near {
@@ -34,10 +34,20 @@ func (e *Engine) Address(far, near netip.Addr) (netip.Addr, bool) {
 	return first, first.IsValid()
 }
 
+// Hold says whether one of the addresses that come and go is here now: only then do
+// calls get ports on it. Those that have some keep them.
+func (e *Engine) Hold(addr netip.Addr, here bool) {
+	for _, p := range e.pools {
+		if p.addr == addr.Unmap() {
+			p.away.Store(!here)
+		}
+	}
+}
+
 // pool is that of a local address; the zero address stands for the first one.
 func (e *Engine) pool(at netip.Addr) (*pool, error) {
 	for _, p := range e.pools {
-		if !at.IsValid() || p.addr == at.Unmap() {
+		if (!at.IsValid() || p.addr == at.Unmap()) && !p.away.Load() {
 			return p, nil
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -18,6 +19,7 @@ type pool struct {
 	engine   *Engine
 	addr     netip.Addr
 	min, max uint16
+	away     atomic.Bool // the address is another machine's now
 
 	mu   sync.Mutex
 	free []uint16            // not bound

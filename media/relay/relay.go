@@ -27,6 +27,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,9 @@ type Config struct {
 	// Addresses are the local addresses that calls can be on, of either family; the
 	// first is the usual one. A leg's far end is of the family of its address.
 	Addresses []netip.Addr
+	// Coming are those of them that come and go: they need not be here yet, and calls
+	// are on them while Hold says so.
+	Coming []netip.Addr
 	// PortMin and PortMax bound the local ports of each address, both included. A
 	// call takes two even ports and the odd ones above them.
 	PortMin, PortMax uint16
@@ -120,6 +124,9 @@ func (e *Engine) open() error {
 		return err
 	}
 	for _, p := range e.pools {
+		if p.away.Load() {
+			continue
+		}
 		probe, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.addr, 0)))
 		if err != nil {
 			return err
@@ -135,6 +142,7 @@ func (e *Engine) makePools() error {
 		if err != nil {
 			return err
 		}
+		p.away.Store(slices.Contains(e.config.Coming, addr))
 		e.pools = append(e.pools, p)
 	}
 	if len(e.pools) == 0 {

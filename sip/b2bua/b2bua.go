@@ -239,11 +239,18 @@ func (s *Switch) talksTo(addr netip.Addr) bool {
 	return s.parties[addr] > 0
 }
 
-// Drain refuses new calls from now on, but for emergency calls.
-func (s *Switch) Drain() {
+// Drain refuses new calls from now on, but for emergency calls, or takes them again.
+func (s *Switch) Drain(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.draining = true
+	s.draining = on || s.closed
+}
+
+// Draining tells whether new calls are refused.
+func (s *Switch) Draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
 }
 
 // farewell is how long the stop waits for the far ends to answer what ended

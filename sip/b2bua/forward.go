@@ -99,7 +99,7 @@ func (l *egress) forward(sub *wire.Subscriber) (*wire.Terminator, *refused) {
 		c.log.Info("a call is forwarded in a circle, or too often", "subscriber", sub.Id, "chain", c.chain)
 		return nil, &refused{code: 482, reason: "Loop Detected"}
 	}
-	by := c.in.dialog.way.listener
+	by := c.sw.config.Gate.Own(c.in.dialog.way.listener)
 	t := ourselves(by, catalog.ForwardPeer+sub.Id)
 	t.Company = sub.Company
 	l.called = to.To

@@ -201,10 +201,7 @@ func (s *Switch) onStrayCancel(req *sip.Request, tx gate.ServerTransaction) {
 
 // onOptions answers pings: 503 while the node drains, so that peers go elsewhere.
 func (s *Switch) onOptions(req *sip.Request, tx gate.ServerTransaction) {
-	s.mu.Lock()
-	draining := s.draining
-	s.mu.Unlock()
-	if draining {
+	if s.Draining() && !s.config.Gate.ListenerOf(tx).Shared() { // behind that one are other nodes, too
 		s.respond(req, tx, 503, "Service Unavailable")
 		return
 	}

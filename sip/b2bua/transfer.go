@@ -62,7 +62,7 @@ func (c *session) transferTo(a *asked, to referral, by string) {
 // that stays, as it was before anybody put it on hold.
 func (t *transfer) build(to referral, stays *end) ([]byte, bool) {
 	c, e := t.call, t.from
-	by := e.dialog.way.listener
+	by := c.sw.config.Gate.Own(e.dialog.way.listener)
 	at := ourselves(by, "")
 	c.transfers++
 	t.place = end{call: c, leg: e.leg, side: e.side, policy: e.policy, ours: true, fresh: true}

@@ -38,7 +38,7 @@ func TestRoomForEmergencies(t *testing.T) {
 	if c, code, _ := s.admit(&caller{origin: peer}, netip.Addr{}, "full"); c != nil || code != 503 {
 		t.Errorf("a full node answers %d", code)
 	}
-	if s.Drain(); !admitted(true, "drained") {
+	if s.Drain(true); !admitted(true, "drained") {
 		t.Error("a node that drains refuses an emergency call")
 	}
 	s.closed = true

@@ -73,7 +73,7 @@ func (c Client) prepare(ctx context.Context, req *sip.Request) (*Listener, trans
 	if !hasVia(req) {
 		via := &sip.ViaHeader{
 			ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: sip.NetworkToUpper(network), Host: l.Host(), Port: int(port),
-			Params: sip.HeaderParams{{K: "branch", V: sip.GenerateBranchN(16)}, {K: "rport"}},
+			Params: sip.HeaderParams{{K: "branch", V: l.branch()}, {K: "rport"}},
 		}
 		req.PrependHeader(via)
 	}
@@ -83,7 +83,7 @@ func (c Client) prepare(ctx context.Context, req *sip.Request) (*Listener, trans
 	if network == "udp" {
 		return l, &datagrams{l, to}, nil
 	}
-	return l, &connected{l, network, to.String()}, l.Connect(ctx, network, to, name)
+	return l, &connected{l, network, to.String(), name}, l.Connect(ctx, network, to, name)
 }
 
 // hasVia looks for the Via that we have put there, and does not parse others.

@@ -13,10 +13,10 @@ import (
 
 // readDatagrams reads until the socket closes. Only what known addresses send is
 // parsed, and nothing is remembered of where it came from.
-func (l *Listener) readDatagrams() error {
+func (l *Listener) readDatagrams(udp net.PacketConn) error {
 	b := make([]byte, 1<<16)
 	for {
-		n, from, err := readFrom(l.udp, b)
+		n, from, err := readFrom(udp, b)
 		if err != nil {
 			return err
 		}
@@ -41,11 +41,15 @@ func (l *Listener) write(b []byte, to netip.AddrPort) error {
 	if len(b) > MaxDatagram {
 		return fmt.Errorf("a SIP message of %d bytes does not fit into a datagram", len(b))
 	}
+	s := l.bound.Load()
+	if s == nil {
+		return l.emit(Parcel{Transport: "udp", Far: to.String(), Message: b})
+	}
 	var err error
-	if udp, ok := l.udp.(*net.UDPConn); ok {
+	if udp, ok := s.udp.(*net.UDPConn); ok {
 		_, err = udp.WriteToUDPAddrPort(b, to)
 	} else {
-		_, err = l.udp.WriteTo(b, net.UDPAddrFromAddrPort(to))
+		_, err = s.udp.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	}
 	if err == nil {
 		l.said("udp", to, b)
@@ -79,11 +83,17 @@ func (l *Listener) datagram(data []byte, from netip.AddrPort) {
 	}
 	msg.SetTransport("UDP")
 	msg.SetSource(from.String())
-	to := from
-	if req, ok := msg.(*sip.Request); ok {
-		to = replyTo(req, from)
+	if !l.passed(msg, Parcel{Transport: "udp", Far: from.String(), Message: data}) {
+		l.layer.Receive(msg, l.wayBack(msg, from))
 	}
-	l.layer.Receive(msg, &datagrams{l, to})
+}
+
+// wayBack is the way to whom a datagram came from.
+func (l *Listener) wayBack(msg sip.Message, from netip.AddrPort) *datagrams {
+	if req, ok := msg.(*sip.Request); ok {
+		from = replyTo(req, from)
+	}
+	return &datagrams{l, from}
 }
 
 // datagrams is the way to a far end over UDP.

@@ -50,7 +50,11 @@ type Config struct {
 	// Resolve finds the address of a host to which a request within a dialog goes.
 	// Nil finds none.
 	Resolve func(ctx context.Context, by *Listener, host string, port int, transport string) (netip.AddrPort, error)
-	Log     *slog.Logger
+	// Node is this node's name, and Share the way to others of the cluster, where there
+	// are shared listeners.
+	Node  string
+	Share Share
+	Log   *slog.Logger
 }
 
 // Doorman asks strangers who they are.
@@ -110,17 +114,27 @@ func (g *Gate) Listener(name string) *Listener {
 }
 
 // ListenerTo is the one by which a host is reached: that of a name, or, where none is
-// named, the first of the host's family. A host's name may be of either.
+// named, the first of the host's family that is this node's own. A host's name may be
+// of either.
 func (g *Gate) ListenerTo(name, host string) *Listener {
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	if name == "" && err == nil {
 		for _, l := range g.listeners {
-			if l.Addr().Is4() == addr.Unmap().Is4() {
+			if !l.config.Shared && l.Addr().Is4() == addr.Unmap().Is4() {
 				return l
 			}
 		}
 	}
 	return g.Listener(name)
+}
+
+// Own is a listener that only this node has, for what it sends to itself: the one that
+// is given, or in place of a shared one the first of its family.
+func (g *Gate) Own(l *Listener) *Listener {
+	if !l.config.Shared {
+		return l
+	}
+	return g.ListenerTo("", l.Addr().String())
 }
 
 // Listeners are all of them, the default one first.
@@ -259,7 +273,9 @@ func (g *Gate) refuse(req *sip.Request, tx ServerTransaction, code int, reason s
 // Serve reads until the gate is closed.
 func (g *Gate) Serve() {
 	for _, l := range g.listeners {
-		l.serve()
+		if s := l.bound.Load(); s != nil {
+			l.serve(s)
+		}
 	}
 }
 

@@ -1,13 +1,12 @@
 package gate
 
 import (
-	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -31,73 +30,42 @@ type ListenerConfig struct {
 	Identity *Identity
 	// MaxConnections bounds the streams that are open; 0 is 2000.
 	MaxConnections int
+	// Shared has every node of the cluster use the listener, though only one has its
+	// sockets: the one that holds the address.
+	Shared bool
 	// Datagrams, if given, is what stands at Addr in place of a UDP socket.
 	Datagrams net.PacketConn
 }
 
-// Listener is one local address. Each has a SIP stack of its own, so that what
+// Listener is one local address. Each has transactions of its own, so that what
 // comes by one is answered by the same.
 type Listener struct {
 	config ListenerConfig
 	gate   *Gate
-	// stack reads and writes streams; parser reads datagrams.
-	stack   *sip.TransportLayer
-	parser  *sip.Parser
-	layer   *transaction.Layer
-	udp     net.PacketConn
-	sockets map[string]*net.TCPListener
-	streams map[string]*streams
-	serving sync.WaitGroup
-	census  *census
-	peers   *peers
+	parser *sip.Parser // of datagrams
+	layer  *transaction.Layer
+	census *census
+	peers  *peers
+	// bound are the sockets; nil while a shared listener's are on another node.
+	bound    atomic.Pointer[sockets]
+	changing sync.Mutex
 }
 
-// listen binds all sockets of a listener.
-func (g *Gate) listen(c ListenerConfig) (l *Listener, err error) {
+// listen makes a listener, with its sockets unless it is shared.
+func (g *Gate) listen(c ListenerConfig) (*Listener, error) {
 	if c.MaxConnections == 0 {
 		c.MaxConnections = defaultConnections
 	}
-	l = &Listener{
-		config: c, gate: g, parser: sip.NewParser(),
-		sockets: map[string]*net.TCPListener{}, streams: map[string]*streams{},
-		census: newCensus(c.MaxConnections), peers: newPeers(),
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.unbind())
-		}
-	}()
-	for _, network := range Transports {
-		port, served := c.Ports[network]
-		if !served {
-			continue
-		}
-		at := netip.AddrPortFrom(c.Addr, port)
-		if network == "udp" && c.Datagrams != nil {
-			l.udp = c.Datagrams
-			continue
-		}
-		if network == "udp" {
-			udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
-			if err != nil {
-				return l, fmt.Errorf("open SIP on udp %s: %w", at, err)
-			}
-			l.udp = udp
-			continue
-		}
-		if (network == "tls" || network == "wss") && c.Identity == nil {
-			return l, fmt.Errorf("open SIP on %s %s: listener %s has no certificate", network, at, c.Name)
-		}
-		socket, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
-		if err != nil {
-			return l, fmt.Errorf("open SIP on %s %s: %w", network, at, err)
-		}
-		l.sockets[network] = socket
-	}
+	l := &Listener{config: c, gate: g, parser: sip.NewParser(), census: newCensus(c.MaxConnections), peers: newPeers()}
 	l.layer = transaction.New(transaction.Config{Request: l.handle, Ack: l.acknowledge, Stray: l.strayed, Unsent: l.unsent})
-	log := slog.New(&limited{next: g.config.Log.Handler()})
-	l.stack = sip.NewTransportLayer(net.DefaultResolver, l.parser, nil, sip.WithTransportLayerLogger(log))
-	l.stack.OnMessage(l.overStream)
+	if c.Shared {
+		return l, nil
+	}
+	s, err := l.bind()
+	if err != nil {
+		return nil, err
+	}
+	l.bound.Store(s)
 	return l, nil
 }
 
@@ -169,60 +137,8 @@ func (l *Listener) String() string {
 	return l.config.Name + " " + strings.Join(at, ", ")
 }
 
-// serve starts the readers.
-func (l *Listener) serve() {
-	if l.udp != nil {
-		l.run("udp", l.readDatagrams)
-	}
-	for network, socket := range l.sockets {
-		s := newStreams(socket.Addr())
-		l.streams[network] = s
-		l.run(network, func() error { return l.accept(network, socket, s) })
-		l.run(network, func() error {
-			switch network {
-			case "tls":
-				return l.stack.ServeTLS(s)
-			case "ws":
-				return l.stack.ServeWS(s)
-			case "wss":
-				return l.stack.ServeWSS(s)
-			default:
-				return l.stack.ServeTCP(s)
-			}
-		})
-	}
-}
-
-func (l *Listener) run(network string, serve func() error) {
-	l.serving.Add(1)
-	go func() {
-		defer l.serving.Done()
-		err := serve()
-		if l.gate.deaf.Swap(true) || err == nil || errors.Is(err, net.ErrClosed) {
-			return
-		}
-		l.gate.config.Log.Error("SIP has stopped", "network", network, "listener", l.String(), "err", err)
-	}()
-}
-
-// unbind closes the sockets.
-func (l *Listener) unbind() error {
-	var err error
-	if l.udp != nil {
-		err = l.udp.Close()
-	}
-	for _, s := range l.sockets {
-		err = errors.Join(err, s.Close())
-	}
-	for _, s := range l.streams {
-		s.close()
-	}
-	return err
-}
-
 func (l *Listener) close() error {
-	err := errors.Join(l.unbind(), l.stack.Close())
+	err := l.Lower()
 	l.layer.Close()
-	l.serving.Wait()
 	return err
 }

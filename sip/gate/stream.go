@@ -207,6 +207,9 @@ func keepUp(c net.Conn) error {
 // it comes back as it is.
 func (l *Listener) Connect(ctx context.Context, network string, to netip.AddrPort, name string) error {
 	key := network + " " + to.String()
+	if l.bound.Load() == nil && l.config.Shared {
+		return nil // who has the sockets connects when there is something to send
+	}
 	name = l.peers.name(key, name)
 	if !l.connected(network, to) {
 		err := l.peers.once(ctx, key, func(ctx context.Context) error {
@@ -232,12 +235,18 @@ func (l *Listener) connected(network string, to netip.AddrPort) bool {
 
 // Connected tells whether there is a connection whose far end has an address.
 func (l *Listener) Connected(network, to string) bool {
+	if l.bound.Load() == nil && l.config.Shared {
+		return true // as far as can be known here
+	}
 	return l.with(network, to, func(sip.Connection) error { return nil }) == nil
 }
 
 // with uses a connection of the stack's, if it is there.
 func (l *Listener) with(network, to string, use func(sip.Connection) error) error {
-	c := l.stack.Pool(network).Get(to)
+	var c sip.Connection
+	if s := l.bound.Load(); s != nil {
+		c = s.stack.Pool(network).Get(to)
+	}
 	if c == nil {
 		return fmt.Errorf("there is no connection to %s over %s", to, network)
 	}
@@ -255,16 +264,23 @@ func (l *Listener) overStream(msg sip.Message) {
 			l.heard(network, from, []byte(msg.String()))
 		}
 	}
-	l.layer.Receive(msg, &connected{l, sip.NetworkToLower(msg.Transport()), msg.Source()})
+	way := &connected{by: l, network: sip.NetworkToLower(msg.Transport()), to: msg.Source()}
+	if !l.config.Shared || !l.passed(msg, Parcel{Transport: way.network, Far: way.to, Message: []byte(msg.String())}) {
+		l.layer.Receive(msg, way)
+	}
 }
 
 // connected is the way to a far end over the connection to it.
 type connected struct {
 	by          *Listener
 	network, to string
+	name        string // of the far end's certificate, where we have connected to it
 }
 
 func (c *connected) Write(b []byte) error {
+	if c.by.config.Shared && c.by.bound.Load() == nil {
+		return c.by.emit(Parcel{Transport: c.network, Far: c.to, Name: c.name, Message: b})
+	}
 	return c.by.with(c.network, c.to, func(conn sip.Connection) error {
 		w, ok := conn.(io.Writer)
 		if !ok {
@@ -283,7 +299,10 @@ func webSocket(network string) bool { return network == "ws" || network == "wss"
 func (c *connected) Reliable() bool { return true }
 
 func (l *Listener) dial(ctx context.Context, network string, to netip.AddrPort, name string) error {
-	target := l.streams[network]
+	var target *streams
+	if s := l.bound.Load(); s != nil {
+		target = s.streams[network]
+	}
 	if target == nil || webSocket(network) {
 		return fmt.Errorf("there is no connection to %s over %s", to, network)
 	}

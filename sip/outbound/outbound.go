@@ -46,6 +46,9 @@ type Config struct {
 	Locate  *locate.Locator
 	Catalog func() *catalog.State
 	Secrets Secrets
+	// Holds tells whether a listener's address is here: of a registration that is bound to
+	// a shared one there is one in the cluster, where the address is.
+	Holds func(listener string) bool
 	// Record takes events for the audit.
 	Record func(*wire.Event)
 	Log    *slog.Logger
@@ -54,6 +57,9 @@ type Config struct {
 // Outbound is what runs. It is made by New and lives while Run does.
 type Outbound struct {
 	config Config
+
+	moved  chan struct{} // an address has come or gone
+	ending func() bool   // of the whole, while Run does
 
 	mu            sync.Mutex
 	seen          *catalog.State
@@ -72,7 +78,7 @@ type task struct {
 // New makes an Outbound.
 func New(c Config) *Outbound {
 	return &Outbound{
-		config: c, tasks: map[catalog.Ref]*task{},
+		config: c, tasks: map[catalog.Ref]*task{}, moved: make(chan struct{}, 1),
 		terminators: map[string]TerminatorState{}, registrations: map[string]RegistrationState{},
 	}
 }
@@ -82,13 +88,26 @@ func (o *Outbound) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	defer o.work.Wait()
+	o.ending = func() bool { return ctx.Err() != nil }
 	for {
 		o.follow(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-o.moved:
+			o.mu.Lock()
+			o.seen = nil
+			o.mu.Unlock()
 		}
+	}
+}
+
+// Moved has the registrations follow an address that has come or gone.
+func (o *Outbound) Moved() {
+	select {
+	case o.moved <- struct{}{}:
+	default:
 	}
 }
 
@@ -137,7 +156,7 @@ func (o *Outbound) wanted(cat *catalog.State) map[catalog.Ref]proto.Message {
 		}
 	}
 	for _, it := range cat.List(catalog.KindRegistration) {
-		if r := it.Entity.GetRegistration(); !r.Disabled && (r.Node == "" || r.Node == o.config.Node) {
+		if r := it.Entity.GetRegistration(); !r.Disabled && (r.Node == "" || r.Node == o.config.Node) && o.config.Holds(r.Listener) {
 			out[catalog.RefOf(it.Entity)] = r
 		}
 	}

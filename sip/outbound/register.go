@@ -147,9 +147,10 @@ func (r *registrant) tell() {
 	}}})
 }
 
-// takeBack ends the registration, as far as the registrar hears of it in time.
+// takeBack ends the registration, as far as the registrar hears of it in time. One
+// that moves to another node with its address goes on there.
 func (r *registrant) takeBack(ctx context.Context) {
-	if !r.state.Registered {
+	if !r.state.Registered || r.moves() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, farewell)
@@ -321,4 +322,10 @@ func (s *RegistrationState) from(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// moves tells of a registration that another node goes on with: its address has gone, or
+// goes with this node.
+func (r *registrant) moves() bool {
+	return r.target().listener.Shared() && (r.o.ending() || !r.o.config.Holds(r.registration.Listener))
 }

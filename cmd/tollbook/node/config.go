@@ -18,6 +18,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/cluster"
 	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/sip/edge"
 	"github.com/tollbook/tollbook/sip/gate"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	// SIP says where signalling is taken: an address and port for UDP and TCP, or a
 	// list of listeners.
 	SIP Listeners `yaml:"sip"`
+	// Shared are addresses that one node of the cluster has at a time.
+	Shared Shared `yaml:"shared"`
 	// DNS are servers to ask for names, each an address and port; none asks those of
 	// the system.
 	DNS []string `yaml:"dns"`
@@ -86,7 +89,7 @@ func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
 		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(),
-		Memory: defaultMemory(),
+		Memory: defaultMemory(), Shared: Shared{Owner: ownerLease},
 	}
 }
 
@@ -116,6 +119,7 @@ func ReadConfig(path string) (Config, error) {
 type settings struct {
 	Config
 	sip              []gate.ListenerConfig
+	shared           []edge.Address
 	media            []netip.Addr
 	portMin, portMax uint16
 	timeout          time.Duration
@@ -137,6 +141,9 @@ func (c Config) parse() (settings, error) {
 	}
 	var err error
 	if s.sip, err = c.SIP.parse(); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
+	}
+	if s.shared, err = c.Shared.parse(s.sip); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	for i, server := range c.DNS {

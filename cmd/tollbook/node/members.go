@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -37,8 +38,13 @@ type standing struct {
 	Keeps    bool            `json:"keeps"`
 	Calls    int             `json:"calls"`
 	MaxCalls int             `json:"max_calls"`
+	Draining bool            `json:"draining"`
 	Position events.Position `json:"position"`
 	Marks    []book.Mark     `json:"marks"`
+	// Holds are the shared addresses that are there.
+	Holds []netip.Addr `json:"holds"`
+	// Ports are those of the media, where it is on shared addresses.
+	Ports *portRange `json:"ports,omitempty"`
 	// Members are the addresses of all nodes that the teller knows of, by name.
 	Members map[string]string `json:"members"`
 	// HeardUS and ToldUS are the teller's clock when the question came and when the
@@ -60,12 +66,25 @@ type member struct {
 // up says that it answered within the last seconds.
 func (m *member) up() bool { return time.Since(m.seen) < silentAfter }
 
+// takesCalls says that it answered just now and takes new calls.
+func (m *member) takesCalls() bool { return time.Since(m.seen) < 2*lookEvery+lookWithin && !m.Draining }
+
 // members are the other nodes of the cluster.
 type members struct {
 	mu sync.Mutex
 	of map[string]*member
 	// addresses are those of the node's file, and of the nodes that others told of.
 	addresses map[string]string
+}
+
+// oneTakesCalls says that another node takes new calls. The lock is held.
+func (m *members) oneTakesCalls() bool {
+	for _, one := range m.of {
+		if one.takesCalls() {
+			return true
+		}
+	}
+	return false
 }
 
 // named are the addresses of a node's own file; a node alone has none.
@@ -109,8 +128,9 @@ func (n *Node) standing(heard time.Time) standing {
 	pos, _ := n.follower.Position()
 	return standing{
 		Version: Version, SIP: n.settings.SIP.String(), Keeps: n.terms.Keeps(), Calls: n.live.Counts().ByNode[n.settings.Node],
-		MaxCalls: n.settings.MaxCalls, Position: pos, Marks: n.follower.Marks().Last(toldMarks),
+		MaxCalls: n.settings.MaxCalls, Draining: n.sw.Draining(), Position: pos, Marks: n.follower.Marks().Last(toldMarks),
 		HeardUS: heard.UnixMicro(), ToldUS: time.Now().UnixMicro(), Members: n.knownNodes(),
+		Holds: n.sharing.holding(), Ports: n.settings.sharedPorts(),
 	}
 }
 
@@ -226,6 +246,7 @@ func (n *Node) Members() []resolve.Member {
 	out := []resolve.Member{{
 		Name: n.settings.Node, Up: true, Seen: time.Now(), Version: own.Version, SIP: own.SIP, Keeps: own.Keeps,
 		Calls: own.Calls, MaxCalls: own.MaxCalls, Position: own.Position, Ahead: 0,
+		Draining: own.Draining, Holds: own.Holds,
 	}}
 	if n.settings.group == nil {
 		return out
@@ -242,6 +263,10 @@ func (n *Node) Members() []resolve.Member {
 		if f := n.members.of[name]; f != nil {
 			r.Up, r.Seen = f.up(), f.seen
 			r.Version, r.SIP, r.Keeps, r.Calls, r.MaxCalls, r.Position, r.Ahead = f.Version, f.SIP, f.Keeps && r.Up, f.Calls, f.MaxCalls, f.Position, f.ahead
+			r.Draining = f.Draining
+			if r.Up {
+				r.Holds = f.Holds
+			}
 			if f.differs != nil {
 				r.EqualTo, r.DiffersAt = f.differs.After, f.differs.At
 			}

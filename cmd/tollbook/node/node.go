@@ -63,6 +63,7 @@ type Node struct {
 	blobs     *blobs
 	terms     *book.Terms
 	members   members
+	sharing   sharing
 	book      *book.Book
 	follower  *book.Follower
 	desk      *alone.Desk
@@ -112,7 +113,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.collect()
 	steps := []func(context.Context) error{
-		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.checkRest, n.recover, n.openRegistrar, n.openSwitch, n.answerOthers, n.serveHTTP,
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.checkRest, n.recover, n.openRegistrar, n.openShares, n.openSwitch, n.answerOthers, n.serveHTTP,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -258,7 +259,7 @@ func auditJournal(node string) string { return "log.audit." + node }
 func (n *Node) openSwitch(context.Context) error {
 	var err error
 	n.engine, err = relay.Open(relay.Config{
-		Addresses: n.settings.media, Engine: n.settings.Media.Engine, Interfaces: n.settings.Media.Interfaces,
+		Addresses: n.settings.media, Coming: n.settings.addresses(), Engine: n.settings.Media.Engine, Interfaces: n.settings.Media.Interfaces,
 		PortMin: n.settings.portMin, PortMax: n.settings.portMax, Log: n.log,
 	})
 	if err != nil {
@@ -281,10 +282,15 @@ func (n *Node) openSwitch(context.Context) error {
 		n.drain()
 		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 		defer cancel()
+		err := n.sw.Close(ctx)
+		n.leaveShared()
 		// With the gate closed here the last of what strangers sent is recorded.
-		return errors.Join(n.sw.Close(ctx), n.gate.Close(ctx))
+		return errors.Join(err, n.gate.Close(ctx))
 	})
 	n.gate.Serve()
+	if err := n.share(); err != nil {
+		return err
+	}
 	n.askOthers()
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)

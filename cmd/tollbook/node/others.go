@@ -23,6 +23,8 @@ func (n *Node) answerOthers(context.Context) error {
 		"media":     n.answerMedia,
 		"recording": n.answerRecording,
 		"standing":  n.answerStanding,
+		"lease":     n.answerLease,
+		"drain":     n.answerDrain,
 	} {
 		stop, err := n.server.Answer(n.ctx, verb, nodeSubject(n.settings.Node, verb), h)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"time"
 
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/sip/gate"
@@ -13,11 +12,9 @@ import (
 	"github.com/tollbook/tollbook/sip/overload"
 )
 
-// drainPoll is how often a stop looks whether calls have ended.
-const drainPoll = 100 * time.Millisecond
-
 // bindSIP takes the ports of the signalling.
 func (n *Node) bindSIP(context.Context) error {
+	n.prepareShares()
 	if err := n.identify(); err != nil {
 		return err
 	}
@@ -27,7 +24,7 @@ func (n *Node) bindSIP(context.Context) error {
 	}
 	n.gate, err = gate.Open(gate.Config{
 		Listeners: n.settings.sip, UserAgent: "Tollbook/" + Version, Known: n.known, Rejected: n.rejected,
-		Resolve: n.resolve, Log: n.log,
+		Resolve: n.resolve, Node: n.settings.Node, Share: n, Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -70,7 +67,7 @@ func (n *Node) resolve(ctx context.Context, by *gate.Listener, host string, port
 func (n *Node) makeOutbound() {
 	n.outbound = outbound.New(outbound.Config{
 		Node: n.settings.Node, Gate: n.gate, Locate: n.locate, Catalog: n.follower.Catalog, Secrets: n.key,
-		Record: n.audit.observe, Log: n.log,
+		Record: n.audit.observe, Log: n.log, Holds: func(listener string) bool { return n.gate.Listener(listener).Here() },
 	})
 }
 
@@ -119,16 +116,4 @@ func (n *Node) controller() *overload.Controller {
 			n.log.Warn("new calls wait too long for their decision: fewer are let in", "per_second", perSecond)
 		},
 	})
-}
-
-// drain refuses new calls, but for emergency calls, and waits for those in progress,
-// for as long as the configuration says.
-func (n *Node) drain() {
-	n.sw.Drain()
-	if calls := n.sw.Calls(); calls > 0 {
-		n.log.Info("no new calls are taken; waiting for those in progress", "calls", calls, "at_most", n.settings.drain)
-	}
-	for end := time.Now().Add(n.settings.drain); n.sw.Calls() > 0 && time.Now().Before(end); {
-		time.Sleep(drainPoll)
-	}
 }
