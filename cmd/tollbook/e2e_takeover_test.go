@@ -32,7 +32,7 @@ func newSurviving(t *testing.T, calls int, more ...string) *surviving {
 	for i := range calls {
 		s.calls = append(s.calls, s.caller.dial(t, s.dial(), s.group.net.addr(last["n2"]), fmt.Sprintf("call-%d", i)))
 	}
-	until(t, "the calls are seen from another node", func() bool { return len(s.nodes["n3"].liveCalls(t)) == calls })
+	until(t, "the calls are seen from another node", func() bool { return s.nodes["n3"].talking(t) == calls })
 	time.Sleep(2 * time.Second)
 	return s
 }

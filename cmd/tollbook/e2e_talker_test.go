@@ -47,7 +47,7 @@ type talkerCall struct {
 var (
 	connection = regexp.MustCompile(`(?m)^c=IN IP4 (\S+)`)
 	contactURI = regexp.MustCompile(`(?m)^Contact: *<?sip:([^>\s]*)`)
-	callIDLine     = regexp.MustCompile(`(?m)^Call-ID: *(\S+)`)
+	callIDLine = regexp.MustCompile(`(?m)^Call-ID: *(\S+)`)
 	fromLine   = regexp.MustCompile(`(?m)^From: *(.*)`)
 	toLine     = regexp.MustCompile(`(?m)^To: *(.*)`)
 	cseqLine   = regexp.MustCompile(`(?m)^CSeq: *(\d+) (\w+)`)

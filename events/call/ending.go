@@ -133,11 +133,8 @@ func (m *Machine) hangUp(now Now, cause string, by wire.EndedBy, from, q850 uint
 	egress := m.current.number
 	if m.proven != nil {
 		now = *m.proven
-		if by == wire.EndedBy_ENDED_BY_SWITCH {
-			by = wire.EndedBy_ENDED_BY_LOST
-		}
-		if cause == CauseGone || cause == CauseBadAnswer || cause == CauseNoAck {
-			cause, q850 = CauseUntaken, 41
+		if by == wire.EndedBy_ENDED_BY_SWITCH && cause != CauseOperator {
+			by, cause, q850 = wire.EndedBy_ENDED_BY_LOST, CauseUntaken, 41
 		}
 	}
 	if by != wire.EndedBy_ENDED_BY_CALLER {
