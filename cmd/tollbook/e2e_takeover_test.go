@@ -139,3 +139,74 @@ func TestCallsOutliveTheirNode(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedTakeOver has the caller refuse to go on with another node: the vendor gets
+// a BYE, and the call is charged to its node's last sign of life. A call that nobody has
+// answered is closed, too.
+func TestRefusedTakeOver(t *testing.T) {
+	s := newSurviving(t, 2) // not in parallel: elections are quick, and this machine may not be slow
+	s.caller.refuse.Store(true)
+	s.vendor.rings.Store(true)
+	s.caller.begin(t, s.dial(), s.group.net.addr(last["n2"]), "unanswered")
+	until(t, "the third call is seen from another node", func() bool { return len(s.nodes["n3"].liveCalls(t)) == 3 })
+	time.Sleep(time.Second)
+	s.nodes["n2"].kill(t)
+	killed := time.Now()
+	until(t, "both sides are told of the end", func() bool { return s.vendor.ended.Load() == 2 && s.caller.ended.Load() == 2 })
+	check := func(c cdr) {
+		switch {
+		case c.SipCallID == "unanswered" || !c.Answered:
+			if c.Answered || c.Cause != "node_lost" {
+				t.Errorf("%+v", c)
+			}
+		case c.Cause != "not_taken_over" || c.EndedBy != "LOST":
+			t.Errorf("%+v", c)
+		case c.EndedAt.After(killed.Add(time.Second)) || c.EndedAt.Before(killed.Add(-4*time.Second)):
+			t.Errorf("killed at %v: %+v", killed, c)
+		}
+	}
+	s.billed(t, []string{"n1", "n3"}, 3, check)
+	s.start(t, "n2")
+	s.agrees(t, 3)
+	s.billed(t, []string{"n2"}, 3, check)
+}
+
+// TestStoppedNode has a node stand still until its calls go on elsewhere, and go on
+// then: it lets go of them without a word, and the books are as if it had died.
+func TestStoppedNode(t *testing.T) {
+	const calls = 4 // not in parallel: elections are quick, and this machine may not be slow
+	s := newSurviving(t, calls)
+	goOn := s.nodes["n2"].stop(t)
+	moved(t, s.vendor, calls)
+	moved(t, s.caller, calls)
+	goOn()
+	talks(t, s.caller, s.vendor)
+	until(t, "the stopped node knows who has its calls", func() bool { return s.nodes["n2"].serves(t) == 0 })
+	s.agrees(t, 3)
+	time.Sleep(time.Second)
+	if s.caller.ended.Load()+s.vendor.ended.Load() > 0 {
+		t.Error("the node that came back has ended calls that are not its own")
+	}
+	talks(t, s.caller, s.vendor)
+	for _, c := range s.calls {
+		s.caller.hangUp(t, c)
+	}
+	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls })
+	s.billed(t, []string{"n1", "n2", "n3"}, calls, func(c cdr) {
+		if c.Cause != "answered" || c.EndedBy != "CALLER" {
+			t.Errorf("%+v", c)
+		}
+	})
+	for _, name := range []string{"n1", "n2", "n3"} {
+		s.nodes[name].interrupt(t)
+		verify(t, s.nodes[name].data)
+	}
+}
+
+// serves counts the calls that a node itself has in progress.
+func (a *api) serves(t *testing.T) int {
+	t.Helper()
+	var answer struct{ ThisNode struct{ Calls int } }
+	a.ask(t, &answer, `{ thisNode { calls } }`, nil)
+	return answer.ThisNode.Calls
+}

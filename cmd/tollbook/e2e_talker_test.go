@@ -21,7 +21,7 @@ type talker struct {
 	port   int
 	ended  atomic.Int32 // BYEs heard
 	refuse atomic.Bool  // re-INVITEs get a 403
-	deaf   atomic.Bool  // nothing is answered
+	rings  atomic.Bool  // new calls are not answered
 	stop   chan struct{}
 	done   sync.WaitGroup
 
@@ -83,9 +83,7 @@ func (p *talker) listen() {
 		if err != nil {
 			return
 		}
-		if !p.deaf.Load() {
-			p.take(strings.ReplaceAll(string(buf[:n]), "\r\n", "\n"), from)
-		}
+		p.take(strings.ReplaceAll(string(buf[:n]), "\r\n", "\n"), from)
 	}
 }
 
@@ -111,6 +109,10 @@ func (p *talker) take(m string, from *net.UDPAddr) {
 	case strings.HasPrefix(m, "INVITE"):
 		if c != nil && p.refuse.Load() {
 			p.answer(m, from, "403 Forbidden", nil)
+			return
+		}
+		if c == nil && p.rings.Load() {
+			p.answer(m, from, "180 Ringing", nil)
 			return
 		}
 		if c == nil {
@@ -202,8 +204,20 @@ func (p *talker) request(c *talkerCall, method, body string) string {
 		len(strings.ReplaceAll(body, "\n", "\r\n")), body)
 }
 
-// calls a number at a switch, and waits until it is answered.
+// dial calls a number at a switch, and waits until it is answered.
 func (p *talker) dial(t *testing.T, number, at, id string) *talkerCall {
+	t.Helper()
+	c := p.begin(t, number, at, id)
+	until(t, "call "+id+" is answered", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return c.accepted
+	})
+	return c
+}
+
+// begin calls a number at a switch.
+func (p *talker) begin(t *testing.T, number, at, id string) *talkerCall {
 	t.Helper()
 	p.mu.Lock()
 	c, err := p.open(id)
@@ -219,11 +233,6 @@ func (p *talker) dial(t *testing.T, number, at, id string) *talkerCall {
 		t.Fatal(err)
 	}
 	p.send(to, invite)
-	until(t, "call "+id+" is answered", func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return c.accepted
-	})
 	return c
 }
 
