@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools
+.PHONY: demo build test test-cluster test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -22,6 +22,9 @@ soak: ## the tests of random histories, for hours
 	$(GO) test -count=1 -timeout 4h -rapid.checks=2000 -run 'Commute|Survive' ./projections/history
 	TOLLBOOK_SOAK=500 $(GO) test -count=1 -timeout 4h -run TheSameBook ./events/book
 	TOLLBOOK_ROWS=1000000 $(GO) test -count=1 -timeout 4h -run LargeSheet ./events/sheet
+
+test-cluster: tools ## three nodes in network namespaces: what their deaths cost; prints JSON. Needs root
+	TOLLBOOK_CLUSTER=1 $(GO) test -count=1 -timeout 20m -v -run 'TestCluster' ./cmd/tollbook
 
 test-interop: build tools ## other makers' programs against ours
 	deploy/interop/run.sh ./tollbook

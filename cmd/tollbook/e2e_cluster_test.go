@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -22,6 +23,9 @@ type group struct {
 	nodes map[string]*node
 	lines func(g *group, name string) string // of a node's file: where it listens
 	more  string                             // about its cluster
+	// within has a node start on a machine of its own, and gives the way to its console;
+	// nil starts it here.
+	within func(name string, args []string) ([]string, func(string) string)
 }
 
 // last is the last number of a node's own address: n1 has that of a switch alone.
@@ -89,9 +93,13 @@ func (g *group) start(t *testing.T, names ...string) {
 
 func (g *group) launch(t *testing.T, name string) {
 	t.Helper()
+	args, door := []string{binary, "serve", "--config", g.path(name, "yaml")}, (func(string) string)(nil)
+	if g.within != nil {
+		args, door = g.within(name, args)
+	}
 	g.nodes[name] = &node{
-		process: launch(t, "serve", "--config", g.path(name, "yaml")),
-		data:    g.path(name, "data"), config: g.path(name, "yaml"), net: g.net,
+		process: start(t, exec.Command(args[0], args[1:]...)), door: door,
+		data: g.path(name, "data"), config: g.path(name, "yaml"), net: g.net,
 	}
 }
 

@@ -23,6 +23,12 @@ type phone struct {
 // scenario, in pairs.
 func sipp(t *testing.T, scenario, ip string, port int, edit []string, args ...string) *phone {
 	t.Helper()
+	return sippWithin(t, nil, scenario, ip, port, edit, args...)
+}
+
+// sippWithin starts one by a command in front of it, as on another machine.
+func sippWithin(t *testing.T, within []string, scenario, ip string, port int, edit []string, args ...string) *phone {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "sipp", scenario+".xml"))
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +40,8 @@ func sipp(t *testing.T, scenario, ip string, port int, edit []string, args ...st
 	}
 	args = append(args, "-sf", file, "-i", ip, "-mi", ip, "-p", strconv.Itoa(port), "-nostdin", "-trace_err",
 		"-timeout", "60s", "-timeout_error")
-	p.cmd = exec.Command("sipp", args...)
+	args = append(append(within, "sipp"), args...)
+	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Dir = p.dir
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	if err := begin(p.cmd); err != nil {

@@ -76,16 +76,26 @@ func needSipp(t *testing.T) {
 
 // network is a /24 of loopback addresses of one test's own, with one port that
 // all its parties use: so tests do not meet, nor other runs of them.
-type network struct{ second, third int }
+type network struct {
+	second, third int
+	// lan, where it is not empty, are the first three numbers of addresses that are
+	// not loopback's.
+	lan string
+}
 
 var networks atomic.Int32
 
 func newNetwork() network {
-	return network{16 + os.Getpid()%200, int(networks.Add(1))}
+	return network{second: 16 + os.Getpid()%200, third: int(networks.Add(1))}
 }
 
-func (n network) ip(last int) string { return fmt.Sprintf("127.%d.%d.%d", n.second, n.third, last) }
-func (n network) port() int          { return 6000 + os.Getpid()%3000 }
+func (n network) ip(last int) string {
+	if n.lan != "" {
+		return fmt.Sprintf("%s.%d", n.lan, last)
+	}
+	return fmt.Sprintf("127.%d.%d.%d", n.second, n.third, last)
+}
+func (n network) port() int { return 6000 + os.Getpid()%3000 }
 func (n network) addr(last int) string {
 	return fmt.Sprintf("%s:%d", n.ip(last), n.port())
 }
@@ -209,6 +219,9 @@ type node struct {
 	*api
 	data, config string
 	net          network
+	// door gives an address by which the console is reached from here; nil where it is
+	// as the node says.
+	door func(console string) string
 }
 
 var console = regexp.MustCompile(`http://(\S+)`)
@@ -249,7 +262,11 @@ func (n *node) ready(t *testing.T) {
 			t.Fatalf("the node has ended: %v\n%s", n.err, n.stderr.String())
 		}
 		if m := console.FindStringSubmatch(n.stderr.String()); m != nil {
-			url = m[0]
+			if url == "" {
+				if url = m[0]; n.door != nil {
+					url = "http://" + n.door(m[1])
+				}
+			}
 			res, err := http.Get(url + "/-/ready")
 			if err != nil {
 				return false

@@ -26,26 +26,65 @@ import (
 type Net struct {
 	t       testing.TB
 	A, R, B string // the namespaces' names
+	prefix  string
 }
 
 // New makes the namespaces until the test ends. Who may not is skipped.
 func New(t testing.TB) *Net {
 	t.Helper()
-	if os.Getuid() != 0 || exec.Command("ip", "netns").Run() != nil || exec.Command("unshare", "-n", "true").Run() != nil {
-		t.Skip("SKIPPED: this is tested by root alone, who may make network namespaces")
-	}
-	n := &Net{t: t}
-	prefix := "tb" + strconv.Itoa(os.Getpid()) + "x" + strconv.Itoa(int(time.Now().UnixNano()%100000))
-	for i, name := range []*string{&n.A, &n.R, &n.B} {
-		*name = prefix + "arb"[i:i+1]
-		n.Run("ip netns add " + *name)
-		ns := *name
-		t.Cleanup(func() { n.Run("ip netns del " + ns) })
-		n.IP(*name, "link set lo up")
-	}
+	n := begin(t)
+	n.A, n.R, n.B = n.space("a"), n.space("r"), n.space("b")
 	n.wire(n.A, "1")
 	n.wire(n.B, "2")
 	return n
+}
+
+// Lan is machines on one network, each a network namespace.
+type Lan struct {
+	*Net
+	Hosts map[string]string // their namespaces' names
+}
+
+// NewLan makes machines on a network of their own until the test ends, each with some
+// addresses of it. Who may not is skipped.
+func NewLan(t testing.TB, hosts map[string][]string) *Lan {
+	t.Helper()
+	l := &Lan{Net: begin(t), Hosts: map[string]string{}}
+	bridge := l.space("br")
+	l.IP(bridge, "link add lan type bridge forward_delay 0")
+	l.IP(bridge, "link set lan up")
+	i := 0
+	for name, addresses := range hosts {
+		ns, port := l.space(name), "p"+strconv.Itoa(i)
+		i++
+		l.Hosts[name] = ns
+		l.IP(bridge, "link add "+port+" type veth peer name eth0 netns "+ns)
+		l.IP(bridge, "link set "+port+" master lan up")
+		l.IP(ns, "link set eth0 up")
+		for _, a := range addresses {
+			l.IP(ns, "addr add "+a+" dev eth0")
+		}
+	}
+	return l
+}
+
+// begin skips who may not make namespaces.
+func begin(t testing.TB) *Net {
+	t.Helper()
+	if os.Getuid() != 0 || exec.Command("ip", "netns").Run() != nil || exec.Command("unshare", "-n", "true").Run() != nil {
+		t.Skip("SKIPPED: this is tested by root alone, who may make network namespaces")
+	}
+	return &Net{t: t, prefix: "tb" + strconv.Itoa(os.Getpid()) + "x" + strconv.Itoa(int(time.Now().UnixNano()%100000))}
+}
+
+// space makes a namespace until the test ends.
+func (n *Net) space(name string) string {
+	n.t.Helper()
+	ns := n.prefix + name
+	n.Run("ip netns add " + ns)
+	n.t.Cleanup(func() { n.Run("ip netns del " + ns) })
+	n.IP(ns, "link set lo up")
+	return ns
 }
 
 // wire joins an end to r.

@@ -1,0 +1,129 @@
+//go:build linux
+
+package main_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/tollbook/tollbook/media/testnet"
+)
+
+// lan is three nodes on machines of their own, with a shared address, and the world
+// outside on a fourth.
+type lan struct {
+	*group
+	*testnet.Lan
+	stage   *stage
+	outside []string // the command that runs another there
+}
+
+// newLan makes the machines. It is for make test-cluster: it takes a minute, and its
+// figures mean something on a quiet machine only.
+func newLan(t *testing.T) *lan {
+	t.Helper()
+	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
+		t.Skip("SKIPPED: this is for make test-cluster")
+	}
+	needSipp(t)
+	l := &lan{stage: &stage{name: "lan", sell: sellPrice, buy: buyPrice, vendors: []string{""}}}
+	net := network{lan: "10.88.0"}
+	l.stage.node = &node{net: net}
+	hosts := map[string][]string{"out": {l.stage.customerIP() + "/24", l.stage.vendorIP(0) + "/24"}}
+	for _, name := range []string{"n1", "n2", "n3"} {
+		hosts[name] = []string{net.ip(last[name]) + "/24"}
+	}
+	l.Lan = testnet.NewLan(t, hosts)
+	l.outside = []string{"ip", "netns", "exec", l.Hosts["out"]}
+	ports := map[string]string{"n1": "20000-23999", "n2": "24000-27999", "n3": "28000-31999"}
+	l.group = newGroupOf(t, net, "", func(g *group, name string) string {
+		return fmt.Sprintf("sip:\n- {name: own, address: %q}\n- {name: shared, address: %q}\nshared:\n  addresses: [{address: %s/24, interface: eth0}]\n  dispatch: true\nmedia: {ports: %s}\n",
+			net.addr(last[name]), net.addr(sharedHost), net.ip(sharedHost), ports[name])
+	})
+	l.within = func(name string, args []string) ([]string, func(string) string) {
+		ns := l.Hosts[name]
+		return append([]string{"ip", "netns", "exec", ns}, args...), func(console string) string { return doorway(t, l.Net, ns, console) }
+	}
+	return l
+}
+
+// open starts the nodes, gives them their world and the world its vendor.
+func (l *lan) open(t *testing.T) {
+	t.Helper()
+	l.group.start(t, "n1", "n2", "n3")
+	first := l.nodes["n1"]
+	first.apply(t, world(first, []*stage{l.stage}))
+	first.credit(t, l.stage.account(), "100", "opening")
+	for _, n := range l.nodes {
+		until(t, "all know the account", func() bool { return n.has(t, l.stage.account()) })
+	}
+	l.agrees(t, 3)
+	sippWithin(t, l.outside, "answer", l.stage.vendorIP(0), l.net.port(), []string{"@RING@", "100", "@TALK@", "1200"}, "-m", "100000")
+}
+
+// probes calls from outside.
+func (l *lan) probes(t *testing.T) *prober {
+	t.Helper()
+	at := fmt.Sprintf("%s:%d", l.stage.customerIP(), l.net.port())
+	conn := l.Listen(l.Hosts["out"], at)
+	p := probes(t, &socket{conn, l.stage.customerIP(), l.net.port()}, netip.MustParseAddrPort(l.net.addr(sharedHost)), l.stage.dial())
+	p.gap(t, time.Now())
+	return p
+}
+
+func (n *node) drains(t *testing.T, verb string, name string) {
+	t.Helper()
+	if code, _, stderr := tollbook(t, "node", verb, name, "--url", n.url, "--token", adminSecret); code != 0 {
+		t.Fatal(stderr)
+	}
+}
+
+// TestClusterGaps measures for how long nobody takes new calls when the holder of the
+// shared address is killed: a node like others, and the one that keeps the book, too.
+func TestClusterGaps(t *testing.T) {
+	l := newLan(t)
+	l.open(t)
+	p := l.probes(t)
+	figures := map[string]int64{}
+
+	until(t, "the book is kept elsewhere", func() bool { return l.keeper(t) != l.sharedHolder(t) })
+	l.agrees(t, 3)
+	holder := l.sharedHolder(t)
+	l.nodes[holder].kill(t)
+	figures["new_call_gap_ms"] = p.gap(t, time.Now()).Milliseconds()
+	l.group.start(t, holder)
+	l.agrees(t, 3)
+
+	keeper := l.keeper(t)
+	for name := range l.nodes { // so that the keeper gets the address
+		if name != keeper {
+			l.nodes[keeper].drains(t, "drain", name)
+		}
+	}
+	until(t, "the keeper holds the address", func() bool { return l.sharedHolder(t) == keeper })
+	for name := range l.nodes {
+		if name != keeper {
+			l.nodes[keeper].drains(t, "undrain", name)
+		}
+	}
+	p.gap(t, time.Now())
+	if l.keeper(t) != keeper {
+		t.Log("the book has gone elsewhere before its keeper was killed")
+	}
+	l.nodes[keeper].kill(t)
+	figures["new_call_gap_keeper_ms"] = p.gap(t, time.Now()).Milliseconds()
+	p.end()
+	line, err := json.Marshal(figures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println(string(line))
+	t.Logf("refused: %v", p.refused)
+	if figures["new_call_gap_ms"] > 10_000 || figures["new_call_gap_keeper_ms"] > 15_000 {
+		t.Error("far more than the targets of 2000 and 4000 ms")
+	}
+}
