@@ -26,6 +26,7 @@ func commands() []command {
 		{"demo", "run a switch with a made-up world and real calls over loopback", demo},
 		{"serve", "run a node", serve},
 		{"node", "make the secrets of a cluster, admit nodes, remove one, grow a node alone to a cluster", members},
+		{"witness", "run a member of a cluster that only holds the streams and has a voice", witness},
 		{"backup", "copy the books into a directory", backUp},
 		{"restore", "fill an empty store from a backup", restore},
 		{"apply", "make the configuration what a file says", apply},

@@ -824,6 +824,7 @@ type ComplexityRoot struct {
 		Sip        func(childComplexity int) int
 		Up         func(childComplexity int) int
 		Version    func(childComplexity int) int
+		Witness    func(childComplexity int) int
 	}
 
 	MinuteStat struct {
@@ -4955,6 +4956,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Member.Version(childComplexity), true
+	case "Member.witness":
+		if e.ComplexityRoot.Member.Witness == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Witness(childComplexity), true
 
 	case "MinuteStat.answered":
 		if e.ComplexityRoot.MinuteStat.Answered == nil {
@@ -11861,6 +11868,8 @@ type Member {
   draining: Boolean!
   "The shared addresses that it has now."
   holds: [String!]!
+  "Whether it only holds the streams, and serves no calls."
+  witness: Boolean!
   "Calls that it serves now."
   calls: Int!
   "How many it takes at most."
@@ -15771,6 +15780,8 @@ func (ec *executionContext) childFields_Member(ctx context.Context, field graphq
 		return ec.fieldContext_Member_draining(ctx, field)
 	case "holds":
 		return ec.fieldContext_Member_holds(ctx, field)
+	case "witness":
+		return ec.fieldContext_Member_witness(ctx, field)
 	case "calls":
 		return ec.fieldContext_Member_calls(ctx, field)
 	case "maxCalls":

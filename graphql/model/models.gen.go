@@ -1493,6 +1493,8 @@ type Member struct {
 	Draining bool `json:"draining"`
 	// The shared addresses that it has now.
 	Holds []string `json:"holds"`
+	// Whether it only holds the streams, and serves no calls.
+	Witness bool `json:"witness"`
 	// Calls that it serves now.
 	Calls int `json:"calls"`
 	// How many it takes at most.

@@ -109,8 +109,8 @@ type Member struct {
 	// has.
 	Draining bool
 	Holds    []netip.Addr
-	// Keeps says that it keeps the book.
-	Keeps           bool
+	// Keeps says that it keeps the book, Witness that it only holds the streams.
+	Keeps, Witness  bool
 	Calls, MaxCalls int
 	// Position is how far it has read the book.
 	Position events.Position

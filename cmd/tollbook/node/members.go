@@ -33,12 +33,14 @@ const (
 
 // standing is what a node tells the others of itself.
 type standing struct {
-	Version  string          `json:"version"`
-	SIP      string          `json:"sip"`
-	Keeps    bool            `json:"keeps"`
-	Calls    int             `json:"calls"`
-	MaxCalls int             `json:"max_calls"`
-	Draining bool            `json:"draining"`
+	Version  string `json:"version"`
+	SIP      string `json:"sip"`
+	Keeps    bool   `json:"keeps"`
+	Calls    int    `json:"calls"`
+	MaxCalls int    `json:"max_calls"`
+	Draining bool   `json:"draining"`
+	// Witness says that it only holds the streams.
+	Witness  bool            `json:"witness"`
 	Position events.Position `json:"position"`
 	Marks    []book.Mark     `json:"marks"`
 	// Holds are the shared addresses that are there.
@@ -67,7 +69,9 @@ type member struct {
 func (m *member) up() bool { return time.Since(m.seen) < silentAfter }
 
 // takesCalls says that it answered just now and takes new calls.
-func (m *member) takesCalls() bool { return time.Since(m.seen) < 2*lookEvery+lookWithin && !m.Draining }
+func (m *member) takesCalls() bool {
+	return time.Since(m.seen) < 2*lookEvery+lookWithin && !m.Draining && !m.Witness
+}
 
 // members are the other nodes of the cluster.
 type members struct {
@@ -261,7 +265,7 @@ func (n *Node) Members() []resolve.Member {
 		}
 		r := resolve.Member{Name: name, Address: address}
 		if f := n.members.of[name]; f != nil {
-			r.Up, r.Seen = f.up(), f.seen
+			r.Up, r.Seen, r.Witness = f.up(), f.seen, f.Witness
 			r.Version, r.SIP, r.Keeps, r.Calls, r.MaxCalls, r.Position, r.Ahead = f.Version, f.SIP, f.Keeps && r.Up, f.Calls, f.MaxCalls, f.Position, f.ahead
 			r.Draining = f.Draining
 			if r.Up {

@@ -175,6 +175,9 @@ func (n *Node) openStore(ctx context.Context) error {
 		return journal.Explain(n.settings.Data, err)
 	}
 	n.onClose(func() error { n.server.Stop(); return nil })
+	if g := n.settings.group; g != nil && len(g.Members) == 2 {
+		n.log.Warn("the cluster has two members: when either is away nothing can be decided; a third that is a witness mends that (tollbook witness)")
+	}
 	if n.key, err = cluster.OpenKey(n.settings.keyDir()); err != nil {
 		return err
 	}

@@ -201,7 +201,7 @@ func (n *Node) betterKeeper() string {
 	n.members.mu.Lock()
 	defer n.members.mu.Unlock()
 	for name, m := range n.members.of {
-		if time.Since(m.seen) < 2*lookEvery && len(m.Holds) == 0 && m.Position+caughtUp > pos && m.ahead.Abs() < clockMost/2 {
+		if time.Since(m.seen) < 2*lookEvery && !m.Witness && len(m.Holds) == 0 && m.Position+caughtUp > pos && m.ahead.Abs() < clockMost/2 {
 			return name
 		}
 	}

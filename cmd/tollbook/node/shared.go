@@ -73,8 +73,10 @@ func (s *sharing) holding() []netip.Addr {
 	return out
 }
 
-func (n *Node) term() time.Duration {
-	if n.settings.group == nil || n.settings.group.Quick {
+func (n *Node) term() time.Duration { return n.settings.term() }
+
+func (s settings) term() time.Duration {
+	if s.group == nil || s.group.Quick {
 		return quickTerm
 	}
 	return slowTerm

@@ -55,10 +55,11 @@ func (n *Node) takeOvers(ctx context.Context) error {
 	}
 }
 
-// heard are the nodes that give signs of life, this one among them, and those that do
-// not; the latter only where the former are a majority.
+// heard are the nodes that give signs of life and serve calls, this one among them, and
+// those that give none; the latter only where the former and the witnesses are a majority.
 func (n *Node) heard(now time.Time) (alive, silent []string) {
 	alive = []string{n.settings.Node}
+	witnesses := 0
 	known := n.knownNodes()
 	n.members.mu.Lock()
 	defer n.members.mu.Unlock()
@@ -66,12 +67,16 @@ func (n *Node) heard(now time.Time) (alive, silent []string) {
 		if name == n.settings.Node {
 			continue
 		}
-		seen := n.started
+		seen, witness := n.started, false
 		if m := n.members.of[name]; m != nil && m.seen.After(seen) {
-			seen = m.seen
+			seen, witness = m.seen, m.Witness
 		}
 		if now.Sub(seen) < n.settings.takeover {
-			alive = append(alive, name)
+			if witness {
+				witnesses++
+			} else {
+				alive = append(alive, name)
+			}
 			continue
 		}
 		if s, ok := n.live.SignOfLife(name); ok && now.UnixMicro()-s.LastUS < n.settings.takeover.Microseconds() {
@@ -79,7 +84,7 @@ func (n *Node) heard(now time.Time) (alive, silent []string) {
 		}
 		silent = append(silent, name)
 	}
-	if 2*len(alive) <= len(known) {
+	if 2*(len(alive)+witnesses) <= len(known) {
 		return alive, nil
 	}
 	return alive, silent
