@@ -16,9 +16,17 @@ type surviving struct {
 }
 
 // newSurviving starts a cluster and places calls through its second node.
-func newSurviving(t *testing.T, calls int, more ...string) *surviving {
+func newSurviving(t *testing.T, calls int) *surviving {
 	t.Helper()
-	s := &surviving{group: newGroup(t, more...), stage: &stage{name: "stays", sell: sellPrice, buy: buyPrice, vendors: []string{""}}}
+	s := survivingIn(t, newGroup(t), "")
+	s.place(t, calls, last["n2"])
+	return s
+}
+
+// survivingIn starts a cluster with a customer and a vendor.
+func survivingIn(t *testing.T, g *group, vendor string) *surviving {
+	t.Helper()
+	s := &surviving{group: g, stage: &stage{name: "stays", sell: sellPrice, buy: buyPrice, vendors: []string{vendor}}}
 	s.start(t, "n1", "n2", "n3")
 	first := s.nodes["n1"]
 	first.apply(t, world(first, []*stage{s.stage}))
@@ -29,12 +37,17 @@ func newSurviving(t *testing.T, calls int, more ...string) *surviving {
 	s.agrees(t, 3)
 	port := s.group.net.port()
 	s.caller, s.vendor = newTalker(t, s.customerIP(), port), newTalker(t, s.vendorIP(0), port)
+	return s
+}
+
+// place places calls to an address, which must all be seen and have talked for a moment.
+func (s *surviving) place(t *testing.T, calls, at int) {
+	t.Helper()
 	for i := range calls {
-		s.calls = append(s.calls, s.caller.dial(t, s.dial(), s.group.net.addr(last["n2"]), fmt.Sprintf("call-%d", i)))
+		s.calls = append(s.calls, s.caller.dial(t, s.dial(), s.group.net.addr(at), fmt.Sprintf("call-%d", i)))
 	}
 	until(t, "the calls are seen from another node", func() bool { return s.nodes["n3"].talking(t) == calls })
 	time.Sleep(2 * time.Second)
-	return s
 }
 
 // moved waits until so many of a talker's calls go on elsewhere.
@@ -209,4 +222,43 @@ func (a *api) serves(t *testing.T) int {
 	var answer struct{ ThisNode struct{ Calls int } }
 	a.ask(t, &answer, `{ thisNode { calls } }`, nil)
 	return answer.ThisNode.Calls
+}
+
+// TestCallsMoveWithTheirAddress kills the holder of a shared address that calls are on:
+// the next holder has their dialogs and their ports, and the far ends notice nothing but
+// a moment of silence.
+func TestCallsMoveWithTheirAddress(t *testing.T) {
+	const calls = 6 // not in parallel: elections are quick, and this machine may not be slow
+	s := survivingIn(t, newSharing(t, ""), ", listener: shared")
+	holder := s.sharedHolder(t)
+	s.place(t, calls, sharedHost)
+	s.nodes[holder].kill(t)
+	next := s.sharedHolder(t)
+	until(t, "the next holder has the calls", func() bool { return s.nodes[next].serves(t) == calls })
+	gap := talks(t, s.caller, s.vendor)
+	for _, p := range []*talker{s.caller, s.vendor} {
+		p.each(func(c *talkerCall) {
+			if c.moved > 0 {
+				t.Errorf("%s was told of another address", p.ip)
+			}
+		})
+	}
+	for _, c := range s.calls[:calls/2] {
+		s.caller.hangUp(t, c)
+	}
+	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls/2 })
+	s.vendor.hangUpAll(t)
+	until(t, "the caller is told of the ends", func() bool { return s.caller.ended.Load() == calls/2 })
+	var rest []string
+	for _, name := range []string{"n1", "n2", "n3"} {
+		if name != holder {
+			rest = append(rest, name)
+		}
+	}
+	s.billed(t, rest, calls, func(c cdr) {
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	})
+	t.Logf(`{"established_calls": {"survived": %d, "total": %d}, "media_gap_ms": %d}`, calls, calls, gap.Milliseconds())
 }

@@ -154,10 +154,16 @@ func (p *pool) put(number uint16) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.held, number)
-	p.free = append(p.free, number)
+	if p.owns(number) {
+		p.free = append(p.free, number)
+	}
 }
 
-// claim binds one port of the range, which no call may hold.
+// owns tells whether a port is of the pool's range. One that is not came with a call of
+// another node's, and goes with it.
+func (p *pool) owns(number uint16) bool { return number >= p.min && number < p.max }
+
+// claim binds one even port, which no call may hold.
 func (p *pool) claim(number uint16, shard int) (*pair, error) {
 	p.mu.Lock()
 	var resting *pair
@@ -194,13 +200,21 @@ func (p *pool) pickOnly(number uint16) bool {
 			return true
 		}
 	}
-	return false
+	if _, held := p.held[number]; held || p.owns(number) || number%2 == 1 {
+		return false
+	}
+	p.held[number] = struct{}{}
+	return true
 }
 
 // giveBack lets a pair rest that no call holds any more, or closes it when enough
 // of them rest.
 func (p *pool) giveBack(at *pair) {
 	at.owner.Store(nil)
+	if !p.owns(at.local.Port()) {
+		p.engine.transport.close(at, func() { p.put(at.local.Port()) })
+		return
+	}
 	p.mu.Lock()
 	if p.engine.idle.Add(1) <= p.engine.mostIdle.Load() {
 		at.since = p.engine.now()

@@ -18,7 +18,7 @@ type Snapshot struct {
 
 // LegSnapshot is one side of a Snapshot.
 type LegSnapshot struct {
-	// Local is the RTP port; RTCP is on the one above.
+	// Local is the RTP port; RTCP is on the one above. Port 0 has Resume take any.
 	Local netip.AddrPort
 	// Known says that SetRemote was called; else what follows is empty.
 	Known  bool
@@ -58,7 +58,8 @@ func (c *Call) Snapshot() (Snapshot, error) {
 	return s, nil
 }
 
-// Resume goes on with a call on the same local ports. Its counts go on; what was
+// Resume goes on with a call on the same local ports, which need not be of this engine's
+// range: each node of a cluster has its own on an address that they share. Its counts go on; what was
 // lost meanwhile is not counted, and each far end's stream counts as a new one.
 // Silence begins now. Errors: ErrClosed, ErrAddress when a local address is none of
 // this engine's, ErrPortsExhausted when a port is held by another call, those of the
@@ -83,7 +84,12 @@ func (c *Call) resume(side Side, s *LegSnapshot) error {
 	if err != nil {
 		return err
 	}
-	p, err := from.claim(s.Local.Port(), c.shard)
+	var p *pair
+	if s.Local.Port() == 0 {
+		p, err = from.take(c.shard)
+	} else {
+		p, err = from.claim(s.Local.Port(), c.shard)
+	}
 	if err != nil {
 		return err
 	}

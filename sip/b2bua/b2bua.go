@@ -87,6 +87,8 @@ type Config struct {
 	// Survivable has it written down how answered calls stand, so that another node can
 	// go on with them when this one dies.
 	Survivable bool
+	// Holds tells whether an address that the cluster shares is here now. May be nil.
+	Holds func(netip.Addr) bool
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

@@ -39,8 +39,9 @@ type end struct {
 	ours     bool // the far end is another call of ours: one that was forwarded
 	exposed  bool // its messages may go over signalling that is not encrypted
 	agreed   *agreement
-	remote   relay.Remote // as the relay was told
-	fresh    bool         // our first description is for a new call, whoever is on hold
+	remote   relay.Remote     // as the relay was told
+	fresh    bool             // our first description is for a new call, whoever is on hold
+	stays    *wire.MediaState // of a call that was taken over: its media goes on where it was
 }
 
 // treat has the end's peer treated as its policy says.

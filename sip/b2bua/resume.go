@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/call"
@@ -40,19 +39,16 @@ type Lost struct {
 	AnsweredUS, AliveUS int64
 }
 
-// Resume goes on with a call of a node that has died: the call is claimed, and both far
-// ends are told by a re-INVITE, within their dialogs, where it goes on. It ends at its
+// Resume goes on with a call of a node that has died: the call is claimed, and the far
+// ends are told by a re-INVITE, within their dialogs, where it goes on, but for one whose
+// dialog and media are on an address that came here: it notices nothing. It ends at its
 // last proof of life where that does not succeed, and without a trace where the book
 // gives it to another node. Errors: CodeConflict if it is here, CodeInvalid if its state
 // cannot be read, CodeUnavailable when the switch closes.
 func (s *Switch) Resume(l Lost) error {
-	data, err := s.config.Secrets.Unwrap(standingName(l.ID), l.Wrapped)
+	state, err := s.readState(l.ID, l.Wrapped)
 	if err != nil {
-		return events.Invalid("%v", err)
-	}
-	state := &wire.CallState{}
-	if err := proto.Unmarshal(data, state); err != nil {
-		return events.Invalid("the state of call %s cannot be read: %v", l.ID, err)
+		return err
 	}
 	c, effects, err := s.restored(&l, state)
 	if err != nil {
@@ -201,8 +197,8 @@ func (c *session) ask(cmd *wire.Command) error {
 	}
 }
 
-// goOn tells the far ends where the call goes on: the vendor first, then the caller,
-// with the vendor's answer.
+// goOn tells the far ends where the call goes on, but for those that notice nothing: the
+// vendor first, then the caller, with the vendor's answer.
 func (c *session) goOn(now call.Now) {
 	if c.machine.Over() {
 		return
@@ -218,9 +214,17 @@ func (c *session) goOn(now call.Now) {
 		return
 	}
 	c.witnessWith(l.plan.Candidate.Terminator)
-	c.invited(now, &l.end, resumeTries, func(now call.Now) {
-		c.invited(now, &c.in.end, resumeTries, c.goesOn)
-	})
+	c.moves(now, &l.end, func(now call.Now) { c.moves(now, &c.in.end, c.goesOn) })
+}
+
+// moves tells an end where the call goes on, if it must know.
+func (c *session) moves(now call.Now, e *end, next func(call.Now)) {
+	if e.stays != nil {
+		e.arm()
+		next(now)
+		return
+	}
+	c.invited(now, e, resumeTries, next)
 }
 
 // goesOn tells that both far ends have agreed.
@@ -274,27 +278,47 @@ func (c *session) untaken(now call.Now, why string) {
 	c.do(c.machine.HangUp(now, call.CauseUntaken))
 }
 
-// reopenMedia takes ports for both sides, and tells the relay what the far ends said.
-// Encrypted media has new keys: how far those in force were used is not known.
+// reopenMedia takes ports for both sides, those that it had where the media stays, and
+// tells the relay what the far ends said. Encrypted media has new keys.
 func (c *session) reopenMedia(l *egress) error {
-	offer := &heard{session: c.in.theirs, source: c.in.source}
-	m, err := c.sw.config.Media.NewCall(c.id.String(), c.mediaAddress(offer))
+	err := c.sameMedia(l)
+	if err != nil && (l.stays != nil || c.in.stays != nil) {
+		c.log.Warn("a call's media cannot go on where it was", "err", err)
+		for _, e := range []*end{&l.end, &c.in.end} {
+			e.stays, e.said = nil, nil
+		}
+		err = c.sameMedia(l)
+	}
 	if err != nil {
 		return err
 	}
-	c.media.Store(m)
 	if c.evidence != nil {
-		c.evidence.Media(m)
-	}
-	if r := l.listen(l.dialog.way); r != nil {
-		return events.Refuse(events.CodeUnavailable, "%s", r.reason)
+		c.evidence.Media(c.media.Load())
 	}
 	for _, e := range []*end{&l.end, &c.in.end} {
+		if e.stays != nil {
+			continue
+		}
 		if err := e.heed(&heard{session: e.theirs, source: e.source}, true, asOffer); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (c *session) sameMedia(l *egress) error {
+	near := l.dialog.way.listener.Addr()
+	at, ok := c.sw.config.Media.Address(near, near)
+	if !ok {
+		return events.Refuse(events.CodeUnavailable, "no media address is of the family of listener %s", l.dialog.way.listener.Name())
+	}
+	m, err := c.sw.config.Media.Resume(relay.Snapshot{ID: c.id.String(), Legs: [2]relay.LegSnapshot{
+		c.in.snapshot(c.mediaAddress(&heard{session: c.in.theirs, source: c.in.source})), l.snapshot(at),
+	}})
+	if err == nil {
+		c.media.Store(m)
+	}
+	return err
 }
 
 // drop lets go of a call that another node has: no message, no record, no charge.

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/call"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/media/relay"
@@ -137,7 +138,9 @@ func text(a interface {
 	return a.String()
 }
 
-// restore is the reverse of state, but for the media, which begins anew.
+// restore is the reverse of state, but for the media, which begins anew unless it stays:
+// where it was on an address that is here now, and nothing in it is encrypted, since how
+// far the keys were used is not known.
 func (e *end) restore(s *wire.EndState) error {
 	d := &e.dialog
 	d.key, d.remoteTag = dialogKey{s.SipCallId, s.LocalTag}, s.RemoteTag
@@ -175,6 +178,9 @@ func (e *end) restore(s *wire.EndState) error {
 	e.treat(s.Policy)
 	e.timer.interval, e.timer.least = time.Duration(s.SessionS)*time.Second, time.Duration(s.LeastS)*time.Second
 	e.timer.ours = s.Refreshes
+	if m := s.Media; d.way.listener.Shared() && !m.GetEncrypted() && e.call.sw.holds(addressIn(m)) {
+		e.stays, e.said = m, s.Said
+	}
 	// What the node before had accepted needs no ACK from us.
 	e.accepted = &accepted{end: e}
 	return nil
@@ -184,3 +190,66 @@ func (e *end) restore(s *wire.EndState) error {
 // the node before may have sent meanwhile, or still sends, is older (RFC 3261, section
 // 12.2.2).
 const sequenceLeap = 10_000
+
+// addressIn is our address in a leg's media; the zero Addr if it cannot be read.
+func addressIn(m *wire.MediaState) netip.Addr {
+	local, err := netip.ParseAddrPort(m.GetLocal())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return local.Addr()
+}
+
+// holds tells whether an address that the cluster shares is here.
+func (s *Switch) holds(addr netip.Addr) bool {
+	return addr.IsValid() && s.config.Holds != nil && s.config.Holds(addr)
+}
+
+// MediaAt are our addresses in the media of a call of another node, by its wrapped state.
+func (s *Switch) MediaAt(id events.CallID, wrapped []byte) ([]netip.Addr, error) {
+	state, err := s.readState(id, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Addr
+	for _, e := range state.Ends {
+		out = append(out, addressIn(e.Media))
+	}
+	return out, nil
+}
+
+func (s *Switch) readState(id events.CallID, wrapped []byte) (*wire.CallState, error) {
+	data, err := s.config.Secrets.Unwrap(standingName(id), wrapped)
+	if err != nil {
+		return nil, events.Invalid("%v", err)
+	}
+	state := &wire.CallState{}
+	if err := proto.Unmarshal(data, state); err != nil {
+		return nil, events.Invalid("the state of call %s cannot be read: %v", id, err)
+	}
+	return state, nil
+}
+
+// snapshot is the leg as the relay would go on with it: where it stays, or on any port
+// of an address.
+func (e *end) snapshot(at netip.Addr) relay.LegSnapshot {
+	s := relay.LegSnapshot{Local: netip.AddrPortFrom(at, 0)}
+	m, _, ok := e.theirs.Stream(true)
+	if e.stays == nil || !ok {
+		return s
+	}
+	remote := relay.Of(m, m.Address.Addr() != e.source)
+	s.Known, s.Remote, s.MediaLatched, s.ControlLatched = true, remote, e.stays.RtpLearnt, e.stays.RtcpLearnt
+	s.Local, s.Media, s.Control = addrPort(e.stays.Local), addrPort(e.stays.Rtp), addrPort(e.stays.Rtcp)
+	e.remote = remote
+	return s
+}
+
+// addrPort reads an address with its port; the zero one stands for none.
+func addrPort(text string) netip.AddrPort {
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return a
+}

@@ -277,8 +277,8 @@ func (n *Node) openSwitch(context.Context) error {
 		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Serves: n.serves, Guard: n.guard.Judge,
 		Load: n.load, Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
-		Survivable: n.settings.takeover > 0,
-		MaxCalls:   n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
+		Survivable: n.settings.takeover > 0, Holds: n.holds,
+		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.serving.Store(n.sw)
 	n.onClose(func() error {

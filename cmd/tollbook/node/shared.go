@@ -91,6 +91,9 @@ func (n *Node) share() error {
 		return err
 	}
 	n.onGain(func(netip.Addr) { n.outbound.Moved() })
+	if n.settings.takeover > 0 {
+		n.onGain(n.takeOverAt)
+	}
 	ctx, stop := context.WithCancel(n.ctx)
 	n.sharing.stop = stop
 	if n.settings.Shared.Owner == ownerExternal {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 	takeOverWithin = time.Minute
 	// takeOverAgain is how soon a call is tried again that could not be taken over.
 	takeOverAgain = 5 * time.Second
+	// addressWithin is how long after its node's last sign of life a call waits for a
+	// node that holds the address of its media.
+	addressWithin = 10 * time.Second
 	// leastPaid is the paid time that a call must have left to be taken over.
 	leastPaid = time.Second
 )
@@ -37,13 +41,13 @@ func (n *Node) takeOvers(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			live, silent := n.heard(now)
+			alive, silent := n.heard(now)
 			if len(silent) == 0 {
 				clear(tried)
 				continue
 			}
 			for id, h := range n.heldBy(silent) {
-				if now.Sub(tried[id]) < takeOverAgain || n.chosen(id, live) != n.settings.Node {
+				if now.Sub(tried[id]) < takeOverAgain || n.taker(id, alive, now) != n.settings.Node {
 					continue
 				}
 				tried[id] = now
@@ -103,9 +107,52 @@ func (n *Node) heldBy(nodes []string) map[events.CallID]*ledger.Hold {
 	return out
 }
 
-// chosen is which of several nodes takes a call over: the same wherever they are asked,
-// and spread evenly (rendezvous hashing).
-func (n *Node) chosen(id events.CallID, nodes []string) string {
+// taker is which of several nodes takes a call over, the same wherever they are asked:
+// the one that holds the shared address of its media, else one of them by the call's id
+// (rendezvous hashing). It is "" while nobody holds that address.
+func (n *Node) taker(id events.CallID, alive []string, now time.Time) string {
+	at, ok := n.sharedMedia(id)
+	if !ok {
+		return chosen(id, alive)
+	}
+	if n.holds(at) {
+		return n.settings.Node
+	}
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	for name, m := range n.members.of {
+		if slices.Contains(alive, name) && slices.Contains(m.Holds, at) {
+			return name
+		}
+	}
+	if proof, ok := n.live.ProofOfLife(id); ok && now.UnixMicro()-proof.AliveUS < addressWithin.Microseconds() {
+		return ""
+	}
+	return chosen(id, alive)
+}
+
+// sharedMedia is the shared address that a call's media is on, if it is on one.
+func (n *Node) sharedMedia(id events.CallID) (netip.Addr, bool) {
+	standing := n.live.Standing(id)
+	if len(n.settings.shared) == 0 || standing == nil {
+		return netip.Addr{}, false
+	}
+	list, err := n.sw.MediaAt(id, standing)
+	if err != nil {
+		n.log.Warn("it cannot be read how a call stands", "call_id", id.String(), "err", err)
+		return netip.Addr{}, false
+	}
+	for _, a := range n.settings.shared {
+		if slices.Contains(list, a.Addr()) {
+			return a.Addr(), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// chosen is one of several nodes: each gets as many calls as another, and fewer nodes
+// change nothing for those that are left.
+func chosen(id events.CallID, nodes []string) string {
 	best, most := "", [sha256.Size]byte{}
 	for _, name := range nodes {
 		sum := sha256.Sum256(append(id[:], name...))
@@ -114,6 +161,25 @@ func (n *Node) chosen(id events.CallID, nodes []string) string {
 		}
 	}
 	return best
+}
+
+// takeOverAt takes over the calls whose media is on a shared address that came here: no
+// other node can serve them any more.
+func (n *Node) takeOverAt(at netip.Addr) {
+	now := time.Now()
+	others := slices.DeleteFunc(n.nodes(), func(name string) bool { return name == n.settings.Node })
+	alive, _ := n.heard(now)
+	if 2*len(alive) <= len(others)+1 {
+		return
+	}
+	for id, h := range n.heldBy(others) {
+		if shared, ok := n.sharedMedia(id); !ok || shared != at {
+			continue
+		}
+		if err := n.takeOver(n.ctx, id, h, now); err != nil && events.CodeOf(err) != events.CodeConflict {
+			n.log.Warn("a call cannot be taken over with its address", "call_id", id.String(), "from", h.Node, "err", err)
+		}
+	}
 }
 
 // takeOver goes on with an answered call, and closes one that was not answered. What it
