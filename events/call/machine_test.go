@@ -215,6 +215,41 @@ func TestLives(t *testing.T) {
 	}
 }
 
+// A call that was answered at 0 goes on at 10 on another node, which knows that it lived
+// at 7: until both sides have agreed it ends there, later where it ends.
+func TestResumedCall(t *testing.T) {
+	lost := "clear extend; clear cut; %scharge candidate 1 for 7000 ms; record end 2 200 %[2]s 7000 ms last; record end 0 200 %[2]s 7000 ms last"
+	for _, c := range []struct {
+		name string
+		do   func(*call.Machine) []call.Effect
+		want string
+	}{
+		{"a side refuses", func(m *call.Machine) []call.Effect { return m.HangUp(at(11), call.CauseUntaken) },
+			fmt.Sprintf(lost, "bye 0; bye 2; ", "not_taken_over")},
+		{"a side knows nothing of it", func(m *call.Machine) []call.Effect { return m.HangUp(at(11), call.CauseGone) },
+			fmt.Sprintf(lost, "bye 0; bye 2; ", "not_taken_over")},
+		{"an operator", func(m *call.Machine) []call.Effect { return m.HangUp(at(11), call.CauseOperator) },
+			fmt.Sprintf(lost, "bye 0; bye 2; ", "operator")},
+		{"the caller hangs up meanwhile", func(m *call.Machine) []call.Effect { return m.Bye(at(11), 0, 0) }, fmt.Sprintf(lost, "bye 2; ", "answered")},
+		{"it goes on", func(m *call.Machine) []call.Effect {
+			m.Confirmed()
+			return m.Bye(at(12), 2, 0)
+		}, "clear extend; clear cut; bye 0; charge candidate 1 for 12000 ms; record end 2 200 answered 12000 ms last; record end 0 200 answered 12000 ms last"},
+		{"another node has it", func(m *call.Machine) []call.Effect { return append(m.Drop(at(11)), m.Bye(at(12), 0, 0)...) }, "clear extend; clear cut"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plans := []call.Plan{{Candidate: &wire.Candidate{}}, {Candidate: &wire.Candidate{}}}
+			m, effects := call.Resume(id, plans, time.Minute, 2, at(10), at(0).US, at(7).US)
+			if diff := cmp.Diff("set cut 49.7s; set extend 30s", words(effects)); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(c.want, words(c.do(m))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestChargeCarriesTheFigures(t *testing.T) {
 	m := machine(1, time.Minute)
 	m.Start(at(0))

@@ -76,6 +76,20 @@ func TestResume(t *testing.T) {
 			if _, err := second.Resume(s); err != nil {
 				t.Error(err)
 			}
+			s.Legs[A].Local = netip.AddrPortFrom(c.Local(A).Addr(), 21000) // of another node's range
+			s.Legs[B].Local = netip.AddrPortFrom(c.Local(B).Addr(), 0)
+			again, err = second.Resume(s)
+			if err != nil || again.Local(A).Port() != 21000 || again.Local(B).Port() == 0 {
+				t.Fatalf("%v, %v", again, err)
+			}
+			if _, err := second.Resume(s); !errors.Is(err, ErrPortsExhausted) {
+				t.Errorf("a port of another range is held, and yet: %v", err)
+			}
+			again.Close()
+			eventually(t, "the port is free", func() bool {
+				again, err = second.Resume(s)
+				return err == nil
+			})
 			s.Legs[A].Local = netip.MustParseAddrPort("192.0.2.1:20000")
 			if _, err := second.Resume(s); !errors.Is(err, ErrAddress) {
 				t.Errorf("%v", err)

@@ -171,6 +171,42 @@ func TestProofOfLife(t *testing.T) {
 	}
 }
 
+// The node that has lost a call tells of an end: the call goes on with the other, until
+// that one's log tells of it, or the book, where it was closed by a third.
+func TestTheEndOfALostCall(t *testing.T) {
+	for name, closed := range map[string]bool{"by its node": false, "by the book": true} {
+		t.Run(name, func(t *testing.T) {
+			var made tape
+			id, us := newID(1), int64(startUS)
+			made.received(id, us)
+			made.hold(id, us+1000)
+			made.attempt(id, 1, us+2000)
+			made.answered(id, 1, us+3000)
+			made.answered(id, 0, us+3000)
+			made.claimed(id, us+4_000_000, "n2")
+			v := New()
+			v.Apply(made.log...)
+			v.Apply(made.book...)
+			made.ended(id, 0, us+9_000_000, 8_000)
+			v.Apply(made.log...)
+			if c, ok := v.Get(id); !ok || c.Node != "n2" {
+				t.Fatalf("the call is over for who has lost it: %+v", c)
+			}
+			if closed {
+				made.charged(id, us+9_500_000)
+				v.Apply(made.book...)
+			} else {
+				end := made.log[len(made.log)-1]
+				end.Journal, end.Sequence, end.Position = "log.calls.n2", 1, 1
+				v.Apply(end)
+			}
+			if _, ok := v.Get(id); ok || v.Counts().Calls != 0 {
+				t.Errorf("the call has no end: %+v", v.Counts())
+			}
+		})
+	}
+}
+
 // drawTape makes calls that stop anywhere.
 func drawTape(t *rapid.T) *tape {
 	var made tape
