@@ -41,8 +41,8 @@ func (n *Node) takeOvers(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			alive, silent := n.heard(now)
-			if len(silent) == 0 {
+			alive, silent, majority := n.heard(now)
+			if len(silent) == 0 || !majority {
 				clear(tried)
 				continue
 			}
@@ -60,8 +60,8 @@ func (n *Node) takeOvers(ctx context.Context) error {
 }
 
 // heard are the nodes that give signs of life and serve calls, this one among them, and
-// those that give none; the latter only where the former and the witnesses are a majority.
-func (n *Node) heard(now time.Time) (alive, silent []string) {
+// those that give none, and whether the former and the witnesses are a majority.
+func (n *Node) heard(now time.Time) (alive, silent []string, majority bool) {
 	alive = []string{n.settings.Node}
 	witnesses := 0
 	known := n.knownNodes()
@@ -88,10 +88,7 @@ func (n *Node) heard(now time.Time) (alive, silent []string) {
 		}
 		silent = append(silent, name)
 	}
-	if 2*(len(alive)+witnesses) <= len(known) {
-		return alive, nil
-	}
-	return alive, silent
+	return alive, silent, 2*(len(alive)+witnesses) > len(known)
 }
 
 // heldBy are the open holds of nodes.
@@ -168,8 +165,7 @@ func chosen(id events.CallID, nodes []string) string {
 func (n *Node) takeOverAt(at netip.Addr) {
 	now := time.Now()
 	others := slices.DeleteFunc(n.nodes(), func(name string) bool { return name == n.settings.Node })
-	alive, _ := n.heard(now)
-	if 2*len(alive) <= len(others)+1 {
+	if _, _, majority := n.heard(now); !majority {
 		return
 	}
 	for id, h := range n.heldBy(others) {
