@@ -75,13 +75,6 @@ func (l *lan) probes(t *testing.T) *prober {
 	return p
 }
 
-func (n *node) drains(t *testing.T, verb string, name string) {
-	t.Helper()
-	if code, _, stderr := tollbook(t, "node", verb, name, "--url", n.url, "--token", adminSecret); code != 0 {
-		t.Fatal(stderr)
-	}
-}
-
 // TestClusterGaps measures for how long nobody takes new calls when the holder of the
 // shared address is killed: a node like others, and the one that keeps the book, too.
 func TestClusterGaps(t *testing.T) {

@@ -1160,6 +1160,13 @@ type Originator struct {
 	Nodes []string `protobuf:"bytes,180,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// nodes_failover has the others do so while none of them is there.
 	NodesFailover bool `protobuf:"varint,181,opt,name=nodes_failover,json=nodesFailover,proto3" json:"nodes_failover,omitempty"`
+	// redirect sends its calls that come to a shared address on to the nodes' own
+	// addresses, by a 302.
+	Redirect bool `protobuf:"varint,150,opt,name=redirect,proto3" json:"redirect,omitempty"`
+	// sheet_told is the hash of the interconnect sheet that it was told last, and
+	// sheet_told_us when; empty and 0 if it was never told.
+	SheetTold     []byte `protobuf:"bytes,151,opt,name=sheet_told,json=sheetTold,proto3" json:"sheet_told,omitempty"`
+	SheetToldUs   int64  `protobuf:"varint,152,opt,name=sheet_told_us,json=sheetToldUs,proto3" json:"sheet_told_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1369,6 +1376,27 @@ func (x *Originator) GetNodesFailover() bool {
 	return false
 }
 
+func (x *Originator) GetRedirect() bool {
+	if x != nil {
+		return x.Redirect
+	}
+	return false
+}
+
+func (x *Originator) GetSheetTold() []byte {
+	if x != nil {
+		return x.SheetTold
+	}
+	return nil
+}
+
+func (x *Originator) GetSheetToldUs() int64 {
+	if x != nil {
+		return x.SheetToldUs
+	}
+	return 0
+}
+
 // Terminator takes calls from us.
 type Terminator struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1407,6 +1435,10 @@ type Terminator struct {
 	Nodes []string `protobuf:"bytes,180,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	// nodes_failover has the others do so while none of them is there.
 	NodesFailover bool `protobuf:"varint,181,opt,name=nodes_failover,json=nodesFailover,proto3" json:"nodes_failover,omitempty"`
+	// sheet_told is the hash of the interconnect sheet that it was told last, and
+	// sheet_told_us when; empty and 0 if it was never told.
+	SheetTold     []byte `protobuf:"bytes,151,opt,name=sheet_told,json=sheetTold,proto3" json:"sheet_told,omitempty"`
+	SheetToldUs   int64  `protobuf:"varint,152,opt,name=sheet_told_us,json=sheetToldUs,proto3" json:"sheet_told_us,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1593,6 +1625,20 @@ func (x *Terminator) GetNodesFailover() bool {
 		return x.NodesFailover
 	}
 	return false
+}
+
+func (x *Terminator) GetSheetTold() []byte {
+	if x != nil {
+		return x.SheetTold
+	}
+	return nil
+}
+
+func (x *Terminator) GetSheetToldUs() int64 {
+	if x != nil {
+		return x.SheetToldUs
+	}
+	return 0
 }
 
 // SipPolicy is how a peer's signalling is treated.
@@ -3116,7 +3162,10 @@ type Settings struct {
 	// part of what is kept of every password: with another one all are set anew.
 	Realm string `protobuf:"bytes,130,opt,name=realm,proto3" json:"realm,omitempty"`
 	// removed_nodes are nodes that were members of the cluster and are not let in again.
-	RemovedNodes  []string `protobuf:"bytes,132,rep,name=removed_nodes,json=removedNodes,proto3" json:"removed_nodes,omitempty"`
+	RemovedNodes []string `protobuf:"bytes,132,rep,name=removed_nodes,json=removedNodes,proto3" json:"removed_nodes,omitempty"`
+	// node_places are where each node takes calls and media, as it has said itself: what
+	// peers are told to call and to let in is right also while a node is down.
+	NodePlaces    []*NodePlace `protobuf:"bytes,150,rep,name=node_places,json=nodePlaces,proto3" json:"node_places,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3221,6 +3270,224 @@ func (x *Settings) GetRemovedNodes() []string {
 	return nil
 }
 
+func (x *Settings) GetNodePlaces() []*NodePlace {
+	if x != nil {
+		return x.NodePlaces
+	}
+	return nil
+}
+
+// NodePlace is where a node takes calls and media.
+type NodePlace struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Node      string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Listeners []*NodeListener        `protobuf:"bytes,2,rep,name=listeners,proto3" json:"listeners,omitempty"`
+	// media are the addresses of media, media_from and media_to bound its UDP ports.
+	Media     []string `protobuf:"bytes,3,rep,name=media,proto3" json:"media,omitempty"`
+	MediaFrom uint32   `protobuf:"varint,4,opt,name=media_from,json=mediaFrom,proto3" json:"media_from,omitempty"`
+	MediaTo   uint32   `protobuf:"varint,5,opt,name=media_to,json=mediaTo,proto3" json:"media_to,omitempty"`
+	// zone is the name under which DNS balances calls; empty where there is none.
+	Zone          string `protobuf:"bytes,6,opt,name=zone,proto3" json:"zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodePlace) Reset() {
+	*x = NodePlace{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodePlace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodePlace) ProtoMessage() {}
+
+func (x *NodePlace) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodePlace.ProtoReflect.Descriptor instead.
+func (*NodePlace) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *NodePlace) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *NodePlace) GetListeners() []*NodeListener {
+	if x != nil {
+		return x.Listeners
+	}
+	return nil
+}
+
+func (x *NodePlace) GetMedia() []string {
+	if x != nil {
+		return x.Media
+	}
+	return nil
+}
+
+func (x *NodePlace) GetMediaFrom() uint32 {
+	if x != nil {
+		return x.MediaFrom
+	}
+	return 0
+}
+
+func (x *NodePlace) GetMediaTo() uint32 {
+	if x != nil {
+		return x.MediaTo
+	}
+	return 0
+}
+
+func (x *NodePlace) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+// NodeListener is an address of a node's signalling.
+type NodeListener struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// address is what far ends are told: an IP address or a name.
+	Address string      `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Ports   []*NodePort `protobuf:"bytes,3,rep,name=ports,proto3" json:"ports,omitempty"`
+	// shared says that all nodes have it, and one at a time answers.
+	Shared        bool `protobuf:"varint,4,opt,name=shared,proto3" json:"shared,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeListener) Reset() {
+	*x = NodeListener{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeListener) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeListener) ProtoMessage() {}
+
+func (x *NodeListener) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeListener.ProtoReflect.Descriptor instead.
+func (*NodeListener) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *NodeListener) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *NodeListener) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *NodeListener) GetPorts() []*NodePort {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *NodeListener) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+// NodePort is a transport and its port.
+type NodePort struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Transport     string                 `protobuf:"bytes,1,opt,name=transport,proto3" json:"transport,omitempty"`
+	Port          uint32                 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodePort) Reset() {
+	*x = NodePort{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodePort) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodePort) ProtoMessage() {}
+
+func (x *NodePort) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodePort.ProtoReflect.Descriptor instead.
+func (*NodePort) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *NodePort) GetTransport() string {
+	if x != nil {
+		return x.Transport
+	}
+	return ""
+}
+
+func (x *NodePort) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
 // GuardRule looks out for calls that may be fraud. What is set of accounts, prefixes,
 // price and hours says which calls it judges.
 type GuardRule struct {
@@ -3260,7 +3527,7 @@ type GuardRule struct {
 
 func (x *GuardRule) Reset() {
 	*x = GuardRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3272,7 +3539,7 @@ func (x *GuardRule) String() string {
 func (*GuardRule) ProtoMessage() {}
 
 func (x *GuardRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3285,7 +3552,7 @@ func (x *GuardRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuardRule.ProtoReflect.Descriptor instead.
 func (*GuardRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GuardRule) GetId() string {
@@ -3432,7 +3699,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3444,7 +3711,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3457,7 +3724,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -3782,7 +4049,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3794,7 +4061,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3807,7 +4074,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -3838,7 +4105,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3850,7 +4117,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3863,7 +4130,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{30}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -3953,7 +4220,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vPrefixLimit\x12\x16\n" +
 	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x1a\n" +
 	"\bchannels\x18\x02 \x01(\rR\bchannels\x12(\n" +
-	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\x83\a\n" +
+	"\x10calls_per_second\x18\x03 \x01(\rR\x0ecallsPerSecond\"\xe5\a\n" +
 	"\n" +
 	"Originator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -3985,7 +4252,11 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vcertificate\x18Q \x01(\tR\vcertificate\x12(\n" +
 	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\x12\x15\n" +
 	"\x05nodes\x18\xb4\x01 \x03(\tR\x05nodes\x12&\n" +
-	"\x0enodes_failover\x18\xb5\x01 \x01(\bR\rnodesFailover\"\xce\x05\n" +
+	"\x0enodes_failover\x18\xb5\x01 \x01(\bR\rnodesFailover\x12\x1b\n" +
+	"\bredirect\x18\x96\x01 \x01(\bR\bredirect\x12\x1e\n" +
+	"\n" +
+	"sheet_told\x18\x97\x01 \x01(\fR\tsheetTold\x12#\n" +
+	"\rsheet_told_us\x18\x98\x01 \x01(\x03R\vsheetToldUs\"\x93\x06\n" +
 	"\n" +
 	"Terminator\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -4012,7 +4283,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04ping\x18Q \x01(\v2\x11.tollbook.v1.PingR\x04ping\x12(\n" +
 	"\x03sip\x18< \x01(\v2\x16.tollbook.v1.SipPolicyR\x03sip\x12\x15\n" +
 	"\x05nodes\x18\xb4\x01 \x03(\tR\x05nodes\x12&\n" +
-	"\x0enodes_failover\x18\xb5\x01 \x01(\bR\rnodesFailover\"\xf0\x02\n" +
+	"\x0enodes_failover\x18\xb5\x01 \x01(\bR\rnodesFailover\x12\x1e\n" +
+	"\n" +
+	"sheet_told\x18\x97\x01 \x01(\fR\tsheetTold\x12#\n" +
+	"\rsheet_told_us\x18\x98\x01 \x01(\x03R\vsheetToldUs\"\xf0\x02\n" +
 	"\tSipPolicy\x12\x16\n" +
 	"\x06codecs\x18\x01 \x03(\tR\x06codecs\x12\x18\n" +
 	"\aheaders\x18\x02 \x03(\tR\aheaders\x12\x18\n" +
@@ -4152,7 +4426,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x11.tollbook.v1.RoleR\x04role\x12\x18\n" +
 	"\acompany\x18\x05 \x01(\tR\acompany\x12\"\n" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x18\n" +
-	"\arevoked\x18\a \x01(\bR\arevoked\"\xcd\x03\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\"\x87\x04\n" +
 	"\bSettings\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rbase_currency\x18\x02 \x01(\tR\fbaseCurrency\x12$\n" +
@@ -4163,10 +4437,28 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x12emergency_prefixes\x18\x1f \x03(\tR\x11emergencyPrefixes\x12+\n" +
 	"\x11digest_algorithms\x18F \x03(\tR\x10digestAlgorithms\x12\x15\n" +
 	"\x05realm\x18\x82\x01 \x01(\tR\x05realm\x12$\n" +
-	"\rremoved_nodes\x18\x84\x01 \x03(\tR\fremovedNodes\x1a:\n" +
+	"\rremoved_nodes\x18\x84\x01 \x03(\tR\fremovedNodes\x128\n" +
+	"\vnode_places\x18\x96\x01 \x03(\v2\x16.tollbook.v1.NodePlaceR\n" +
+	"nodePlaces\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x8b\x04\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xbc\x01\n" +
+	"\tNodePlace\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x127\n" +
+	"\tlisteners\x18\x02 \x03(\v2\x19.tollbook.v1.NodeListenerR\tlisteners\x12\x14\n" +
+	"\x05media\x18\x03 \x03(\tR\x05media\x12\x1d\n" +
+	"\n" +
+	"media_from\x18\x04 \x01(\rR\tmediaFrom\x12\x19\n" +
+	"\bmedia_to\x18\x05 \x01(\rR\amediaTo\x12\x12\n" +
+	"\x04zone\x18\x06 \x01(\tR\x04zone\"\x81\x01\n" +
+	"\fNodeListener\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12+\n" +
+	"\x05ports\x18\x03 \x03(\v2\x15.tollbook.v1.NodePortR\x05ports\x12\x16\n" +
+	"\x06shared\x18\x04 \x01(\bR\x06shared\"<\n" +
+	"\bNodePort\x12\x1c\n" +
+	"\ttransport\x18\x01 \x01(\tR\ttransport\x12\x12\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"\x8b\x04\n" +
 	"\tGuardRule\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -4286,7 +4578,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -4323,17 +4615,20 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*User)(nil),              // 32: tollbook.v1.User
 	(*Token)(nil),             // 33: tollbook.v1.Token
 	(*Settings)(nil),          // 34: tollbook.v1.Settings
-	(*GuardRule)(nil),         // 35: tollbook.v1.GuardRule
-	(*Entity)(nil),            // 36: tollbook.v1.Entity
-	(*Change)(nil),            // 37: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 38: tollbook.v1.ChangeSetAccepted
-	nil,                       // 39: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 40: tollbook.v1.Settings.SecretsEntry
-	(Srtp)(0),                 // 41: tollbook.v1.Srtp
-	(RoundingMode)(0),         // 42: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 43: tollbook.v1.Subscriber
-	(*Did)(nil),               // 44: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 45: tollbook.v1.EvidenceRule
+	(*NodePlace)(nil),         // 35: tollbook.v1.NodePlace
+	(*NodeListener)(nil),      // 36: tollbook.v1.NodeListener
+	(*NodePort)(nil),          // 37: tollbook.v1.NodePort
+	(*GuardRule)(nil),         // 38: tollbook.v1.GuardRule
+	(*Entity)(nil),            // 39: tollbook.v1.Entity
+	(*Change)(nil),            // 40: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 41: tollbook.v1.ChangeSetAccepted
+	nil,                       // 42: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 43: tollbook.v1.Settings.SecretsEntry
+	(Srtp)(0),                 // 44: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 45: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 46: tollbook.v1.Subscriber
+	(*Did)(nil),               // 47: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 48: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	9,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -4350,11 +4645,11 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	14, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
 	19, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
 	18, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	41, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
-	42, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	44, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	45, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
 	22, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
 	30, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	39, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	42, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
 	27, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
@@ -4362,37 +4657,40 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	30, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
 	5,  // 24: tollbook.v1.User.role:type_name -> tollbook.v1.Role
 	5,  // 25: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	40, // 26: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	30, // 27: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
-	6,  // 28: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
-	7,  // 29: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
-	8,  // 30: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	11, // 31: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	16, // 32: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	17, // 33: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	21, // 34: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	26, // 35: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	29, // 36: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	31, // 37: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	32, // 38: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	33, // 39: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	34, // 40: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	13, // 41: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	23, // 42: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	24, // 43: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	25, // 44: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	43, // 45: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	44, // 46: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	20, // 47: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	35, // 48: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	45, // 49: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
-	36, // 50: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	37, // 51: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	52, // [52:52] is the sub-list for method output_type
-	52, // [52:52] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	43, // 26: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	35, // 27: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
+	36, // 28: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
+	37, // 29: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
+	30, // 30: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	6,  // 31: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
+	7,  // 32: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
+	8,  // 33: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	11, // 34: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	16, // 35: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	17, // 36: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	21, // 37: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	26, // 38: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	29, // 39: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	31, // 40: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	32, // 41: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	33, // 42: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	34, // 43: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	13, // 44: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	23, // 45: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	24, // 46: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	25, // 47: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	46, // 48: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	47, // 49: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	20, // 50: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	38, // 51: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	48, // 52: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	39, // 53: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	40, // 54: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -4405,7 +4703,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[28].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[31].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -4433,7 +4731,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   33,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

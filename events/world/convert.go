@@ -69,6 +69,7 @@ func (e *edit) settings(s *settings) error {
 		EmergencyNumbers:  stays(s.EmergencyNumbers, e.cat.Settings().EmergencyNumbers),
 		EmergencyPrefixes: stays(s.EmergencyPrefixes, e.cat.Settings().EmergencyPrefixes),
 		Secrets:           e.cat.Settings().Secrets,
+		NodePlaces:        e.cat.Settings().NodePlaces,
 		RemovedNodes:      e.cat.Settings().RemovedNodes, // what was done to nodes is no part of a document
 	})
 	return nil
@@ -134,12 +135,14 @@ func (e *edit) terminator(t terminator) error {
 			return fmt.Errorf("auth_password: %w", err)
 		}
 	}
+	told := e.cat.Terminator(t.ID)
 	e.put(&wire.Terminator{
 		Id: t.ID, Company: t.Company, Account: t.Account, BuyDeck: t.BuyDeck, Host: t.Host, Port: t.Port,
 		Transport: t.Transport, TechPrefix: t.TechPrefix, Channels: t.Channels,
 		PddTimeoutMs: pdd, RingTimeoutMs: ring, Disabled: t.Disabled,
 		AuthUser: t.AuthUser, AuthSecret: secret, CallsPerSecond: t.CallsPerSecond, Rewrites: rewrites, Lists: lists,
 		Listener: t.Listener, Ping: ping, Sip: policy, Nodes: t.Nodes, NodesFailover: t.NodesFailover,
+		SheetTold: told.GetSheetTold(), SheetToldUs: told.GetSheetToldUs(),
 	})
 	return nil
 }
@@ -189,6 +192,7 @@ func (e *edit) originator(o originator) error {
 	if err != nil {
 		return fmt.Errorf("auth_password: %w", err)
 	}
+	told := e.cat.Originator(o.ID) // what a peer was told is no part of a document
 	e.put(&wire.Originator{
 		AuthUser: o.AuthUser, AuthSecret: secret,
 		Id: o.ID, Company: o.Company, Account: o.Account, SellDeck: o.SellDeck, RoutePlan: o.RoutePlan,
@@ -197,6 +201,7 @@ func (e *edit) originator(o originator) error {
 		MaxDurationS: max, Disabled: o.Disabled, MinimumMarginPpm: share,
 		Rewrites: rewrites, Lists: lists, PrefixLimits: limits(o.PrefixLimits),
 		Listener: o.Listener, Certificate: o.Certificate, Sip: policy, Nodes: o.Nodes, NodesFailover: o.NodesFailover,
+		Redirect: o.Redirect, SheetTold: told.GetSheetTold(), SheetToldUs: told.GetSheetToldUs(),
 	})
 	return nil
 }

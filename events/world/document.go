@@ -182,7 +182,9 @@ type originator struct {
 	// there.
 	Nodes         []string `yaml:"nodes"`
 	NodesFailover bool     `yaml:"nodes_failover"`
-	Sieve         sieve    `yaml:",inline"`
+	// Redirect sends its calls that come to a shared address on to nodes' own ones.
+	Redirect bool  `yaml:"redirect"`
+	Sieve    sieve `yaml:",inline"`
 	// Sip says how its signalling is treated.
 	Sip *sipPolicy `yaml:"sip"`
 }

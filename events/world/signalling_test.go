@@ -21,7 +21,7 @@ terminators:
      ping: {interval: 30s, timeout: 1500ms, up_codes: [200, 404], down_after: 2}}
 route_plans: [{id: p}]
 originators:
-  - {id: o, company: co, account: in, sell_deck: d, route_plan: p, networks: [192.0.2.0/24], listener: core, certificate: sip.acme.test, nodes: [n2]}
+  - {id: o, company: co, account: in, sell_deck: d, route_plan: p, networks: [192.0.2.0/24], listener: core, certificate: sip.acme.test, nodes: [n2], redirect: true}
 registrations:
   - {id: home, originator: o, registrar: sip.home.test, proxy: "edge.home.test:5070", user: "10", password: hush, expiry: 10m, node: n1}
 `
@@ -38,7 +38,7 @@ func TestSignalling(t *testing.T) {
 	if p := cat.Terminator("t").Ping; p.IntervalS != 30 || p.TimeoutMs != 1500 || len(p.UpCodes) != 2 || p.DownAfter != 2 || cat.Terminator("t").Listener != "core" {
 		t.Errorf("%v", cat.Terminator("t"))
 	}
-	if to, from := cat.Terminator("t"), cat.Originator("o"); !slices.Equal(to.Nodes, []string{"n1", "n2"}) || !to.NodesFailover || !slices.Equal(from.Nodes, []string{"n2"}) || from.NodesFailover {
+	if to, from := cat.Terminator("t"), cat.Originator("o"); !slices.Equal(to.Nodes, []string{"n1", "n2"}) || !to.NodesFailover || !slices.Equal(from.Nodes, []string{"n2"}) || from.NodesFailover || !from.Redirect {
 		t.Errorf("%v, %v", to, from)
 	}
 	if s := cat.Terminator("t").Sip; s.Srtp != wire.Srtp_SRTP_REQUIRE || len(s.SrtpSuites) != 1 {

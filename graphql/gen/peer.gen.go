@@ -677,6 +677,29 @@ func (ec *executionContext) fieldContext_Originator_certificate(_ context.Contex
 	return graphql.NewScalarFieldContext("Originator", field, false, false, "String")
 }
 
+func (ec *executionContext) _Originator_redirect(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_redirect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Redirect, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_redirect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Originator", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Originator_sip(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1526,7 +1549,7 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "authUser", "authPassword", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "nodes", "nodesFailover", "certificate", "sip"}
+	fieldsInOrder := [...]string{"key", "company", "account", "sellDeck", "routePlan", "networks", "port", "authUser", "authPassword", "techPrefix", "channels", "callsPerSecond", "profitMode", "minimumMargin", "maxDuration", "disabled", "expectedVersion", "dryRun", "minimumMarginShare", "rewrites", "lists", "prefixLimits", "listener", "nodes", "nodesFailover", "certificate", "redirect", "sip"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -1715,6 +1738,13 @@ func (ec *executionContext) unmarshalInputOriginatorPutInput(ctx context.Context
 				return it, err
 			}
 			it.Certificate = graphql.OmittableOf(data)
+		case "redirect":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("redirect"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Redirect = graphql.OmittableOf(data)
 		case "sip":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sip"))
 			data, err := ec.unmarshalOSipPolicyInput2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐSipPolicyInput(ctx, v)
@@ -2091,6 +2121,11 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			}
 		case "certificate":
 			out.Values[i] = ec._Originator_certificate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "redirect":
+			out.Values[i] = ec._Originator_redirect(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

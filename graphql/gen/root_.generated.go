@@ -1008,6 +1008,7 @@ type ComplexityRoot struct {
 		Port               func(childComplexity int) int
 		PrefixLimits       func(childComplexity int) int
 		ProfitMode         func(childComplexity int) int
+		Redirect           func(childComplexity int) int
 		Rewrites           func(childComplexity int) int
 		RoutePlan          func(childComplexity int) int
 		SellDeck           func(childComplexity int) int
@@ -6066,6 +6067,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.ProfitMode(childComplexity), true
+	case "Originator.redirect":
+		if e.ComplexityRoot.Originator.Redirect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Redirect(childComplexity), true
 	case "Originator.rewrites":
 		if e.ComplexityRoot.Originator.Rewrites == nil {
 			break
@@ -13588,6 +13595,8 @@ extend type Originator {
   nodesFailover: Boolean!
   "A name that its TLS certificate must be for; empty asks for none."
   certificate: String!
+  "Whether its calls that come to a shared address are sent on to the nodes' own addresses, by a 302."
+  redirect: Boolean!
 }
 
 "A registration of ours at somebody else's registrar."
@@ -13712,6 +13721,8 @@ extend input OriginatorPutInput {
   nodesFailover: Boolean
   "A name that its TLS certificate must be for; empty asks for none."
   certificate: String
+  "Whether its calls that come to a shared address are sent on to the nodes' own addresses, by a 302."
+  redirect: Boolean
 }
 
 "What a registration of ours shall be. Fields left out keep their value."
@@ -16044,6 +16055,8 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_nodesFailover(ctx, field)
 	case "certificate":
 		return ec.fieldContext_Originator_certificate(ctx, field)
+	case "redirect":
+		return ec.fieldContext_Originator_redirect(ctx, field)
 	case "sip":
 		return ec.fieldContext_Originator_sip(ctx, field)
 	}

@@ -1751,6 +1751,8 @@ type Originator struct {
 	NodesFailover bool `json:"nodesFailover"`
 	// A name that its TLS certificate must be for; empty asks for none.
 	Certificate string `json:"certificate"`
+	// Whether its calls that come to a shared address are sent on to the nodes' own addresses, by a 302.
+	Redirect bool `json:"redirect"`
 	// How its signalling is treated.
 	Sip        SipPolicy `json:"sip"`
 	AccountKey string    `json:"-"`
@@ -1815,6 +1817,8 @@ type OriginatorPutInput struct {
 	NodesFailover graphql.Omittable[*bool] `json:"nodesFailover,omitempty"`
 	// A name that its TLS certificate must be for; empty asks for none.
 	Certificate graphql.Omittable[*string] `json:"certificate,omitempty"`
+	// Whether its calls that come to a shared address are sent on to the nodes' own addresses, by a 302.
+	Redirect graphql.Omittable[*bool] `json:"redirect,omitempty"`
 	// How its signalling is treated; null is as most peers' is.
 	Sip graphql.Omittable[*SipPolicyInput] `json:"sip,omitempty"`
 }

@@ -65,7 +65,7 @@ func originator(it catalog.Item) *model.Originator {
 		MaxDuration: time.Duration(o.MaxDurationS) * time.Second, Disabled: o.Disabled, Version: it.Version,
 		MinimumMarginShare: model.Micro(int64(o.MinimumMarginPpm)), Rewrites: rewrites(o.Rewrites),
 		Lists: listUses(o.Lists), PrefixLimits: showLimits(o.PrefixLimits), Listener: o.Listener, Certificate: o.Certificate,
-		Nodes: append([]string{}, o.Nodes...), NodesFailover: o.NodesFailover,
+		Nodes: append([]string{}, o.Nodes...), NodesFailover: o.NodesFailover, Redirect: o.Redirect,
 		CompanyKey: o.Company, AccountKey: o.Account, DeckKey: o.SellDeck, PlanKey: o.RoutePlan, Sip: sipPolicy(o.Sip),
 	}
 }

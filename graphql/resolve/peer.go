@@ -72,6 +72,7 @@ func fillOriginator(o *wire.Originator, in model.OriginatorPutInput) error {
 	replace(&o.Nodes, in.Nodes)
 	set(&o.NodesFailover, in.NodesFailover)
 	set(&o.Certificate, in.Certificate)
+	set(&o.Redirect, in.Redirect)
 	set(&o.Disabled, in.Disabled)
 	f.sip(&o.Sip, in.Sip)
 	return f.err

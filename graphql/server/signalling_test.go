@@ -13,7 +13,7 @@ func TestSignalling(t *testing.T) {
 	f := newFixture(t, noon)
 	c := f.as("noel")
 	for _, mutation := range []string{
-		`originatorPut(input: {key: "acme-1", listener: "core", certificate: "sip.acme.test"})`,
+		`originatorPut(input: {key: "acme-1", listener: "core", certificate: "sip.acme.test", redirect: true})`,
 		`terminatorPut(input: {key: "globex-ams", listener: "edge", transport: "tls", authUser: "us", authPassword: "hush",
 			ping: {interval: "30", timeout: "1.5", upCodes: [200, 404], downAfter: 2}})`,
 		`registrationPut(input: {key: "home", originator: "originator:acme-1", registrar: "sip.home.test", user: "10", password: "hush", expiry: "600"})`,
@@ -30,7 +30,7 @@ func TestSignalling(t *testing.T) {
 	}
 	f.down = map[string]bool{"globex-ams": true}
 	query := `{ terminators(first: 9) { nodes { key listener ping { interval upCodes downAfter } state { up reason address } } }
-		registrations(first: 9) { nodes { id key originator { key listener certificate } user hasPassword expiry state { registered contact } } } }`
+		registrations(first: 9) { nodes { id key originator { key listener certificate redirect } user hasPassword expiry state { registered contact } } } }`
 	got := c.must(query, nil)
 	for path, want := range map[string]string{
 		"terminators.nodes.0.listener": "edge", "terminators.nodes.0.ping.interval": "30.000", "terminators.nodes.0.state.reason": "no answer",
@@ -40,6 +40,9 @@ func TestSignalling(t *testing.T) {
 		if got.text(path) != want {
 			t.Errorf("%s is %q, want %q", path, got.text(path), want)
 		}
+	}
+	if got.at("registrations.nodes.0.originator.redirect") != true {
+		t.Error("its calls are not redirected")
 	}
 	if audit := c.must(`{ audit(first: 50) { nodes { changes { before after } } } }`, nil); strings.Contains(fmt.Sprint(audit), "hush") || strings.Contains(fmt.Sprint(audit), base64.StdEncoding.EncodeToString([]byte("wrapped for registration home: hush"))) {
 		t.Error("the audit shows a password")

@@ -89,6 +89,9 @@ type Config struct {
 	Survivable bool
 	// Holds tells whether an address that the cluster shares is here now. May be nil.
 	Holds func(netip.Addr) bool
+	// Redirect gives the addresses that a new call is sent on to, the best one first, in
+	// place of being taken; none has it taken. May be nil.
+	Redirect func(origin *wire.Originator, by *gate.Listener, req *sip.Request) []sip.Uri
 	// MaxCalls bounds the calls in progress; others get a 503.
 	MaxCalls int
 	// MediaTimeout ends answered calls of which neither side sent RTP for so

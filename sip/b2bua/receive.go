@@ -52,6 +52,9 @@ func (s *Switch) onInvite(req *sip.Request, tx gate.ServerTransaction) {
 	if !ok {
 		return
 	}
+	if s.sentOn(&from, req, tx) {
+		return
+	}
 	decided, ok := s.enter(from.urgent)
 	if !ok {
 		s.respond(req, tx, 503, "Service Unavailable", sip.NewHeader("Retry-After", strconv.Itoa(s.config.Load.RetryAfter())))

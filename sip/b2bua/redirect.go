@@ -3,6 +3,7 @@ package b2bua
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -16,6 +17,26 @@ import (
 
 // maxRedirects bounds the 3xx answers that one attempt follows.
 const maxRedirects = 3
+
+// sentOn answers a new call with a 302 where it is to go to another address of ours
+// (RFC 3261, section 8.3). An emergency call is taken where it comes.
+func (s *Switch) sentOn(from *caller, req *sip.Request, tx gate.ServerTransaction) bool {
+	if s.config.Redirect == nil || from.urgent || len(from.chain) > 0 {
+		return false
+	}
+	to := s.config.Redirect(from.origin, s.config.Gate.ListenerOf(tx), req)
+	if len(to) == 0 {
+		return false
+	}
+	var contacts []sip.Header
+	for i, uri := range to {
+		c := &sip.ContactHeader{Address: uri}
+		c.Params.Add("q", fmt.Sprintf("0.%d", max(1, 9-i)))
+		contacts = append(contacts, c)
+	}
+	s.respond(req, tx, 302, "Moved Temporarily", contacts...)
+	return true
+}
 
 // redirect follows a 3xx to the first Contact that is allowed: an enabled terminator
 // of the same company, for the same number, since that is what money is held for

@@ -33,6 +33,8 @@ type ListenerConfig struct {
 	// Shared has every node of the cluster use the listener, though only one has its
 	// sockets: the one that holds the address.
 	Shared bool
+	// Redirect has new calls that come by it sent on to other listeners.
+	Redirect bool
 	// Datagrams, if given, is what stands at Addr in place of a UDP socket.
 	Datagrams net.PacketConn
 }
@@ -71,6 +73,12 @@ func (g *Gate) listen(c ListenerConfig) (*Listener, error) {
 
 // Name is the listener's, as peers name it.
 func (l *Listener) Name() string { return l.config.Name }
+
+// Redirects tells whether new calls that come by it are sent on.
+func (l *Listener) Redirects() bool { return l.config.Redirect }
+
+// Ports are by transport.
+func (l *Listener) Ports() map[string]uint16 { return l.config.Ports }
 
 // Addr is the local address.
 func (l *Listener) Addr() netip.Addr { return l.config.Addr }

@@ -36,6 +36,8 @@ type Config struct {
 	SIP Listeners `yaml:"sip"`
 	// Shared are addresses that one node of the cluster has at a time.
 	Shared Shared `yaml:"shared"`
+	// Zone is a domain of DNS that this node answers for.
+	Zone Zone `yaml:"zone"`
 	// DNS are servers to ask for names, each an address and port; none asks those of
 	// the system.
 	DNS []string `yaml:"dns"`
@@ -89,7 +91,7 @@ func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
 		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(),
-		Memory: defaultMemory(), Shared: Shared{Owner: ownerLease},
+		Memory: defaultMemory(), Shared: Shared{Owner: ownerLease}, Zone: Zone{TTL: "5s"},
 	}
 }
 
@@ -120,6 +122,8 @@ type settings struct {
 	Config
 	sip              []gate.ListenerConfig
 	shared           []edge.Address
+	zoneAt           []netip.AddrPort
+	zoneTTL          time.Duration
 	media            []netip.Addr
 	portMin, portMax uint16
 	timeout          time.Duration
@@ -144,6 +148,9 @@ func (c Config) parse() (settings, error) {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if s.shared, err = c.Shared.parse(s.sip); err != nil {
+		return s, fmt.Errorf("node configuration: %w", err)
+	}
+	if s.zoneAt, s.zoneTTL, err = c.Zone.parse(); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	for i, server := range c.DNS {

@@ -38,6 +38,9 @@ type Listener struct {
 	// Authorities is a PEM file of those that far ends' certificates must come from;
 	// without it the system's are trusted, and none is asked of who calls us.
 	Authorities string `yaml:"authorities"`
+	// Redirect sends new calls that come by it on to the nodes that take calls, by a 302,
+	// to their own addresses.
+	Redirect bool `yaml:"redirect"`
 	// Connections bounds the streams that are open; 0 is 2000.
 	Connections int `yaml:"connections"`
 }
@@ -67,7 +70,7 @@ func strict(node *yaml.Node, list *[]Listener) error {
 	}
 	known := map[string]bool{}
 	for _, k := range []string{"name", "address", "advertised", "udp", "tcp", "tls", "ws", "wss",
-		"certificate", "key", "authorities", "connections"} {
+		"certificate", "key", "authorities", "connections", "redirect"} {
 		known[k] = true
 	}
 	for _, item := range node.Content {
@@ -105,6 +108,9 @@ func (l Listeners) parse() ([]gate.ListenerConfig, error) {
 			return nil, fmt.Errorf("sip[%d]: there are two listeners named %q", i, c.Name)
 		}
 		names[c.Name] = true
+		if i == 0 && c.Redirect {
+			return nil, fmt.Errorf("sip[0] %q: the first listener cannot redirect: calls must come somewhere", one.Name)
+		}
 		for transport, port := range c.Ports {
 			kind := "tcp"
 			if transport == "udp" {
@@ -123,7 +129,7 @@ func (l Listeners) parse() ([]gate.ListenerConfig, error) {
 
 func (one Listener) parse() (gate.ListenerConfig, error) {
 	c := gate.ListenerConfig{
-		Name: one.Name, Advertised: one.Advertised, MaxConnections: one.Connections, Ports: map[string]uint16{},
+		Name: one.Name, Redirect: one.Redirect, Advertised: one.Advertised, MaxConnections: one.Connections, Ports: map[string]uint16{},
 	}
 	if !nodeName.MatchString(one.Name) {
 		return c, errors.New("a name of small letters, digits and dashes is needed")

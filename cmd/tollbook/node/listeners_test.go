@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// both are an own listener and one that may be shared.
+const both = "sip: [{name: a, address: '192.0.2.1:1'}, {name: b, address: '192.0.2.9:1'}]\n"
+
 func TestListeners(t *testing.T) {
 	for text, want := range map[string]string{
 		"sip: 192.0.2.1:5060":                                   "",
@@ -32,6 +35,21 @@ func TestListeners(t *testing.T) {
 		"overload: {latency: x}":               "overload.latency",
 		"overload: {latency: 1s, waiting: -1}": "overload.waiting",
 		"drain: 2h":                            "drain",
+		both + "shared: {addresses: [{address: 192.0.2.9/24, interface: e}], dispatch: true}":                                                         "",
+		both + "shared: {addresses: [{address: 192.0.2.9/24}], owner: external}":                                                                      "",
+		both + "shared: {addresses: [{address: 192.0.2.9/24}]}":                                                                                       "interface is empty",
+		both + "shared: {addresses: [{address: 192.0.2.9, interface: e}]}":                                                                            "such as 192.0.2.100/24",
+		both + "shared: {addresses: [{address: 192.0.2.8/24, interface: e}]}":                                                                         "no listener of sip",
+		both + "shared: {addresses: [{address: 192.0.2.1/24, interface: e}]}":                                                                         "must be this node's own",
+		both + "shared: {addresses: [{address: 192.0.2.9/24, interface: e}, {address: 192.0.2.9/25, interface: e}]}":                                  "twice",
+		both + "shared: {owner: nobody}":                                                                                                              "shared.owner",
+		"sip: [{name: a, address: '192.0.2.1:1'}, {name: b, address: '127.0.0.9:1'}]\nshared: {addresses: [{address: 127.0.0.9/8}], owner: external}": "nobody can see",
+		"sip: [{name: a, address: '192.0.2.1:1', redirect: true}]":                                                                                    "cannot redirect",
+		"zone: {name: sip.test, listen: '192.0.2.1:53'}":                                                                                              "",
+		"zone: {listen: '192.0.2.1:53'}":                                                                                                              "zone.name is empty",
+		"zone: {name: test}":                                                                                                                          "zone.name",
+		"zone: {name: sip.test, ttl: 0s}":                                                                                                             "zone.ttl",
+		"zone: {name: sip.test, listen: 192.0.2.1}":                                                                                                   "zone.listen[0]",
 	} {
 		path := filepath.Join(t.TempDir(), "node.yaml")
 		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {

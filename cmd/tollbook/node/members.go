@@ -15,6 +15,7 @@ import (
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/cluster"
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/resolve"
 )
 
@@ -43,6 +44,8 @@ type standing struct {
 	Witness  bool            `json:"witness"`
 	Position events.Position `json:"position"`
 	Marks    []book.Mark     `json:"marks"`
+	// Place is where it takes calls and media.
+	Place *wire.NodePlace `json:"place"`
 	// Holds are the shared addresses that are there.
 	Holds []netip.Addr `json:"holds"`
 	// Ports are those of the media, where it is on shared addresses.
@@ -134,7 +137,7 @@ func (n *Node) standing(heard time.Time) standing {
 		Version: Version, SIP: n.settings.SIP.String(), Keeps: n.terms.Keeps(), Calls: n.live.Counts().ByNode[n.settings.Node],
 		MaxCalls: n.settings.MaxCalls, Draining: n.sw.Draining(), Position: pos, Marks: n.follower.Marks().Last(toldMarks),
 		HeardUS: heard.UnixMicro(), ToldUS: time.Now().UnixMicro(), Members: n.knownNodes(),
-		Holds: n.sharing.holding(), Ports: n.settings.sharedPorts(),
+		Place: n.settings.place(), Holds: n.sharing.holding(), Ports: n.settings.sharedPorts(),
 	}
 }
 

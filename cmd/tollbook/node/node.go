@@ -113,7 +113,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.collect()
 	steps := []func(context.Context) error{
-		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.checkRest, n.recover, n.openRegistrar, n.openShares, n.openSwitch, n.answerOthers, n.serveHTTP,
+		n.bindHTTP, n.bindSIP, n.openStore, n.openBook, n.openViews, n.openLogs, n.openFiles, n.followAll, n.checkRest, n.recover, n.openRegistrar, n.openShares, n.openSwitch, n.answerOthers, n.openZone, n.serveHTTP,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -277,7 +277,7 @@ func (n *Node) openSwitch(context.Context) error {
 		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
 		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Serves: n.serves, Guard: n.guard.Judge,
 		Load: n.load, Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
-		Survivable: n.settings.takeover > 0, Holds: n.holds,
+		Survivable: n.settings.takeover > 0, Holds: n.holds, Redirect: n.redirect,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,
 	})
 	n.serving.Store(n.sw)

@@ -570,6 +570,7 @@ export const en = {
   'peer.listener': 'Listener',
   'peer.nodes': 'Nodes',
   'peer.nodesHint': 'those that serve the peer, by name; empty: all',
+  'peer.redirect': 'Send its calls to a shared address on to the nodes (302)',
   'peer.nodesFailover': 'Other nodes serve it while none of these is there',
   'peer.listenerHint': 'the local address by its name in the node’s file; empty is the first, or any',
   'peer.certificate': 'TLS certificate for',

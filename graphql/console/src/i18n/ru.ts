@@ -572,6 +572,7 @@ export const ru: Dictionary = {
   'peer.listener': 'Интерфейс',
   'peer.nodes': 'Узлы',
   'peer.nodesHint': 'обслуживающие пир, по именам; пусто — все',
+  'peer.redirect': 'Перенаправлять его вызовы с общего адреса на узлы (302)',
   'peer.nodesFailover': 'Пока ни один не доступен, обслуживают другие',
   'peer.listenerHint': 'имя локального адреса из файла узла; пусто — первый или любой',
   'peer.certificate': 'TLS-сертификат на имя',

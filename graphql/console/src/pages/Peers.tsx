@@ -67,6 +67,7 @@ const PeersQuery = graphql(`
           session
         }
         certificate
+        redirect
         authUser
         disabled
         version

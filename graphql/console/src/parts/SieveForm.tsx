@@ -48,6 +48,7 @@ export interface Peer {
   listener: string;
   nodes: readonly string[];
   nodesFailover: boolean;
+  redirect?: boolean;
   sip: SipPolicy;
   certificate?: string;
   authUser?: string;
@@ -80,7 +81,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
     };
     const every = text(v, 'interval');
     const ping = every ? { interval: every, timeout: text(v, 'timeout') || '0', downAfter: Number(text(v, 'downAfter')), upCodes: lines(v, 'upCodes').map(Number), upAfter: of.ping?.upAfter ?? 0 } : null;
-    const answer = kind === 'originator' ? await putOriginator({ input: { ...shared, certificate: text(v, 'certificate'), authUser: text(v, 'authUser'), ...(text(v, 'authPassword') ? { authPassword: text(v, 'authPassword') } : {}) } }) : await putTerminator({ input: { ...shared, ping } });
+    const answer = kind === 'originator' ? await putOriginator({ input: { ...shared, certificate: text(v, 'certificate'), redirect: v['redirect'] === true, authUser: text(v, 'authUser'), ...(text(v, 'authPassword') ? { authPassword: text(v, 'authPassword') } : {}) } }) : await putTerminator({ input: { ...shared, ping } });
     changed();
     const payload = answer.data && ('originatorPut' in answer.data ? answer.data.originatorPut : answer.data.terminatorPut);
     return mistakesOf(answer.error, payload?.userErrors);
@@ -103,6 +104,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
         nodesFailover: of.nodesFailover,
         ...sipInitial(of.sip),
         certificate: of.certificate ?? '',
+        redirect: of.redirect === true,
         authUser: of.authUser ?? '',
         authPassword: '',
         interval: of.ping ? String(Number(of.ping.interval)) : '',
@@ -120,6 +122,7 @@ export function SieveForm({ kind, of, close, changed }: { kind: 'originator' | '
               { name: 'authUser', label: t('peer.authUser'), kind: 'text', hint: t('peer.authUserHint') },
               { name: 'authPassword', label: t('subscriber.password'), kind: 'password', hint: t('subscriber.passwordHint') },
               { name: 'certificate', label: t('peer.certificate'), kind: 'text', hint: t('peer.certificateHint') },
+              { name: 'redirect', label: t('peer.redirect'), kind: 'check' },
             ] satisfies Field[]) : pinged),
         ...sipFields(t, kind === 'terminator'),
         {

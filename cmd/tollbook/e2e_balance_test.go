@@ -1,0 +1,126 @@
+package main_test
+
+import (
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+var movedTo = regexp.MustCompile(`(?m)^Contact: *<sip:[^@]*@([^>;]+)`)
+
+// asksZone asks a node's DNS and gives the answers' texts without names.
+func asksZone(t *testing.T, server, name string, kind uint16) (out []string) {
+	t.Helper()
+	q := new(dns.Msg)
+	q.SetQuestion(name, kind)
+	a, _, err := (&dns.Client{Timeout: patience}).Exchange(q, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rr := range a.Answer {
+		out = append(out, strings.TrimPrefix(rr.String(), rr.Header().String()))
+	}
+	return out
+}
+
+// drains has a node drained, or not any more, by way of this one.
+func (n *node) drains(t *testing.T, verb string, name string) {
+	t.Helper()
+	if code, _, stderr := tollbook(t, "node", verb, name, "--url", n.url, "--token", adminSecret); code != 0 {
+		t.Fatal(stderr)
+	}
+}
+
+// TestBalancing has DNS and redirects lead to the nodes that take calls, from any node:
+// not to one that is drained, nor to one that has died.
+func TestBalancing(t *testing.T) {
+	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
+	g := newGroupOf(t, newNetwork(), "", func(g *group, name string) string {
+		ip, port := g.net.ip(last[name]), g.net.port()
+		return fmt.Sprintf("sip:\n- {name: own, address: %q}\n- {name: door, address: %q, redirect: true}\nzone: {name: sip.test, listen: %q, ttl: 1s}\n",
+			g.net.addr(last[name]), fmt.Sprintf("%s:%d", ip, port+2), fmt.Sprintf("%s:%d", ip, port+3))
+	})
+	g.start(t, "n1", "n2", "n3")
+	s := &stage{name: "balanced", sell: sellPrice, buy: buyPrice, vendors: []string{""}}
+	first := g.nodes["n1"]
+	first.apply(t, world(first, []*stage{s}))
+	first.credit(t, s.account(), "10", "opening")
+	for _, n := range g.nodes {
+		until(t, "all know the account", func() bool { return n.has(t, s.account()) })
+	}
+	g.agrees(t, 3)
+	server := func(name string) string { return fmt.Sprintf("%s:%d", g.net.ip(last[name]), g.net.port()+3) }
+	nodes := func(of ...string) string { // of DNS, as of the redirect's contacts
+		var out []string
+		for _, name := range []string{"n1", "n2", "n3"} {
+			for _, one := range of {
+				if one == name {
+					out = append(out, g.net.ip(last[name]))
+				}
+			}
+		}
+		return strings.Join(out, " ")
+	}
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(s.customerIP()), Port: g.net.port()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	caller, calls := &socket{conn, s.customerIP(), g.net.port()}, 0
+	redirects := func(by string) string {
+		calls++
+		at := &net.UDPAddr{IP: net.ParseIP(g.net.ip(last[by])), Port: g.net.port() + 2}
+		ask := strings.Replace(caller.request("INVITE", s, fmt.Sprint("b", calls), 1, ""), "Call-ID: ", fmt.Sprintf("Call-ID: %d", calls), 1)
+		if _, err := caller.WriteToUDP([]byte(strings.ReplaceAll(ask, "\n", "\r\n")), at); err != nil {
+			t.Fatal(err)
+		}
+		answer := caller.hear(t, "SIP/2.0 302", time.Second)
+		found := map[string]bool{}
+		for _, m := range movedTo.FindAllStringSubmatch(answer, -1) {
+			found[strings.TrimSuffix(m[1], fmt.Sprint(":", g.net.port()))] = true
+		}
+		var out []string
+		for _, name := range []string{"n1", "n2", "n3"} {
+			if ip := g.net.ip(last[name]); found[ip] {
+				out = append(out, ip)
+			}
+		}
+		return strings.Join(out, " ")
+	}
+	leads := func(by, want string) {
+		t.Helper()
+		until(t, by+" leads to "+want, func() bool {
+			found := map[string]bool{}
+			for _, a := range asksZone(t, server(by), "sip.test.", dns.TypeA) {
+				found[a] = true
+			}
+			for _, ip := range strings.Fields(want) {
+				if !found[ip] {
+					return false
+				}
+			}
+			return len(found) == len(strings.Fields(want)) && redirects(by) == want
+		})
+	}
+	for _, by := range []string{"n1", "n2", "n3"} {
+		leads(by, nodes("n1", "n2", "n3"))
+	}
+	if srv := asksZone(t, server("n2"), "_sip._tcp.sip.test.", dns.TypeSRV); len(srv) == 0 || !strings.HasSuffix(srv[0], ".sip.test.") {
+		t.Errorf("%v", srv)
+	}
+	first.drains(t, "drain", "n2")
+	leads("n1", nodes("n1", "n3"))
+	leads("n2", nodes("n1", "n3"))
+	sipp(t, "refused", s.customerIP(), g.net.port()+1, []string{"@CODE@", "503"}, g.net.addr(last["n2"]), "-s", s.dial(), "-m", "1").wait(t)
+	g.nodes["n3"].kill(t)
+	leads("n1", nodes("n1"))
+	first.drains(t, "undrain", "n2")
+	leads("n1", nodes("n1", "n2"))
+	s.takes(t, 0, 1, "answer")
+	sipp(t, "call", s.customerIP(), g.net.port()+1, nil, g.net.addr(last["n2"]), "-s", s.dial(), "-m", "1", "-d", "100").wait(t)
+}
