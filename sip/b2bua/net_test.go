@@ -28,6 +28,7 @@ type air struct {
 	parties map[netip.AddrPort]func(from netip.AddrPort, data []byte)
 	// sent are all datagrams that the switch sent, for what must not be in them.
 	sent []string
+	dead netip.AddrPort // nothing comes from there any more
 }
 
 // faults are in parts of a hundred.
@@ -40,7 +41,7 @@ func (a *air) send(from, to netip.AddrPort, data []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	deliver := a.parties[to]
-	if deliver == nil || a.chance(a.lose) {
+	if deliver == nil || a.dead == from || a.chance(a.lose) {
 		return
 	}
 	times := 1

@@ -36,6 +36,9 @@ func (p *phone) request(req *sip.Request) {
 		a.answer(481, "Unknown", "", "")
 		return
 	}
+	if contact := req.Contact(); contact != nil {
+		l.target = contact.Address.String() // RFC 3261, section 12.2.2
+	}
 	p.onRequest(l, req)
 }
 

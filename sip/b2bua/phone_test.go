@@ -18,6 +18,7 @@ type phone struct {
 	air       *air
 	at        netip.AddrPort
 	name      string
+	gate      netip.AddrPort // where it heard the switch last
 	count     int
 	lastAsked time.Time            // when it last sent a request
 	sdp       string               // what it says in place of a description
@@ -95,7 +96,11 @@ func (p *phone) after(d time.Duration, fn func()) {
 
 func (p *phone) transmit(text string) {
 	traced(p.name+" >", []byte(text))
-	p.air.send(p.at, gateAddr, []byte(text))
+	to := p.gate
+	if !to.IsValid() {
+		to = gateAddr
+	}
+	p.air.send(p.at, to, []byte(text))
 }
 
 func (p *phone) branch() string {
@@ -212,9 +217,10 @@ func (l *leg) close() {
 }
 
 // receive takes a datagram.
-func (p *phone) receive(_ netip.AddrPort, data []byte) {
+func (p *phone) receive(from netip.AddrPort, data []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.gate = from
 	traced(p.name+" <", data)
 	m, err := sip.ParseMessage(data)
 	if err != nil {

@@ -47,6 +47,8 @@ type rig struct {
 	earlyMu    sync.Mutex
 	earlyCodes []int
 	logged     *bytes.Buffer
+	world      *routing.World
+	engine     *relay.Engine
 }
 
 // media relays the calls of all seeds; its workers live outside of the bubbles.
@@ -68,23 +70,9 @@ func play(t *testing.T, engine *relay.Engine, seed uint64, f faults, p *plan, lo
 		r.air = &air{rng: rand.New(rand.NewPCG(seed, 1)), faults: f, parties: map[netip.AddrPort]func(netip.AddrPort, []byte){}}
 		var world *routing.World
 		r.book, world = newBook(t, p.edit)
-		log := slog.New(slog.NewTextHandler(r.logged, nil))
-		g, err := gate.Open(gate.Config{
-			Listeners: []gate.ListenerConfig{{Name: "core", Addr: gateAddr.Addr(), Ports: map[string]uint16{"udp": gateAddr.Port()}, Datagrams: r.air.socket(gateAddr)}},
-			UserAgent: "tollbook", Known: world.Knows, Log: log,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		names, err := locate.New([]string{"192.0.2.53:53"}) // the vendors have addresses: it is not asked
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.sw = New(Config{
-			Node: "n1", Gate: g, World: func() *routing.World { return world }, Book: r.book, Log: r.diary, Media: engine,
-			Locate: names, MaxCalls: 10, Logger: log,
-		})
-		g.Serve()
+		r.world, r.engine = world, engine
+		sw, g := r.opens("n1", gateAddr)
+		r.sw = sw
 		r.caller = newPhone(r.air, "caller", callerAddr)
 		r.caller.onRequest, r.caller.sdp = r.within, p.sdp
 		for i, at := range vendorAddrs {
@@ -94,25 +82,57 @@ func play(t *testing.T, engine *relay.Engine, seed uint64, f faults, p *plan, lo
 		}
 		r.vendors[0].sdp = p.vendorSDP
 		r.start()
+		end := func() {}
+		if p.moves > 0 {
+			time.Sleep(p.moves)
+			end = r.moves()
+		}
 		time.Sleep(p.length())
 		r.check()
 		if look != nil {
 			look(r)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := r.sw.Close(ctx); err != nil {
-			t.Error(err)
-		}
-		if err := g.Close(ctx); err != nil {
-			t.Error(err)
-		}
+		end()
+		r.closes(sw, g)
 		for line := range strings.Lines(r.logged.String()) {
 			if strings.Contains(line, "level=ERROR") {
 				t.Errorf("the switch complains: %s", line)
 			}
 		}
 	})
+}
+
+// opens opens a switch in the air.
+func (r *rig) opens(node string, at netip.AddrPort) (*Switch, *gate.Gate) {
+	log := slog.New(slog.NewTextHandler(r.logged, nil))
+	g, err := gate.Open(gate.Config{
+		Listeners: []gate.ListenerConfig{{Name: "core", Addr: at.Addr(), Ports: map[string]uint16{"udp": at.Port()}, Datagrams: r.air.socket(at)}},
+		UserAgent: "tollbook", Known: r.world.Knows, Log: log,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	names, err := locate.New([]string{"192.0.2.53:53"}) // the vendors have addresses: it is not asked
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	sw := New(Config{
+		Node: node, Gate: g, World: func() *routing.World { return r.world }, Book: r.book, Log: r.diary, Media: r.engine,
+		Locate: names, MaxCalls: 10, Logger: log, Survivable: true, Secrets: plainly{},
+	})
+	g.Serve()
+	return sw, g
+}
+
+func (r *rig) closes(sw *Switch, g *gate.Gate) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := sw.Close(ctx); err != nil {
+		r.t.Error(err)
+	}
+	if err := g.Close(ctx); err != nil {
+		r.t.Error(err)
+	}
 }
 
 // check wants the call to be over everywhere, on record once a leg, and paid.

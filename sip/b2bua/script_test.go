@@ -30,6 +30,7 @@ type plan struct {
 	prackOffer                        string        // the direction that his PRACKs offer
 	refer                             string        // the number that REFERs lead to
 	leaves                            bool          // who sends the call on hangs up at once
+	moves                             time.Duration // then the switch dies, and another one goes on; 0 for never
 	// of the vendors', by number:
 	vendors [2]vendorPlan
 }
@@ -62,8 +63,14 @@ type change struct {
 func (p *plan) cancels() bool { return p.cancelAfter > 0 }
 
 // unheard is how much less than the phones see may be charged: a caller who hears
-// nothing is cut off 32 s after the answer and learns of it at once.
-func (p *plan) unheard() time.Duration { return 0 }
+// nothing is cut off 32 s after the answer and learns of it at once, and a call that no
+// other switch could go on with is charged to its last proof of life.
+func (p *plan) unheard() time.Duration {
+	if p.moves > 0 {
+		return 10 * time.Second
+	}
+	return 0
+}
 
 // length is how long everything takes, the last transactions included.
 func (p *plan) length() time.Duration { return 12 * time.Minute }
