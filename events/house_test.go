@@ -21,7 +21,7 @@ const module = "github.com/tollbook/tollbook"
 
 var floors = map[string]int{
 	"events": 0, "events/wire": 0, "events/money": 0, "events/number": 0, "events/rating": 0, "events/catalog": 0,
-	"events/ledger": 0, "events/state": 0, "events/routing": 0, "events/call": 0, "events/offline": 0, "events/digest": 0, "schema": 0, "deploy": 0,
+	"events/ledger": 0, "events/state": 0, "events/routing": 0, "events/call": 0, "events/offline": 0, "events/interconnect": 0, "events/digest": 0, "schema": 0, "deploy": 0,
 	"events/journal": 1, "events/book": 1, "events/cluster": 1, "events/lease": 1, "events/world": 1, "events/sheet": 1, "events/backup": 1, "events/alone": 1,
 	"projections": 2, "media": 2,
 	"sip": 3, "graphql": 3,
