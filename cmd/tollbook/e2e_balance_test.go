@@ -107,6 +107,27 @@ func TestBalancing(t *testing.T) {
 			return len(found) == len(strings.Fields(want)) && redirects(by) == want
 		})
 	}
+	sheet := func() bool {
+		var answer struct {
+			Interconnects []struct {
+				Peer       string
+				Domain     string
+				Signalling []struct{ Node, Address string }
+			}
+		}
+		first.ask(t, &answer, `{ interconnects(stale: true) { peer domain signalling { node address } } }`, nil)
+		for _, sheet := range answer.Interconnects {
+			found := map[string]bool{}
+			for _, d := range sheet.Signalling {
+				found[d.Node+" "+d.Address] = true
+			}
+			if sheet.Peer == "originator:"+s.name {
+				return sheet.Domain == "sip.test" && found["n1 "+g.net.ip(last["n1"])] && found["n2 "+g.net.ip(last["n2"])] && found["n3 "+g.net.ip(last["n3"])]
+			}
+		}
+		return false
+	}
+	until(t, "the customer's sheet names all nodes", sheet)
 	for _, by := range []string{"n1", "n2", "n3"} {
 		leads(by, nodes("n1", "n2", "n3"))
 	}
@@ -119,6 +140,9 @@ func TestBalancing(t *testing.T) {
 	sipp(t, "refused", s.customerIP(), g.net.port()+1, []string{"@CODE@", "503"}, g.net.addr(last["n2"]), "-s", s.dial(), "-m", "1").wait(t)
 	g.nodes["n3"].kill(t)
 	leads("n1", nodes("n1"))
+	if !sheet() {
+		t.Error("the customer's sheet has changed with a node's death")
+	}
 	first.drains(t, "undrain", "n2")
 	leads("n1", nodes("n1", "n2"))
 	s.takes(t, 0, 1, "answer")

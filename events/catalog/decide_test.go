@@ -175,6 +175,12 @@ func TestDecideRefuses(t *testing.T) {
 		{"transport", changes([]any{terminator(func(o *wire.Terminator) { o.Transport = "ws" })}), events.CodeInvalid, "udp, tcp or tls"},
 		{"node", changes([]any{terminator(func(o *wire.Terminator) { o.Nodes = []string{"n1", "A b"} })}), events.CodeInvalid, "nodes.1: id"},
 		{"node twice", changes([]any{terminator(func(o *wire.Terminator) { o.Nodes = []string{"n1", "n1"} })}), events.CodeInvalid, "nodes.1: n1 is named twice"},
+		{"half a sheet", changes([]any{terminator(func(o *wire.Terminator) { o.SheetTold = []byte{1} })}), events.CodeInvalid, "sheet_told"},
+		{"a sheet at no time", changes([]any{originator(func(o *wire.Originator) { o.SheetTold = make([]byte, 32) })}), events.CodeInvalid, "sheet_told"},
+		{"a place twice", changes([]any{&wire.Settings{Id: "settings", NodePlaces: []*wire.NodePlace{{Node: "n1"}, {Node: "n1"}}}}), events.CodeInvalid, "node_places.1"},
+		{"a place without a port", changes([]any{&wire.Settings{Id: "settings", NodePlaces: []*wire.NodePlace{{Node: "n1", Listeners: []*wire.NodeListener{
+			{Name: "a", Address: "192.0.2.1", Ports: []*wire.NodePort{{Transport: "udp"}}},
+		}}}}}), events.CodeInvalid, "node_places.0"},
 		{"failover from nothing", changes([]any{terminator(func(o *wire.Terminator) { o.NodesFailover = true })}), events.CodeInvalid, "nodes_failover"},
 		{"listener", changes([]any{terminator(func(o *wire.Terminator) { o.Listener = "A b" })}), events.CodeInvalid, "listener: id"},
 		{"a ping without pause", changes([]any{terminator(func(o *wire.Terminator) { o.Ping = &wire.Ping{} })}), events.CodeInvalid, "interval"},

@@ -40,6 +40,9 @@ func validateDoor(o *wire.Originator) error {
 	if err := validateNodes(o.Nodes, o.NodesFailover); err != nil {
 		return err
 	}
+	if err := validateTold(o.SheetTold, o.SheetToldUs); err != nil {
+		return err
+	}
 	return checkListener(o.Listener)
 }
 

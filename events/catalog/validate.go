@@ -174,6 +174,9 @@ func validateSettings(s *wire.Settings) error {
 	if len(s.RemovedNodes) > maxRemovedNodes {
 		return events.Invalid("removed_nodes: %d names are more than %d: take out those whose certificates are no more", len(s.RemovedNodes), maxRemovedNodes)
 	}
+	if err := validatePlaces(s.NodePlaces); err != nil {
+		return err
+	}
 	return checkSeconds("max_duration_s", s.MaxDurationS)
 }
 
@@ -295,6 +298,9 @@ func validateTerminator(t *wire.Terminator) error {
 		return err
 	}
 	if err := checkListener(t.Listener); err != nil {
+		return err
+	}
+	if err := validateTold(t.SheetTold, t.SheetToldUs); err != nil {
 		return err
 	}
 	if err := validateNodes(t.Nodes, t.NodesFailover); err != nil {

@@ -22,11 +22,15 @@ type OriginatorResolver interface {
 	Account(ctx context.Context, obj *model.Originator) (*model.Account, error)
 	SellDeck(ctx context.Context, obj *model.Originator) (*model.Deck, error)
 	RoutePlan(ctx context.Context, obj *model.Originator) (*model.RoutePlan, error)
+
+	Interconnect(ctx context.Context, obj *model.Originator) (*model.Interconnect, error)
 }
 type TerminatorResolver interface {
 	Company(ctx context.Context, obj *model.Terminator) (*model.Company, error)
 	Account(ctx context.Context, obj *model.Terminator) (*model.Account, error)
 	BuyDeck(ctx context.Context, obj *model.Terminator) (*model.Deck, error)
+
+	Interconnect(ctx context.Context, obj *model.Terminator) (*model.Interconnect, error)
 
 	State(ctx context.Context, obj *model.Terminator) (*model.TerminatorState, error)
 }
@@ -464,6 +468,38 @@ func (ec *executionContext) _Originator_version(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Originator_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Originator", field, false, false, "Position")
+}
+
+func (ec *executionContext) _Originator_interconnect(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Originator_interconnect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Originator().Interconnect(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Interconnect) graphql.Marshaler {
+			return ec.marshalOInterconnect2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐInterconnect(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Originator_interconnect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Originator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Interconnect(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Originator_minimumMarginShare(ctx context.Context, field graphql.CollectedField, obj *model.Originator) (ret graphql.Marshaler) {
@@ -1166,6 +1202,38 @@ func (ec *executionContext) _Terminator_version(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Terminator_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Terminator", field, false, false, "Position")
+}
+
+func (ec *executionContext) _Terminator_interconnect(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Terminator_interconnect(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Terminator().Interconnect(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *model.Interconnect) graphql.Marshaler {
+			return ec.marshalOInterconnect2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐInterconnect(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Terminator_interconnect(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Terminator",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Interconnect(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Terminator_authUser(ctx context.Context, field graphql.CollectedField, obj *model.Terminator) (ret graphql.Marshaler) {
@@ -2084,6 +2152,12 @@ func (ec *executionContext) _Originator(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "interconnect":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Originator_interconnect(ctx, field, obj)
+				})
 		case "minimumMarginShare":
 			out.Values[i] = ec._Originator_minimumMarginShare(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -2278,6 +2352,12 @@ func (ec *executionContext) _Terminator(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "interconnect":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Terminator_interconnect(ctx, field, obj)
+				})
 		case "authUser":
 			out.Values[i] = ec._Terminator_authUser(ctx, field, obj)
 			if out.Values[i] == graphql.Null {

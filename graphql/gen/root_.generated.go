@@ -736,6 +736,39 @@ type ComplexityRoot struct {
 		RowCount      func(childComplexity int) int
 	}
 
+	Interconnect struct {
+		Codecs     func(childComplexity int) int
+		Current    func(childComplexity int) int
+		Domain     func(childComplexity int) int
+		Key        func(childComplexity int) int
+		Media      func(childComplexity int) int
+		Peer       func(childComplexity int) int
+		Signalling func(childComplexity int) int
+		ToldAt     func(childComplexity int) int
+		URL        func(childComplexity int) int
+	}
+
+	InterconnectDoor struct {
+		Address   func(childComplexity int) int
+		Listener  func(childComplexity int) int
+		Node      func(childComplexity int) int
+		Port      func(childComplexity int) int
+		Transport func(childComplexity int) int
+	}
+
+	InterconnectMedia struct {
+		Address  func(childComplexity int) int
+		Node     func(childComplexity int) int
+		PortFrom func(childComplexity int) int
+		PortTo   func(childComplexity int) int
+	}
+
+	InterconnectToldPayload struct {
+		Interconnect func(childComplexity int) int
+		Position     func(childComplexity int) int
+		UserErrors   func(childComplexity int) int
+	}
+
 	ListUse struct {
 		Allow  func(childComplexity int) int
 		Field  func(childComplexity int) int
@@ -865,6 +898,7 @@ type ComplexityRoot struct {
 		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
 		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
 		GuardRuleRemove    func(childComplexity int, input model.RemoveInput) int
+		InterconnectTold   func(childComplexity int, input model.InterconnectToldInput) int
 		NodeDrain          func(childComplexity int, input model.NodeDrainInput) int
 		NodeRemove         func(childComplexity int, input model.NodeRemoveInput) int
 		NodeUndrain        func(childComplexity int, input model.NodeDrainInput) int
@@ -996,6 +1030,7 @@ type ComplexityRoot struct {
 		Company            func(childComplexity int) int
 		Disabled           func(childComplexity int) int
 		ID                 func(childComplexity int) int
+		Interconnect       func(childComplexity int) int
 		Key                func(childComplexity int) int
 		Listener           func(childComplexity int) int
 		Lists              func(childComplexity int) int
@@ -1188,6 +1223,7 @@ type ComplexityRoot struct {
 		GuardFull     func(childComplexity int) int
 		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Interconnects func(childComplexity int, stale *bool) int
 		LiveCall      func(childComplexity int, call string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Members       func(childComplexity int) int
@@ -1574,6 +1610,7 @@ type ComplexityRoot struct {
 		Disabled       func(childComplexity int) int
 		Host           func(childComplexity int) int
 		ID             func(childComplexity int) int
+		Interconnect   func(childComplexity int) int
 		Key            func(childComplexity int) int
 		Listener       func(childComplexity int) int
 		Lists          func(childComplexity int) int
@@ -4571,6 +4608,136 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ImportedVersion.RowCount(childComplexity), true
 
+	case "Interconnect.codecs":
+		if e.ComplexityRoot.Interconnect.Codecs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Codecs(childComplexity), true
+	case "Interconnect.current":
+		if e.ComplexityRoot.Interconnect.Current == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Current(childComplexity), true
+	case "Interconnect.domain":
+		if e.ComplexityRoot.Interconnect.Domain == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Domain(childComplexity), true
+	case "Interconnect.key":
+		if e.ComplexityRoot.Interconnect.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Key(childComplexity), true
+	case "Interconnect.media":
+		if e.ComplexityRoot.Interconnect.Media == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Media(childComplexity), true
+	case "Interconnect.peer":
+		if e.ComplexityRoot.Interconnect.Peer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Peer(childComplexity), true
+	case "Interconnect.signalling":
+		if e.ComplexityRoot.Interconnect.Signalling == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.Signalling(childComplexity), true
+	case "Interconnect.toldAt":
+		if e.ComplexityRoot.Interconnect.ToldAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.ToldAt(childComplexity), true
+	case "Interconnect.url":
+		if e.ComplexityRoot.Interconnect.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Interconnect.URL(childComplexity), true
+
+	case "InterconnectDoor.address":
+		if e.ComplexityRoot.InterconnectDoor.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectDoor.Address(childComplexity), true
+	case "InterconnectDoor.listener":
+		if e.ComplexityRoot.InterconnectDoor.Listener == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectDoor.Listener(childComplexity), true
+	case "InterconnectDoor.node":
+		if e.ComplexityRoot.InterconnectDoor.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectDoor.Node(childComplexity), true
+	case "InterconnectDoor.port":
+		if e.ComplexityRoot.InterconnectDoor.Port == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectDoor.Port(childComplexity), true
+	case "InterconnectDoor.transport":
+		if e.ComplexityRoot.InterconnectDoor.Transport == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectDoor.Transport(childComplexity), true
+
+	case "InterconnectMedia.address":
+		if e.ComplexityRoot.InterconnectMedia.Address == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectMedia.Address(childComplexity), true
+	case "InterconnectMedia.node":
+		if e.ComplexityRoot.InterconnectMedia.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectMedia.Node(childComplexity), true
+	case "InterconnectMedia.portFrom":
+		if e.ComplexityRoot.InterconnectMedia.PortFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectMedia.PortFrom(childComplexity), true
+	case "InterconnectMedia.portTo":
+		if e.ComplexityRoot.InterconnectMedia.PortTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectMedia.PortTo(childComplexity), true
+
+	case "InterconnectToldPayload.interconnect":
+		if e.ComplexityRoot.InterconnectToldPayload.Interconnect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectToldPayload.Interconnect(childComplexity), true
+	case "InterconnectToldPayload.position":
+		if e.ComplexityRoot.InterconnectToldPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectToldPayload.Position(childComplexity), true
+	case "InterconnectToldPayload.userErrors":
+		if e.ComplexityRoot.InterconnectToldPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.InterconnectToldPayload.UserErrors(childComplexity), true
+
 	case "ListUse.allow":
 		if e.ComplexityRoot.ListUse.Allow == nil {
 			break
@@ -5282,6 +5449,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.GuardRuleRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.interconnectTold":
+		if e.ComplexityRoot.Mutation.InterconnectTold == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_interconnectTold_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.InterconnectTold(childComplexity, args["input"].(model.InterconnectToldInput)), true
 	case "Mutation.nodeDrain":
 		if e.ComplexityRoot.Mutation.NodeDrain == nil {
 			break
@@ -5995,6 +6173,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Originator.ID(childComplexity), true
+	case "Originator.interconnect":
+		if e.ComplexityRoot.Originator.Interconnect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Originator.Interconnect(childComplexity), true
 	case "Originator.key":
 		if e.ComplexityRoot.Originator.Key == nil {
 			break
@@ -6980,6 +7164,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.GuardTrips(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.interconnects":
+		if e.ComplexityRoot.Query.Interconnects == nil {
+			break
+		}
+
+		args, err := ec.field_Query_interconnects_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Interconnects(childComplexity, args["stale"].(*bool)), true
 
 	case "Query.liveCall":
 		if e.ComplexityRoot.Query.LiveCall == nil {
@@ -8746,6 +8941,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Terminator.ID(childComplexity), true
+	case "Terminator.interconnect":
+		if e.ComplexityRoot.Terminator.Interconnect == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Terminator.Interconnect(childComplexity), true
 	case "Terminator.key":
 		if e.ComplexityRoot.Terminator.Key == nil {
 			break
@@ -9415,6 +9616,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("GuardRulePutInput", ec.unmarshalInputGuardRulePutInput),
 			graphql.NewInputUnmarshaler("HoursInput", ec.unmarshalInputHoursInput),
 			graphql.NewInputUnmarshaler("HuntRuleInput", ec.unmarshalInputHuntRuleInput),
+			graphql.NewInputUnmarshaler("InterconnectToldInput", ec.unmarshalInputInterconnectToldInput),
 			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
 			graphql.NewInputUnmarshaler("MappedColumnInput", ec.unmarshalInputMappedColumnInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
@@ -11706,6 +11908,90 @@ type DeckImportPayload {
   position: Position
   "Whether the same import had been done before and nothing new happened."
   repeated: Boolean!
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/interconnect.graphqls", Input: `"What a peer is told of us: where to send its calls, from where ours come, and from where media does."
+type Interconnect {
+  "The originator's or terminator's global id."
+  peer: ID!
+  "Its key."
+  key: String!
+  "The name under which DNS balances calls; null where there is none."
+  domain: String
+  "Our addresses of signalling: where to send calls to, and what to let in."
+  signalling: [InterconnectDoor!]!
+  "Our addresses of media to let in."
+  media: [InterconnectMedia!]!
+  "The codecs that are offered; none means those of the other side."
+  codecs: [String!]!
+  "When the peer was told last; null if never."
+  toldAt: DateTime
+  "Whether what it was told last is still so."
+  current: Boolean!
+  "Where the sheet is to be had as a file, with format=pdf, yaml or csv added."
+  url: String!
+}
+
+"An address of our signalling."
+type InterconnectDoor {
+  "Whose it is; null for one that all nodes share."
+  node: String
+  "The listener's name."
+  listener: String!
+  "An IP address or a name."
+  address: String!
+  "udp, tcp, tls, ws or wss."
+  transport: String!
+  "The port."
+  port: Int!
+}
+
+"An address of our media."
+type InterconnectMedia {
+  "Whose it is."
+  node: String!
+  "The IP address."
+  address: String!
+  "The first UDP port."
+  portFrom: Int!
+  "The last UDP port."
+  portTo: Int!
+}
+
+extend type Originator {
+  "What it is told of our addresses; null until nodes have said where they take calls."
+  interconnect: Interconnect
+}
+
+extend type Terminator {
+  "What it is told of our addresses; null until nodes have said where they take calls."
+  interconnect: Interconnect
+}
+
+extend type Query {
+  "The sheets of all peers that are not disabled, or of those only that are to be told because what they were told last is not so any more."
+  interconnects("Only peers that are to be told." stale: Boolean = false): [Interconnect!]! @needs(roles: [FINANCE, NOC])
+}
+
+extend type Mutation {
+  "Notes that a peer has been told its sheet as it is now."
+  interconnectTold("Which." input: InterconnectToldInput!): InterconnectToldPayload! @needs(roles: [FINANCE, NOC])
+}
+
+"A peer that has been told."
+input InterconnectToldInput {
+  "The originator's or terminator's global id."
+  peer: ID!
+}
+
+"The answer to interconnectTold."
+type InterconnectToldPayload {
+  "The sheet."
+  interconnect: Interconnect
+  "Where it was recorded."
+  position: Position
   "Why it was not done."
   userErrors: [UserError!]!
 }
@@ -15627,6 +15913,72 @@ func (ec *executionContext) childFields_ImportedVersion(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type ImportedVersion", field.Name)
 }
 
+func (ec *executionContext) childFields_Interconnect(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "peer":
+		return ec.fieldContext_Interconnect_peer(ctx, field)
+	case "key":
+		return ec.fieldContext_Interconnect_key(ctx, field)
+	case "domain":
+		return ec.fieldContext_Interconnect_domain(ctx, field)
+	case "signalling":
+		return ec.fieldContext_Interconnect_signalling(ctx, field)
+	case "media":
+		return ec.fieldContext_Interconnect_media(ctx, field)
+	case "codecs":
+		return ec.fieldContext_Interconnect_codecs(ctx, field)
+	case "toldAt":
+		return ec.fieldContext_Interconnect_toldAt(ctx, field)
+	case "current":
+		return ec.fieldContext_Interconnect_current(ctx, field)
+	case "url":
+		return ec.fieldContext_Interconnect_url(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Interconnect", field.Name)
+}
+
+func (ec *executionContext) childFields_InterconnectDoor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_InterconnectDoor_node(ctx, field)
+	case "listener":
+		return ec.fieldContext_InterconnectDoor_listener(ctx, field)
+	case "address":
+		return ec.fieldContext_InterconnectDoor_address(ctx, field)
+	case "transport":
+		return ec.fieldContext_InterconnectDoor_transport(ctx, field)
+	case "port":
+		return ec.fieldContext_InterconnectDoor_port(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InterconnectDoor", field.Name)
+}
+
+func (ec *executionContext) childFields_InterconnectMedia(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_InterconnectMedia_node(ctx, field)
+	case "address":
+		return ec.fieldContext_InterconnectMedia_address(ctx, field)
+	case "portFrom":
+		return ec.fieldContext_InterconnectMedia_portFrom(ctx, field)
+	case "portTo":
+		return ec.fieldContext_InterconnectMedia_portTo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InterconnectMedia", field.Name)
+}
+
+func (ec *executionContext) childFields_InterconnectToldPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "interconnect":
+		return ec.fieldContext_InterconnectToldPayload_interconnect(ctx, field)
+	case "position":
+		return ec.fieldContext_InterconnectToldPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_InterconnectToldPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type InterconnectToldPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ListUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "listId":
@@ -16039,6 +16391,8 @@ func (ec *executionContext) childFields_Originator(ctx context.Context, field gr
 		return ec.fieldContext_Originator_disabled(ctx, field)
 	case "version":
 		return ec.fieldContext_Originator_version(ctx, field)
+	case "interconnect":
+		return ec.fieldContext_Originator_interconnect(ctx, field)
 	case "minimumMarginShare":
 		return ec.fieldContext_Originator_minimumMarginShare(ctx, field)
 	case "rewrites":
@@ -17089,6 +17443,8 @@ func (ec *executionContext) childFields_Terminator(ctx context.Context, field gr
 		return ec.fieldContext_Terminator_disabled(ctx, field)
 	case "version":
 		return ec.fieldContext_Terminator_version(ctx, field)
+	case "interconnect":
+		return ec.fieldContext_Terminator_interconnect(ctx, field)
 	case "authUser":
 		return ec.fieldContext_Terminator_authUser(ctx, field)
 	case "callsPerSecond":

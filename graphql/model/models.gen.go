@@ -1349,6 +1349,70 @@ type ImportedVersion struct {
 	RowCount int `json:"rowCount"`
 }
 
+// What a peer is told of us: where to send its calls, from where ours come, and from where media does.
+type Interconnect struct {
+	// The originator's or terminator's global id.
+	Peer string `json:"peer"`
+	// Its key.
+	Key string `json:"key"`
+	// The name under which DNS balances calls; null where there is none.
+	Domain *string `json:"domain,omitempty"`
+	// Our addresses of signalling: where to send calls to, and what to let in.
+	Signalling []*InterconnectDoor `json:"signalling"`
+	// Our addresses of media to let in.
+	Media []*InterconnectMedia `json:"media"`
+	// The codecs that are offered; none means those of the other side.
+	Codecs []string `json:"codecs"`
+	// When the peer was told last; null if never.
+	ToldAt *time.Time `json:"toldAt,omitempty"`
+	// Whether what it was told last is still so.
+	Current bool `json:"current"`
+	// Where the sheet is to be had as a file, with format=pdf, yaml or csv added.
+	URL string `json:"url"`
+}
+
+// An address of our signalling.
+type InterconnectDoor struct {
+	// Whose it is; null for one that all nodes share.
+	Node *string `json:"node,omitempty"`
+	// The listener's name.
+	Listener string `json:"listener"`
+	// An IP address or a name.
+	Address string `json:"address"`
+	// udp, tcp, tls, ws or wss.
+	Transport string `json:"transport"`
+	// The port.
+	Port int `json:"port"`
+}
+
+// An address of our media.
+type InterconnectMedia struct {
+	// Whose it is.
+	Node string `json:"node"`
+	// The IP address.
+	Address string `json:"address"`
+	// The first UDP port.
+	PortFrom int `json:"portFrom"`
+	// The last UDP port.
+	PortTo int `json:"portTo"`
+}
+
+// A peer that has been told.
+type InterconnectToldInput struct {
+	// The originator's or terminator's global id.
+	Peer string `json:"peer"`
+}
+
+// The answer to interconnectTold.
+type InterconnectToldPayload struct {
+	// The sheet.
+	Interconnect *Interconnect `json:"interconnect,omitempty"`
+	// Where it was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Blocks the numbers of a list, or allows no others.
 type ListUse struct {
 	// The list.

@@ -78,6 +78,8 @@ type Backend interface {
 	// RemoveNode has the other servers forget a node. It is repeated until done.
 	RemoveNode(ctx context.Context, node, actor string) error
 
+	// Places are where the nodes take calls and media.
+	Places() []*wire.NodePlace
 	// Drain has a node take no new calls, or take them again. It is CodeUnavailable where
 	// the node does not answer.
 	Drain(ctx context.Context, node string, on bool, actor string) error

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/resolve"
 )
 
@@ -17,6 +18,19 @@ func (s *fakeSwitch) Members() []resolve.Member {
 		{Name: "n2", Address: "192.0.2.2:7422", Seen: noon(), Ahead: -20 * time.Millisecond, EqualTo: 7, DiffersAt: 9},
 		{Name: "n3", Address: "192.0.2.3:7422"},
 	}
+}
+
+// Places is that of n1, which may have another port.
+func (s *fakeSwitch) Places() []*wire.NodePlace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []*wire.NodePlace{{
+		Node: "n1", Media: []string{"192.0.2.1"}, MediaFrom: 20000, MediaTo: 20999, Zone: "sip.test",
+		Listeners: []*wire.NodeListener{
+			{Name: "edge", Address: "192.0.2.1", Ports: []*wire.NodePort{{Transport: "udp", Port: 5060 + s.moved}}},
+			{Name: "shared", Address: "192.0.2.100", Ports: []*wire.NodePort{{Transport: "tls", Port: 5061}}, Shared: true},
+		},
+	}}
 }
 
 // Drain drains n1, and nobody else answers.

@@ -68,6 +68,7 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /export/cdrs.csv", cfg.Door.Middleware(exportCDRs(cfg)))
 	mux.Handle("GET /export/deck.csv", cfg.Door.Middleware(exportDeck(cfg, false)))
 	mux.Handle("GET /export/deck.xlsx", cfg.Door.Middleware(exportDeck(cfg, true)))
+	mux.Handle("GET "+resolve.InterconnectPath, cfg.Door.Middleware(exportInterconnect(cfg)))
 	mux.Handle("GET "+resolve.FilesPath, cfg.Door.Middleware(&files{cfg: cfg}))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
 	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })

@@ -43,6 +43,7 @@ type fakeSwitch struct {
 	files   shelf
 	book    []bookEvent
 	drained bool
+	moved   uint32
 	down    map[string]bool // terminators that are pinged
 	guard   *guard.View
 	deaf    bool // other nodes do not answer

@@ -34,6 +34,7 @@ func (n *Node) answerOthers(context.Context) error {
 	}
 	if n.settings.group != nil {
 		n.task("look at the other nodes", n.lookAround)
+		n.task("tell where calls are taken", n.tellPlace)
 		n.task("keep removed nodes out", n.keepOut)
 	}
 	return nil

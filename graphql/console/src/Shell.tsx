@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -36,6 +36,8 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/peers', text: 'nav.peers' },
       { to: '/subscribers', text: 'nav.subscribers' },
       { to: '/registrations', text: 'nav.registrations', staff: true },
+      { to: '/interconnect', text: 'nav.interconnect', staff: true },
+      { to: '/nodes', text: 'nav.nodes', staff: true },
       { to: '/routes', text: 'nav.routes', staff: true },
       { to: '/simulate', text: 'nav.simulate', staff: true },
       { to: '/guard', text: 'nav.guard' },

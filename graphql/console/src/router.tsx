@@ -12,7 +12,9 @@ import { Decks } from './pages/Decks';
 import { ExchangeRates } from './pages/ExchangeRates';
 import { Evidence } from './pages/Evidence';
 import { Guard } from './pages/Guard';
+import { Interconnect } from './pages/Interconnect';
 import { Live } from './pages/Live';
+import { Nodes } from './pages/Nodes';
 import { NotFound } from './pages/NotFound';
 import { Overview } from './pages/Overview';
 import { Peers } from './pages/Peers';
@@ -60,6 +62,8 @@ const tree = root.addChildren([
   at('/companies', Companies),
   at('/peers', Peers),
   at('/registrations', Registrations),
+  at('/interconnect', Interconnect),
+  at('/nodes', Nodes),
   at('/subscribers', Subscribers),
   at('/decks', Decks),
   deckRoute,
