@@ -2,6 +2,7 @@ package b2bua
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -166,4 +167,49 @@ func (r *rig) keysTo(to netip.AddrPort) map[string]bool {
 		}
 	}
 	return keys
+}
+
+// TestResumeSeeds plays made-up calls that go on at another switch: whatever was agreed
+// before, each has one end and costs what was talked.
+func TestResumeSeeds(t *testing.T) {
+	engine := media(t)
+	for seed := range uint64(200) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 11))
+			p := drawPlan(rng)
+			p.cancelAfter, p.deaf, p.merged, p.rushed, p.fickle, p.stubborn, p.early, p.prackOffer = 0, false, false, false, false, false, nil, ""
+			if p.refer != "" {
+				p.refer, p.changes = "", nil
+			}
+			p.moves, p.talk = 12*time.Second, max(p.talk, 40*time.Second)
+			p.changes = apart(p.changes)
+			v := &p.vendors[0]
+			v.code, v.mute, v.forks, v.talk, v.early = 200, false, false, 0, nil
+			if rng.IntN(3) == 0 {
+				v.talk = 35 * time.Second
+			}
+			v.changes = apart(v.changes)
+			play(t, engine, seed, faults{double: 10}, p, func(r *rig) {
+				if n := r.sw.Resumed(); n != 1 {
+					t.Errorf("%d calls go on", n)
+				}
+				for leg, ends := range r.diary.ends() {
+					if len(ends) != 1 || ends[0].Cause != "answered" {
+						t.Errorf("leg %d: %v", leg, ends)
+					}
+				}
+			})
+		})
+	}
+}
+
+// apart keeps changes away from the switch's death: the first is over then, the others
+// come when the call goes on.
+func apart(changes []change) []change {
+	for i := range changes {
+		if changes[i].at %= 4 * time.Second; i > 0 {
+			changes[i].at += 18 * time.Second
+		}
+	}
+	return changes
 }
