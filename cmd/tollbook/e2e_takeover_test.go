@@ -270,3 +270,33 @@ func TestCallsMoveWithTheirAddress(t *testing.T) {
 	})
 	t.Logf(`{"established_calls": {"survived": %d, "total": %d}, "media_gap_ms": %d}`, calls, calls, gap.Milliseconds())
 }
+
+// TestCallsOutliveARestart kills a node and starts it at once: it goes on with its calls
+// where they were, and the far ends notice nothing but a moment of silence.
+func TestCallsOutliveARestart(t *testing.T) {
+	const calls = 6 // not in parallel: elections are quick, and this machine may not be slow
+	s := survivingIn(t, newGroup(t, "  take_over: 40s\n"), "")
+	s.place(t, calls, last["n2"])
+	s.nodes["n2"].kill(t)
+	s.start(t, "n2")
+	gap := talks(t, s.caller, s.vendor)
+	for _, p := range []*talker{s.caller, s.vendor} {
+		p.each(func(c *talkerCall) {
+			if c.moved > 0 || c.over {
+				t.Errorf("%s was told something", p.ip)
+			}
+		})
+	}
+	for _, c := range s.calls[:calls/2] {
+		s.caller.hangUp(t, c)
+	}
+	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls/2 })
+	s.vendor.hangUpAll(t)
+	until(t, "the caller is told of the ends", func() bool { return s.caller.ended.Load() == calls/2 })
+	s.billed(t, []string{"n1", "n2", "n3"}, calls, func(c cdr) {
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	})
+	t.Logf("media was silent for %v", gap.Round(time.Millisecond))
+}

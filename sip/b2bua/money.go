@@ -22,8 +22,8 @@ const (
 
 // command makes a command about the call; the words make its key.
 func (c *session) command(words ...string) *wire.Command {
-	if c.from != "" {
-		words = append(words, "after "+c.from)
+	if c.life != "" {
+		words = append(words, "after "+c.life)
 	}
 	key := events.KeyOf(append([]string{c.id.String()}, words...)...)
 	return &wire.Command{Key: key[:], Actor: "node:" + c.sw.config.Node, Node: c.sw.config.Node}

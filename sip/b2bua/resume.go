@@ -29,7 +29,7 @@ const (
 // Lost is an answered call whose node has died, as the log and the book have it.
 type Lost struct {
 	ID events.CallID
-	// From is the node that it is taken from.
+	// From is the node that it is taken from; this one, where it was started again.
 	From string
 	// Wrapped is its CallState.
 	Wrapped []byte
@@ -41,7 +41,7 @@ type Lost struct {
 
 // Resume goes on with a call of a node that has died: the call is claimed, and the far
 // ends are told by a re-INVITE, within their dialogs, where it goes on, but for one whose
-// dialog and media are on an address that came here: it notices nothing. It ends at its
+// dialog and media are on an address that is here: it notices nothing. It ends at its
 // last proof of life where that does not succeed, and without a trace where the book
 // gives it to another node. Errors: CodeConflict if it is here, CodeInvalid if its state
 // cannot be read, CodeUnavailable when the switch closes.
@@ -82,7 +82,7 @@ func (s *Switch) restored(l *Lost, state *wire.CallState) (*session, []call.Effe
 		origin = &wire.Originator{Id: state.Originator} // removed since, or a subscriber's
 	}
 	c := s.sessionOf(l.ID, origin, source)
-	c.from = l.From
+	c.from, c.life = l.From, fmt.Sprintf("%s at %d", l.From, l.AliveUS)
 	c.money = true
 	c.talking.Store(true)
 	for _, candidate := range l.Hold.Route {

@@ -63,6 +63,7 @@ type session struct {
 	stood     []byte        // how it stood when that was last written down
 	dropped   bool          // another node has the call: nothing of it is recorded here
 	from      string        // the node that it was taken over from
+	life      string        // names what that node left: events and commands from then on differ
 	claiming  bool          // the far ends wait for the book's word
 	claimed   chan struct{} // closed when the book has answered the claim; nil without one
 	lostClaim atomic.Bool   // the book has said no
@@ -255,7 +256,7 @@ func (c *session) bye(e call.SendBye) {
 // to the log.
 func (c *session) record(e *wire.Event) {
 	c.recorded++
-	e.Id = events.EventID(append(c.id[:], c.from...), c.recorded)
+	e.Id = events.EventID(append(c.id[:], c.life...), c.recorded)
 	e.Actor = "node:" + c.sw.config.Node
 	switch b := e.Body.(type) {
 	case *wire.Event_LegAnswered:

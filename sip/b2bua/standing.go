@@ -178,7 +178,8 @@ func (e *end) restore(s *wire.EndState) error {
 	e.treat(s.Policy)
 	e.timer.interval, e.timer.least = time.Duration(s.SessionS)*time.Second, time.Duration(s.LeastS)*time.Second
 	e.timer.ours = s.Refreshes
-	if m := s.Media; d.way.listener.Shared() && !m.GetEncrypted() && e.call.sw.holds(addressIn(m)) {
+	again := e.call.from == e.call.sw.config.Node // its own, after a start
+	if m := s.Media; (again || d.way.listener.Shared()) && !m.GetEncrypted() && e.call.sw.holds(addressIn(m), again) {
 		e.stays, e.said = m, s.Said
 	}
 	// What the node before had accepted needs no ACK from us.
@@ -200,8 +201,12 @@ func addressIn(m *wire.MediaState) netip.Addr {
 	return local.Addr()
 }
 
-// holds tells whether an address that the cluster shares is here.
-func (s *Switch) holds(addr netip.Addr) bool {
+// holds tells whether an address that the cluster shares is here, or one of the node's
+// own is meant.
+func (s *Switch) holds(addr netip.Addr, own bool) bool {
+	if at, ok := s.config.Media.Address(addr, addr); own && ok && at == addr {
+		return true
+	}
 	return addr.IsValid() && s.config.Holds != nil && s.config.Holds(addr)
 }
 

@@ -86,6 +86,7 @@ type Node struct {
 	door      *registrar.Door
 	registrar *registrar.Registrar
 	sw        *b2bua.Switch
+	last      []b2bua.Lost                 // calls of the last run that can go on
 	serving   atomic.Pointer[b2bua.Switch] // the same, for who follows the journals meanwhile
 	load      *overload.Controller
 	started   time.Time
@@ -295,6 +296,7 @@ func (n *Node) openSwitch(context.Context) error {
 		return err
 	}
 	n.askOthers()
+	n.goOn()
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
 	n.task("write up", n.desk.Run)

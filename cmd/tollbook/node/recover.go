@@ -20,7 +20,7 @@ import (
 
 // recover closes what this node's last run left open, before it takes a call or
 // gives a sign of life: every call once, charged to its last proof of life, and
-// every leg with its CDR.
+// every leg with its CDR. In a cluster it leaves those that can go on here.
 func (n *Node) recover(ctx context.Context) error {
 	open := n.live.OpenCalls(n.settings.Node)
 	// A hold without an open call: it never came to its first INVITE, or its trace
@@ -36,8 +36,14 @@ func (n *Node) recover(ctx context.Context) error {
 	maps.Copy(holds, n.desk.Running())
 	closed := len(open)
 	for _, c := range open {
-		if h := n.hold(c.ID); h != nil && h.Node != n.settings.Node {
+		h := n.hold(c.ID)
+		if h != nil && h.Node != n.settings.Node {
 			continue // taken over this moment
+		}
+		if l, ok := n.lasting(c, h, time.Now()); ok && n.settings.takeover > 0 {
+			n.last = append(n.last, l)
+			delete(holds, c.ID)
+			continue
 		}
 		if err := n.recoverCall(ctx, c, holds[c.ID]); err != nil && !taken(err) {
 			return fmt.Errorf("close call %s of the last run: %w", c.ID, err)
@@ -50,7 +56,7 @@ func (n *Node) recover(ctx context.Context) error {
 		}
 	}
 	if closed+len(holds) > 0 {
-		n.log.Info("the last run's calls are closed", "calls", closed, "holds", len(holds))
+		n.log.Info("the last run's calls are closed", "calls", closed-len(n.last), "holds", len(holds), "go_on", len(n.last))
 	}
 	return n.calls.log.Flush(ctx)
 }

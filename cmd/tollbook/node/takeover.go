@@ -185,19 +185,41 @@ func (n *Node) takeOver(ctx context.Context, id events.CallID, h *ledger.Hold, n
 	if !ok || n.sw.Serves(id) {
 		return nil
 	}
-	proof, _ := n.live.ProofOfLife(id)
 	if c.AnsweredUS == 0 {
 		return n.takeUnanswered(ctx, c, h)
 	}
-	standing := n.live.Standing(id)
-	left := time.Duration(c.AnsweredUS+h.PaidMs*1000-now.UnixMicro()) * time.Microsecond
-	if standing == nil || left < leastPaid || now.UnixMicro()-proof.AliveUS > takeOverWithin.Microseconds() {
+	l, ok := n.lasting(c, h, now)
+	if !ok {
 		return nil
 	}
 	n.log.Info("a call is taken over", "call_id", id.String(), "from", h.Node)
-	return n.sw.Resume(b2bua.Lost{
-		ID: id, From: h.Node, Wrapped: standing, Hold: h.HoldPlaced, AnsweredUS: c.AnsweredUS, AliveUS: proof.AliveUS,
-	})
+	return n.sw.Resume(l)
+}
+
+// lasting is what it takes to go on with an answered call, if that can be done: it was
+// written down how it stands, its node lived a moment ago, and there is paid time left.
+func (n *Node) lasting(c live.Call, h *ledger.Hold, now time.Time) (b2bua.Lost, bool) {
+	if answered := answeredLeg(c); h == nil || answered == 0 || over(c, answered) {
+		return b2bua.Lost{}, false
+	}
+	proof, _ := n.live.ProofOfLife(c.ID)
+	standing := n.live.Standing(c.ID)
+	left := time.Duration(c.AnsweredUS+h.PaidMs*1000-now.UnixMicro()) * time.Microsecond
+	return b2bua.Lost{
+		ID: c.ID, From: h.Node, Wrapped: standing, Hold: h.HoldPlaced, AnsweredUS: c.AnsweredUS, AliveUS: proof.AliveUS,
+	}, standing != nil && left >= leastPaid && now.UnixMicro()-proof.AliveUS <= takeOverWithin.Microseconds()
+}
+
+// goOn goes on with the calls of this node's last run that nobody has taken over: with
+// those that fail the sweep does what is left to do.
+func (n *Node) goOn() {
+	for _, l := range n.last {
+		n.log.Info("a call of the last run goes on", "call_id", l.ID.String())
+		if err := n.sw.Resume(l); err != nil {
+			n.log.Error("a call of the last run cannot go on", "call_id", l.ID.String(), "err", err)
+		}
+	}
+	n.last = nil
 }
 
 // takeUnanswered claims a call that nobody has answered, and closes it.
