@@ -50,7 +50,7 @@ func TestGrowAndRestore(t *testing.T) {
 		until(t, name+" has all CDRs, that of the call which was going on too, and holds nothing", func() bool {
 			b := n.balance(t, s.account())
 			cdrs := n.cdrs(t, s.filter())
-			return len(cdrs) == 4 && cdrs[0].State == "FINAL" && cdrs[1].State == "FINAL" && b.Holds == 0 && reflect.DeepEqual(cdrs[2:], before)
+			return len(cdrs) == 4 && cdrs[0].State == "FINAL" && cdrs[0].Cause == "node_lost" && cdrs[1].State == "FINAL" && b.Holds == 0 && reflect.DeepEqual(cdrs[2:], before)
 		})
 	}
 	for _, n := range again.nodes {

@@ -296,7 +296,9 @@ func (n *Node) openSwitch(context.Context) error {
 		return err
 	}
 	n.askOthers()
-	n.goOn()
+	if err := n.goOn(); err != nil {
+		return err
+	}
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
 	n.task("write up", n.desk.Run)

@@ -40,7 +40,7 @@ func (n *Node) recover(ctx context.Context) error {
 		if h != nil && h.Node != n.settings.Node {
 			continue // taken over this moment
 		}
-		if l, ok := n.lasting(c, h, time.Now()); ok && n.settings.takeover > 0 {
+		if l, ok := n.lasting(c, h, time.Now()); ok && n.settings.takeover > 0 && n.servedHere() {
 			n.last = append(n.last, l)
 			delete(holds, c.ID)
 			continue

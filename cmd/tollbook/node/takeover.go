@@ -3,7 +3,10 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -71,9 +74,9 @@ func (n *Node) heard(now time.Time) (alive, silent []string, majority bool) {
 		if name == n.settings.Node {
 			continue
 		}
-		seen, witness := n.started, false
+		seen, witness, met := n.started, false, false
 		if m := n.members.of[name]; m != nil && m.seen.After(seen) {
-			seen, witness = m.seen, m.Witness
+			seen, witness, met = m.seen, m.Witness, true
 		}
 		if now.Sub(seen) < n.settings.takeover {
 			if witness {
@@ -85,6 +88,9 @@ func (n *Node) heard(now time.Time) (alive, silent []string, majority bool) {
 		}
 		if s, ok := n.live.SignOfLife(name); ok && now.UnixMicro()-s.LastUS < n.settings.takeover.Microseconds() {
 			continue // neither: it does not answer, and has been heard a moment ago
+		}
+		if !met {
+			continue // what it served before this node's time may be of another cluster, before a backup
 		}
 		silent = append(silent, name)
 	}
@@ -210,9 +216,22 @@ func (n *Node) lasting(c live.Call, h *ledger.Hold, now time.Time) (b2bua.Lost, 
 	}, standing != nil && left >= leastPaid && now.UnixMicro()-proof.AliveUS <= takeOverWithin.Microseconds()
 }
 
+// servedFile is in the data directory of a node that has served calls from it: its calls
+// are this machine's own, and not those of a cluster that a backup is of.
+const servedFile = "served"
+
+// servedHere says that the last run was on this data directory.
+func (n *Node) servedHere() bool {
+	_, err := os.Stat(filepath.Join(n.settings.Data, servedFile))
+	return err == nil
+}
+
 // goOn goes on with the calls of this node's last run that nobody has taken over: with
 // those that fail the sweep does what is left to do.
-func (n *Node) goOn() {
+func (n *Node) goOn() error {
+	if err := os.WriteFile(filepath.Join(n.settings.Data, servedFile), nil, 0o600); err != nil {
+		return fmt.Errorf("note that calls are served from this store: %w", err)
+	}
 	for _, l := range n.last {
 		n.log.Info("a call of the last run goes on", "call_id", l.ID.String())
 		if err := n.sw.Resume(l); err != nil {
@@ -220,6 +239,7 @@ func (n *Node) goOn() {
 		}
 	}
 	n.last = nil
+	return nil
 }
 
 // takeUnanswered claims a call that nobody has answered, and closes it.
