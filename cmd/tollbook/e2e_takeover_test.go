@@ -214,6 +214,13 @@ func TestStoppedNode(t *testing.T) {
 	if s.caller.ended.Load()+s.vendor.ended.Load() > 0 {
 		t.Error("the node that came back has ended calls that are not its own")
 	}
+	taken := 0
+	for _, n := range s.nodes {
+		taken += n.took(t).CallsTakenOver
+	}
+	if let := s.nodes["n2"].took(t).CallsLetGo; let != calls || taken != calls {
+		t.Errorf("%d calls were let go, %d taken over", let, taken)
+	}
 	talks(t, s.caller, s.vendor)
 	for _, c := range s.calls {
 		s.caller.hangUp(t, c)
@@ -233,9 +240,7 @@ func TestStoppedNode(t *testing.T) {
 // serves counts the calls that a node itself has in progress.
 func (a *api) serves(t *testing.T) int {
 	t.Helper()
-	var answer struct{ ThisNode struct{ Calls int } }
-	a.ask(t, &answer, `{ thisNode { calls } }`, nil)
-	return answer.ThisNode.Calls
+	return a.took(t).Calls
 }
 
 // TestCallsMoveWithTheirAddress kills the holder of a shared address that calls are on:
@@ -299,4 +304,14 @@ func TestCallsOutliveARestart(t *testing.T) {
 		}
 	})
 	t.Logf("media was silent for %v", gap.Round(time.Millisecond))
+}
+
+// took is what a node has done with calls of others, and they with its.
+type took struct{ Calls, CallsTakenOver, CallsNotTakenOver, CallsLetGo int }
+
+func (a *api) took(t *testing.T) took {
+	t.Helper()
+	var answer struct{ ThisNode took }
+	a.ask(t, &answer, `{ thisNode { calls callsTakenOver callsNotTakenOver callsLetGo } }`, nil)
+	return answer.ThisNode
 }

@@ -277,6 +277,75 @@ func (ec *executionContext) fieldContext_ThisNode_callsBegun(_ context.Context, 
 	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "Int")
 }
 
+func (ec *executionContext) _ThisNode_callsTakenOver(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThisNode_callsTakenOver(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallsTakenOver, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThisNode_callsTakenOver(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ThisNode_callsNotTakenOver(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThisNode_callsNotTakenOver(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallsNotTakenOver, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThisNode_callsNotTakenOver(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "Int")
+}
+
+func (ec *executionContext) _ThisNode_callsLetGo(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ThisNode_callsLetGo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CallsLetGo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ThisNode_callsLetGo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ThisNode", field, false, false, "Int")
+}
+
 func (ec *executionContext) _ThisNode_draining(ctx context.Context, field graphql.CollectedField, obj *model.ThisNode) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -725,6 +794,21 @@ func (ec *executionContext) _ThisNode(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "callsBegun":
 			out.Values[i] = ec._ThisNode_callsBegun(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "callsTakenOver":
+			out.Values[i] = ec._ThisNode_callsTakenOver(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "callsNotTakenOver":
+			out.Values[i] = ec._ThisNode_callsNotTakenOver(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "callsLetGo":
+			out.Values[i] = ec._ThisNode_callsLetGo(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

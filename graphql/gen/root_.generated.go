@@ -1660,6 +1660,9 @@ type ComplexityRoot struct {
 		BannedSources     func(childComplexity int) int
 		Calls             func(childComplexity int) int
 		CallsBegun        func(childComplexity int) int
+		CallsLetGo        func(childComplexity int) int
+		CallsNotTakenOver func(childComplexity int) int
+		CallsTakenOver    func(childComplexity int) int
 		Connections       func(childComplexity int) int
 		Draining          func(childComplexity int) int
 		MalformedMessages func(childComplexity int) int
@@ -9156,6 +9159,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ThisNode.CallsBegun(childComplexity), true
+	case "ThisNode.callsLetGo":
+		if e.ComplexityRoot.ThisNode.CallsLetGo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.CallsLetGo(childComplexity), true
+	case "ThisNode.callsNotTakenOver":
+		if e.ComplexityRoot.ThisNode.CallsNotTakenOver == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.CallsNotTakenOver(childComplexity), true
+	case "ThisNode.callsTakenOver":
+		if e.ComplexityRoot.ThisNode.CallsTakenOver == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ThisNode.CallsTakenOver(childComplexity), true
 	case "ThisNode.connections":
 		if e.ComplexityRoot.ThisNode.Connections == nil {
 			break
@@ -12237,6 +12258,12 @@ type ThisNode {
   maxCalls: Int!
   "Calls that were taken."
   callsBegun: Int!
+  "Calls of nodes that died which go on here (docs/adr/0080), since the start."
+  callsTakenOver: Int!
+  "Those that could not: a far end refused or did not answer."
+  callsNotTakenOver: Int!
+  "Calls of this node's that other nodes have taken over."
+  callsLetGo: Int!
   "Whether it takes no new calls because it is about to stop."
   draining: Boolean!
   "Whether more new calls come than it can decide in time."
@@ -17537,6 +17564,12 @@ func (ec *executionContext) childFields_ThisNode(ctx context.Context, field grap
 		return ec.fieldContext_ThisNode_maxCalls(ctx, field)
 	case "callsBegun":
 		return ec.fieldContext_ThisNode_callsBegun(ctx, field)
+	case "callsTakenOver":
+		return ec.fieldContext_ThisNode_callsTakenOver(ctx, field)
+	case "callsNotTakenOver":
+		return ec.fieldContext_ThisNode_callsNotTakenOver(ctx, field)
+	case "callsLetGo":
+		return ec.fieldContext_ThisNode_callsLetGo(ctx, field)
 	case "draining":
 		return ec.fieldContext_ThisNode_draining(ctx, field)
 	case "overload":

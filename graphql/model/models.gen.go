@@ -3061,6 +3061,12 @@ type ThisNode struct {
 	MaxCalls int `json:"maxCalls"`
 	// Calls that were taken.
 	CallsBegun int `json:"callsBegun"`
+	// Calls of nodes that died which go on here (docs/adr/0080), since the start.
+	CallsTakenOver int `json:"callsTakenOver"`
+	// Those that could not: a far end refused or did not answer.
+	CallsNotTakenOver int `json:"callsNotTakenOver"`
+	// Calls of this node's that other nodes have taken over.
+	CallsLetGo int `json:"callsLetGo"`
 	// Whether it takes no new calls because it is about to stop.
 	Draining bool `json:"draining"`
 	// Whether more new calls come than it can decide in time.

@@ -19,7 +19,10 @@ type NodeState struct {
 	Started         time.Time
 	Calls, MaxCalls int
 	Begun           uint64
-	Draining        bool
+	// TakenOver are calls of nodes that have died which go on here, NotTakenOver those
+	// that could not, LetGo those that other nodes have taken from this one.
+	TakenOver, NotTakenOver, LetGo uint64
+	Draining                       bool
 	// PerSecond is how many new calls are let in a second, 0 for no limit; Waiting
 	// those that wait for their decision, Refused those that were not let in.
 	PerSecond, Waiting int
@@ -55,6 +58,7 @@ func (r *Resolver) thisNode() *model.ThisNode {
 	s := r.Backend.Stands()
 	out := &model.ThisNode{
 		Name: s.Name, Version: s.Version, StartedAt: s.Started, Calls: s.Calls, MaxCalls: s.MaxCalls, CallsBegun: count(s.Begun),
+		CallsTakenOver: count(s.TakenOver), CallsNotTakenOver: count(s.NotTakenOver), CallsLetGo: count(s.LetGo),
 		Draining: s.Draining, Overload: model.OverloadState{Waiting: s.Waiting, Refused: count(s.Refused)},
 		BadDescriptions: count(s.BadDescriptions), MalformedMessages: count(s.Malformed), RejectedMessages: count(s.Rejected),
 		BannedSources: s.Banned, Transactions: s.Servers + s.Clients, Connections: s.Connections,

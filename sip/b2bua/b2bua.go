@@ -114,6 +114,8 @@ type Switch struct {
 	disowning atomic.Int32  // BYEs on their way for calls that are not here
 	malformed atomic.Uint64 // session descriptions that could not be used
 	resumed   atomic.Uint64 // calls that go on here, of nodes that have died
+	untaken   atomic.Uint64 // those that could not
+	dropped   atomic.Uint64 // calls that other nodes have taken
 
 	mu       sync.Mutex
 	calls    map[events.CallID]*session

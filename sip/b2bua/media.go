@@ -112,6 +112,9 @@ type Counts struct {
 	// Calls are in progress, Begun counts those that were taken since the start.
 	Calls int
 	Begun uint64
+	// Resumed counts the calls of nodes that have died which go on here, Untaken those
+	// that did not get so far, Dropped those that other nodes have taken from this one.
+	Resumed, Untaken, Dropped uint64
 	// BadDescriptions counts the session descriptions that could not be used.
 	BadDescriptions uint64
 	// Draining says that no new calls are taken.
@@ -122,7 +125,10 @@ type Counts struct {
 func (s *Switch) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Counts{Calls: len(s.calls), Begun: s.begun, BadDescriptions: s.malformed.Load(), Draining: s.draining}
+	return Counts{
+		Calls: len(s.calls), Begun: s.begun, BadDescriptions: s.malformed.Load(), Draining: s.draining,
+		Resumed: s.resumed.Load(), Untaken: s.untaken.Load(), Dropped: s.dropped.Load(),
+	}
 }
 
 // badDescription counts a session description that cannot be used, and logs the

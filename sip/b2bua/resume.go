@@ -274,6 +274,7 @@ const glareLeast = 200 * time.Millisecond
 
 // untaken ends a call that could not be taken over, at its last proof of life.
 func (c *session) untaken(now call.Now, why string) {
+	c.sw.untaken.Add(1)
 	c.log.Warn("a call cannot go on here", "from", c.from, "why", why)
 	c.do(c.machine.HangUp(now, call.CauseUntaken))
 }
@@ -328,6 +329,7 @@ func (c *session) drop(now call.Now) {
 		return
 	}
 	c.dropped = true
+	c.sw.dropped.Add(1)
 	c.log.Warn("a call goes on at another node")
 	c.do(c.machine.Drop(now))
 	c.in.accepted.settle()
@@ -349,9 +351,6 @@ func (s *Switch) Drop(id events.CallID) {
 		c.postAsync(c.drop)
 	}
 }
-
-// Resumed counts the calls that were taken over from other nodes and go on here.
-func (s *Switch) Resumed() uint64 { return s.resumed.Load() }
 
 // sessionOf makes a call of a known id.
 func (s *Switch) sessionOf(id events.CallID, o *wire.Originator, source netip.Addr) *session {

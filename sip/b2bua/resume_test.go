@@ -54,8 +54,8 @@ func (r *rig) moves() func() {
 		}
 	}
 	return func() {
-		if n := first.Calls(); n != 0 {
-			r.t.Errorf("%d calls are left with who has lost them", n)
+		if n := first.Counts(); n.Calls != 0 || n.Dropped != 1 {
+			r.t.Errorf("who has lost the call: %+v", n)
 		}
 		r.sw = first
 		r.closes(second, g)
@@ -190,7 +190,7 @@ func TestResumeSeeds(t *testing.T) {
 			}
 			v.changes = apart(v.changes)
 			play(t, engine, seed, faults{double: 10}, p, func(r *rig) {
-				if n := r.sw.Resumed(); n != 1 {
+				if n := r.sw.Counts().Resumed; n != 1 {
 					t.Errorf("%d calls go on", n)
 				}
 				for leg, ends := range r.diary.ends() {

@@ -27,6 +27,12 @@ var gauges = []gauge{
 	describe("calls", "Calls in progress.", prometheus.GaugeValue, func(s resolve.NodeState) float64 { return float64(s.Calls) }),
 	describe("calls_limit", "Calls that may be in progress at once.", prometheus.GaugeValue, func(s resolve.NodeState) float64 { return float64(s.MaxCalls) }),
 	describe("calls_total", "Calls that were taken.", prometheus.CounterValue, func(s resolve.NodeState) float64 { return float64(s.Begun) }),
+	describe("calls_taken_over_total", "Calls of nodes that died which go on here.", prometheus.CounterValue,
+		func(s resolve.NodeState) float64 { return float64(s.TakenOver) }),
+	describe("calls_not_taken_over_total", "Calls of nodes that died which could not go on here.", prometheus.CounterValue,
+		func(s resolve.NodeState) float64 { return float64(s.NotTakenOver) }),
+	describe("calls_let_go_total", "Calls that other nodes have taken over from this one.", prometheus.CounterValue,
+		func(s resolve.NodeState) float64 { return float64(s.LetGo) }),
 	describe("draining", "1 while the node takes no new calls because it is about to stop.", prometheus.GaugeValue,
 		func(s resolve.NodeState) float64 {
 			if s.Draining {

@@ -18,6 +18,7 @@ func (n *Node) Stands() resolve.NodeState {
 		Servers: door.Servers, Clients: door.Clients, Connections: door.Connections,
 		Packets: media.Packets, Bytes: media.Bytes, Memory: heap(),
 	}
+	s.TakenOver, s.NotTakenOver, s.LetGo = calls.Resumed, calls.Untaken, calls.Dropped
 	s.Engine, s.Why = n.engine.Engine()
 	s.KernelPackets, s.Uncopied = media.Fast.Packets, media.Fast.Uncopied
 	for reason, packets := range media.Dropped {
