@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"net"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -134,6 +135,14 @@ func TestBalancing(t *testing.T) {
 	if srv := asksZone(t, server("n2"), "_sip._tcp.sip.test.", dns.TypeSRV); len(srv) == 0 || !strings.HasSuffix(srv[0], ".sip.test.") {
 		t.Errorf("%v", srv)
 	}
+	if kdig, err := exec.LookPath("kdig"); err == nil { // another maker's questions
+		for _, way := range []string{"+notcp", "+tcp"} {
+			out, err := exec.Command(kdig, "@"+g.net.ip(last["n1"]), "-p", fmt.Sprint(g.net.port()+3), way, "+edns", "+short", "NAPTR", "sip.test").CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "SIP+D2U") {
+				t.Errorf("kdig %s: %v: %s", way, err, out)
+			}
+		}
+	}
 	first.drains(t, "drain", "n2")
 	leads("n1", nodes("n1", "n3"))
 	leads("n2", nodes("n1", "n3"))
@@ -147,4 +156,62 @@ func TestBalancing(t *testing.T) {
 	leads("n1", nodes("n1", "n2"))
 	s.takes(t, 0, 1, "answer")
 	sipp(t, "call", s.customerIP(), g.net.port()+1, nil, g.net.addr(last["n2"]), "-s", s.dial(), "-m", "1", "-d", "100").wait(t)
+}
+
+var expiry = regexp.MustCompile(`(?m)^Expires: (\d+)`)
+
+// TestRegistrationMoves has one registration of ours, from the shared address, move with
+// it when its holder is drained: it is refreshed by the next holder and never taken back.
+func TestRegistrationMoves(t *testing.T) {
+	g := newSharing(t, "") // not in parallel: elections are quick, and this machine may not be slow
+	g.start(t, "n1", "n2", "n3")
+	s := &stage{name: "moving", sell: sellPrice, buy: buyPrice, vendors: []string{""}}
+	first := g.nodes["n1"]
+	s.node = first
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(s.customerIP()), Port: g.net.port()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	first.apply(t, world(first, []*stage{s})+fmt.Sprintf(
+		"registrations:\n  - {id: home, originator: moving, registrar: home.test, proxy: \"%s:%d\", user: ours, password: x, expiry: 60s, listener: shared}\n",
+		s.customerIP(), g.net.port()))
+	registrar := &socket{conn, s.customerIP(), g.net.port()}
+	accepts := func() (callID string) {
+		t.Helper()
+		buf := make([]byte, 65536)
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		n, from, err := conn.ReadFromUDP(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := strings.ReplaceAll(string(buf[:n]), "\r\n", "\n")
+		if from.IP.String() != g.net.ip(sharedHost) || !strings.Contains(m, "\nContact: <sip:ours@"+g.net.addr(sharedHost)) {
+			t.Fatalf("from %v:\n%s", from, m)
+		}
+		if e := expiry.FindStringSubmatch(m); e == nil || e[1] != "60" {
+			t.Fatalf("it is taken back:\n%s", m)
+		}
+		answer := strings.ReplaceAll(registrar.answers(m, "200 OK", false), "Contact:", "Expires: 60\nX:")
+		if _, err := conn.WriteToUDP([]byte(strings.ReplaceAll(answer, "\n", "\r\n")), from); err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`(?m)^Call-ID: (.*)$`).FindStringSubmatch(m)[1]
+	}
+	holder := g.sharedHolder(t)
+	before := accepts()
+	if !strings.HasSuffix(before, "@"+holder) {
+		t.Errorf("%s registers, and %s holds the address", before, holder)
+	}
+	g.agrees(t, 3)
+	first.drains(t, "drain", holder)
+	until(t, "another one holds the address", func() bool { return g.sharedHolder(t) != holder })
+	for after := before; after == before; { // a repetition may have been on its way
+		after = accepts()
+	}
+	g.nodes[g.sharedHolder(t)].interrupt(t) // a stop gives the address up, too
+	for next := g.sharedHolder(t); !strings.HasSuffix(accepts(), "@"+next); {
+	}
 }

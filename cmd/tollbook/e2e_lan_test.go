@@ -26,6 +26,12 @@ type lan struct {
 // figures mean something on a quiet machine only.
 func newLan(t *testing.T) *lan {
 	t.Helper()
+	return newLanOf(t, "")
+}
+
+// newLanOf makes them with more lines about the shared address.
+func newLanOf(t *testing.T, more string) *lan {
+	t.Helper()
 	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
 		t.Skip("SKIPPED: this is for make test-cluster")
 	}
@@ -41,8 +47,8 @@ func newLan(t *testing.T) *lan {
 	l.outside = []string{"ip", "netns", "exec", l.Hosts["out"]}
 	ports := map[string]string{"n1": "20000-23999", "n2": "24000-27999", "n3": "28000-31999"}
 	l.group = newGroupOf(t, net, "", func(g *group, name string) string {
-		return fmt.Sprintf("sip:\n- {name: own, address: %q}\n- {name: shared, address: %q}\nshared:\n  addresses: [{address: %s/24, interface: eth0}]\n  dispatch: true\nmedia: {ports: %s}\n",
-			net.addr(last[name]), net.addr(sharedHost), net.ip(sharedHost), ports[name])
+		return fmt.Sprintf("sip:\n- {name: own, address: %q}\n- {name: shared, address: %q}\nshared:\n  addresses: [{address: %s/24, interface: eth0}]\n  dispatch: true\n%smedia: {ports: %s}\n",
+			net.addr(last[name]), net.addr(sharedHost), net.ip(sharedHost), more, ports[name])
 	})
 	l.within = func(name string, args []string) ([]string, func(string) string) {
 		ns := l.Hosts[name]
