@@ -26,28 +26,40 @@ func newSurviving(t *testing.T, calls int) *surviving {
 // survivingIn starts a cluster with a customer and a vendor.
 func survivingIn(t *testing.T, g *group, vendor string) *surviving {
 	t.Helper()
-	s := &surviving{group: g, stage: &stage{name: "stays", sell: sellPrice, buy: buyPrice, vendors: []string{vendor}}}
-	s.start(t, "n1", "n2", "n3")
-	first := s.nodes["n1"]
-	first.apply(t, world(first, []*stage{s.stage}))
-	first.credit(t, s.account(), "20", "opening")
-	for _, n := range s.nodes {
-		until(t, "each node knows the account", func() bool { return n.has(t, s.account()) })
+	return survivors(t, g, vendor)[0]
+}
+
+// survivors start a cluster with customers, each with a vendor of his own.
+func survivors(t *testing.T, g *group, vendors ...string) (all []*surviving) {
+	t.Helper()
+	var stages []*stage
+	for i, vendor := range vendors {
+		one := &surviving{group: g, stage: &stage{name: fmt.Sprint("stays", i), sell: sellPrice, buy: buyPrice, vendors: []string{vendor}}}
+		all, stages = append(all, one), append(stages, one.stage)
 	}
-	s.agrees(t, 3)
-	port := s.group.net.port()
-	s.caller, s.vendor = newTalker(t, s.customerIP(), port), newTalker(t, s.vendorIP(0), port)
-	return s
+	g.start(t, "n1", "n2", "n3")
+	first := g.nodes["n1"]
+	first.apply(t, world(first, stages))
+	for _, s := range all {
+		first.credit(t, s.account(), "20", "opening "+s.name)
+		for _, n := range g.nodes {
+			until(t, "each node knows the account", func() bool { return n.has(t, s.account()) })
+		}
+		s.caller, s.vendor = newTalker(t, s.customerIP(), g.net.port()), newTalker(t, s.vendorIP(0), g.net.port())
+	}
+	g.agrees(t, 3)
+	return all
 }
 
 // place places calls to an address, which must all be seen and have talked for a moment.
 func (s *surviving) place(t *testing.T, calls, at int) {
 	t.Helper()
+	before := s.nodes["n1"].talking(t)
 	for i := range calls {
-		s.calls = append(s.calls, s.caller.dial(t, s.dial(), s.group.net.addr(at), fmt.Sprintf("call-%d", i)))
+		s.calls = append(s.calls, s.caller.dial(t, s.dial(), s.group.net.addr(at), fmt.Sprintf("%s-%d", s.name, i)))
 	}
 	for _, n := range s.nodes {
-		until(t, "the calls are seen from each node", func() bool { return n.talking(t) == calls })
+		until(t, "the calls are seen from each node", func() bool { return n.talking(t) == before+calls })
 	}
 	time.Sleep(2 * time.Second)
 }
@@ -145,12 +157,7 @@ func TestCallsOutliveTheirNode(t *testing.T) {
 	gap := talks(t, s.caller, s.vendor)
 	time.Sleep(2 * time.Second)
 	now := time.Now()
-	for _, c := range s.calls[:calls/2] {
-		s.caller.hangUp(t, c)
-	}
-	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls/2 })
-	s.vendor.hangUpAll(t)
-	until(t, "the caller is told of the ends", func() bool { return s.caller.ended.Load() == calls/2 })
+	s.end(t)
 	survived := 0
 	s.billed(t, s.others(dead), calls, func(c cdr) {
 		if c.Cause == "answered" && c.EndedAt.After(now.Add(-time.Second)) {
@@ -245,35 +252,52 @@ func (a *api) serves(t *testing.T) int {
 
 // TestCallsMoveWithTheirAddress kills the holder of a shared address that calls are on:
 // the next holder has their dialogs and their ports, and the far ends notice nothing but
-// a moment of silence.
+// a moment of silence; but for a vendor that was called from the holder's own address,
+// which gets a re-INVITE.
 func TestCallsMoveWithTheirAddress(t *testing.T) {
-	const calls = 6 // not in parallel: elections are quick, and this machine may not be slow
-	s := survivingIn(t, newSharing(t, ""), ", listener: shared")
-	holder := s.sharedHolder(t)
-	s.place(t, calls, sharedHost)
-	s.nodes[holder].kill(t)
-	next := s.sharedHolder(t)
-	until(t, "the next holder has the calls", func() bool { return s.nodes[next].serves(t) == calls })
-	gap := talks(t, s.caller, s.vendor)
-	for _, p := range []*talker{s.caller, s.vendor} {
+	const calls = 4 // not in parallel: elections are quick, and this machine may not be slow
+	all := survivors(t, newSharing(t, ""), ", listener: shared", "")
+	g := all[0].group
+	holder := g.sharedHolder(t)
+	for _, s := range all {
+		s.place(t, calls, sharedHost)
+	}
+	g.nodes[holder].kill(t)
+	next := g.sharedHolder(t)
+	until(t, "the next holder has the calls", func() bool { return g.nodes[next].serves(t) == 2*calls })
+	moved(t, all[1].vendor, calls)
+	gap := time.Duration(0)
+	for _, s := range all {
+		gap = max(gap, talks(t, s.caller, s.vendor))
+	}
+	for _, p := range []*talker{all[0].caller, all[0].vendor, all[1].caller} {
 		p.each(func(c *talkerCall) {
 			if c.moved > 0 {
 				t.Errorf("%s was told of another address", p.ip)
 			}
 		})
 	}
-	for _, c := range s.calls[:calls/2] {
+	for _, s := range all {
+		s.end(t)
+		s.billed(t, s.others(holder), calls, func(c cdr) {
+			if c.Cause != "answered" {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+	t.Logf(`{"established_calls": {"survived": %d, "total": %d}, "media_gap_ms": %d}`, 2*calls, 2*calls, gap.Milliseconds())
+}
+
+// end has either side end half of the calls, and the other side hear of it.
+func (s *surviving) end(t *testing.T) {
+	t.Helper()
+	half := len(s.calls) / 2
+	for _, c := range s.calls[:half] {
 		s.caller.hangUp(t, c)
 	}
-	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls/2 })
+	until(t, "the vendor is told of the ends", func() bool { return int(s.vendor.ended.Load()) == half })
 	s.vendor.hangUpAll(t)
-	until(t, "the caller is told of the ends", func() bool { return s.caller.ended.Load() == calls/2 })
-	s.billed(t, s.others(holder), calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
-	t.Logf(`{"established_calls": {"survived": %d, "total": %d}, "media_gap_ms": %d}`, calls, calls, gap.Milliseconds())
+	until(t, "the caller is told of the ends", func() bool { return int(s.caller.ended.Load()) == len(s.calls)-half })
 }
 
 // TestCallsOutliveARestart kills a node and starts it at once: it goes on with its calls
@@ -292,12 +316,7 @@ func TestCallsOutliveARestart(t *testing.T) {
 			}
 		})
 	}
-	for _, c := range s.calls[:calls/2] {
-		s.caller.hangUp(t, c)
-	}
-	until(t, "the vendor is told of the ends", func() bool { return s.vendor.ended.Load() == calls/2 })
-	s.vendor.hangUpAll(t)
-	until(t, "the caller is told of the ends", func() bool { return s.caller.ended.Load() == calls/2 })
+	s.end(t)
 	s.billed(t, []string{"n1", "n2", "n3"}, calls, func(c cdr) {
 		if c.Cause != "answered" {
 			t.Errorf("%+v", c)
