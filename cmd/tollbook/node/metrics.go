@@ -33,6 +33,8 @@ var gauges = []gauge{
 		func(s resolve.NodeState) float64 { return float64(s.NotTakenOver) }),
 	describe("calls_let_go_total", "Calls that other nodes have taken over from this one.", prometheus.CounterValue,
 		func(s resolve.NodeState) float64 { return float64(s.LetGo) }),
+	describe("shared_addresses", "How many of the addresses that the cluster shares this node holds.", prometheus.GaugeValue,
+		func(s resolve.NodeState) float64 { return float64(s.Holds) }),
 	describe("draining", "1 while the node takes no new calls because it is about to stop.", prometheus.GaugeValue,
 		func(s resolve.NodeState) float64 {
 			if s.Draining {

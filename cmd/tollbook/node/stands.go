@@ -12,7 +12,7 @@ func (n *Node) Stands() resolve.NodeState {
 	calls, door, load, media := n.sw.Counts(), n.gate.Counts(), n.load.State(), n.engine.Stats()
 	s := resolve.NodeState{
 		Name: n.settings.Node, Version: Version, Started: n.started,
-		Calls: calls.Calls, MaxCalls: n.settings.MaxCalls, Begun: calls.Begun, Draining: calls.Draining,
+		Calls: calls.Calls, MaxCalls: n.settings.MaxCalls, Begun: calls.Begun, Draining: calls.Draining, Holds: len(n.sharing.holding()),
 		PerSecond: load.PerSecond, Waiting: load.Waiting, Refused: load.Refused,
 		BadDescriptions: calls.BadDescriptions, Malformed: door.Malformed, Rejected: door.Rejected, Banned: len(n.door.Bans()),
 		Servers: door.Servers, Clients: door.Clients, Connections: door.Connections,
