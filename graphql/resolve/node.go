@@ -23,6 +23,8 @@ type NodeState struct {
 	// that could not, LetGo those that other nodes have taken from this one.
 	TakenOver, NotTakenOver, LetGo uint64
 	Draining                       bool
+	// Holds counts the shared addresses that it has.
+	Holds int
 	// PerSecond is how many new calls are let in a second, 0 for no limit; Waiting
 	// those that wait for their decision, Refused those that were not let in.
 	PerSecond, Waiting int
