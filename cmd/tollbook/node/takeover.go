@@ -29,6 +29,9 @@ const (
 	// addressWithin is how long after its node's last sign of life a call waits for a
 	// node that holds the address of its media.
 	addressWithin = 10 * time.Second
+	// lateAnswer is how much later a call is taken for unanswered: what its node recorded
+	// last is read when the log has a leader again.
+	lateAnswer = 4 * time.Second
 	// leastPaid is the paid time that a call must have left to be taken over.
 	leastPaid = time.Second
 )
@@ -192,6 +195,9 @@ func (n *Node) takeOver(ctx context.Context, id events.CallID, h *ledger.Hold, n
 		return nil
 	}
 	if c.AnsweredUS == 0 {
+		if proof, _ := n.live.ProofOfLife(id); now.UnixMicro()-proof.AliveUS < (n.settings.takeover + lateAnswer).Microseconds() {
+			return nil
+		}
 		return n.takeUnanswered(ctx, c, h)
 	}
 	l, ok := n.lasting(c, h, now)
