@@ -18,5 +18,6 @@ done <<'TARGETS'
 ./media/sdp FuzzCrypto
 ./sip/gate FuzzLook
 ./sip/gate FuzzFrames
+./sip/zone FuzzAnswer
 TARGETS
 exit $failed
