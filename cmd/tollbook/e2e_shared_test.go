@@ -32,13 +32,17 @@ const probeEvery = 50 * time.Millisecond
 
 // probes begins to call a number.
 func probes(t *testing.T, conn *socket, to netip.AddrPort, dial string) *prober {
+	return probesEvery(t, conn, to, dial, probeEvery)
+}
+
+func probesEvery(t *testing.T, conn *socket, to netip.AddrPort, dial string, every time.Duration) *prober {
 	p := &prober{conn: conn, to: to, dial: dial, stop: make(chan struct{}), sent: map[string]time.Time{}, refused: map[string]int{}}
 	p.ended.Go(func() {
 		for i := 1; ; i++ {
 			select {
 			case <-p.stop:
 				return
-			case <-time.After(probeEvery):
+			case <-time.After(every):
 			}
 			number := strconv.Itoa(i)
 			p.mu.Lock()
