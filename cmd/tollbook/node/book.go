@@ -22,7 +22,12 @@ func foldVersion() string { return strconv.Itoa(state.FoldVersion) }
 
 // openBook folds the book to its end, and keeps it whenever that falls to this node.
 func (n *Node) openBook(ctx context.Context) error {
-	st, at, err := n.foldBook(ctx)
+	var st *state.State
+	var at journal.Cursor
+	err := n.patient(ctx, func() (err error) {
+		st, at, err = n.foldBook(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -78,4 +83,29 @@ func (n *Node) saveBook() error {
 	return journal.SaveSnapshot(n.snapshotDir(), snapshotName, journal.Snapshot{
 		Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: foldVersion(), At: at, Payload: payload,
 	})
+}
+
+const (
+	// startPatience is how long a start asks again for what nobody answers.
+	startPatience = time.Minute
+	startAgain    = 200 * time.Millisecond
+)
+
+// patient does a step of the start, and does it again while the streams or the book do
+// not answer: leaders are elected while other nodes come and go. What asking again does
+// not mend is an error at once.
+func (n *Node) patient(ctx context.Context, step func() error) error {
+	begun := time.Now()
+	for {
+		err := step()
+		if err == nil || n.settings.group == nil || journal.Lasting(err) || ctx.Err() != nil || time.Since(begun) > startPatience {
+			return err
+		}
+		n.log.Warn("a step of the start is repeated", "err", err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(startAgain):
+		}
+	}
 }

@@ -37,7 +37,11 @@ func (n *Node) followAll(ctx context.Context) error {
 	if err := n.followLogs(ctx, blocks, known, own); err != nil {
 		return err
 	}
-	there, err := n.logStore.Subjects(ctx)
+	var there []string
+	err := n.patient(ctx, func() (err error) {
+		there, err = n.logStore.Subjects(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -135,11 +139,15 @@ func into(ctx context.Context, blocks chan<- recordedBlock) func(recordedBlock) 
 // followLive reads a journal from where the views stand to its end, so that what follows sees all that happened
 // before the start, and then goes on reading and hands the blocks on.
 func (n *Node) followLive(ctx context.Context, f *feed) error {
-	n.viewing.mu.Lock()
-	from := n.viewing.at[f.name]
-	n.viewing.mu.Unlock()
-	end, err := journal.Read(ctx, f.store, f.name, from, func(b journal.Block) error {
-		_, err := n.liveBlock(b)
+	var end journal.Cursor
+	err := n.patient(ctx, func() (err error) {
+		n.viewing.mu.Lock()
+		from := n.viewing.at[f.name]
+		n.viewing.mu.Unlock()
+		end, err = journal.Read(ctx, f.store, f.name, from, func(b journal.Block) error {
+			_, err := n.liveBlock(b)
+			return err
+		})
 		return err
 	})
 	if err != nil {

@@ -238,8 +238,12 @@ func (n *Node) openLogs(ctx context.Context) error {
 		name string
 		to   **recorder
 	}{{callsJournal(n.settings.Node), &n.calls}, {auditJournal(n.settings.Node), &n.audit}} {
-		l, err := journal.OpenLog(ctx, n.logStore, journal.LogOptions{
-			Journal: j.name, Node: n.settings.Node, Heads: n.heads, SpoolDir: filepath.Join(n.settings.Data, "spool"), Pace: logPace,
+		var l *journal.Log
+		err := n.patient(ctx, func() (err error) {
+			l, err = journal.OpenLog(ctx, n.logStore, journal.LogOptions{
+				Journal: j.name, Node: n.settings.Node, Heads: n.heads, SpoolDir: filepath.Join(n.settings.Data, "spool"), Pace: logPace,
+			})
+			return err
 		})
 		if err != nil {
 			return err

@@ -45,13 +45,13 @@ func (n *Node) recover(ctx context.Context) error {
 			delete(holds, c.ID)
 			continue
 		}
-		if err := n.recoverCall(ctx, c, holds[c.ID]); err != nil && !taken(err) {
+		if err := n.patient(ctx, func() error { return untaken(n.recoverCall(ctx, c, holds[c.ID])) }); err != nil {
 			return fmt.Errorf("close call %s of the last run: %w", c.ID, err)
 		}
 		delete(holds, c.ID)
 	}
 	for id, h := range holds {
-		if err := n.recoverHold(ctx, id, h); err != nil && !taken(err) {
+		if err := n.patient(ctx, func() error { return untaken(n.recoverHold(ctx, id, h)) }); err != nil {
 			return fmt.Errorf("close the hold of call %s of the last run: %w", id, err)
 		}
 	}
@@ -61,8 +61,13 @@ func (n *Node) recover(ctx context.Context) error {
 	return n.calls.log.Flush(ctx)
 }
 
-// taken says that a call could not be closed since another node has it by now.
-func taken(err error) bool { return events.CodeOf(err) == events.CodeConflict }
+// untaken is an error, but for one that says that another node has the call by now.
+func untaken(err error) error {
+	if events.CodeOf(err) == events.CodeConflict {
+		return nil
+	}
+	return err
+}
 
 // recoverHold charges a call that the log knows to have ended, or to have been
 // tried, and releases the hold of any other.
