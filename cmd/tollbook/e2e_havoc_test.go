@@ -237,26 +237,61 @@ func (h *havoc) back(t *testing.T, name string) {
 }
 
 // whole starts what has ended meanwhile, and waits until all nodes see each other and
-// each replica of the book is a whole one: only then may the next store be lost.
+// each has all that the streams hold: only then may the next store be lost.
 func (h *havoc) whole(t *testing.T) {
 	t.Helper()
-	for _, name := range h.names() {
-		if !h.nodes[name].alive() {
-			t.Logf("%s has ended by itself: %s", name, lastLine(h.nodes[name].stderr.String()))
-			h.back(t, name)
+	until(t, "all nodes are whole", func() bool {
+		for _, name := range h.names() {
+			if !h.nodes[name].alive() {
+				t.Logf("%s has ended by itself: %s", name, lastLine(h.nodes[name].stderr.String()))
+				h.back(t, name)
+			}
 		}
-	}
-	h.agrees(t, 3)
+		for _, name := range h.names() {
+			if !h.seesAll(t, name) {
+				return false
+			}
+		}
+		return true
+	})
 	key := fmt.Sprint("whole ", h.seed, " ", time.Now().UnixNano())
 	var position string
-	until(t, "a payment is taken", func() bool {
-		err := h.pay(t.Context(), h.nodes["n1"].url, key, &position)
-		return err == nil
-	})
+	until(t, "a payment is taken", func() bool { return h.pay(t.Context(), h.nodes["n1"].url, key, &position) == nil })
 	h.settle(key, nil)
 	for _, name := range h.names() {
-		until(t, name+" has read it", func() bool { return strings.Contains(h.nodes[name].entries(t, position), "a test") })
+		until(t, name+" has read it", func() bool {
+			var answer struct{ Entry *struct{ Reason string } }
+			err := post(t.Context(), h.nodes[name].url, `query ($p: Position!) { entry(position: $p) { reason } }`, map[string]any{"p": position}, &answer)
+			return err == nil && answer.Entry != nil
+		})
 	}
+}
+
+// seesAll says whether a node sees all of them up and whole, and one keeper.
+func (h *havoc) seesAll(t *testing.T, name string) bool {
+	var answer struct {
+		Members []struct {
+			Name                 string
+			Up, Whole, KeepsBook bool
+			DiffersAt            *string
+		}
+	}
+	if err := post(t.Context(), h.nodes[name].url, `{ members { name up whole keepsBook differsAt } }`, nil, &answer); err != nil {
+		return false
+	}
+	whole, keep := 0, 0
+	for _, m := range answer.Members {
+		if m.DiffersAt != nil {
+			t.Fatalf("%s: %+v", name, m)
+		}
+		if m.Up && m.Whole {
+			whole++
+		}
+		if m.KeepsBook {
+			keep++
+		}
+	}
+	return whole == 3 && keep == 1
 }
 
 func lastLine(text string) string {

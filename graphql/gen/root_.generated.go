@@ -857,6 +857,7 @@ type ComplexityRoot struct {
 		Sip        func(childComplexity int) int
 		Up         func(childComplexity int) int
 		Version    func(childComplexity int) int
+		Whole      func(childComplexity int) int
 		Witness    func(childComplexity int) int
 	}
 
@@ -5127,6 +5128,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Member.Version(childComplexity), true
+	case "Member.whole":
+		if e.ComplexityRoot.Member.Whole == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Member.Whole(childComplexity), true
 	case "Member.witness":
 		if e.ComplexityRoot.Member.Witness == nil {
 			break
@@ -12182,6 +12189,8 @@ type Member {
   draining: Boolean!
   "The shared addresses that it has now."
   holds: [String!]!
+  "Whether it has all that the streams hold. Before a node is taken away, all others should."
+  whole: Boolean!
   "Whether it only holds the streams, and serves no calls."
   witness: Boolean!
   "Calls that it serves now."
@@ -16170,6 +16179,8 @@ func (ec *executionContext) childFields_Member(ctx context.Context, field graphq
 		return ec.fieldContext_Member_draining(ctx, field)
 	case "holds":
 		return ec.fieldContext_Member_holds(ctx, field)
+	case "whole":
+		return ec.fieldContext_Member_whole(ctx, field)
 	case "witness":
 		return ec.fieldContext_Member_witness(ctx, field)
 	case "calls":

@@ -1557,6 +1557,8 @@ type Member struct {
 	Draining bool `json:"draining"`
 	// The shared addresses that it has now.
 	Holds []string `json:"holds"`
+	// Whether it has all that the streams hold. Before a node is taken away, all others should.
+	Whole bool `json:"whole"`
 	// Whether it only holds the streams, and serves no calls.
 	Witness bool `json:"witness"`
 	// Calls that it serves now.

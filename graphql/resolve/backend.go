@@ -111,9 +111,10 @@ type Member struct {
 	// has.
 	Draining bool
 	Holds    []netip.Addr
-	// Keeps says that it keeps the book, Witness that it only holds the streams.
-	Keeps, Witness  bool
-	Calls, MaxCalls int
+	// Keeps says that it keeps the book, Witness that it only holds the streams, Whole
+	// that it has all of them.
+	Keeps, Witness, Whole bool
+	Calls, MaxCalls       int
 	// Position is how far it has read the book.
 	Position events.Position
 	// Ahead is by how much its clock is ahead of the clock of the node that answers.

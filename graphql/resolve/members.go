@@ -26,7 +26,7 @@ func (r *Resolver) members() []*model.Member {
 func member(m Member) *model.Member {
 	node := &model.Member{
 		Draining: m.Draining, Holds: texts(m.Holds),
-		Name: m.Name, Up: m.Up, KeepsBook: m.Keeps, Witness: m.Witness, Calls: m.Calls, MaxCalls: m.MaxCalls, ClockAhead: m.Ahead,
+		Name: m.Name, Up: m.Up, KeepsBook: m.Keeps, Witness: m.Witness, Whole: m.Whole, Calls: m.Calls, MaxCalls: m.MaxCalls, ClockAhead: m.Ahead,
 		Address: text(m.Address), Sip: text(m.SIP), Version: text(m.Version),
 	}
 	if !m.Seen.IsZero() {

@@ -82,6 +82,8 @@ type members struct {
 	of map[string]*member
 	// addresses are those of the node's file, and of the nodes that others told of.
 	addresses map[string]string
+	// whole are the nodes that have all that the streams hold.
+	whole []string
 }
 
 // oneTakesCalls says that another node takes new calls. The lock is held.
@@ -157,6 +159,12 @@ func (n *Node) lookAround(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var all sync.WaitGroup
+		all.Go(func() {
+			whole := n.server.Whole(ctx)
+			n.members.mu.Lock()
+			n.members.whole = whole
+			n.members.mu.Unlock()
+		})
 		for name := range n.knownNodes() {
 			if name != n.settings.Node {
 				all.Go(func() { n.lookAt(ctx, name) })
@@ -250,7 +258,12 @@ func (n *Node) mayKeep() error {
 // alone it is that one.
 func (n *Node) Members() []resolve.Member {
 	own := n.standing(time.Now())
+	n.members.mu.Lock()
+	whole := n.members.whole
+	n.members.mu.Unlock()
+	alone := n.settings.group == nil
 	out := []resolve.Member{{
+		Whole: alone || slices.Contains(whole, n.settings.Node),
 		Name: n.settings.Node, Up: true, Seen: time.Now(), Version: own.Version, SIP: own.SIP, Keeps: own.Keeps,
 		Calls: own.Calls, MaxCalls: own.MaxCalls, Position: own.Position, Ahead: 0,
 		Draining: own.Draining, Holds: own.Holds,
@@ -266,7 +279,7 @@ func (n *Node) Members() []resolve.Member {
 		if name == n.settings.Node {
 			continue
 		}
-		r := resolve.Member{Name: name, Address: address}
+		r := resolve.Member{Name: name, Address: address, Whole: slices.Contains(whole, name)}
 		if f := n.members.of[name]; f != nil {
 			r.Up, r.Seen, r.Witness = f.up(), f.seen, f.Witness
 			r.Version, r.SIP, r.Keeps, r.Calls, r.MaxCalls, r.Position, r.Ahead = f.Version, f.SIP, f.Keeps && r.Up, f.Calls, f.MaxCalls, f.Position, f.ahead

@@ -248,7 +248,7 @@ func (n *Node) openLogs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		*j.to = &recorder{log: l, logger: n.log, node: n.settings.Node}
+		*j.to = &recorder{log: l, logger: n.log, node: n.settings.Node, fail: n.fail}
 		n.onClose(func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 			defer cancel()

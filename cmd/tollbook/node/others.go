@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -32,6 +33,7 @@ func (n *Node) answerOthers(context.Context) error {
 		}
 		n.onClose(stop)
 	}
+	n.task("watch the store", n.watchStore)
 	if n.settings.group != nil {
 		n.task("look at the other nodes", n.lookAround)
 		n.task("tell where calls are taken", n.tellPlace)
@@ -127,4 +129,21 @@ func (n *Node) answerMedia(_ context.Context, data []byte) ([]byte, error) {
 		return nil, refusal(err)
 	}
 	return proto.Marshal(m)
+}
+
+// watchStore ends the node when its server has given the store up: nothing can be
+// decided or written down here any more, and the others take over.
+func (n *Node) watchStore(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if !n.server.Running() {
+				return errors.New("the store cannot be written: look at the server's messages above; the disk may be full")
+			}
+		}
+	}
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -16,6 +17,8 @@ type recorder struct {
 	log    *journal.Log
 	logger *slog.Logger
 	node   string
+	// fail ends the node: what cannot be written down must not go on happening.
+	fail func(error)
 }
 
 // Record queues an event. While the queue is full it waits: what cannot be
@@ -27,6 +30,7 @@ func (r *recorder) Record(e *wire.Event) {
 	}
 	if err != nil {
 		r.logger.Error("an event could not be recorded", "err", err)
+		r.fail(fmt.Errorf("what is observed cannot be recorded: %w", err))
 	}
 }
 
