@@ -25,6 +25,7 @@ type demoOptions struct {
 	http, sip string
 	noTraffic bool
 	rate      float64
+	nodes     int
 }
 
 func demo(ctx context.Context, c *console, args []string) error {
@@ -37,14 +38,21 @@ func demo(ctx context.Context, c *console, args []string) error {
 	f.StringVar(&o.sip, "sip", "127.0.0.1:5060", "where the switch takes calls; customers and vendors use 127.0.0.11 to .25 with the same port")
 	f.BoolVar(&o.noTraffic, "no-traffic", false, "the same world without generated calls")
 	f.Float64Var(&o.rate, "rate", 3, "generated calls a second")
+	f.IntVar(&o.nodes, "nodes", 1, "3 to 5 run so many nodes as processes of their own, which share the address -sip and have consoles at -http and behind; \"kill n1\" kills one")
 	if err := parse(f, args, 0); err != nil {
 		return err
+	}
+	if o.nodes != 1 && (o.nodes < 3 || o.nodes > mostNodes) {
+		return usageError{fmt.Errorf("-nodes %d is not 1, or 3 to %d", o.nodes, mostNodes)}
 	}
 	if o.output != "text" && o.output != "json" {
 		return usageError{fmt.Errorf("-o %q is neither text nor json", o.output)}
 	}
 	if o.rate <= 0 || o.rate > 1000 {
 		return usageError{fmt.Errorf("-rate %g is not above 0 and at most 1000", o.rate)}
+	}
+	if o.nodes > 1 {
+		return o.runNodes(ctx, c)
 	}
 	return o.run(ctx, c)
 }
@@ -65,7 +73,7 @@ func (o demoOptions) run(ctx context.Context, c *console) error {
 		ctx, cancel = context.WithTimeout(ctx, o.duration)
 		defer cancel()
 	}
-	err = o.traffic(ctx, n, cfg)
+	err = o.traffic(ctx, n)
 	if err == nil {
 		select {
 		case <-ctx.Done():
@@ -121,19 +129,8 @@ func demoPassword(dir string) (string, error) {
 // demoWorld applies the example world, with the vendors on the switch's port, and
 // gives the customers their opening balances once.
 func demoWorld(ctx context.Context, n *node.Node, sip string) error {
-	doc, err := deploy.Examples.ReadFile("examples/world.yaml")
+	text, err := demoDocument(sip)
 	if err != nil {
-		return err
-	}
-	dir, err := subExamples()
-	if err != nil {
-		return err
-	}
-	text, err := inline(doc, dir)
-	if err != nil {
-		return err
-	}
-	if text, err = withPort(text, sip); err != nil {
 		return err
 	}
 	change, err := n.ApplyWorld(ctx, resolve.WorldEdit{YAML: string(text), Actor: "demo", Note: "the demo's world"})
@@ -145,14 +142,34 @@ func demoWorld(ctx context.Context, n *node.Node, sip string) error {
 			return err
 		}
 	}
-	for _, opening := range []struct{ account, amount string }{
-		{"northwind-usd", "100"}, {"baltic-eur", "50"}, {"callcard-usd", "0.15"},
-	} {
+	for _, opening := range demoOpenings {
 		if err := n.Credit(ctx, opening.account, opening.amount, "opening balance", events.KeyOf("demo", "opening", opening.account)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// demoOpenings are the customers' opening balances.
+var demoOpenings = []struct{ account, amount string }{
+	{"northwind-usd", "100"}, {"baltic-eur", "50"}, {"callcard-usd", "0.15"},
+}
+
+// demoDocument is the example world with the vendors on the switch's port.
+func demoDocument(sip string) ([]byte, error) {
+	doc, err := deploy.Examples.ReadFile("examples/world.yaml")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := subExamples()
+	if err != nil {
+		return nil, err
+	}
+	text, err := inline(doc, dir)
+	if err != nil {
+		return nil, err
+	}
+	return withPort(text, sip)
 }
 
 func (o demoOptions) conclude(c *console, s node.Summary) error {

@@ -12,7 +12,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/tollbook/tollbook/cmd/tollbook/node"
 	"github.com/tollbook/tollbook/cmd/tollbook/traffic"
 	"github.com/tollbook/tollbook/deploy"
 	"github.com/tollbook/tollbook/events"
@@ -21,9 +20,17 @@ import (
 // topUpEvery is when the calling card's holder pays again.
 const topUpEvery = 45 * time.Second
 
+// demoSwitch is what the demo's traffic goes through: a node, or several.
+type demoSwitch interface {
+	Credit(ctx context.Context, account, amount, reason string, key events.Key) error
+	// Settle waits until the calls that have ended are charged.
+	Settle(ctx context.Context)
+	Failed() <-chan error
+}
+
 // traffic starts the demo's customers and vendors and returns when ctx has ended
 // and their calls are over. Without traffic it returns at once.
-func (o demoOptions) traffic(ctx context.Context, n *node.Node, cfg node.Config) error {
+func (o demoOptions) traffic(ctx context.Context, n demoSwitch) error {
 	if o.noTraffic {
 		return nil
 	}
@@ -67,7 +74,7 @@ func report(to chan<- error, err error) {
 }
 
 // topUp pays for the calling card now and then, so that its holder talks again.
-func topUp(ctx context.Context, n *node.Node) {
+func topUp(ctx context.Context, n demoSwitch) {
 	tick := time.NewTicker(topUpEvery)
 	defer tick.Stop()
 	for {

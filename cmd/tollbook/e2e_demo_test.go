@@ -2,6 +2,10 @@ package main_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 )
@@ -86,4 +90,49 @@ func TestDemoInterruptedEarly(t *testing.T) {
 	p := demo(t, net, t.TempDir()).process
 	time.Sleep(300 * time.Millisecond)
 	p.interrupt(t)
+}
+
+// TestDemoOfThree runs the demo on three nodes, has one killed and started again, and
+// looks at the books of all when it ends.
+func TestDemoOfThree(t *testing.T) {
+	// not in parallel: elections are quick, and this machine may not be slow
+	net := newNetwork()
+	read, write := io.Pipe()
+	port := net.port() + 100
+	cmd := exec.Command(binary, "demo", "--nodes", "3", "--duration", "16s", "-o", "json", "--data", t.TempDir(),
+		"--http", fmt.Sprintf("127.0.0.1:%d", port), "--sip", fmt.Sprintf("127.0.0.1:%d", port+10))
+	cmd.Stdin = read
+	t.Cleanup(func() { write.Close() })
+	p := start(t, cmd)
+	say := func(line, until_ string) {
+		t.Helper()
+		if _, err := fmt.Fprintln(write, line); err != nil {
+			t.Fatal(err)
+		}
+		until(t, line, func() bool { return strings.Contains(p.stderr.String(), until_) })
+	}
+	until(t, "the demo is ready", func() bool { return strings.Contains(p.stderr.String(), "Try:") })
+	say("kill n9", "say kill or start, and one of n1, n2, n3")
+	time.Sleep(4 * time.Second) // for calls
+	say("kill n1", "n1 has ended")
+	say("start n1", "n1 has ended")
+	write.Close()
+	if code := p.wait(t); code != 0 {
+		t.Fatalf("code %d", code)
+	}
+	var told struct {
+		Nodes map[string]struct {
+			Verify  string
+			State   string
+			Legs    int64
+			Charges int
+		}
+	}
+	if err := json.Unmarshal([]byte(p.stdout.String()), &told); err != nil {
+		t.Fatal(err)
+	}
+	n2, n3 := told.Nodes["n2"], told.Nodes["n3"]
+	if len(told.Nodes) != 3 || n2.Verify != "ok" || n3.Verify != "ok" || told.Nodes["n1"].Verify != "ok" || n2.Legs == 0 || n2.State != n3.State {
+		t.Errorf("%+v", told)
+	}
 }

@@ -260,9 +260,9 @@ func (h *havoc) whole(t *testing.T) {
 	h.settle(key, nil)
 	for _, name := range h.names() {
 		until(t, name+" has read it", func() bool {
-			var answer struct{ Entry *struct{ Reason string } }
+			var answer struct{ Entry []struct{ Reason string } }
 			err := post(t.Context(), h.nodes[name].url, `query ($p: Position!) { entry(position: $p) { reason } }`, map[string]any{"p": position}, &answer)
-			return err == nil && answer.Entry != nil
+			return err == nil && len(answer.Entry) > 0
 		})
 	}
 }

@@ -264,7 +264,7 @@ func (n *Node) Members() []resolve.Member {
 	alone := n.settings.group == nil
 	out := []resolve.Member{{
 		Whole: alone || slices.Contains(whole, n.settings.Node),
-		Name: n.settings.Node, Up: true, Seen: time.Now(), Version: own.Version, SIP: own.SIP, Keeps: own.Keeps,
+		Name:  n.settings.Node, Up: true, Seen: time.Now(), Version: own.Version, SIP: own.SIP, Keeps: own.Keeps,
 		Calls: own.Calls, MaxCalls: own.MaxCalls, Position: own.Position, Ahead: 0,
 		Draining: own.Draining, Holds: own.Holds,
 	}}
