@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test test-cluster test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools
+.PHONY: demo build test havoc test-cluster test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -25,6 +25,9 @@ soak: ## the tests of random histories, for hours
 
 test-cluster: tools ## three nodes in network namespaces: what their deaths cost; prints JSON. Needs root
 	TOLLBOOK_CLUSTER=1 $(GO) test -count=1 -timeout 20m -v -run 'TestCluster' ./cmd/tollbook
+
+havoc: tools ## three nodes under every fault, SEEDS of 45 s each from SEED on. Needs root
+	TOLLBOOK_CLUSTER=1 TOLLBOOK_HAVOC=$(or $(SEEDS),10) TOLLBOOK_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout 60m -v -run TestHavoc ./cmd/tollbook
 
 test-interop: build tools ## other makers' programs against ours
 	deploy/interop/run.sh ./tollbook
