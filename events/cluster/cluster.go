@@ -319,34 +319,6 @@ func (s *Server) Leads(stream string) bool {
 	return s.nats.JetStreamIsStreamLeader(server.DEFAULT_GLOBAL_ACCOUNT, stream)
 }
 
-// Running says whether the store works. A server that cannot write, because the disk is
-// full, gives its store up until it is started again.
-func (s *Server) Running() bool { return s.nats.JetStreamEnabled() }
-
-// Whole are the members of the group that have all that the streams hold, as their
-// leaders know; with more than three nodes also those that hold none of a stream. It is
-// empty while a stream has no leader.
-func (s *Server) Whole(ctx context.Context) []string {
-	whole := s.Peers()
-	for _, cfg := range Streams(s.Replicas()) {
-		ask, cancel := context.WithTimeout(ctx, askWithin/2)
-		stream, err := s.js.Stream(ask, cfg.Name)
-		cancel()
-		if err != nil || stream.CachedInfo().Cluster == nil || stream.CachedInfo().Cluster.Leader == "" {
-			return nil
-		}
-		for _, r := range stream.CachedInfo().Cluster.Replicas {
-			if !r.Current || r.Offline {
-				whole = slices.DeleteFunc(whole, func(name string) bool { return name == r.Name })
-			}
-		}
-		if len(stream.CachedInfo().Cluster.Replicas)+1 < min(s.Replicas(), len(s.Peers())) {
-			return nil // one that is to have it is not known yet
-		}
-	}
-	return whole
-}
-
 // StepDown has another node lead a stream: the preferred one, if one is named that has a
 // replica; else the server that leads it now may be elected again. Alone there is nobody
 // else: then it is an error.

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // A node whose store is empty must not vote as the member that it was: what it once
@@ -81,24 +79,6 @@ func (s *Server) greeting() greeting {
 	return g
 }
 
-// Peers are the names of the servers that hold the group's streams or may, as this one
-// knows; nil without a group.
-func (s *Server) Peers() []string {
-	if s.group == nil || !s.nats.JetStreamEnabled() {
-		return nil
-	}
-	info, err := s.nats.Jsz(nil)
-	if err != nil || info.Meta == nil {
-		return nil
-	}
-	peers := []string{s.node}
-	for _, p := range info.Meta.Replicas {
-		peers = append(peers, p.Name)
-	}
-	slices.Sort(peers)
-	return peers
-}
-
 // forget has the member that greeted with an empty store forgotten, if this server
 // speaks for the group.
 func (s *Server) forget(node string) {
@@ -113,45 +93,6 @@ func (s *Server) forget(node string) {
 		return
 	}
 	s.log.Info("a member came with an empty store: it is forgotten and comes anew", "member", node)
-}
-
-// Remove takes a server out of the group: it holds no stream any more and has no
-// voice. It needs a majority of the others, and works on any of them; one that is not in
-// the group is no error. The server itself should be stopped; one that comes back after
-// removeFor with its certificate is a new member.
-func (s *Server) Remove(ctx context.Context, node string) error {
-	if s.group == nil {
-		return errors.New("this node is alone: there is no other to remove")
-	}
-	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.UserInfo(systemUser, s.password))
-	if err != nil {
-		return fmt.Errorf("remove server %s: %w", node, err)
-	}
-	defer nc.Close()
-	question, err := json.Marshal(server.JSApiMetaServerRemoveRequest{Server: node})
-	if err != nil {
-		return fmt.Errorf("remove server %s: %w", node, err)
-	}
-	err = s.Patiently(ctx, func(ctx context.Context) error {
-		var answer struct {
-			Error *jetstream.APIError `json:"error"`
-		}
-		msg, err := nc.RequestWithContext(ctx, server.JSApiRemoveServer, question)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(msg.Data, &answer); err != nil {
-			return err
-		}
-		if answer.Error == nil || answer.Error.ErrorCode == jetstream.ErrorCode(server.JSClusterServerNotMemberErr) {
-			return nil
-		}
-		return answer.Error
-	})
-	if err != nil {
-		return fmt.Errorf("remove server %s: %w", node, err)
-	}
-	return nil
 }
 
 // introduce greets the others with an empty store until it is known how it starts.

@@ -1,0 +1,98 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Peers are the names of the servers that hold the group's streams or may, as this one
+// knows; nil without a group.
+func (s *Server) Peers() []string {
+	if s.group == nil || !s.nats.JetStreamEnabled() {
+		return nil
+	}
+	info, err := s.nats.Jsz(nil)
+	if err != nil || info.Meta == nil {
+		return nil
+	}
+	peers := []string{s.node}
+	for _, p := range info.Meta.Replicas {
+		peers = append(peers, p.Name)
+	}
+	slices.Sort(peers)
+	return peers
+}
+
+// Remove takes a server out of the group: it holds no stream any more and has no
+// voice. It needs a majority of the others, and works on any of them; one that is not in
+// the group is no error. The server itself should be stopped; one that comes back after
+// removeFor with its certificate is a new member.
+func (s *Server) Remove(ctx context.Context, node string) error {
+	if s.group == nil {
+		return errors.New("this node is alone: there is no other to remove")
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.UserInfo(systemUser, s.password))
+	if err != nil {
+		return fmt.Errorf("remove server %s: %w", node, err)
+	}
+	defer nc.Close()
+	question, err := json.Marshal(server.JSApiMetaServerRemoveRequest{Server: node})
+	if err != nil {
+		return fmt.Errorf("remove server %s: %w", node, err)
+	}
+	err = s.Patiently(ctx, func(ctx context.Context) error {
+		var answer struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		msg, err := nc.RequestWithContext(ctx, server.JSApiRemoveServer, question)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(msg.Data, &answer); err != nil {
+			return err
+		}
+		if answer.Error == nil || answer.Error.ErrorCode == jetstream.ErrorCode(server.JSClusterServerNotMemberErr) {
+			return nil
+		}
+		return answer.Error
+	})
+	if err != nil {
+		return fmt.Errorf("remove server %s: %w", node, err)
+	}
+	return nil
+}
+
+// Running says whether the store works. A server that cannot write, because the disk is
+// full, gives its store up until it is started again.
+func (s *Server) Running() bool { return s.nats.JetStreamEnabled() }
+
+// Whole are the members of the group that have all that the streams hold, as their
+// leaders know; with more than three nodes also those that hold none of a stream. It is
+// empty while a stream has no leader.
+func (s *Server) Whole(ctx context.Context) []string {
+	whole := s.Peers()
+	for _, cfg := range Streams(s.Replicas()) {
+		ask, cancel := context.WithTimeout(ctx, askWithin/2)
+		stream, err := s.js.Stream(ask, cfg.Name)
+		cancel()
+		if err != nil || stream.CachedInfo().Cluster == nil || stream.CachedInfo().Cluster.Leader == "" {
+			return nil
+		}
+		for _, r := range stream.CachedInfo().Cluster.Replicas {
+			if !r.Current || r.Offline {
+				whole = slices.DeleteFunc(whole, func(name string) bool { return name == r.Name })
+			}
+		}
+		if len(stream.CachedInfo().Cluster.Replicas)+1 < min(s.Replicas(), len(s.Peers())) {
+			return nil // one that is to have it is not known yet
+		}
+	}
+	return whole
+}
