@@ -3,7 +3,7 @@
 # possible; what is missing is named, and the tests that need it skip.
 set -u
 export PATH=$PATH:/usr/sbin
-declare -A packages=([sipp]=sip-tester [chromium]=chromium [kamailio]=kamailio [baresip]=baresip-core [svwar]=sipvicious [keepalived]=keepalived [kdig]=knot-dnsutils)
+declare -A packages=([sipp]=sip-tester [chromium]=chromium [kamailio]=kamailio [baresip]=baresip-core [svwar]=sipvicious [keepalived]=keepalived [kdig]=knot-dnsutils [clickhouse-server]=clickhouse-server)
 missing=()
 for program in "${!packages[@]}"; do
   command -v "$program" >/dev/null || missing+=("${packages[$program]}")

@@ -128,7 +128,7 @@ func (s *Store) applyDay(ctx context.Context, day Day, batch *dayBatch) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, s.days.release(f)) }()
-	change := &dayChange{ctx: ctx, w: f.writer, sums: newSums()}
+	change := &dayChange{ctx: ctx, w: f.writer, sums: newSums(), feeds: s.options.Feed}
 	newest := f.newest
 	err = f.writer.transaction(ctx, func() error {
 		for _, id := range batch.order {
@@ -149,6 +149,9 @@ func (s *Store) applyDay(ctx context.Context, day Day, batch *dayBatch) (err err
 		return err
 	}
 	f.newest = newest
+	if s.options.Feed {
+		s.fed[day] = true
+	}
 	for _, call := range change.changed {
 		s.calls.put(call)
 	}
@@ -161,6 +164,7 @@ type dayChange struct {
 	w       *writer
 	sums    *sums
 	changed []*knownCall
+	feeds   bool
 	args    []driver.NamedValue
 	packed  []byte
 }
@@ -188,6 +192,9 @@ func (c *dayChange) call(known *knownCall, added []record) error {
 		return err
 	}
 	if err := c.rows(known.rows, now.rows); err != nil {
+		return err
+	}
+	if err := c.feed(now.id, known.rows, now.rows); err != nil {
 		return err
 	}
 	c.sums.add(known.rows, -1)

@@ -87,3 +87,23 @@ func text(pointer any) string {
 func placeholders(n int) string {
 	return strings.TrimSuffix(strings.Repeat("?,", n), ",")
 }
+
+// Pointers returns where each of Columns lies in the row: a *string, *int64, *bool,
+// *State or *events.CallID.
+func (c *CDR) Pointers() []any { return pointers(c, nil) }
+
+// Texts returns the columns as they stand in CSV.
+func (c *CDR) Texts() []string {
+	var texts []string
+	for _, p := range pointers(c, nil) {
+		texts = append(texts, text(p))
+	}
+	return texts
+}
+
+// StartedUS is when the call began by its id: UTC, microseconds.
+func (c *CDR) StartedUS() int64 { return callTimeUS(c.Call) }
+
+// Party returns the company and account that the row belongs to: the customer's on
+// leg 0, the vendor's on the others.
+func (c *CDR) Party() (company, account string) { return c.party() }

@@ -36,6 +36,8 @@ type dayFiles struct {
 	dir    string
 	schema string
 	limit  int
+	// feed says that changes are noted.
+	feed bool
 
 	mu   sync.Mutex
 	open map[Day]*dayFile
@@ -119,6 +121,9 @@ func (d *dayFiles) change(ctx context.Context, day Day) (*dayFile, error) {
 		return nil, errors.Join(err, d.release(f))
 	}
 	if f.newest, err = newestCall(ctx, f.writer); err != nil {
+		return nil, errors.Join(err, d.release(f))
+	}
+	if err := feedTable(ctx, f.writer, d.feed); err != nil {
 		return nil, errors.Join(err, d.release(f))
 	}
 	d.mu.Lock()

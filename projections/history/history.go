@@ -66,6 +66,8 @@ type Options struct {
 	WorkingSet int
 	// SettleAfter is after how many later days a day's sums move to book.db: 1.
 	SettleAfter int
+	// Feed notes which calls' complete CDRs change, for Fed.
+	Feed bool
 }
 
 func (o Options) withDefaults() Options {
@@ -101,6 +103,8 @@ type Store struct {
 	settled map[Day]bool
 	// floor is the first day that is kept.
 	floor Day
+	// fed are the days that may have changes that are not struck out.
+	fed map[Day]bool
 }
 
 // Open opens or makes the store in dir.
@@ -134,6 +138,13 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	if s.days, err = newDayFiles(s.dir, s.options.OpenDays); err != nil {
 		return err
+	}
+	s.days.feed = s.options.Feed
+	s.fed = make(map[Day]bool)
+	if s.options.Feed {
+		for _, day := range s.days.days() {
+			s.fed[day] = true
+		}
 	}
 	if err := s.loadDays(ctx); err != nil {
 		return err

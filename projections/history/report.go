@@ -101,30 +101,23 @@ func ratio(a, b int64) int64 {
 
 // Report sums hourly rollups. Rows come ordered by their groups, then currency.
 func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) {
-	text, args, err := q.sql()
+	text, args, err := q.sql("rollups", "0")
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	sums := make(map[ReportRow]ReportRow)
 	err = s.eachSum(ctx, q.takes, text, args, func(row scanner) error {
-		var r ReportRow
-		err := row.Scan(&r.HourUS, &r.Day, &r.Company, &r.Account, &r.Originator, &r.Terminator,
-			&r.Prefix, &r.Destination, &r.Currency, &r.Attempts, &r.Answered, &r.Effective,
-			&r.RawMS, &r.BilledS, &r.PDDUS, &r.PDDCount, &r.SellMicro, &r.TaxMicro,
-			&r.BuyMicro, &r.MarginMicro)
+		r, err := q.Read(row.Scan)
 		if err != nil {
 			return err
 		}
-		if q.Company != "" && q.Direction != Egress {
-			r.BuyMicro, r.MarginMicro = 0, 0
-		}
-		sums[r.key()] = r.plus(sums[r.key()])
+		sums[r.Key()] = r.plus(sums[r.Key()])
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	return slices.SortedFunc(maps.Values(sums), compareReport), nil
+	return slices.SortedFunc(maps.Values(sums), CompareReport), nil
 }
 
 // takes says whether a day can have rows for the report.
@@ -132,8 +125,29 @@ func (q ReportQuery) takes(day Day) bool {
 	return (q.FromUS <= 0 || day >= DayOf(q.FromUS)) && (q.ToUS <= 0 || day <= DayOf(q.ToUS))
 }
 
-// sql is the only place where a report becomes SQL.
-func (q ReportQuery) sql() (string, []any, error) {
+// SQL is the report as a question to a ClickHouse server, whose columns have the same
+// names; Read reads its rows.
+func (q ReportQuery) SQL(table string) (string, []any, error) {
+	text, args, err := q.sql(table, "toInt64(0)")
+	return fmt.Sprintf(text, ""), args, err
+}
+
+// Read reads one row of a report.
+func (q ReportQuery) Read(scan func(...any) error) (r ReportRow, err error) {
+	var day string
+	err = scan(&r.HourUS, &day, &r.Company, &r.Account, &r.Originator, &r.Terminator,
+		&r.Prefix, &r.Destination, &r.Currency, &r.Attempts, &r.Answered, &r.Effective,
+		&r.RawMS, &r.BilledS, &r.PDDUS, &r.PDDCount, &r.SellMicro, &r.TaxMicro,
+		&r.BuyMicro, &r.MarginMicro)
+	r.Day = Day(day)
+	if q.Company != "" && q.Direction != Egress {
+		r.BuyMicro, r.MarginMicro = 0, 0
+	}
+	return r, err
+}
+
+// sql is the only place where a report becomes SQL. none is a zero as wide as an hour.
+func (q ReportQuery) sql(table, none string) (string, []any, error) {
 	direction := cmp.Or(q.Direction, Ingress)
 	if direction != Ingress && direction != Egress {
 		return "", nil, fmt.Errorf("direction %q: %w", q.Direction, ErrInvalid)
@@ -150,7 +164,7 @@ func (q ReportQuery) sql() (string, []any, error) {
 		case slices.Contains(q.GroupBy, group):
 			fields, keys = append(fields, column), append(keys, column)
 		case group == ByHour:
-			fields = append(fields, "0")
+			fields = append(fields, none)
 		default:
 			fields = append(fields, "''")
 		}
@@ -170,7 +184,7 @@ func (q ReportQuery) sql() (string, []any, error) {
 	c.when(q.Terminator != "", "terminator = ?", q.Terminator)
 	text := "SELECT " + strings.Join(fields, ", ") + `, currency, sum(attempts), sum(answered),
  sum(effective), sum(raw_ms), sum(billed_s), sum(pdd_us), sum(pdd_count), sum(sell_micro),
- sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM rollups` + c.where() +
+ sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM ` + table + c.where() +
 		"%s GROUP BY " + strings.Join(append(keys, "currency"), ", ")
 	return text, c.args, nil
 }
@@ -184,11 +198,27 @@ func (q ReportQuery) otherSide(direction Direction) bool {
 	return q.Originator != "" || slices.Contains(q.GroupBy, ByOriginator)
 }
 
-// key is the row without its sums.
-func (r ReportRow) key() ReportRow {
+// Key is the row without its sums.
+func (r ReportRow) Key() ReportRow {
 	return ReportRow{HourUS: r.HourUS, Day: r.Day, Company: r.Company, Account: r.Account,
 		Originator: r.Originator, Terminator: r.Terminator, Prefix: r.Prefix,
 		Destination: r.Destination, Currency: r.Currency}
+}
+
+// Minus takes another row's sums away.
+func (r ReportRow) Minus(o ReportRow) ReportRow {
+	r.Attempts -= o.Attempts
+	r.Answered -= o.Answered
+	r.Effective -= o.Effective
+	r.RawMS -= o.RawMS
+	r.BilledS -= o.BilledS
+	r.PDDUS -= o.PDDUS
+	r.PDDCount -= o.PDDCount
+	r.SellMicro -= o.SellMicro
+	r.TaxMicro -= o.TaxMicro
+	r.BuyMicro -= o.BuyMicro
+	r.MarginMicro -= o.MarginMicro
+	return r
 }
 
 // plus adds another row's sums.
@@ -207,7 +237,8 @@ func (r ReportRow) plus(o ReportRow) ReportRow {
 	return r
 }
 
-func compareReport(a, b ReportRow) int {
+// CompareReport is the order of a report's rows: by their groups, then currency.
+func CompareReport(a, b ReportRow) int {
 	return cmp.Or(
 		cmp.Compare(a.HourUS, b.HourUS), cmp.Compare(a.Day, b.Day),
 		cmp.Compare(a.Company, b.Company), cmp.Compare(a.Account, b.Account),

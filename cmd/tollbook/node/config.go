@@ -47,6 +47,8 @@ type Config struct {
 	Files Files `yaml:"files"`
 	// HEP says where a HOMER server gets the signalling.
 	HEP HEP `yaml:"hep"`
+	// ClickHouse says where CDRs are copied to.
+	ClickHouse ClickHouse `yaml:"clickhouse"`
 	// MaxCalls bounds the calls in progress.
 	MaxCalls int `yaml:"max_calls"`
 	// Overload says when new calls are too many.
@@ -90,7 +92,7 @@ type Media struct {
 func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
-		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(),
+		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(), ClickHouse: defaultClickHouse(),
 		Memory: defaultMemory(), Shared: Shared{Owner: ownerLease}, Zone: Zone{TTL: "5s"},
 	}
 }
@@ -186,7 +188,7 @@ func (c Config) parse() (settings, error) {
 	if s.files, err = c.Files.parse(c.Node, c.Data); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
-	if err := c.HEP.check(); err != nil {
+	if err := errors.Join(c.HEP.check(), c.ClickHouse.check()); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if s.memory, err = c.Memory.parse(); err != nil {

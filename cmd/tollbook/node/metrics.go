@@ -104,6 +104,12 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 	for _, e := range evidences {
 		to <- prometheus.MustNewConstMetric(e.desc, prometheus.CounterValue, float64(e.of(kept)))
 	}
+	if c := f.node.clickhouse; c != nil {
+		stats := c.Stats()
+		for _, d := range sunk {
+			to <- prometheus.MustNewConstMetric(d.desc, d.kind, float64(d.of(stats)))
+		}
+	}
 	position, behind := f.node.AsOf()
 	to <- prometheus.MustNewConstMetric(reads, prometheus.GaugeValue, float64(position))
 	to <- prometheus.MustNewConstMetric(lag, prometheus.GaugeValue, behind.Seconds())

@@ -32,6 +32,7 @@ import (
 	"github.com/tollbook/tollbook/projections/live"
 	"github.com/tollbook/tollbook/projections/lookup"
 	"github.com/tollbook/tollbook/projections/quality"
+	"github.com/tollbook/tollbook/projections/sinks"
 	"github.com/tollbook/tollbook/sip/b2bua"
 	"github.com/tollbook/tollbook/sip/gate"
 	"github.com/tollbook/tollbook/sip/locate"
@@ -55,45 +56,46 @@ type Node struct {
 	settings settings
 	log      *slog.Logger
 
-	server    *cluster.Server
-	key       *cluster.Key
-	heads     *journal.Heads
-	bookStore *journal.Stream
-	logStore  *journal.Stream
-	blobs     *blobs
-	terms     *book.Terms
-	members   members
-	sharing   sharing
-	book      *book.Book
-	follower  *book.Follower
-	desk      *alone.Desk
-	tables    *lookup.Tables
-	history   *history.Store
-	live      *live.View
-	quality   *quality.View
-	guard     *guard.View
-	viewing   viewing
-	snapshot  *viewsSnapshot // what the node starts from, nil once it has started
-	earlier   earlier
-	calls     *recorder
-	audit     *recorder
-	files     *archive.Store
-	evidence  *evidence.Keeper
-	engine    *relay.Engine
-	gate      *gate.Gate
-	locate    *locate.Locator
-	outbound  *outbound.Outbound
-	door      *registrar.Door
-	registrar *registrar.Registrar
-	sw        *b2bua.Switch
-	last      []b2bua.Lost                 // calls of the last run that can go on
-	serving   atomic.Pointer[b2bua.Switch] // the same, for who follows the journals meanwhile
-	load      *overload.Controller
-	started   time.Time
-	http      *http.Server
-	listener  net.Listener
-	historyAt atomic.Pointer[reached]
-	past      past
+	server     *cluster.Server
+	key        *cluster.Key
+	heads      *journal.Heads
+	bookStore  *journal.Stream
+	logStore   *journal.Stream
+	blobs      *blobs
+	terms      *book.Terms
+	members    members
+	sharing    sharing
+	book       *book.Book
+	follower   *book.Follower
+	desk       *alone.Desk
+	tables     *lookup.Tables
+	history    *history.Store
+	clickhouse *sinks.ClickHouse // nil without one
+	live       *live.View
+	quality    *quality.View
+	guard      *guard.View
+	viewing    viewing
+	snapshot   *viewsSnapshot // what the node starts from, nil once it has started
+	earlier    earlier
+	calls      *recorder
+	audit      *recorder
+	files      *archive.Store
+	evidence   *evidence.Keeper
+	engine     *relay.Engine
+	gate       *gate.Gate
+	locate     *locate.Locator
+	outbound   *outbound.Outbound
+	door       *registrar.Door
+	registrar  *registrar.Registrar
+	sw         *b2bua.Switch
+	last       []b2bua.Lost                 // calls of the last run that can go on
+	serving    atomic.Pointer[b2bua.Switch] // the same, for who follows the journals meanwhile
+	load       *overload.Controller
+	started    time.Time
+	http       *http.Server
+	listener   net.Listener
+	historyAt  atomic.Pointer[reached]
+	past       past
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -201,6 +203,9 @@ func (n *Node) openViews(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.history.Close)
+	if err := n.openClickHouse(); err != nil {
+		return err
+	}
 	n.newViews()
 	n.restoreViews(n.snapshot)
 	n.tables = lookup.New(n.blobs, n.log)
@@ -221,13 +226,14 @@ func (n *Node) newViews() {
 func (n *Node) openHistory() error {
 	dir := filepath.Join(n.settings.Data, "history")
 	var err error
-	n.history, err = history.Open(dir, history.Options{})
+	options := history.Options{Feed: len(n.settings.ClickHouse.Addresses) > 0}
+	n.history, err = history.Open(dir, options)
 	if errors.Is(err, history.ErrFoldVersion) {
 		n.log.Warn("the history was made by another version and is made anew from the journals", "err", err)
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("remove the history of another version: %w", err)
 		}
-		n.history, err = history.Open(dir, history.Options{})
+		n.history, err = history.Open(dir, options)
 	}
 	return err
 }
@@ -305,6 +311,7 @@ func (n *Node) openSwitch(context.Context) error {
 	}
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
+	n.copyHistory()
 	n.task("write up", n.desk.Run)
 	if n.settings.takeover > 0 {
 		n.task("take over", n.takeOvers)

@@ -1,0 +1,101 @@
+package sinks
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// engine is a ClickHouse server of the test's own, or the one that
+// TOLLBOOK_TEST_CLICKHOUSE names as host:port.
+type engine struct {
+	t       *testing.T
+	dir     string
+	address string
+	command *exec.Cmd
+}
+
+// startEngine starts Debian's clickhouse-server where it is installed.
+func startEngine(t *testing.T) *engine {
+	t.Helper()
+	if at := os.Getenv("TOLLBOOK_TEST_CLICKHOUSE"); at != "" {
+		return &engine{t: t, address: at}
+	}
+	if _, err := exec.LookPath("clickhouse-server"); err != nil {
+		t.Skip("NO CLICKHOUSE: clickhouse-server is not installed and TOLLBOOK_TEST_CLICKHOUSE names none")
+	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{t: t, dir: t.TempDir(), address: free.Addr().String()}
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e.configure()
+	e.start()
+	t.Cleanup(e.kill)
+	return e
+}
+
+func (e *engine) configure() {
+	_, port, err := net.SplitHostPort(e.address)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	text := fmt.Sprintf(`<yandex><logger><level>warning</level><log>%[1]s/log</log><errorlog>%[1]s/err</errorlog></logger>
+<tcp_port>%[2]s</tcp_port><listen_host>127.0.0.1</listen_host><path>%[1]s/data/</path><tmp_path>%[1]s/tmp/</tmp_path>
+<mark_cache_size>67108864</mark_cache_size><users_config>%[1]s/users.xml</users_config><default_profile>default</default_profile><default_database>default</default_database></yandex>`, e.dir, port)
+	users := `<yandex><profiles><default/></profiles><users><default><password></password><networks><ip>127.0.0.1</ip></networks>
+<profile>default</profile><quota>default</quota></default></users><quotas><default/></quotas></yandex>`
+	for name, text := range map[string]string{"config.xml": text, "users.xml": users} {
+		if err := os.WriteFile(filepath.Join(e.dir, name), []byte(text), 0o600); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+}
+
+// start starts the server and waits until it answers.
+func (e *engine) start() {
+	e.t.Helper()
+	e.command = exec.Command("clickhouse-server", "--config-file="+filepath.Join(e.dir, "config.xml"))
+	e.command.Dir = e.dir
+	e.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := e.command.Start(); err != nil {
+		e.t.Fatal(err)
+	}
+	for range 300 {
+		if e.answers() {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	text, err := os.ReadFile(filepath.Join(e.dir, "err"))
+	e.t.Fatalf("clickhouse-server does not answer: %s %v", text, err)
+}
+
+func (e *engine) answers() bool {
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{e.address}, DialTimeout: time.Second})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	return conn.Ping(e.t.Context()) == nil
+}
+
+// kill ends the server without asking it.
+func (e *engine) kill() {
+	if e.command == nil {
+		return
+	}
+	_ = e.command.Process.Kill()
+	_ = e.command.Wait()
+	e.command = nil
+}
