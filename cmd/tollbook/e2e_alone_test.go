@@ -30,6 +30,11 @@ func TestAllowance(t *testing.T) {
 	for _, n := range others {
 		goOn = append(goOn, n.stop(t))
 	}
+	until(t, "it hears nobody", func() bool {
+		var answer struct{ Members []struct{ Up bool } }
+		first.ask(t, &answer, `{ members { up } }`, nil)
+		return !answer.Members[1].Up && !answer.Members[2].Up
+	})
 
 	short := g.call(t, granted, "n1", "1000")
 	long := sipp(t, "call", granted.customerIP(), g.net.port()+8, nil, g.net.addr(1), "-s", granted.dial(), "-m", "1", "-d", "9000")

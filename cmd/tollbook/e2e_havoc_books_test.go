@@ -19,6 +19,11 @@ import (
 
 // pay credits a cent under a key.
 func (h *havoc) pay(ctx context.Context, url, key string, position *string) error {
+	return credit(ctx, url, h.stage.account(), "0.01", key, position)
+}
+
+// credit pays through a node that may not be there.
+func credit(ctx context.Context, url, account, sum, key string, position *string) error {
 	var answer struct {
 		AccountCredit struct {
 			Position   *string
@@ -27,8 +32,8 @@ func (h *havoc) pay(ctx context.Context, url, key string, position *string) erro
 	}
 	err := post(ctx, url, `mutation ($in: AccountCreditInput!) { accountCredit(input: $in) { position userErrors { code message } } }`,
 		map[string]any{"in": map[string]any{
-			"idempotencyKey": key, "account": "account:" + h.stage.account(), "reason": "a test " + key,
-			"amount": map[string]any{"amount": "0.01", "currency": "USD"},
+			"idempotencyKey": key, "account": "account:" + account, "reason": "a test " + key,
+			"amount": map[string]any{"amount": sum, "currency": "USD"},
 		}}, &answer)
 	switch p := answer.AccountCredit.Position; {
 	case err != nil:

@@ -80,7 +80,7 @@ func wreak(t *testing.T, seed uint64) {
 	h.check(t)
 }
 
-func (h *havoc) names() []string { return []string{"n1", "n2", "n3"} }
+func (l *lan) names() []string { return []string{"n1", "n2", "n3"} }
 
 // disk gives a node's data a file system of its own, which can be filled.
 func (h *havoc) disk(t *testing.T, name string) {
@@ -126,10 +126,10 @@ func (h *havoc) stopped(t *testing.T, name string) {
 }
 
 // filter drops what comes to a node from others.
-func (h *havoc) filter(t *testing.T, name string, from ...string) (heal func()) {
+func (l *lan) filter(t *testing.T, name string, from ...string) (heal func()) {
 	t.Helper()
 	nft := func(args ...string) {
-		cmd := exec.Command("ip", append([]string{"netns", "exec", h.Hosts[name], "nft"}, args...)...)
+		cmd := exec.Command("ip", append([]string{"netns", "exec", l.Hosts[name], "nft"}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("nft %v: %s", args, out)
 		}
@@ -137,24 +137,31 @@ func (h *havoc) filter(t *testing.T, name string, from ...string) (heal func()) 
 	nft("add", "table", "ip", "havoc")
 	nft("add", "chain", "ip", "havoc", "in", "{ type filter hook input priority 0 ; }")
 	for _, other := range from {
-		nft("add", "rule", "ip", "havoc", "in", "ip", "saddr", h.net.ip(last[other]), "drop")
+		nft("add", "rule", "ip", "havoc", "in", "ip", "saddr", l.net.ip(last[other]), "drop")
 	}
 	return func() { nft("delete", "table", "ip", "havoc") }
 }
 
-func (h *havoc) others(name string) []string {
-	return slices.DeleteFunc(h.names(), func(n string) bool { return n == name })
+func (l *lan) others(name string) []string {
+	return slices.DeleteFunc(l.names(), func(n string) bool { return n == name })
 }
 
 // cutOff has a node neither hear the others nor be heard by them.
 func (h *havoc) cutOff(t *testing.T, name string) {
-	heal := []func(){h.filter(t, name, h.others(name)...)}
-	for _, other := range h.others(name) {
-		heal = append(heal, h.filter(t, other, name))
-	}
+	heal := h.isolate(t, name)
 	h.while()
-	for _, fn := range heal {
-		fn()
+	heal()
+}
+
+func (l *lan) isolate(t *testing.T, name string) (heal func()) {
+	all := []func(){l.filter(t, name, l.others(name)...)}
+	for _, other := range l.others(name) {
+		all = append(all, l.filter(t, other, name))
+	}
+	return func() {
+		for _, fn := range all {
+			fn()
+		}
 	}
 }
 

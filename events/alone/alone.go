@@ -40,6 +40,9 @@ type Config struct {
 	Book     Book
 	Follower Follower
 	Node     string
+	// Soon says that the book will answer again in a moment: a majority of nodes hear each
+	// other and elect. Then only emergencies do not wait. It may be nil.
+	Soon func() bool
 	// Path is the file of what was decided here.
 	Path string
 	Now  func() time.Time
@@ -50,7 +53,9 @@ const (
 	// patience is how long a call that may be decided here waits for the book; quick is
 	// that while the book is known to be silent.
 	patience = 1200 * time.Millisecond
-	quick    = 200 * time.Millisecond
+	quick    = 400 * time.Millisecond
+	// mostSoon is for how long it is believed that the book will answer in a moment.
+	mostSoon = 10 * time.Second
 	// writeEvery is how often what waits is offered to the book, writeWithin how long
 	// one offer may take, atOnce how many calls are offered together.
 	writeEvery  = time.Second
@@ -68,8 +73,8 @@ type Desk struct {
 	// open are the calls of this desk that the book has not taken, by id; those that have
 	// ended stay until it has.
 	open map[events.CallID]*entry
-	// silent says that the book did not answer when it was asked last.
-	silent bool
+	// silent is since when the book has not answered, zero while it does.
+	silent time.Time
 }
 
 // entry is a call of the desk. While it goes on it names all its candidates, since the
@@ -141,7 +146,12 @@ func callOf(cmd *wire.Command) []byte {
 func (d *Desk) ask(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
 	reply, err := d.Book.Execute(ctx, cmd)
 	d.mu.Lock()
-	d.silent = events.CodeOf(err) == events.CodeUnavailable
+	switch {
+	case events.CodeOf(err) != events.CodeUnavailable:
+		d.silent = time.Time{}
+	case d.silent.IsZero():
+		d.silent = d.Now()
+	}
 	d.mu.Unlock()
 	return reply, err
 }
@@ -152,28 +162,51 @@ func (d *Desk) place(ctx context.Context, cmd *wire.Command, p *wire.PlaceHold) 
 	if o == nil {
 		return d.ask(ctx, cmd)
 	}
-	d.mu.Lock()
-	wait := patience
-	if d.silent {
-		wait = quick
+	wait := d.wait(p.Emergency != "")
+	if wait == 0 {
+		return d.ask(ctx, cmd)
 	}
-	d.mu.Unlock()
 	short, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	reply, err := d.ask(short, cmd)
 	if events.CodeOf(err) != events.CodeUnavailable {
 		return reply, err
 	}
+	if reply, no := d.decide(a, o, p.Route); no == nil {
+		return reply, nil
+	}
+	return d.ask(ctx, cmd) // the same again, for as long as the caller waits
+}
+
+// wait is how long a call waits for the book before it is decided here, 0 for as long as
+// the caller does.
+func (d *Desk) wait(emergency bool) time.Duration {
+	d.mu.Lock()
+	since := d.silent
+	d.mu.Unlock()
+	soon := d.Soon != nil && d.Soon() && (since.IsZero() || d.Now().Sub(since) < mostSoon)
+	switch {
+	case soon && !emergency:
+		return 0
+	case since.IsZero():
+		return patience
+	default:
+		return quick
+	}
+}
+
+// decide lets a call through, if it may be.
+func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, route []*wire.Candidate) (*wire.Reply, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	let, no := d.calls.Let(a, o)
-	if no == nil {
-		no = d.write(let)
+	let, err := d.calls.Let(a, o)
+	if err == nil {
+		err = d.write(let)
 	}
-	if no != nil {
-		return nil, no
+	if err != nil {
+		return nil, err
 	}
-	d.open[events.CallID(let.Call)] = &entry{call: let, route: p.Route}
+	d.open[events.CallID(let.Call)] = &entry{call: let, route: route}
 	d.Log.Warn("a call is let through while the book is silent", "call_id", events.CallID(let.Call).String(), "account", let.Payer,
 		"number", let.Number, "emergency", let.Emergency != "")
 	return &wire.Reply{Body: &wire.Reply_HoldGranted{HoldGranted: &wire.HoldGranted{PaidMs: let.PaidMs}}}, nil

@@ -39,7 +39,7 @@ func (n *Node) openBook(ctx context.Context) error {
 	n.book = n.terms.Book()
 	n.task("keeper", n.terms.Run)
 	n.desk, err = alone.Open(alone.Config{
-		Book: n.book, Follower: n.follower, Node: n.settings.Node, Path: filepath.Join(n.settings.Data, "alone"), Now: time.Now, Log: n.log,
+		Book: n.book, Follower: n.follower, Node: n.settings.Node, Soon: n.hearsMajority, Path: filepath.Join(n.settings.Data, "alone"), Now: time.Now, Log: n.log,
 	})
 	if err != nil {
 		return errors.Join(err, n.endTasks())

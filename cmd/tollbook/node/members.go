@@ -179,6 +179,23 @@ func (n *Node) lookAround(ctx context.Context) error {
 	}
 }
 
+// hearsMajority says that most members, this one among them, have answered just now; a
+// node alone hears nobody who could elect another keeper.
+func (n *Node) hearsMajority() bool {
+	if n.settings.group == nil {
+		return false
+	}
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	heard := 1
+	for _, m := range n.members.of {
+		if time.Since(m.seen) < 2*lookEvery+lookWithin {
+			heard++
+		}
+	}
+	return 2*heard > len(n.members.addresses)
+}
+
 // keepOut refuses nodes that were removed, and ends this node if it is one of them.
 func (n *Node) keepOut(ctx context.Context) error {
 	tick := time.NewTicker(keepOutEvery)
