@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -184,19 +185,30 @@ func (h *havoc) check(t *testing.T) {
 	for _, name := range h.names() {
 		h.counted(t, name, before)
 	}
+	pending := len(first.cdrs(t, map[string]any{"state": "PENDING"}))
 	for _, name := range h.names() {
 		h.nodes[name].interrupt(t)
 	}
+	overspent, states := 0, map[string]bool{}
 	for _, name := range h.names() {
 		code, stdout, stderr := tollbook(t, "verify", "--data", h.nodes[name].data, "--cdrs", "-o", "json")
 		var found struct {
 			Verify    string
+			State     string
 			Overspent int `json:"overspent_accounts"`
 		}
 		if err := json.Unmarshal([]byte(stdout), &found); err != nil || code != 0 || found.Verify != "ok" || found.Overspent != 0 {
 			t.Errorf("verify of %s: code %d, %s%s", name, code, stdout, stderr)
 		}
+		overspent, states[found.State] = overspent+found.Overspent, true
 	}
+	if len(states) != 1 {
+		t.Errorf("the nodes' states are %v", states)
+	}
+	measured("lost_cdrs", pending)
+	measured("duplicate_charges", h.twice)
+	measured("overspend", strconv.Itoa(overspent))
+	measured("state_hash_equal", len(states) == 1)
 	t.Logf("seed %d: %d commands confirmed, %d of which nobody knew, %d CDRs", h.seed, len(h.acked), len(h.unknown), len(before))
 }
 
@@ -212,6 +224,7 @@ func (h *havoc) counted(t *testing.T, name string, cdrs map[string]cdr) {
 	sum := int64(100_000_000)
 	for key, times := range paid {
 		if !h.acked[key] && !h.unknown[key] || times != 1 {
+			h.twice++
 			t.Errorf("%s has %d payments %q", name, times, key)
 		}
 		sum += 10_000 * int64(times)
@@ -223,6 +236,7 @@ func (h *havoc) counted(t *testing.T, name string, cdrs map[string]cdr) {
 		}
 	}
 	if got := h.nodes[name].posted(t, h.stage.account()); got != sum-due {
+		h.twice++
 		t.Errorf("%s: the account has %d, want %d", name, got, sum-due)
 	}
 	for currency, amount := range h.nodes[name].ledgerSums(t) {

@@ -35,6 +35,7 @@ type havoc struct {
 	// acked and unknown are the payments and edits that were confirmed, and those of
 	// which nobody said anything, by their keys.
 	acked, unknown map[string]bool
+	twice          int // payments that were booked more than once, or by nobody
 }
 
 // TestHavoc runs TOLLBOOK_HAVOC seeds, from TOLLBOOK_SEED on. At the end every command
