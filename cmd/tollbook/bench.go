@@ -12,6 +12,7 @@ import (
 func benches() []command {
 	return []command{
 		{"ledger", "durable decisions a second, beside PostgreSQL", benchLedger},
+		{"books", "millions of CDRs: pages, calls and sums while more arrive", benchBooks},
 		{"rating", "a large deck: import, look-ups, route tables", benchRating},
 		{"sip", "billed calls with sipp, beside Kamailio as a plain proxy", benchSIP},
 		{"relay", "media engines beside rtpengine, in namespaces of its own", benchRelay},

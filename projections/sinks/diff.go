@@ -159,6 +159,17 @@ func (c *ClickHouse) takeBack(ctx context.Context, day history.Day, there map[ke
 
 // stored reads a row as the server has it.
 func (c *ClickHouse) stored(ctx context.Context, day history.Day, k key) (line, error) {
+	row := c.conn.QueryRow(c.reading(ctx), "SELECT "+strings.Join(cdrColumns(), ", ")+" FROM "+c.table("cdrs")+
+		" WHERE day = ? AND call = ? AND leg = ? AND digest = ? LIMIT 1", string(day), k.call, k.leg, k.digest)
+	l, err := scanLine(row.Scan)
+	if err != nil {
+		return nil, fmt.Errorf("read the row of call %s, leg %d, in clickhouse: %w", k.call, k.leg, err)
+	}
+	return l, nil
+}
+
+// scanLine reads a row of cdrColumns.
+func scanLine(scan func(...any) error) (line, error) {
 	var none history.CDR
 	kinds := newLine(&none, 0, 0)
 	into := make([]any, len(kinds))
@@ -176,10 +187,8 @@ func (c *ClickHouse) stored(ctx context.Context, day history.Day, k key) (line, 
 			into[i] = new(uint64)
 		}
 	}
-	err := c.conn.QueryRow(c.reading(ctx), "SELECT "+strings.Join(cdrColumns(), ", ")+" FROM "+c.table("cdrs")+
-		" WHERE day = ? AND call = ? AND leg = ? AND digest = ? LIMIT 1", string(day), k.call, k.leg, k.digest).Scan(into...)
-	if err != nil {
-		return nil, fmt.Errorf("read the row of call %s, leg %d, in clickhouse: %w", k.call, k.leg, err)
+	if err := scan(into...); err != nil {
+		return nil, err
 	}
 	for i, p := range into {
 		switch p := p.(type) {

@@ -88,8 +88,9 @@ func (c *ClickHouse) batch(ctx context.Context, fed history.Fed) error {
 	if err != nil {
 		return err
 	}
-	for _, hour := range hoursOf(want) {
-		n, err := c.sums(ctx, hour, hour+hourUS, write)
+	if len(want) > 0 { // by call, whose ids are in the order of time
+		from, to := want[0].StartedUS()/hourUS*hourUS, want[len(want)-1].StartedUS()/hourUS*hourUS+hourUS
+		n, err := c.sums(ctx, from, to, write)
 		if err != nil {
 			return err
 		}
@@ -126,17 +127,6 @@ func (c *ClickHouse) rows(ctx context.Context, of calls, want []history.CDR, wri
 		}
 	}
 	return len(lines), nil
-}
-
-// hoursOf are the hours in which calls began, each once, in order.
-func hoursOf(rows []history.CDR) []int64 {
-	var hours []int64
-	for i := range rows { // by call, whose ids are in the order of time
-		if hour := rows[i].StartedUS() / hourUS * hourUS; len(hours) == 0 || hours[len(hours)-1] != hour {
-			hours = append(hours, hour)
-		}
-	}
-	return hours
 }
 
 // compare looks at all days once an hour, by their counts, and once a day at

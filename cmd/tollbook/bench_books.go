@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/tollbook/tollbook/projections/history"
+	"github.com/tollbook/tollbook/projections/sample"
+	"github.com/tollbook/tollbook/projections/sinks"
+)
+
+// booksFigures are what bench books prints. An engine that is not there has no figures.
+type booksFigures struct {
+	CDRs  int `json:"cdrs"`
+	Days  int `json:"days"`
+	Cores int `json:"cores"`
+	// Arriving are the CDRs that arrived a second while the questions were asked.
+	Arriving float64               `json:"arriving_cdrs_per_second"`
+	Stores   map[string]booksStore `json:"stores"`
+	// ClickHouseMissing says why there are no figures of ClickHouse.
+	ClickHouseMissing string `json:"clickhouse_missing,omitempty"`
+}
+
+// booksStore is one engine's figures: the slowest hundredth of the answers began here.
+type booksStore struct {
+	AccountPageP99MS    float64 `json:"account_page_p99_ms"`
+	OneCallP99MS        float64 `json:"one_call_p99_ms"`
+	Sum90dP99MS         float64 `json:"sum_90d_p99_ms"`
+	ASRP99MS            float64 `json:"asr_p99_ms"`
+	InsertRowsPerSecond int     `json:"insert_rows_per_second"`
+	// Questions is how often each was asked, Bytes what the store takes on the disk.
+	Questions int   `json:"questions"`
+	Bytes     int64 `json:"bytes,omitempty"`
+}
+
+func (g booksFigures) print(w io.Writer) {
+	fmt.Fprintf(w, "%d CDRs of %d days, %.0f a second arriving\n", g.CDRs, g.Days, g.Arriving)
+	for _, name := range []string{"embedded", "clickhouse"} {
+		s, is := g.Stores[name]
+		if !is {
+			fmt.Fprintf(w, "%-11s %s\n", name, g.ClickHouseMissing)
+			continue
+		}
+		fmt.Fprintf(w, "%-11s p99 of an account's page %.1f ms, one call %.1f ms, sums of 90 days %.1f ms, ASR %.1f ms; %d rows/s inserted\n",
+			name, s.AccountPageP99MS, s.OneCallP99MS, s.Sum90dP99MS, s.ASRP99MS, s.InsertRowsPerSecond)
+	}
+}
+
+// booksBench is one run.
+type booksBench struct {
+	rows, days, rate, questions int
+	address                     string
+
+	store *history.Store
+	sink  *sinks.ClickHouse
+	calls *sample.Calls
+}
+
+// dayUS is a day in microseconds.
+const dayUS = 24 * 3600 * 1_000_000
+
+func benchBooks(ctx context.Context, c *console, args []string) error {
+	f := c.flags("bench books", "CDRs at scale: pages, calls and sums while more arrive")
+	b := &booksBench{calls: sample.New()}
+	output := f.String("o", "text", "text or json")
+	dir := f.String("dir", "", "where to put the store; default: the system's temporary directory")
+	f.IntVar(&b.rows, "rows", 10_000_000, "CDRs in the store")
+	f.IntVar(&b.days, "days", 90, "days that they spread over")
+	f.IntVar(&b.rate, "rate", 500, "CDRs that arrive a second")
+	f.IntVar(&b.questions, "questions", 200, "how often each question is asked")
+	f.StringVar(&b.address, "clickhouse", "", "host:port of a ClickHouse server whose database tollbook_bench may be replaced")
+	if err := parse(f, args, 0); err != nil {
+		return err
+	}
+	if b.rows < 1000 || b.days < 1 || b.days > 1000 || b.rate < 0 || b.questions < 1 {
+		return usageError{errors.New("rows are at least 1000, days 1 to 1000, questions at least 1")}
+	}
+	temp, err := os.MkdirTemp(*dir, "tollbook-bench-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temp)
+	g, err := b.measure(ctx, c, temp)
+	if err != nil {
+		return err
+	}
+	if *output == "json" {
+		return c.json(g)
+	}
+	g.print(c.out)
+	return nil
+}
+
+func (b *booksBench) measure(ctx context.Context, c *console, dir string) (g booksFigures, err error) {
+	g = booksFigures{CDRs: b.rows, Days: b.days, Cores: runtime.NumCPU(), Stores: map[string]booksStore{}}
+	if b.store, err = history.Open(dir, history.Options{OpenDays: b.days + 2, Feed: b.address != ""}); err != nil {
+		return g, err
+	}
+	defer func() { err = errors.Join(err, b.store.Close()) }()
+	embedded := booksStore{Questions: b.questions}
+	if embedded.InsertRowsPerSecond, err = b.fill(ctx); err != nil {
+		return g, err
+	}
+	fmt.Fprintf(c.err, "%d CDRs are in the embedded store\n", b.rows)
+	copied := booksStore{Questions: b.questions}
+	if b.address == "" {
+		g.ClickHouseMissing = "no server was named with -clickhouse"
+	} else {
+		if copied.InsertRowsPerSecond, err = b.copy(ctx); err != nil {
+			return g, err
+		}
+		defer func() { err = errors.Join(err, b.sink.Drop(context.WithoutCancel(ctx)), b.sink.Close()) }()
+		fmt.Fprintf(c.err, "and in ClickHouse\n")
+	}
+	if g.Arriving, err = b.ask(ctx, &embedded, &copied); err != nil {
+		return g, err
+	}
+	days, err := b.store.Days(ctx)
+	for _, day := range days {
+		embedded.Bytes += day.Bytes
+	}
+	g.Stores["embedded"] = embedded
+	if b.sink != nil {
+		g.Stores["clickhouse"] = copied
+	}
+	return g, err
+}
+
+// fill has the past happen: calls evenly over the days, the last one now.
+func (b *booksBench) fill(ctx context.Context) (perSecond int, err error) {
+	began := time.Now()
+	n := b.rows / 2
+	from, step := began.UnixMicro()-int64(b.days)*dayUS, int64(b.days)*dayUS/int64(n)
+	for i := 0; i < n; {
+		next := min(i+2000, n)
+		if err := b.happen(ctx, next-i, func(k int) int64 { return from + int64(i+k)*step }); err != nil {
+			return 0, err
+		}
+		i = next
+	}
+	return int(float64(b.rows) / time.Since(began).Seconds()), nil
+}
+
+// happen writes calls into the store in one batch.
+func (b *booksBench) happen(ctx context.Context, n int, at func(int) int64) error {
+	batch := b.calls.Call(at(0))
+	for i := 1; i < n; i++ {
+		batch = append(batch, b.calls.Call(at(i))...)
+	}
+	return b.store.Apply(ctx, batch, nil)
+}
+
+// copy has the sink copy everything.
+func (b *booksBench) copy(ctx context.Context) (perSecond int, err error) {
+	b.sink, err = sinks.Open(sinks.Config{Addresses: []string{b.address}, Database: "tollbook_bench", User: "default", Node: "bench"}, b.store)
+	if err != nil {
+		return 0, err
+	}
+	if err := b.sink.Drop(ctx); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for {
+		if _, err := b.sink.Step(ctx); err != nil {
+			return 0, err
+		}
+		fed, err := b.store.Fed(ctx, 1)
+		if err != nil {
+			return 0, err
+		}
+		if len(fed.Calls) == 0 {
+			return int(float64(b.rows) / time.Since(began).Seconds()), nil
+		}
+	}
+}
+
+// ask measures the answers while CDRs arrive, a batch every quarter of a second.
+func (b *booksBench) ask(ctx context.Context, embedded, copied *booksStore) (arriving float64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	arrived, done := 0, make(chan error, 1)
+	began := time.Now()
+	go func() {
+		var err error
+		arrived, err = b.arrive(ctx)
+		done <- err
+	}()
+	err = b.askEmbedded(ctx, embedded)
+	if err == nil && b.sink != nil {
+		err = b.askCopied(ctx, copied)
+	}
+	spent := time.Since(began).Seconds()
+	cancel()
+	err = errors.Join(err, <-done)
+	return float64(arrived) / spent, err
+}
+
+func (b *booksBench) arrive(ctx context.Context) (arrived int, err error) {
+	if b.rate < 8 {
+		return 0, nil
+	}
+	tick := time.NewTicker(time.Second / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return arrived, nil
+		case now := <-tick.C:
+			n := b.rate / 8 // calls of two CDRs, four times a second
+			err := b.happen(context.WithoutCancel(ctx), n, func(k int) int64 { return now.UnixMicro() + int64(k) })
+			if err != nil {
+				return arrived, err
+			}
+			if arrived += 2 * n; b.sink != nil {
+				if _, err := b.sink.Step(context.WithoutCancel(ctx)); err != nil {
+					return arrived, err
+				}
+			}
+		}
+	}
+}
+
+// p99 asks a question again and again and returns the time of the slowest hundredth.
+func (b *booksBench) p99(ask func(i int) error) (float64, error) {
+	var took []float64
+	for i := range b.questions {
+		began := time.Now()
+		if err := ask(i); err != nil {
+			return 0, err
+		}
+		took = append(took, float64(time.Since(began).Microseconds())/1000)
+	}
+	slices.Sort(took)
+	return took[min(len(took)*99/100, len(took)-1)], nil
+}
