@@ -43,6 +43,9 @@ const (
 	KindGuardRule Kind = "guard rule"
 
 	KindEvidenceRule Kind = "evidence rule"
+
+	KindCdrProfile  Kind = "cdr profile"
+	KindCdrProgress Kind = "cdr progress"
 )
 
 // Kinds lists all kinds in their order.
@@ -50,7 +53,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
-		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindEvidenceRule, KindUser, KindToken,
+		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindEvidenceRule, KindCdrProfile, KindCdrProgress, KindUser, KindToken,
 	}
 }
 

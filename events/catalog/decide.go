@@ -103,6 +103,8 @@ func (s *State) decideRemove(ref Ref, c *wire.Change, exists bool) (*wire.Change
 		return nil, events.Invalid("%s has priced calls or may have, and cannot be removed; declare a later one", ref)
 	case KindDeckVersion:
 		return nil, events.Invalid("%s has priced calls or may have, and cannot be removed", ref)
+	case KindCdrProgress:
+		return nil, events.Invalid("%s cannot be removed: CDRs would come into a second file", ref)
 	}
 	return c, nil
 }
@@ -119,6 +121,8 @@ func unchangeable(ref Ref, old, put *wire.Entity) *events.Error {
 		if old.GetDeck().Currency != put.GetDeck().Currency {
 			return events.Invalid("%s: the currency of a deck cannot change", ref)
 		}
+	case KindCdrProgress:
+		return follows(old.GetCdrProgress(), put.GetCdrProgress())
 	case KindDeckVersion:
 		return events.Invalid("%s exists; a version cannot change, import the next one", ref)
 	}
@@ -163,6 +167,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 		return s.checkGuards()
 	case *wire.Entity_EvidenceRule:
 		return s.checkEvidence()
+	case *wire.Entity_CdrProfile:
+		return s.checkCdrProfile(ref, of.CdrProfile)
 	}
 	return nil
 }

@@ -51,6 +51,8 @@ func small() []any {
 		&wire.Registration{Id: "reg", Originator: "o", Registrar: "sip.example.net", User: "10", ExpiryS: 60},
 		&wire.GuardRule{Id: "guard", Accounts: []string{"cust"}, Measure: wire.GuardMeasure_GUARD_MEASURE_NEW_DESTINATION, WindowS: 60, Action: wire.GuardAction_GUARD_ACTION_ALERT},
 		&wire.EvidenceRule{Id: "ev", Callers: []string{"49"}, Recording: wire.RecordingPolicy_RECORDING_POLICY_ON},
+		&wire.CdrProfile{Id: "cdrs", Company: "co", FromUs: 1, IntervalS: 60, Format: wire.CdrFormat_CDR_FORMAT_CSV, Directory: "in"},
+		&wire.CdrProgress{Id: "cdrs", Number: 1, Rows: make([]byte, 18), Count: 1, CutUs: 1},
 		&wire.User{Id: "u", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$"},
 		&wire.Token{Id: "k", Role: wire.Role_ROLE_PARTNER, Company: "co", Hash: make([]byte, 32)},
 	}

@@ -49,6 +49,10 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindGuardRule, of.GuardRule.GetId()}
 	case *wire.Entity_EvidenceRule:
 		return Ref{KindEvidenceRule, of.EvidenceRule.GetId()}
+	case *wire.Entity_CdrProfile:
+		return Ref{KindCdrProfile, of.CdrProfile.GetId()}
+	case *wire.Entity_CdrProgress:
+		return Ref{KindCdrProgress, of.CdrProgress.GetId()}
 	default:
 		return Ref{}
 	}
@@ -115,6 +119,9 @@ func References(e *wire.Entity) []Ref {
 		}
 	case *wire.Entity_EvidenceRule:
 		refs = append(refs, evidenceNeeds(of.EvidenceRule)...)
+	case *wire.Entity_CdrProfile:
+		need(KindCompany, of.CdrProfile.Company)
+		need(KindAccount, of.CdrProfile.Account)
 	case *wire.Entity_User:
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
@@ -176,6 +183,10 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_GuardRule{GuardRule: m}}
 	case *wire.EvidenceRule:
 		return &wire.Entity{Of: &wire.Entity_EvidenceRule{EvidenceRule: m}}
+	case *wire.CdrProfile:
+		return &wire.Entity{Of: &wire.Entity_CdrProfile{CdrProfile: m}}
+	case *wire.CdrProgress:
+		return &wire.Entity{Of: &wire.Entity_CdrProgress{CdrProgress: m}}
 	default:
 		panic("catalog: not an entity")
 	}

@@ -128,6 +128,10 @@ func validateFields(e *wire.Entity) error {
 		return validateGuard(of.GuardRule)
 	case *wire.Entity_EvidenceRule:
 		return validateEvidence(of.EvidenceRule)
+	case *wire.Entity_CdrProfile:
+		return validateCdrProfile(of.CdrProfile)
+	case *wire.Entity_CdrProgress:
+		return validateCdrProgress(of.CdrProgress)
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package state_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +68,11 @@ func (b *book) configuration() {
 		&wire.Registration{Id: "reg", Originator: "o1", Registrar: "sip.example.com", User: "anna"},
 		&wire.GuardRule{Id: "guard", Measure: wire.GuardMeasure_GUARD_MEASURE_CALLS_TO_NUMBER, Action: wire.GuardAction_GUARD_ACTION_ALERT, WindowS: 600, Calls: 5},
 		&wire.EvidenceRule{Id: "evidence", Originators: []string{"o1"}, PerMille: 10, Capture: wire.CapturePolicy_CAPTURE_POLICY_SIP},
+		&wire.CdrProfile{
+			Id: "cdrs", Company: "co", Account: "a", FromUs: noon, IntervalS: 900, OffsetS: 60, Format: wire.CdrFormat_CDR_FORMAT_PIPE,
+			Columns: []string{"call", "leg"}, Url: "https://files.example.net/in", Secret: []byte{1},
+		},
+		&wire.CdrProgress{Id: "cdrs", Number: 1, Rows: make([]byte, 18), Count: 1, CutUs: noon},
 		&wire.User{Id: "u1", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$x"},
 		&wire.Token{Id: "k1", Role: wire.Role_ROLE_NOC, Hash: make([]byte, 32)},
 	)
@@ -175,7 +182,7 @@ func TestEveryKindIsFrozen(t *testing.T) {
 		}
 	}
 	names, err := filepath.Glob("testdata/version/*.log")
-	if err != nil || len(names) < frozen {
+	if err != nil || !slices.Contains(names, fmt.Sprintf("testdata/version/%d.log", frozen)) {
 		t.Fatal(names, err)
 	}
 	for _, name := range names {

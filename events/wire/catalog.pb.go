@@ -473,6 +473,57 @@ func (GuardAction) EnumDescriptor() ([]byte, []int) {
 	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
+// CdrFormat is how the rows of a CDR file are written.
+type CdrFormat int32
+
+const (
+	CdrFormat_CDR_FORMAT_UNSPECIFIED CdrFormat = 0
+	// CSV is RFC 4180; PIPE has a | between the fields and none within them.
+	CdrFormat_CDR_FORMAT_CSV  CdrFormat = 1
+	CdrFormat_CDR_FORMAT_PIPE CdrFormat = 2
+)
+
+// Enum value maps for CdrFormat.
+var (
+	CdrFormat_name = map[int32]string{
+		0: "CDR_FORMAT_UNSPECIFIED",
+		1: "CDR_FORMAT_CSV",
+		2: "CDR_FORMAT_PIPE",
+	}
+	CdrFormat_value = map[string]int32{
+		"CDR_FORMAT_UNSPECIFIED": 0,
+		"CDR_FORMAT_CSV":         1,
+		"CDR_FORMAT_PIPE":        2,
+	}
+)
+
+func (x CdrFormat) Enum() *CdrFormat {
+	p := new(CdrFormat)
+	*p = x
+	return p
+}
+
+func (x CdrFormat) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CdrFormat) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[8].Descriptor()
+}
+
+func (CdrFormat) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[8]
+}
+
+func (x CdrFormat) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CdrFormat.Descriptor instead.
+func (CdrFormat) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
+}
+
 // Company is a counterparty: a customer and a vendor at once, if need be.
 type Company struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3667,6 +3718,275 @@ func (x *GuardRule) GetBlockS() uint32 {
 	return 0
 }
 
+// CdrProfile says which CDRs are written into files, when, how, and where those go.
+// Each CDR comes into exactly one file of a profile.
+type CdrProfile struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name     string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Disabled bool                   `protobuf:"varint,3,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// company and account leave only their CDRs: leg 0 of a customer, the attempts at a
+	// vendor. What a company may not see is left empty in files of a company.
+	Company string `protobuf:"bytes,4,opt,name=company,proto3" json:"company,omitempty"`
+	Account string `protobuf:"bytes,5,opt,name=account,proto3" json:"account,omitempty"`
+	// from_us is when the first calls began that are written, UTC in microseconds.
+	FromUs int64 `protobuf:"varint,6,opt,name=from_us,json=fromUs,proto3" json:"from_us,omitempty"`
+	// interval_s is how often files are written, 60 to 86400; offset_s shifts the times,
+	// which are counted from midnight UTC.
+	IntervalS uint32    `protobuf:"varint,7,opt,name=interval_s,json=intervalS,proto3" json:"interval_s,omitempty"`
+	OffsetS   uint32    `protobuf:"varint,8,opt,name=offset_s,json=offsetS,proto3" json:"offset_s,omitempty"`
+	Format    CdrFormat `protobuf:"varint,9,opt,name=format,proto3,enum=tollbook.v1.CdrFormat" json:"format,omitempty"`
+	// columns are those of a CDR, in their order; none is all.
+	Columns []string `protobuf:"bytes,10,rep,name=columns,proto3" json:"columns,omitempty"`
+	// directory is where files go below the directory that the node's configuration names;
+	// url is where they are sent to by PUT, with a slash and the file's name behind it.
+	Directory string `protobuf:"bytes,11,opt,name=directory,proto3" json:"directory,omitempty"`
+	Url       string `protobuf:"bytes,12,opt,name=url,proto3" json:"url,omitempty"`
+	// secret is the bearer token of the url, wrapped by the cluster key.
+	Secret []byte `protobuf:"bytes,13,opt,name=secret,proto3" json:"secret,omitempty"`
+	// ca are the certificates (PEM) of those who vouch for the url's server; empty is the
+	// system's.
+	Ca            string `protobuf:"bytes,14,opt,name=ca,proto3" json:"ca,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CdrProfile) Reset() {
+	*x = CdrProfile{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CdrProfile) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CdrProfile) ProtoMessage() {}
+
+func (x *CdrProfile) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CdrProfile.ProtoReflect.Descriptor instead.
+func (*CdrProfile) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CdrProfile) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CdrProfile) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CdrProfile) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *CdrProfile) GetCompany() string {
+	if x != nil {
+		return x.Company
+	}
+	return ""
+}
+
+func (x *CdrProfile) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *CdrProfile) GetFromUs() int64 {
+	if x != nil {
+		return x.FromUs
+	}
+	return 0
+}
+
+func (x *CdrProfile) GetIntervalS() uint32 {
+	if x != nil {
+		return x.IntervalS
+	}
+	return 0
+}
+
+func (x *CdrProfile) GetOffsetS() uint32 {
+	if x != nil {
+		return x.OffsetS
+	}
+	return 0
+}
+
+func (x *CdrProfile) GetFormat() CdrFormat {
+	if x != nil {
+		return x.Format
+	}
+	return CdrFormat_CDR_FORMAT_UNSPECIFIED
+}
+
+func (x *CdrProfile) GetColumns() []string {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *CdrProfile) GetDirectory() string {
+	if x != nil {
+		return x.Directory
+	}
+	return ""
+}
+
+func (x *CdrProfile) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *CdrProfile) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *CdrProfile) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
+// CdrProgress is how far a profile's files have come: its last file. Nodes write it, each
+// from the version that it read, so that no two nodes write the same file.
+type CdrProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is the profile's.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// number counts the profile's files from 1.
+	Number uint64 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// rows are the CDRs of the file, 18 bytes each: the call, and the leg as a big-endian
+	// number. They are left out once the file was delivered.
+	Rows  []byte `protobuf:"bytes,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	Count uint32 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// cut_us is when it was decided what is in the file, delivered_us when it was
+	// delivered, 0 before; sha256 and size are of what was delivered.
+	CutUs         int64  `protobuf:"varint,5,opt,name=cut_us,json=cutUs,proto3" json:"cut_us,omitempty"`
+	DeliveredUs   int64  `protobuf:"varint,6,opt,name=delivered_us,json=deliveredUs,proto3" json:"delivered_us,omitempty"`
+	Sha256        []byte `protobuf:"bytes,7,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Size          uint64 `protobuf:"varint,8,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CdrProgress) Reset() {
+	*x = CdrProgress{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CdrProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CdrProgress) ProtoMessage() {}
+
+func (x *CdrProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CdrProgress.ProtoReflect.Descriptor instead.
+func (*CdrProgress) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CdrProgress) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CdrProgress) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *CdrProgress) GetRows() []byte {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *CdrProgress) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *CdrProgress) GetCutUs() int64 {
+	if x != nil {
+		return x.CutUs
+	}
+	return 0
+}
+
+func (x *CdrProgress) GetDeliveredUs() int64 {
+	if x != nil {
+		return x.DeliveredUs
+	}
+	return 0
+}
+
+func (x *CdrProgress) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *CdrProgress) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 // Entity is one of the things the catalog knows.
 type Entity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3692,6 +4012,8 @@ type Entity struct {
 	//	*Entity_Registration
 	//	*Entity_GuardRule
 	//	*Entity_EvidenceRule
+	//	*Entity_CdrProfile
+	//	*Entity_CdrProgress
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3699,7 +4021,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3711,7 +4033,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3724,7 +4046,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{31}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -3914,6 +4236,24 @@ func (x *Entity) GetEvidenceRule() *EvidenceRule {
 	return nil
 }
 
+func (x *Entity) GetCdrProfile() *CdrProfile {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_CdrProfile); ok {
+			return x.CdrProfile
+		}
+	}
+	return nil
+}
+
+func (x *Entity) GetCdrProgress() *CdrProgress {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_CdrProgress); ok {
+			return x.CdrProgress
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -3998,6 +4338,14 @@ type Entity_EvidenceRule struct {
 	EvidenceRule *EvidenceRule `protobuf:"bytes,100,opt,name=evidence_rule,json=evidenceRule,proto3,oneof"`
 }
 
+type Entity_CdrProfile struct {
+	CdrProfile *CdrProfile `protobuf:"bytes,200,opt,name=cdr_profile,json=cdrProfile,proto3,oneof"`
+}
+
+type Entity_CdrProgress struct {
+	CdrProgress *CdrProgress `protobuf:"bytes,201,opt,name=cdr_progress,json=cdrProgress,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -4038,6 +4386,10 @@ func (*Entity_GuardRule) isEntity_Of() {}
 
 func (*Entity_EvidenceRule) isEntity_Of() {}
 
+func (*Entity_CdrProfile) isEntity_Of() {}
+
+func (*Entity_CdrProgress) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4049,7 +4401,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4061,7 +4413,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4074,7 +4426,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{32}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -4105,7 +4457,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4469,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4482,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -4476,7 +4828,34 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05calls\x18\r \x01(\rR\x05calls\x12!\n" +
 	"\famount_micro\x18\x0e \x01(\x03R\vamountMicro\x120\n" +
 	"\x06action\x18\x0f \x01(\x0e2\x18.tollbook.v1.GuardActionR\x06action\x12\x17\n" +
-	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\xd2\b\n" +
+	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\xf5\x02\n" +
+	"\n" +
+	"CdrProfile\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bdisabled\x18\x03 \x01(\bR\bdisabled\x12\x18\n" +
+	"\acompany\x18\x04 \x01(\tR\acompany\x12\x18\n" +
+	"\aaccount\x18\x05 \x01(\tR\aaccount\x12\x17\n" +
+	"\afrom_us\x18\x06 \x01(\x03R\x06fromUs\x12\x1d\n" +
+	"\n" +
+	"interval_s\x18\a \x01(\rR\tintervalS\x12\x19\n" +
+	"\boffset_s\x18\b \x01(\rR\aoffsetS\x12.\n" +
+	"\x06format\x18\t \x01(\x0e2\x16.tollbook.v1.CdrFormatR\x06format\x12\x18\n" +
+	"\acolumns\x18\n" +
+	" \x03(\tR\acolumns\x12\x1c\n" +
+	"\tdirectory\x18\v \x01(\tR\tdirectory\x12\x10\n" +
+	"\x03url\x18\f \x01(\tR\x03url\x12\x16\n" +
+	"\x06secret\x18\r \x01(\fR\x06secret\x12\x0e\n" +
+	"\x02ca\x18\x0e \x01(\tR\x02ca\"\xc5\x01\n" +
+	"\vCdrProgress\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04rows\x18\x03 \x01(\fR\x04rows\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\rR\x05count\x12\x15\n" +
+	"\x06cut_us\x18\x05 \x01(\x03R\x05cutUs\x12!\n" +
+	"\fdelivered_us\x18\x06 \x01(\x03R\vdeliveredUs\x12\x16\n" +
+	"\x06sha256\x18\a \x01(\fR\x06sha256\x12\x12\n" +
+	"\x04size\x18\b \x01(\x04R\x04size\"\xcf\t\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -4508,7 +4887,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\fregistration\x18P \x01(\v2\x19.tollbook.v1.RegistrationH\x00R\fregistration\x127\n" +
 	"\n" +
 	"guard_rule\x18Z \x01(\v2\x16.tollbook.v1.GuardRuleH\x00R\tguardRule\x12@\n" +
-	"\revidence_rule\x18d \x01(\v2\x19.tollbook.v1.EvidenceRuleH\x00R\fevidenceRuleB\x04\n" +
+	"\revidence_rule\x18d \x01(\v2\x19.tollbook.v1.EvidenceRuleH\x00R\fevidenceRule\x12;\n" +
+	"\vcdr_profile\x18\xc8\x01 \x01(\v2\x17.tollbook.v1.CdrProfileH\x00R\n" +
+	"cdrProfile\x12>\n" +
+	"\fcdr_progress\x18\xc9\x01 \x01(\v2\x18.tollbook.v1.CdrProgressH\x00R\vcdrProgressB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -4563,7 +4945,11 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vGuardAction\x12\x1c\n" +
 	"\x18GUARD_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12GUARD_ACTION_ALERT\x10\x01\x12\x16\n" +
-	"\x12GUARD_ACTION_BLOCK\x10\x02B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\x12GUARD_ACTION_BLOCK\x10\x02*P\n" +
+	"\tCdrFormat\x12\x1a\n" +
+	"\x16CDR_FORMAT_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eCDR_FORMAT_CSV\x10\x01\x12\x13\n" +
+	"\x0fCDR_FORMAT_PIPE\x10\x02B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_catalog_proto_rawDescOnce sync.Once
@@ -4577,8 +4963,8 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_catalog_proto_rawDescData
 }
 
-var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -4588,109 +4974,115 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(Role)(0),                 // 5: tollbook.v1.Role
 	(GuardMeasure)(0),         // 6: tollbook.v1.GuardMeasure
 	(GuardAction)(0),          // 7: tollbook.v1.GuardAction
-	(*Company)(nil),           // 8: tollbook.v1.Company
-	(*MutualLimit)(nil),       // 9: tollbook.v1.MutualLimit
-	(*AccountAlerts)(nil),     // 10: tollbook.v1.AccountAlerts
-	(*Account)(nil),           // 11: tollbook.v1.Account
-	(*RewriteRule)(nil),       // 12: tollbook.v1.RewriteRule
-	(*NumberList)(nil),        // 13: tollbook.v1.NumberList
-	(*ListUse)(nil),           // 14: tollbook.v1.ListUse
-	(*PrefixLimit)(nil),       // 15: tollbook.v1.PrefixLimit
-	(*Originator)(nil),        // 16: tollbook.v1.Originator
-	(*Terminator)(nil),        // 17: tollbook.v1.Terminator
-	(*SipPolicy)(nil),         // 18: tollbook.v1.SipPolicy
-	(*Ping)(nil),              // 19: tollbook.v1.Ping
-	(*Registration)(nil),      // 20: tollbook.v1.Registration
-	(*Deck)(nil),              // 21: tollbook.v1.Deck
-	(*Band)(nil),              // 22: tollbook.v1.Band
-	(*OriginSet)(nil),         // 23: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 24: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 25: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 26: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 27: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 28: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 29: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 30: tollbook.v1.Hours
-	(*Route)(nil),             // 31: tollbook.v1.Route
-	(*User)(nil),              // 32: tollbook.v1.User
-	(*Token)(nil),             // 33: tollbook.v1.Token
-	(*Settings)(nil),          // 34: tollbook.v1.Settings
-	(*NodePlace)(nil),         // 35: tollbook.v1.NodePlace
-	(*NodeListener)(nil),      // 36: tollbook.v1.NodeListener
-	(*NodePort)(nil),          // 37: tollbook.v1.NodePort
-	(*GuardRule)(nil),         // 38: tollbook.v1.GuardRule
-	(*Entity)(nil),            // 39: tollbook.v1.Entity
-	(*Change)(nil),            // 40: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 41: tollbook.v1.ChangeSetAccepted
-	nil,                       // 42: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 43: tollbook.v1.Settings.SecretsEntry
-	(Srtp)(0),                 // 44: tollbook.v1.Srtp
-	(RoundingMode)(0),         // 45: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 46: tollbook.v1.Subscriber
-	(*Did)(nil),               // 47: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 48: tollbook.v1.EvidenceRule
+	(CdrFormat)(0),            // 8: tollbook.v1.CdrFormat
+	(*Company)(nil),           // 9: tollbook.v1.Company
+	(*MutualLimit)(nil),       // 10: tollbook.v1.MutualLimit
+	(*AccountAlerts)(nil),     // 11: tollbook.v1.AccountAlerts
+	(*Account)(nil),           // 12: tollbook.v1.Account
+	(*RewriteRule)(nil),       // 13: tollbook.v1.RewriteRule
+	(*NumberList)(nil),        // 14: tollbook.v1.NumberList
+	(*ListUse)(nil),           // 15: tollbook.v1.ListUse
+	(*PrefixLimit)(nil),       // 16: tollbook.v1.PrefixLimit
+	(*Originator)(nil),        // 17: tollbook.v1.Originator
+	(*Terminator)(nil),        // 18: tollbook.v1.Terminator
+	(*SipPolicy)(nil),         // 19: tollbook.v1.SipPolicy
+	(*Ping)(nil),              // 20: tollbook.v1.Ping
+	(*Registration)(nil),      // 21: tollbook.v1.Registration
+	(*Deck)(nil),              // 22: tollbook.v1.Deck
+	(*Band)(nil),              // 23: tollbook.v1.Band
+	(*OriginSet)(nil),         // 24: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 25: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 26: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 27: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 28: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 29: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 30: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 31: tollbook.v1.Hours
+	(*Route)(nil),             // 32: tollbook.v1.Route
+	(*User)(nil),              // 33: tollbook.v1.User
+	(*Token)(nil),             // 34: tollbook.v1.Token
+	(*Settings)(nil),          // 35: tollbook.v1.Settings
+	(*NodePlace)(nil),         // 36: tollbook.v1.NodePlace
+	(*NodeListener)(nil),      // 37: tollbook.v1.NodeListener
+	(*NodePort)(nil),          // 38: tollbook.v1.NodePort
+	(*GuardRule)(nil),         // 39: tollbook.v1.GuardRule
+	(*CdrProfile)(nil),        // 40: tollbook.v1.CdrProfile
+	(*CdrProgress)(nil),       // 41: tollbook.v1.CdrProgress
+	(*Entity)(nil),            // 42: tollbook.v1.Entity
+	(*Change)(nil),            // 43: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 44: tollbook.v1.ChangeSetAccepted
+	nil,                       // 45: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 46: tollbook.v1.Settings.SecretsEntry
+	(Srtp)(0),                 // 47: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 48: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 49: tollbook.v1.Subscriber
+	(*Did)(nil),               // 50: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 51: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
-	9,  // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
+	10, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
 	0,  // 1: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
-	10, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
+	11, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
 	2,  // 3: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
 	2,  // 4: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
 	1,  // 5: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
-	12, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
-	14, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
-	15, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
-	18, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
-	12, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
-	14, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	19, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
-	18, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	44, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
-	45, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	22, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	30, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	42, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	13, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
+	15, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
+	16, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
+	19, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
+	13, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	15, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	20, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
+	19, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
+	47, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	48, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	23, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	31, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	45, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	27, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	28, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	30, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	28, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	29, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	31, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
 	5,  // 24: tollbook.v1.User.role:type_name -> tollbook.v1.Role
 	5,  // 25: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	43, // 26: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	35, // 27: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
-	36, // 28: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
-	37, // 29: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
-	30, // 30: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	46, // 26: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	36, // 27: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
+	37, // 28: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
+	38, // 29: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
+	31, // 30: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
 	6,  // 31: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
 	7,  // 32: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
-	8,  // 33: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	11, // 34: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	16, // 35: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	17, // 36: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	21, // 37: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	26, // 38: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	29, // 39: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	31, // 40: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	32, // 41: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	33, // 42: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	34, // 43: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	13, // 44: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	23, // 45: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	24, // 46: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	25, // 47: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	46, // 48: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	47, // 49: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	20, // 50: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	38, // 51: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	48, // 52: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
-	39, // 53: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	40, // 54: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	8,  // 33: tollbook.v1.CdrProfile.format:type_name -> tollbook.v1.CdrFormat
+	9,  // 34: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	12, // 35: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	17, // 36: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	18, // 37: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	22, // 38: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	27, // 39: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	30, // 40: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	32, // 41: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	33, // 42: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	34, // 43: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	35, // 44: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	14, // 45: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	24, // 46: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	25, // 47: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	26, // 48: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	49, // 49: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	50, // 50: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	21, // 51: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	39, // 52: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	51, // 53: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	40, // 54: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
+	41, // 55: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
+	42, // 56: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	43, // 57: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	58, // [58:58] is the sub-list for method output_type
+	58, // [58:58] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -4703,7 +5095,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[31].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[33].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -4724,14 +5116,16 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_Registration)(nil),
 		(*Entity_GuardRule)(nil),
 		(*Entity_EvidenceRule)(nil),
+		(*Entity_CdrProfile)(nil),
+		(*Entity_CdrProgress)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   36,
+			NumEnums:      9,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

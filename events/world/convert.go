@@ -35,6 +35,7 @@ func (e *edit) all(doc *document) error {
 		each("registrations", func(d *document) []registration { return d.Registrations }, func(r registration) string { return r.ID }, e.registration),
 		each("guard_rules", func(d *document) []guardRule { return d.GuardRules }, func(g guardRule) string { return g.ID }, e.guardRule),
 		each("evidence_rules", func(d *document) []evidenceRule { return d.EvidenceRules }, func(r evidenceRule) string { return r.ID }, e.evidenceRule),
+		each("cdr_profiles", func(d *document) []cdrProfile { return d.CdrProfiles }, func(p cdrProfile) string { return p.ID }, e.cdrProfile),
 		each("users", func(d *document) []user { return d.Users }, func(u user) string { return u.ID }, e.user),
 		each("remove", func(d *document) []removal { return d.Remove }, func(r removal) string { return r.ID }, e.removal),
 	}
@@ -236,7 +237,7 @@ func (e *edit) removal(r removal) error {
 			return e.remove(k, r.ID)
 		}
 	}
-	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, registration, subscriber, did, guard_rule, evidence_rule, user or token", r.Kind)
+	return events.Invalid("kind %q is unknown: company, deck, number_list, terminator, route_plan, route, originator, registration, subscriber, did, guard_rule, evidence_rule, cdr_profile, user or token", r.Kind)
 }
 
 func choice[T any](key, value string, of map[string]T) (T, error) {

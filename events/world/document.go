@@ -19,6 +19,7 @@ type document struct {
 	Registrations []registration `yaml:"registrations"`
 	GuardRules    []guardRule    `yaml:"guard_rules"`
 	EvidenceRules []evidenceRule `yaml:"evidence_rules"`
+	CdrProfiles   []cdrProfile   `yaml:"cdr_profiles"`
 	Users         []user         `yaml:"users"`
 	Remove        []removal      `yaml:"remove"`
 }

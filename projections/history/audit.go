@@ -184,6 +184,10 @@ func describe(entity *wire.Entity) (kind, id, text string, err error) {
 		id = e.GetNumber()
 	case *wire.Registration:
 		e.Secret = hideBytes(e.GetSecret())
+	case *wire.CdrProfile:
+		e.Secret = hideBytes(e.GetSecret())
+	case *wire.CdrProgress:
+		e.Rows = nil // they stand in cdr_rows
 	case *wire.Settings:
 		for name := range e.GetSecrets() {
 			e.Secrets[name] = []byte(hidden)

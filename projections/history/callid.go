@@ -60,6 +60,19 @@ func (d Day) valid() bool {
 	return err == nil
 }
 
+// calls returns the bounds of the ids of a day's calls, half-open.
+func (d Day) calls() (from, to events.CallID) {
+	return callBound(dayStartUS(d)), callBound(dayStartUS(d.add(1)))
+}
+
+func dayStartUS(d Day) int64 {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
 // add returns the day n days later.
 func (d Day) add(n int) Day {
 	t, err := time.Parse(time.DateOnly, string(d))

@@ -112,6 +112,9 @@ func (s *Store) applyBook(ctx context.Context, batch []events.Recorded, cursors 
 		if err := s.applyAudit(ctx, r); err != nil {
 			return fmt.Errorf("audit %s/%d: %w", r.Journal, r.Position, err)
 		}
+		if err := s.applyCut(ctx, r); err != nil {
+			return fmt.Errorf("CDR file %s/%d: %w", r.Journal, r.Position, err)
+		}
 		if err := s.applyFile(ctx, r); err != nil {
 			return fmt.Errorf("file %s/%d: %w", r.Journal, r.Position, err)
 		}

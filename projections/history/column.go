@@ -7,26 +7,12 @@ import (
 	"strings"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
 )
 
 // columnText names the columns of a CDR in their order, in SQL and in CSV. The
 // names are an interface: a column may be added at the end, none renamed.
-const columnText = `call leg state node sip_call_id
-customer_company customer_account originator vendor_company vendor_account terminator route
-caller caller_name called caller_routed called_routed diversion asserted_identity
-remote transport user_agent
-setup_us ringing_us answered_us ended_us pdd_us early_media answered raw_ms
-sip_code reason q850 cause ended_by last priced codec media_address
-packets bytes lost duplicates reordered jitter_us mos_centi rejected
-side billed_account deck deck_version deck_row prefix destination currency
-price_first_nano price_next_nano interval_first_s interval_next_s free_s connect_fee_micro tax_ppm
-billed_s first_s exact net_micro tax_micro gross_micro
-overrun_micro cost_micro cost_currency margin_micro margin_currency hold_position book_position
-emergency package package_s late offline
-deck_currency exchange_e12
-srtp mean_jitter_us max_jitter_us gaps longest_silence_ms rtt_us max_rtt_us
-reported reported_lost reported_jitter_us reported_mos_centi reported_discarded_256
-dropped_source dropped_malformed dropped_no_peer dropped_send dropped_auth dropped_replay dtmf_events`
+const columnText = catalog.CdrColumns
 
 // Columns returns the names of a CDR's columns in their order.
 func Columns() []string { return columnNames() }

@@ -3,8 +3,10 @@ package history
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +36,43 @@ func (s *Store) WriteCSV(ctx context.Context, to io.Writer, filter Filter) error
 		return fmt.Errorf("write CSV: %w", err)
 	}
 	return nil
+}
+
+// WriteRows writes CDRs with a header: some columns, or all where none are named. With
+// pipes, fields are parted by | and have none, nor line ends, in them.
+func WriteRows(to io.Writer, rows []CDR, columns []string, pipes bool) error {
+	names := columnNames()
+	if len(columns) == 0 {
+		columns = names
+	}
+	places := make([]int, len(columns))
+	for i, c := range columns {
+		if places[i] = slices.Index(names, c); places[i] < 0 {
+			return fmt.Errorf("write CDRs: column %q: %w", c, ErrInvalid)
+		}
+	}
+	w, fields, plain := csv.NewWriter(to), make([]string, len(columns)), strings.NewReplacer("|", " ", "\n", " ", "\r", " ")
+	write := func(fields []string) error {
+		if !pipes {
+			return w.Write(fields)
+		}
+		_, err := io.WriteString(to, strings.Join(fields, "|")+"\n")
+		return err
+	}
+	err := write(columns)
+	for i := range rows {
+		pointed := pointers(&rows[i], nil)
+		for f, place := range places {
+			if fields[f] = text(pointed[place]); pipes {
+				fields[f] = plain.Replace(fields[f])
+			} else {
+				fields[f] = cell(fields[f])
+			}
+		}
+		err = errors.Join(err, write(fields))
+	}
+	w.Flush()
+	return errors.Join(err, w.Error())
 }
 
 // cell disarms a text that a spreadsheet would take for a formula. Telephone

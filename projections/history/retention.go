@@ -160,6 +160,10 @@ func (s *Store) DropDaysBefore(ctx context.Context, day Day) ([]Day, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drop days: %w", err)
 	}
+	from, _ := day.calls()
+	if err := s.book.exec(ctx, "DELETE FROM cdr_rows WHERE call < ?", from[:]); err != nil {
+		return nil, fmt.Errorf("drop days: %w", err)
+	}
 	s.floor = day
 	if err := s.unlinkDropped(); err != nil {
 		return nil, fmt.Errorf("drop days: %w", err)

@@ -188,3 +188,12 @@ CREATE TABLE IF NOT EXISTS totals (
   value    INTEGER NOT NULL,
   PRIMARY KEY (day, name, currency)
 ) WITHOUT ROWID;
+
+-- cdr_rows are the CDRs that stand in files, by the profile of the files.
+CREATE TABLE IF NOT EXISTS cdr_rows (
+  profile TEXT    NOT NULL,
+  call    BLOB    NOT NULL,
+  leg     INTEGER NOT NULL,
+  number  INTEGER NOT NULL,
+  PRIMARY KEY (profile, call, leg)
+) WITHOUT ROWID;

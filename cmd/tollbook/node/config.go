@@ -45,6 +45,8 @@ type Config struct {
 	Media Media `yaml:"media"`
 	// Files says where recordings and captures are kept.
 	Files Files `yaml:"files"`
+	// CdrFiles says where files of CDRs may go.
+	CdrFiles CdrFiles `yaml:"cdr_files"`
 	// HEP says where a HOMER server gets the signalling.
 	HEP HEP `yaml:"hep"`
 	// ClickHouse says where CDRs are copied to.
@@ -131,6 +133,8 @@ type settings struct {
 	timeout          time.Duration
 	latency, drain   time.Duration
 	files            filesConfig
+	cdrDir           string
+	cdrAllow         []netip.Prefix
 	memory           uint64         // 0 is no limit
 	group            *cluster.Group // nil for a node alone
 	wait             time.Duration
@@ -188,7 +192,8 @@ func (c Config) parse() (settings, error) {
 	if s.files, err = c.Files.parse(c.Node, c.Data); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
-	if err := errors.Join(c.HEP.check(), c.ClickHouse.check()); err != nil {
+	s.cdrDir, s.cdrAllow, err = c.CdrFiles.parse(c.Data)
+	if err := errors.Join(err, c.HEP.check(), c.ClickHouse.check()); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if s.memory, err = c.Memory.parse(); err != nil {

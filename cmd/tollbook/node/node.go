@@ -96,6 +96,7 @@ type Node struct {
 	listener   net.Listener
 	historyAt  atomic.Pointer[reached]
 	past       past
+	cuttings   sync.Map // *cutting by profile
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -317,6 +318,7 @@ func (n *Node) openSwitch(context.Context) error {
 		n.task("take over", n.takeOvers)
 	}
 	n.task("forecast", n.forecast)
+	n.task("CDR files", n.cdrFiles)
 	return nil
 }
 

@@ -1,0 +1,63 @@
+package world
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// cdrProfile says which CDRs are written into files.
+type cdrProfile struct {
+	ID       string `yaml:"id"`
+	Name     string `yaml:"name"`
+	Disabled bool   `yaml:"disabled"`
+	Company  string `yaml:"company"`
+	Account  string `yaml:"account"`
+	// From is when the first calls began that are written, as 2026-12-01T00:00:00Z.
+	From string `yaml:"from"`
+	// Every is how often, as 15m or 1d; Offset shifts the times from midnight UTC.
+	Every  string `yaml:"every"`
+	Offset string `yaml:"offset"`
+	// Format is csv or pipe.
+	Format  string   `yaml:"format"`
+	Columns []string `yaml:"columns"`
+	// Directory is below the one of the node's cdr_files; URL is an https one.
+	Directory string `yaml:"directory"`
+	URL       string `yaml:"url"`
+	// Token is sent with each file; left out, it stays.
+	Token string `yaml:"token"`
+	CA    string `yaml:"ca"`
+}
+
+func (e *edit) cdrProfile(p cdrProfile) error {
+	out := &wire.CdrProfile{
+		Id: p.ID, Name: p.Name, Disabled: p.Disabled, Company: p.Company, Account: p.Account, Columns: p.Columns,
+		Directory: p.Directory, Url: p.URL, Ca: p.CA,
+	}
+	from, err := time.Parse(time.RFC3339, p.From)
+	if err != nil {
+		return events.Invalid("from %q is not a time such as 2026-12-01T00:00:00Z", p.From)
+	}
+	out.FromUs = from.UnixMicro()
+	if out.IntervalS, err = longSeconds("every", p.Every); err != nil {
+		return err
+	}
+	if out.OffsetS, err = longSeconds("offset", p.Offset); err != nil {
+		return err
+	}
+	if out.Format, err = choice("format", p.Format, map[string]wire.CdrFormat{
+		"csv": wire.CdrFormat_CDR_FORMAT_CSV, "pipe": wire.CdrFormat_CDR_FORMAT_PIPE,
+	}); err != nil {
+		return err
+	}
+	old := e.cat.CdrProfile(p.ID).GetSecret()
+	if p.Token != "" || p.URL != "" && len(old) > 0 {
+		if out.Secret, err = e.secret("cdr profile "+p.ID, old, p.Token); err != nil {
+			return fmt.Errorf("token: %w", err)
+		}
+	}
+	e.put(out)
+	return nil
+}

@@ -1,0 +1,151 @@
+// Package cdrfile delivers files of CDRs: into a directory, or to an HTTPS server. A
+// delivery may be repeated; the file that comes again has the same name and replaces the
+// first.
+package cdrfile
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// within bounds a delivery to a server.
+const within = time.Minute
+
+// Target is where files go: a directory, or a server.
+type Target struct {
+	// Base is the directory that nothing is written outside of, Directory a path below it.
+	Base, Directory string
+	// URL is an https address; the file's name comes behind it. Token, if there is one, is
+	// sent as a bearer token; CA vouches for the server, empty is the system's.
+	URL, Token, CA string
+	// Allow are networks that files may be sent to although they are not of the public
+	// Internet.
+	Allow []netip.Prefix
+}
+
+// Put delivers a file. It is there whole, or not at all.
+func (t Target) Put(ctx context.Context, name string, data []byte) error {
+	if t.URL != "" {
+		return t.send(ctx, name, data)
+	}
+	return t.store(name, data)
+}
+
+// store writes beside the file's place and renames: who looks sees no half of a file.
+func (t Target) store(name string, data []byte) (err error) {
+	if err := os.MkdirAll(t.Base, 0o750); err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	root, err := os.OpenRoot(t.Base) // links do not lead out of it
+	if err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	dir := filepath.FromSlash(t.Directory)
+	if err := root.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	partial := filepath.Join(dir, "."+name+".part")
+	if err := write(root, partial, data); err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	if err := root.Rename(partial, filepath.Join(dir, name)); err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	d, err := root.Open(dir)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", name, err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func write(root *os.Root, path string, data []byte) error {
+	f, err := root.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// send puts the file to the server. It does not go where a redirect leads.
+func (t Target) send(ctx context.Context, name string, data []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, strings.TrimSuffix(t.URL, "/")+"/"+name, bytes.NewReader(data))
+	if err != nil {
+		return fmt.Errorf("send %s: %w", name, err)
+	}
+	sum := sha256.Sum256(data)
+	req.Header.Set("Content-Type", "text/csv; charset=utf-8")
+	req.Header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":") // RFC 9530
+	if t.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+t.Token)
+	}
+	trust := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		trust.RootCAs = x509.NewCertPool()
+		if !trust.RootCAs.AppendCertsFromPEM([]byte(t.CA)) {
+			return fmt.Errorf("send %s: the profile's ca has no certificate", name)
+		}
+	}
+	transport := &http.Transport{ // no proxy: it would reach what we may not
+		TLSClientConfig: trust, DisableKeepAlives: true,
+		DialContext: (&net.Dialer{Timeout: 10 * time.Second, Control: t.guard}).DialContext,
+	}
+	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("send %s: %w", name, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	told, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("send %s: the server answers %s: %q", name, resp.Status, told)
+	}
+	return nil
+}
+
+// guard is asked with the address that a name led to, right before the connection: who
+// writes a profile must not reach by it what only this machine can reach.
+func (t Target) guard(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is no address: %w", address, err)
+	}
+	addr := at.Addr().WithZone("").Unmap()
+	if public(addr) || slices.ContainsFunc(t.Allow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		return nil
+	}
+	return fmt.Errorf("%s is no address of the public Internet; cdr_files.allow in the node's configuration lets files go there", addr)
+}
+
+// closed are what netip does not know as special: shared and reserved addresses, and
+// those in IPv6 that lead to addresses of IPv4 (RFC 6890 and its updates).
+var closed = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("::/96"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("fec0::/10"),
+}
+
+func public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(closed, func(p netip.Prefix) bool { return p.Contains(a) })
+}
