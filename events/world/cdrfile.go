@@ -52,7 +52,10 @@ func (e *edit) cdrProfile(p cdrProfile) error {
 	}); err != nil {
 		return err
 	}
-	old := e.cat.CdrProfile(p.ID).GetSecret()
+	var old []byte
+	if was := e.cat.CdrProfile(p.ID); was.GetUrl() == p.URL { // a token is not sent to another place than it was given for
+		old = was.GetSecret()
+	}
 	if p.Token != "" || p.URL != "" && len(old) > 0 {
 		if out.Secret, err = e.secret("cdr profile "+p.ID, old, p.Token); err != nil {
 			return fmt.Errorf("token: %w", err)

@@ -317,6 +317,19 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	CdrFile struct {
+		CutAt       func(childComplexity int) int
+		DeliveredAt func(childComplexity int) int
+		Number      func(childComplexity int) int
+		Rows        func(childComplexity int) int
+		Sha256      func(childComplexity int) int
+	}
+
+	CdrFilesWritePayload struct {
+		Files      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CdrPrice struct {
 		AccountID      func(childComplexity int) int
 		Billed         func(childComplexity int) int
@@ -334,6 +347,42 @@ type ComplexityRoot struct {
 		PriceNext      func(childComplexity int) int
 		Side           func(childComplexity int) int
 		Tax            func(childComplexity int) int
+	}
+
+	CdrProfile struct {
+		AccountID       func(childComplexity int) int
+		Columns         func(childComplexity int) int
+		CompanyID       func(childComplexity int) int
+		Directory       func(childComplexity int) int
+		Disabled        func(childComplexity int) int
+		Format          func(childComplexity int) int
+		From            func(childComplexity int) int
+		ID              func(childComplexity int) int
+		IntervalSeconds func(childComplexity int) int
+		Key             func(childComplexity int) int
+		Last            func(childComplexity int) int
+		Name            func(childComplexity int) int
+		OffsetSeconds   func(childComplexity int) int
+		URL             func(childComplexity int) int
+		Version         func(childComplexity int) int
+	}
+
+	CdrProfileConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	CdrProfileEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	CdrProfilePutPayload struct {
+		CdrProfile func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Company struct {
@@ -881,6 +930,9 @@ type ComplexityRoot struct {
 		AccountTransfer    func(childComplexity int, input model.AccountTransferInput) int
 		BanLift            func(childComplexity int, input model.BanLiftInput) int
 		CallHangUp         func(childComplexity int, input model.CallHangUpInput) int
+		CdrFilesWrite      func(childComplexity int, input model.CdrFilesWriteInput) int
+		CdrProfilePut      func(childComplexity int, input model.CdrProfilePutInput) int
+		CdrProfileRemove   func(childComplexity int, input model.RemoveInput) int
 		CompanyPut         func(childComplexity int, input model.CompanyPutInput) int
 		CompanyRemove      func(childComplexity int, input model.RemoveInput) int
 		DeckImport         func(childComplexity int, input model.DeckImportInput) int
@@ -1207,6 +1259,7 @@ type ComplexityRoot struct {
 		Bans          func(childComplexity int) int
 		Call          func(childComplexity int, id string, atLeast *events.Position) int
 		Cdr           func(childComplexity int, call string, leg int, atLeast *events.Position) int
+		CdrProfiles   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Cdrs          func(childComplexity int, filter *model.CdrFilter, first *int, after *string, last *int, before *string, atLeast *events.Position) int
 		Companies     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Company       func(childComplexity int, id string) int
@@ -2943,6 +2996,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CdrEdge.Node(childComplexity), true
 
+	case "CdrFile.cutAt":
+		if e.ComplexityRoot.CdrFile.CutAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFile.CutAt(childComplexity), true
+	case "CdrFile.deliveredAt":
+		if e.ComplexityRoot.CdrFile.DeliveredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFile.DeliveredAt(childComplexity), true
+	case "CdrFile.number":
+		if e.ComplexityRoot.CdrFile.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFile.Number(childComplexity), true
+	case "CdrFile.rows":
+		if e.ComplexityRoot.CdrFile.Rows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFile.Rows(childComplexity), true
+	case "CdrFile.sha256":
+		if e.ComplexityRoot.CdrFile.Sha256 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFile.Sha256(childComplexity), true
+
+	case "CdrFilesWritePayload.files":
+		if e.ComplexityRoot.CdrFilesWritePayload.Files == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFilesWritePayload.Files(childComplexity), true
+	case "CdrFilesWritePayload.userErrors":
+		if e.ComplexityRoot.CdrFilesWritePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrFilesWritePayload.UserErrors(childComplexity), true
+
 	case "CdrPrice.accountId":
 		if e.ComplexityRoot.CdrPrice.AccountID == nil {
 			break
@@ -3039,6 +3136,154 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CdrPrice.Tax(childComplexity), true
+
+	case "CdrProfile.accountId":
+		if e.ComplexityRoot.CdrProfile.AccountID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.AccountID(childComplexity), true
+	case "CdrProfile.columns":
+		if e.ComplexityRoot.CdrProfile.Columns == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Columns(childComplexity), true
+	case "CdrProfile.companyId":
+		if e.ComplexityRoot.CdrProfile.CompanyID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.CompanyID(childComplexity), true
+	case "CdrProfile.directory":
+		if e.ComplexityRoot.CdrProfile.Directory == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Directory(childComplexity), true
+	case "CdrProfile.disabled":
+		if e.ComplexityRoot.CdrProfile.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Disabled(childComplexity), true
+	case "CdrProfile.format":
+		if e.ComplexityRoot.CdrProfile.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Format(childComplexity), true
+	case "CdrProfile.from":
+		if e.ComplexityRoot.CdrProfile.From == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.From(childComplexity), true
+	case "CdrProfile.id":
+		if e.ComplexityRoot.CdrProfile.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.ID(childComplexity), true
+	case "CdrProfile.intervalSeconds":
+		if e.ComplexityRoot.CdrProfile.IntervalSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.IntervalSeconds(childComplexity), true
+	case "CdrProfile.key":
+		if e.ComplexityRoot.CdrProfile.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Key(childComplexity), true
+	case "CdrProfile.last":
+		if e.ComplexityRoot.CdrProfile.Last == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Last(childComplexity), true
+	case "CdrProfile.name":
+		if e.ComplexityRoot.CdrProfile.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Name(childComplexity), true
+	case "CdrProfile.offsetSeconds":
+		if e.ComplexityRoot.CdrProfile.OffsetSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.OffsetSeconds(childComplexity), true
+	case "CdrProfile.url":
+		if e.ComplexityRoot.CdrProfile.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.URL(childComplexity), true
+	case "CdrProfile.version":
+		if e.ComplexityRoot.CdrProfile.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.Version(childComplexity), true
+
+	case "CdrProfileConnection.asOf":
+		if e.ComplexityRoot.CdrProfileConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfileConnection.AsOf(childComplexity), true
+	case "CdrProfileConnection.edges":
+		if e.ComplexityRoot.CdrProfileConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfileConnection.Edges(childComplexity), true
+	case "CdrProfileConnection.nodes":
+		if e.ComplexityRoot.CdrProfileConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfileConnection.Nodes(childComplexity), true
+	case "CdrProfileConnection.pageInfo":
+		if e.ComplexityRoot.CdrProfileConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfileConnection.PageInfo(childComplexity), true
+
+	case "CdrProfileEdge.cursor":
+		if e.ComplexityRoot.CdrProfileEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfileEdge.Cursor(childComplexity), true
+	case "CdrProfileEdge.node":
+		if e.ComplexityRoot.CdrProfileEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfileEdge.Node(childComplexity), true
+
+	case "CdrProfilePutPayload.cdrProfile":
+		if e.ComplexityRoot.CdrProfilePutPayload.CdrProfile == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfilePutPayload.CdrProfile(childComplexity), true
+	case "CdrProfilePutPayload.position":
+		if e.ComplexityRoot.CdrProfilePutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfilePutPayload.Position(childComplexity), true
+	case "CdrProfilePutPayload.userErrors":
+		if e.ComplexityRoot.CdrProfilePutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfilePutPayload.UserErrors(childComplexity), true
 
 	case "Company.accounts":
 		if e.ComplexityRoot.Company.Accounts == nil {
@@ -5261,6 +5506,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CallHangUp(childComplexity, args["input"].(model.CallHangUpInput)), true
+	case "Mutation.cdrFilesWrite":
+		if e.ComplexityRoot.Mutation.CdrFilesWrite == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cdrFilesWrite_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CdrFilesWrite(childComplexity, args["input"].(model.CdrFilesWriteInput)), true
+	case "Mutation.cdrProfilePut":
+		if e.ComplexityRoot.Mutation.CdrProfilePut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cdrProfilePut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CdrProfilePut(childComplexity, args["input"].(model.CdrProfilePutInput)), true
+	case "Mutation.cdrProfileRemove":
+		if e.ComplexityRoot.Mutation.CdrProfileRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cdrProfileRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CdrProfileRemove(childComplexity, args["input"].(model.RemoveInput)), true
 	case "Mutation.companyPut":
 		if e.ComplexityRoot.Mutation.CompanyPut == nil {
 			break
@@ -6997,6 +7275,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Cdr(childComplexity, args["call"].(string), args["leg"].(int), args["atLeast"].(*events.Position)), true
+	case "Query.cdrProfiles":
+		if e.ComplexityRoot.Query.CdrProfiles == nil {
+			break
+		}
+
+		args, err := ec.field_Query_cdrProfiles_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CdrProfiles(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.cdrs":
 		if e.ComplexityRoot.Query.Cdrs == nil {
 			break
@@ -9630,7 +9919,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("BanLiftInput", ec.unmarshalInputBanLiftInput),
 			graphql.NewInputUnmarshaler("BandInput", ec.unmarshalInputBandInput),
 			graphql.NewInputUnmarshaler("CallHangUpInput", ec.unmarshalInputCallHangUpInput),
+			graphql.NewInputUnmarshaler("CdrFilesWriteInput", ec.unmarshalInputCdrFilesWriteInput),
 			graphql.NewInputUnmarshaler("CdrFilter", ec.unmarshalInputCdrFilter),
+			graphql.NewInputUnmarshaler("CdrProfilePutInput", ec.unmarshalInputCdrProfilePutInput),
 			graphql.NewInputUnmarshaler("CompanyPutInput", ec.unmarshalInputCompanyPutInput),
 			graphql.NewInputUnmarshaler("DeckImportInput", ec.unmarshalInputDeckImportInput),
 			graphql.NewInputUnmarshaler("DeckMappingPutInput", ec.unmarshalInputDeckMappingPutInput),
@@ -10731,6 +11022,156 @@ extend type Query {
   ): CdrConnection! @needs(roles: [FINANCE, NOC, PARTNER])
   "One CDR."
   cdr("The call." call: ID!, "The leg." leg: Int!, "Answer only when this position is included." atLeast: Position): Cdr @needs(roles: [FINANCE, NOC, PARTNER])
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/cdrfile.graphqls", Input: `"How the rows of a CDR file are written."
+enum CdrFileFormat {
+  "RFC 4180."
+  CSV
+  "Fields parted by |, with none in them."
+  PIPE
+}
+
+"Which CDRs are written into files, when, how, and where those go. Each CDR comes into exactly one file of a profile."
+type CdrProfile implements Node {
+  "The global id."
+  id: ID!
+  "The profile's key."
+  key: String!
+  "The profile's name."
+  name: String!
+  "Whether it is switched off."
+  disabled: Boolean!
+  "Only this company's CDRs, with what it may see of them; null is all."
+  companyId: ID
+  "Only this account's CDRs; null is all."
+  accountId: ID
+  "When the first calls began that are written."
+  from: DateTime!
+  "How often files are written, in seconds."
+  intervalSeconds: Int!
+  "By how much the times are shifted from midnight UTC, in seconds."
+  offsetSeconds: Int!
+  "How rows are written."
+  format: CdrFileFormat!
+  "The columns in their order; none is all."
+  columns: [String!]!
+  "The directory, below the one of the node that keeps the book; empty where files are sent."
+  directory: String!
+  "Where files are sent to, by PUT; empty where they are stored."
+  url: String!
+  "The last file; null before the first."
+  last: CdrFile
+  "Where the profile was last changed."
+  version: Position!
+}
+
+"A file of CDRs."
+type CdrFile {
+  "Its number among the profile's files, from 1."
+  number: Int!
+  "How many rows it has."
+  rows: Int!
+  "When it was decided what is in it."
+  cutAt: DateTime!
+  "When it was delivered; null while that is tried."
+  deliveredAt: DateTime
+  "The SHA-256 of what was delivered, in hexadecimal digits; empty before."
+  sha256: String!
+}
+
+"A page of profiles of CDR files."
+type CdrProfileConnection {
+  "The rows with their cursors."
+  edges: [CdrProfileEdge!]!
+  "The rows."
+  nodes: [CdrProfile!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the profiles of CDR files with its cursor."
+type CdrProfileEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: CdrProfile!
+}
+
+extend type Query {
+  "The profiles of CDR files, by key."
+  cdrProfiles("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): CdrProfileConnection! @needs(roles: [FINANCE])
+}
+
+extend type Mutation {
+  "Creates or changes a profile of CDR files."
+  cdrProfilePut("The profile." input: CdrProfilePutInput!): CdrProfilePutPayload! @needs(roles: [])
+  "Removes a profile of CDR files. One that is made anew with the same key goes on with its files."
+  cdrProfileRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [])
+  "Writes the files of a profile now, on the node that keeps the book."
+  cdrFilesWrite("Which profile." input: CdrFilesWriteInput!): CdrFilesWritePayload! @needs(roles: [FINANCE])
+}
+
+"What a profile of CDR files shall be. Fields left out keep their value."
+input CdrProfilePutInput {
+  "The profile's key: letters, digits, dots and dashes."
+  key: String!
+  "The profile's name."
+  name: String
+  "Whether to switch it off."
+  disabled: Boolean
+  "Only this company's CDRs; null is all."
+  company: ID
+  "Only this account's CDRs; null is all."
+  account: ID
+  "When the first calls began that are written."
+  from: DateTime
+  "How often files are written: 60 to 86400 seconds."
+  intervalSeconds: Int
+  "By how much the times are shifted from midnight UTC, in seconds."
+  offsetSeconds: Int
+  "How rows are written."
+  format: CdrFileFormat
+  "The columns in their order; replaces all of them."
+  columns: [String!]
+  "The directory; empty where files are sent."
+  directory: String
+  "An https address that files are sent to; empty where they are stored."
+  url: String
+  "A bearer token that is sent with files; empty takes it away."
+  token: String
+  "Certificates (PEM) of those who vouch for the server; empty is the system's."
+  ca: String
+  "The version this edit was made from; \"0\" for a new profile; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to cdrProfilePut."
+type CdrProfilePutPayload {
+  "The profile as it is now."
+  cdrProfile: CdrProfile
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"Whose files to write."
+input CdrFilesWriteInput {
+  "The profile's key."
+  key: String!
+}
+
+"The answer to cdrFilesWrite."
+type CdrFilesWritePayload {
+  "How many files were delivered."
+  files: Int!
+  "Why it was not done."
+  userErrors: [UserError!]!
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/company.graphqls", Input: `"A counterparty: a customer and a vendor at once, if need be."
@@ -15111,6 +15552,32 @@ func (ec *executionContext) childFields_CdrEdge(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type CdrEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_CdrFile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_CdrFile_number(ctx, field)
+	case "rows":
+		return ec.fieldContext_CdrFile_rows(ctx, field)
+	case "cutAt":
+		return ec.fieldContext_CdrFile_cutAt(ctx, field)
+	case "deliveredAt":
+		return ec.fieldContext_CdrFile_deliveredAt(ctx, field)
+	case "sha256":
+		return ec.fieldContext_CdrFile_sha256(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CdrFile", field.Name)
+}
+
+func (ec *executionContext) childFields_CdrFilesWritePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "files":
+		return ec.fieldContext_CdrFilesWritePayload_files(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CdrFilesWritePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CdrFilesWritePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CdrPrice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "side":
@@ -15147,6 +15614,78 @@ func (ec *executionContext) childFields_CdrPrice(ctx context.Context, field grap
 		return ec.fieldContext_CdrPrice_packageSeconds(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CdrPrice", field.Name)
+}
+
+func (ec *executionContext) childFields_CdrProfile(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_CdrProfile_id(ctx, field)
+	case "key":
+		return ec.fieldContext_CdrProfile_key(ctx, field)
+	case "name":
+		return ec.fieldContext_CdrProfile_name(ctx, field)
+	case "disabled":
+		return ec.fieldContext_CdrProfile_disabled(ctx, field)
+	case "companyId":
+		return ec.fieldContext_CdrProfile_companyId(ctx, field)
+	case "accountId":
+		return ec.fieldContext_CdrProfile_accountId(ctx, field)
+	case "from":
+		return ec.fieldContext_CdrProfile_from(ctx, field)
+	case "intervalSeconds":
+		return ec.fieldContext_CdrProfile_intervalSeconds(ctx, field)
+	case "offsetSeconds":
+		return ec.fieldContext_CdrProfile_offsetSeconds(ctx, field)
+	case "format":
+		return ec.fieldContext_CdrProfile_format(ctx, field)
+	case "columns":
+		return ec.fieldContext_CdrProfile_columns(ctx, field)
+	case "directory":
+		return ec.fieldContext_CdrProfile_directory(ctx, field)
+	case "url":
+		return ec.fieldContext_CdrProfile_url(ctx, field)
+	case "last":
+		return ec.fieldContext_CdrProfile_last(ctx, field)
+	case "version":
+		return ec.fieldContext_CdrProfile_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CdrProfile", field.Name)
+}
+
+func (ec *executionContext) childFields_CdrProfileConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CdrProfileConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CdrProfileConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CdrProfileConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_CdrProfileConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CdrProfileConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CdrProfileEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CdrProfileEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CdrProfileEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CdrProfileEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_CdrProfilePutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cdrProfile":
+		return ec.fieldContext_CdrProfilePutPayload_cdrProfile(ctx, field)
+	case "position":
+		return ec.fieldContext_CdrProfilePutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CdrProfilePutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CdrProfilePutPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Company(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

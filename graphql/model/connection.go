@@ -160,6 +160,12 @@ type GuardTripConnection = Connection[GuardTrip]
 // GuardTripEdge is a row of its kind with its cursor.
 type GuardTripEdge = Edge[GuardTrip]
 
+// CdrProfileConnection is a page of its kind.
+type CdrProfileConnection = Connection[CdrProfile]
+
+// CdrProfileEdge is a row of its kind with its cursor.
+type CdrProfileEdge = Edge[CdrProfile]
+
 // EvidenceRuleConnection is a page of its kind.
 type EvidenceRuleConnection = Connection[EvidenceRule]
 

@@ -524,6 +524,34 @@ type Cdr struct {
 
 func (Cdr) IsNode() {}
 
+// A file of CDRs.
+type CdrFile struct {
+	// Its number among the profile's files, from 1.
+	Number int `json:"number"`
+	// How many rows it has.
+	Rows int `json:"rows"`
+	// When it was decided what is in it.
+	CutAt time.Time `json:"cutAt"`
+	// When it was delivered; null while that is tried.
+	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
+	// The SHA-256 of what was delivered, in hexadecimal digits; empty before.
+	Sha256 string `json:"sha256"`
+}
+
+// Whose files to write.
+type CdrFilesWriteInput struct {
+	// The profile's key.
+	Key string `json:"key"`
+}
+
+// The answer to cdrFilesWrite.
+type CdrFilesWritePayload struct {
+	// How many files were delivered.
+	Files int `json:"files"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Which CDRs to show. All conditions must hold.
 type CdrFilter struct {
 	// Set up at or after this instant.
@@ -586,6 +614,88 @@ type CdrPrice struct {
 	PackageID *string `json:"packageId,omitempty"`
 	// How many of the billed seconds it paid, from the first; the amounts are the price of the others.
 	PackageSeconds int `json:"packageSeconds"`
+}
+
+// Which CDRs are written into files, when, how, and where those go. Each CDR comes into exactly one file of a profile.
+type CdrProfile struct {
+	// The global id.
+	ID string `json:"id"`
+	// The profile's key.
+	Key string `json:"key"`
+	// The profile's name.
+	Name string `json:"name"`
+	// Whether it is switched off.
+	Disabled bool `json:"disabled"`
+	// Only this company's CDRs, with what it may see of them; null is all.
+	CompanyID *string `json:"companyId,omitempty"`
+	// Only this account's CDRs; null is all.
+	AccountID *string `json:"accountId,omitempty"`
+	// When the first calls began that are written.
+	From time.Time `json:"from"`
+	// How often files are written, in seconds.
+	IntervalSeconds int `json:"intervalSeconds"`
+	// By how much the times are shifted from midnight UTC, in seconds.
+	OffsetSeconds int `json:"offsetSeconds"`
+	// How rows are written.
+	Format CdrFileFormat `json:"format"`
+	// The columns in their order; none is all.
+	Columns []string `json:"columns"`
+	// The directory, below the one of the node that keeps the book; empty where files are sent.
+	Directory string `json:"directory"`
+	// Where files are sent to, by PUT; empty where they are stored.
+	URL string `json:"url"`
+	// The last file; null before the first.
+	Last *CdrFile `json:"last,omitempty"`
+	// Where the profile was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (CdrProfile) IsNode() {}
+
+// What a profile of CDR files shall be. Fields left out keep their value.
+type CdrProfilePutInput struct {
+	// The profile's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The profile's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Whether to switch it off.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// Only this company's CDRs; null is all.
+	Company graphql.Omittable[*string] `json:"company,omitempty"`
+	// Only this account's CDRs; null is all.
+	Account graphql.Omittable[*string] `json:"account,omitempty"`
+	// When the first calls began that are written.
+	From graphql.Omittable[*time.Time] `json:"from,omitempty"`
+	// How often files are written: 60 to 86400 seconds.
+	IntervalSeconds graphql.Omittable[*int] `json:"intervalSeconds,omitempty"`
+	// By how much the times are shifted from midnight UTC, in seconds.
+	OffsetSeconds graphql.Omittable[*int] `json:"offsetSeconds,omitempty"`
+	// How rows are written.
+	Format graphql.Omittable[*CdrFileFormat] `json:"format,omitempty"`
+	// The columns in their order; replaces all of them.
+	Columns graphql.Omittable[[]string] `json:"columns,omitempty"`
+	// The directory; empty where files are sent.
+	Directory graphql.Omittable[*string] `json:"directory,omitempty"`
+	// An https address that files are sent to; empty where they are stored.
+	URL graphql.Omittable[*string] `json:"url,omitempty"`
+	// A bearer token that is sent with files; empty takes it away.
+	Token graphql.Omittable[*string] `json:"token,omitempty"`
+	// Certificates (PEM) of those who vouch for the server; empty is the system's.
+	Ca graphql.Omittable[*string] `json:"ca,omitempty"`
+	// The version this edit was made from; "0" for a new profile; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to cdrProfilePut.
+type CdrProfilePutPayload struct {
+	// The profile as it is now.
+	CdrProfile *CdrProfile `json:"cdrProfile,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A counterparty: a customer and a vendor at once, if need be.
@@ -3557,6 +3667,64 @@ func (e *CapturePolicy) UnmarshalJSON(b []byte) error {
 }
 
 func (e CapturePolicy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How the rows of a CDR file are written.
+type CdrFileFormat string
+
+const (
+	// RFC 4180.
+	CdrFileFormatCSV CdrFileFormat = "CSV"
+	// Fields parted by |, with none in them.
+	CdrFileFormatPipe CdrFileFormat = "PIPE"
+)
+
+var AllCdrFileFormat = []CdrFileFormat{
+	CdrFileFormatCSV,
+	CdrFileFormatPipe,
+}
+
+func (e CdrFileFormat) IsValid() bool {
+	switch e {
+	case CdrFileFormatCSV, CdrFileFormatPipe:
+		return true
+	}
+	return false
+}
+
+func (e CdrFileFormat) String() string {
+	return string(e)
+}
+
+func (e *CdrFileFormat) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CdrFileFormat(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CdrFileFormat", str)
+	}
+	return nil
+}
+
+func (e CdrFileFormat) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CdrFileFormat) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CdrFileFormat) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -65,6 +65,10 @@ type Backend interface {
 	// ApplyWorld makes the catalog what a YAML document says, in the actor's name.
 	ApplyWorld(ctx context.Context, edit WorldEdit) (WorldChange, error)
 
+	// WriteCdrFiles writes a profile's files of CDRs now and tells how many; it is
+	// CodeUnavailable where another node keeps the book.
+	WriteCdrFiles(ctx context.Context, profile string) (int, error)
+
 	// Bindings are a subscriber's devices that are registered now, on all nodes.
 	Bindings(subscriber string) []Binding
 	// Bans are the sources that this node does not hear now, the newest first.

@@ -112,6 +112,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return guardRule(item)
 	case catalog.KindEvidenceRule:
 		return evidenceRule(item)
+	case catalog.KindCdrProfile:
+		return r.cdrProfile(item)
 	case catalog.KindSubscriber:
 		return subscriber(item)
 	case catalog.KindDid:
