@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,6 +15,7 @@ type epoll struct {
 	engine  *Engine
 	workers []*worker
 	running sync.WaitGroup
+	more    int // places for goroutines that the scheduler was given
 }
 
 // worker serves the sockets of its shard. It alone closes them, between two
@@ -61,7 +63,15 @@ func newEpoll(e *Engine) (*epoll, error) {
 		t.workers = append(t.workers, w)
 		t.running.Go(w.run)
 	}
+	t.makePlaces(len(t.workers))
 	return t, nil
+}
+
+// makePlaces gives the scheduler as many more places for goroutines as there are workers:
+// one that naps keeps its place, and others must not wait for it.
+func (t *epoll) makePlaces(more int) {
+	t.more += more
+	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)+more))
 }
 
 func newWorker(e *Engine) (*worker, error) {
@@ -140,6 +150,7 @@ func (t *epoll) stop() {
 		unix.Close(w.epfd)
 		w.bell.close()
 	}
+	t.makePlaces(-t.more)
 }
 
 // place gives a socket a slot.
@@ -228,7 +239,9 @@ func (w *worker) run() {
 		}
 		if n < eventBatch && now-last < busy {
 			pause := unix.NsecToTimespec(int64(nap))
-			_ = unix.Nanosleep(&pause, nil) // a signal only makes it shorter
+			// Past the scheduler: a nap that it knows of has its processor taken away, by a
+			// thread that wakes up for that as often as we do. A signal only makes it shorter.
+			_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&pause)), 0, 0)
 		}
 		last = now
 	}
