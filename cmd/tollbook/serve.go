@@ -26,7 +26,8 @@ func serve(ctx context.Context, c *console, args []string) error {
 			return err
 		}
 	}
-	n, err := node.Start(ctx, cfg, logger(c))
+	log := logger(c)
+	n, err := node.Start(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -38,15 +39,18 @@ func serve(ctx context.Context, c *console, args []string) error {
 		fmt.Fprintf(c.err, "The first admin's token, shown once: %s\n", secret)
 	}
 	fmt.Fprintf(c.err, "Tollbook serves calls on %s and people on http://%s\n", cfg.SIP, n.Address())
-	return untilStopped(ctx, n)
+	notify(log, notifyReady)
+	return untilStopped(ctx, n, log)
 }
 
 // untilStopped waits for the end, ordered or not.
-func untilStopped(ctx context.Context, n *node.Node) error {
+func untilStopped(ctx context.Context, n *node.Node, log *slog.Logger) error {
 	select {
 	case <-ctx.Done():
+		notify(log, notifyStopping)
 		return n.Close()
 	case err := <-n.Failed():
+		notify(log, notifyStopping)
 		return errors.Join(err, n.Close())
 	}
 }

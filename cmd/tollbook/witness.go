@@ -22,10 +22,14 @@ func witness(ctx context.Context, c *console, args []string) error {
 	if err != nil {
 		return err
 	}
-	w, err := node.StartWitness(ctx, cfg, logger(c))
+	log := logger(c)
+	w, err := node.StartWitness(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s is a witness of cluster %s\n", cfg.Node, cfg.Cluster.Name)
-	return errors.Join(w.Run(ctx), w.Close())
+	notify(log, notifyReady)
+	err = w.Run(ctx)
+	notify(log, notifyStopping)
+	return errors.Join(err, w.Close())
 }
