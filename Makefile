@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test havoc test-cluster test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools
+.PHONY: demo build test havoc test-cluster test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools deb try-deb
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -66,3 +66,9 @@ bench: ## microbenchmarks
 
 bench-sip: ## CPU of a billed call, with sipp, beside Kamailio
 	$(GO) run ./cmd/tollbook bench sip
+
+deb: ## the Debian package, in build/deb
+	deploy/package/build.sh
+
+try-deb: deb ## unpacks it and starts the program from there
+	deploy/package/try.sh

@@ -110,6 +110,7 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(d.desc, d.kind, float64(d.of(stats)))
 		}
 	}
+	f.ofCluster(to)
 	position, behind := f.node.AsOf()
 	to <- prometheus.MustNewConstMetric(reads, prometheus.GaugeValue, float64(position))
 	to <- prometheus.MustNewConstMetric(lag, prometheus.GaugeValue, behind.Seconds())
