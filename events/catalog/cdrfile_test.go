@@ -16,6 +16,7 @@ func TestCdrProfilesRefuse(t *testing.T) {
 		want  string
 	}{
 		"right":       {func(*wire.CdrProfile) {}, ""},
+		"other rows":  {func(p *wire.CdrProfile) { p.Id = "cdrs" }, "company and account of a profile cannot change"},
 		"column":      {func(p *wire.CdrProfile) { p.Columns = []string{"call", "price"} }, "columns.1: \"price\" is no column"},
 		"twice":       {func(p *wire.CdrProfile) { p.Columns = []string{"call", "call"} }, "columns.1: call stands twice"},
 		"from":        {func(p *wire.CdrProfile) { p.FromUs = 0 }, "from_us"},

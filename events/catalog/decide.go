@@ -121,6 +121,11 @@ func unchangeable(ref Ref, old, put *wire.Entity) *events.Error {
 		if old.GetDeck().Currency != put.GetDeck().Currency {
 			return events.Invalid("%s: the currency of a deck cannot change", ref)
 		}
+	case KindCdrProfile:
+		// A file that is owed is made of rows that were chosen by them.
+		if a, b := old.GetCdrProfile(), put.GetCdrProfile(); a.Company != b.Company || a.Account != b.Account {
+			return events.Invalid("%s: company and account of a profile cannot change; declare another profile", ref)
+		}
 	case KindCdrProgress:
 		return follows(old.GetCdrProgress(), put.GetCdrProgress())
 	case KindDeckVersion:
