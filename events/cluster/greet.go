@@ -124,22 +124,44 @@ func (s *Server) introduce(ctx context.Context, opts Options) error {
 	}
 }
 
-// mayJoin says why a server with an empty store must wait, or nothing.
+// mayJoin says why a server with an empty store must wait, or nothing. That the others
+// do not know it any more is believed when more than half of them say so: one that leads
+// alone drops a member before that is decided.
 func (s *Server) mayJoin(answers []greeting) (why string) {
-	empty := map[string]bool{s.node: true}
+	empty, others := map[string]bool{s.node: true}, map[string]bool{}
+	for name := range s.group.Members {
+		others[name] = true
+	}
+	running, known := 0, false
 	for _, a := range answers {
-		switch {
-		case a.Stage == stageRunning && a.Leads && slices.Contains(a.Peers, s.node):
-			_ = s.conn.Publish(forgetSubject, []byte(s.node)) // lost, it is asked again
-			return "the others still know it as the member that it was"
-		case a.Stage == stageRunning && a.Leads:
-			return ""
-		case a.Stage == stageBrings:
+		switch a.Stage {
+		case stageRunning:
+			running++
+			for _, name := range a.Peers {
+				others[name] = true
+			}
+			if !slices.Contains(a.Peers, s.node) {
+				continue
+			}
+			if known = true; a.Leads {
+				_ = s.conn.Publish(forgetSubject, []byte(s.node)) // lost, it is asked again
+			}
+		case stageBrings:
 			s.brought = true
 			empty[a.Node] = true
-		case a.Stage == stageEmpty || a.Stage == stageFirst:
+		case stageEmpty, stageFirst:
 			empty[a.Node] = true
+		case stageStored:
 		}
+	}
+	delete(others, s.node)
+	switch {
+	case known:
+		return "others still know it as the member that it was"
+	case 2*running > len(others):
+		return ""
+	case running > 0:
+		return fmt.Sprintf("only %d of %d other nodes answer", running, len(others))
 	}
 	for name := range s.group.Members {
 		if !empty[name] {
