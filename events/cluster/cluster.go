@@ -19,7 +19,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -329,18 +328,8 @@ func (s *Server) StepDown(ctx context.Context, stream, preferred string) error {
 	if preferred != "" {
 		body = fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, preferred)
 	}
-	msg, err := s.conn.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, body)
-	if err != nil {
+	if err := command(ctx, s.conn, "$JS.API.STREAM.LEADER.STEPDOWN."+stream, body); err != nil {
 		return fmt.Errorf("give up the lead of stream %s: %w", stream, err)
-	}
-	var answer struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(msg.Data, &answer); err != nil {
-		return fmt.Errorf("give up the lead of stream %s: %w", stream, err)
-	}
-	if answer.Error != nil {
-		return fmt.Errorf("give up the lead of stream %s: %w", stream, answer.Error)
 	}
 	return nil
 }

@@ -30,6 +30,25 @@ func (s *Server) Peers() []string {
 	return peers
 }
 
+// command has the server do something that its API says only yes or no to; a no is a
+// *jetstream.APIError.
+func command(ctx context.Context, nc *nats.Conn, subject string, body []byte) error {
+	msg, err := nc.RequestWithContext(ctx, subject, body)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(msg.Data, &answer); err != nil {
+		return err
+	}
+	if answer.Error != nil {
+		return answer.Error
+	}
+	return nil
+}
+
 // Remove takes a server out of the group: it holds no stream any more and has no
 // voice. It needs a majority of the others, and works on any of them; one that is not in
 // the group is no error. The server itself should be stopped; one that comes back after
@@ -48,20 +67,12 @@ func (s *Server) Remove(ctx context.Context, node string) error {
 		return fmt.Errorf("remove server %s: %w", node, err)
 	}
 	err = s.Patiently(ctx, func(ctx context.Context) error {
-		var answer struct {
-			Error *jetstream.APIError `json:"error"`
-		}
-		msg, err := nc.RequestWithContext(ctx, server.JSApiRemoveServer, question)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(msg.Data, &answer); err != nil {
-			return err
-		}
-		if answer.Error == nil || answer.Error.ErrorCode == jetstream.ErrorCode(server.JSClusterServerNotMemberErr) {
+		err := command(ctx, nc, server.JSApiRemoveServer, question)
+		var no *jetstream.APIError
+		if errors.As(err, &no) && no.ErrorCode == jetstream.ErrorCode(server.JSClusterServerNotMemberErr) {
 			return nil
 		}
-		return answer.Error
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("remove server %s: %w", node, err)

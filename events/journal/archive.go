@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -222,23 +223,34 @@ func (a *Archive) reread(journal string, upTo uint64) (Cursor, error) {
 func (a *Archive) find(journal string, from uint64) ([]Message, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, s := range a.segments[journal] {
-		if s.To.Sequence < from {
-			continue
-		}
-		if a.cached != s.path {
-			_, messages, err := readSegment(s.path)
-			if err != nil {
-				return nil, err
-			}
-			a.cached, a.messages = s.path, messages
-		}
-		i, _ := slices.BinarySearchFunc(a.messages, from, func(m Message, seq uint64) int {
-			return int(int64(m.Sequence) - int64(seq))
-		})
-		return a.messages[i:], nil
+	s, ok := a.holding(journal, from)
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	if a.cached != s.path {
+		_, messages, err := readSegment(s.path)
+		if err != nil {
+			return nil, err
+		}
+		a.cached, a.messages = s.path, messages
+	}
+	return since(a.messages, from), nil
+}
+
+// holding is the first segment that goes as far as a sequence; the lock is held.
+func (a *Archive) holding(journal string, from uint64) (segment, bool) {
+	for _, s := range a.segments[journal] {
+		if s.To.Sequence >= from {
+			return s, true
+		}
+	}
+	return segment{}, false
+}
+
+// since are the messages from a sequence on.
+func since(messages []Message, from uint64) []Message {
+	i, _ := slices.BinarySearchFunc(messages, from, func(m Message, seq uint64) int { return cmp.Compare(m.Sequence, seq) })
+	return messages[i:]
 }
 
 // journals are those with segments of a stream.

@@ -82,18 +82,12 @@ func (a *Archive) lowest(journals []string, ahead map[string][]Message, from uin
 func (a *Archive) read(journal string, from uint64) ([]Message, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, s := range a.segments[journal] {
-		if s.To.Sequence < from {
-			continue
-		}
-		_, messages, err := readSegment(s.path)
-		if err != nil {
-			return nil, err
-		}
-		i, _ := slices.BinarySearchFunc(messages, from, func(m Message, seq uint64) int { return cmp.Compare(m.Sequence, seq) })
-		return messages[i:], nil
+	s, ok := a.holding(journal, from)
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	_, messages, err := readSegment(s.path)
+	return since(messages, from), err
 }
 
 // Check reads all segments: what is damaged or does not follow is an error.

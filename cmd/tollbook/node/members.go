@@ -71,9 +71,12 @@ type member struct {
 // up says that it answered within the last seconds.
 func (m *member) up() bool { return time.Since(m.seen) < silentAfter }
 
+// justNow says that who was seen then has missed two looks at most.
+func justNow(seen time.Time) bool { return time.Since(seen) < 2*lookEvery+lookWithin }
+
 // takesCalls says that it answered just now and takes new calls.
 func (m *member) takesCalls() bool {
-	return time.Since(m.seen) < 2*lookEvery+lookWithin && !m.Draining && !m.Witness
+	return justNow(m.seen) && !m.Draining && !m.Witness
 }
 
 // members are the other nodes of the cluster.
@@ -189,7 +192,7 @@ func (n *Node) hearsMajority() bool {
 	defer n.members.mu.Unlock()
 	heard := 1
 	for _, m := range n.members.of {
-		if time.Since(m.seen) < 2*lookEvery+lookWithin {
+		if justNow(m.seen) {
 			heard++
 		}
 	}

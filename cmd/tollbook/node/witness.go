@@ -103,7 +103,7 @@ func (w *Witness) best() string {
 	defer w.mu.Unlock()
 	best := ""
 	for name, s := range w.hears {
-		if time.Since(w.at[name]) < 2*lookEvery+lookWithin && !s.Witness && (best == "" || s.Position > w.hears[best].Position) {
+		if justNow(w.at[name]) && !s.Witness && (best == "" || s.Position > w.hears[best].Position) {
 			best = name
 		}
 	}
