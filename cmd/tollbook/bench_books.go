@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -56,6 +58,8 @@ func (g booksFigures) print(w io.Writer) {
 type booksBench struct {
 	rows, days, rate, questions int
 	address                     string
+	// kept is where a filled store is kept for other runs, empty for nowhere.
+	kept string
 
 	store *history.Store
 	sink  *sinks.ClickHouse
@@ -70,6 +74,7 @@ func benchBooks(ctx context.Context, c *console, args []string) error {
 	b := &booksBench{calls: sample.New()}
 	output := f.String("o", "text", "text or json")
 	dir := f.String("dir", "", "where to put the store; default: the system's temporary directory")
+	f.StringVar(&b.kept, "keep", "", "a directory that keeps the filled stores, or has them from a run with the same -rows, -days and -clickhouse")
 	f.IntVar(&b.rows, "rows", 10_000_000, "CDRs in the store")
 	f.IntVar(&b.days, "days", 90, "days that they spread over")
 	f.IntVar(&b.rate, "rate", 500, "CDRs that arrive a second")
@@ -81,12 +86,16 @@ func benchBooks(ctx context.Context, c *console, args []string) error {
 	if b.rows < 1000 || b.days < 1 || b.days > 1000 || b.rate < 0 || b.questions < 1 {
 		return usageError{errors.New("rows are at least 1000, days 1 to 1000, questions at least 1")}
 	}
-	temp, err := os.MkdirTemp(*dir, "tollbook-bench-*")
-	if err != nil {
-		return err
+	at := b.kept
+	if at == "" {
+		temp, err := os.MkdirTemp(*dir, "tollbook-bench-*")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temp)
+		at = temp
 	}
-	defer os.RemoveAll(temp)
-	g, err := b.measure(ctx, c, temp)
+	g, err := b.measure(ctx, c, at)
 	if err != nil {
 		return err
 	}
@@ -99,24 +108,25 @@ func benchBooks(ctx context.Context, c *console, args []string) error {
 
 func (b *booksBench) measure(ctx context.Context, c *console, dir string) (g booksFigures, err error) {
 	g = booksFigures{CDRs: b.rows, Days: b.days, Cores: runtime.NumCPU(), Stores: map[string]booksStore{}}
-	if b.store, err = history.Open(dir, history.Options{OpenDays: b.days + 2, Feed: b.address != ""}); err != nil {
+	if b.store, err = history.Open(filepath.Join(dir, "store"), history.Options{OpenDays: b.days + 2, Feed: b.address != ""}); err != nil {
 		return g, err
 	}
 	defer func() { err = errors.Join(err, b.store.Close()) }()
-	embedded := booksStore{Questions: b.questions}
-	if embedded.InsertRowsPerSecond, err = b.fill(ctx); err != nil {
-		return g, err
-	}
-	fmt.Fprintf(c.err, "%d CDRs are in the embedded store\n", b.rows)
-	copied := booksStore{Questions: b.questions}
-	if b.address == "" {
-		g.ClickHouseMissing = "no server was named with -clickhouse"
-	} else {
-		if copied.InsertRowsPerSecond, err = b.copy(ctx); err != nil {
+	if b.address != "" {
+		b.sink, err = sinks.Open(sinks.Config{Addresses: []string{b.address}, Database: "tollbook_bench", User: "default", Node: "bench"}, b.store)
+		if err != nil {
 			return g, err
 		}
-		defer func() { err = errors.Join(err, b.sink.Drop(context.WithoutCancel(ctx)), b.sink.Close()) }()
-		fmt.Fprintf(c.err, "and in ClickHouse\n")
+		defer func() { err = errors.Join(err, b.sink.Close()) }()
+	} else {
+		g.ClickHouseMissing = "no server was named with -clickhouse"
+	}
+	embedded, copied, err := b.filled(ctx, c, dir)
+	if err != nil {
+		return g, err
+	}
+	if b.sink != nil && b.kept == "" {
+		defer func() { err = errors.Join(err, b.sink.Drop(context.WithoutCancel(ctx))) }()
 	}
 	if g.Arriving, err = b.ask(ctx, &embedded, &copied); err != nil {
 		return g, err
@@ -130,6 +140,50 @@ func (b *booksBench) measure(ctx context.Context, c *console, dir string) (g boo
 		g.Stores["clickhouse"] = copied
 	}
 	return g, err
+}
+
+// filled fills the stores, or finds them filled by an earlier run, and says how fast that
+// went. Questions count from now on.
+func (b *booksBench) filled(ctx context.Context, c *console, dir string) (embedded, copied booksStore, err error) {
+	note := filepath.Join(dir, "filled.json")
+	before := booksFigures{Stores: map[string]booksStore{}}
+	if text, err := os.ReadFile(note); err == nil {
+		if err := json.Unmarshal(text, &before); err != nil {
+			return embedded, copied, fmt.Errorf("read %s: %w", note, err)
+		}
+	}
+	embedded, there := before.Stores["embedded"]
+	if there && (before.CDRs != b.rows || before.Days != b.days) {
+		return embedded, copied, fmt.Errorf("%s has %d CDRs of %d days", dir, before.CDRs, before.Days)
+	}
+	if there {
+		b.calls.Skip(b.rows) // what arrived in earlier runs, too
+	}
+	embedded.Questions, copied.Questions = b.questions, b.questions
+	if !there {
+		if embedded.InsertRowsPerSecond, err = b.fill(ctx); err != nil {
+			return embedded, copied, err
+		}
+		fmt.Fprintf(c.err, "%d CDRs are in the embedded store\n", b.rows)
+	}
+	if b.sink != nil {
+		if copied, there = before.Stores["clickhouse"]; !there {
+			if copied.InsertRowsPerSecond, err = b.copy(ctx); err != nil {
+				return embedded, copied, err
+			}
+			fmt.Fprintf(c.err, "and in ClickHouse\n")
+		}
+		copied.Questions = b.questions
+	}
+	before = booksFigures{CDRs: b.rows, Days: b.days, Stores: map[string]booksStore{"embedded": embedded}}
+	if b.sink != nil {
+		before.Stores["clickhouse"] = copied
+	}
+	text, err := json.Marshal(before)
+	if err != nil {
+		return embedded, copied, err
+	}
+	return embedded, copied, os.WriteFile(note, text, 0o600)
 }
 
 // fill has the past happen: calls evenly over the days, the last one now.
@@ -158,10 +212,6 @@ func (b *booksBench) happen(ctx context.Context, n int, at func(int) int64) erro
 
 // copy has the sink copy everything.
 func (b *booksBench) copy(ctx context.Context) (perSecond int, err error) {
-	b.sink, err = sinks.Open(sinks.Config{Addresses: []string{b.address}, Database: "tollbook_bench", User: "default", Node: "bench"}, b.store)
-	if err != nil {
-		return 0, err
-	}
 	if err := b.sink.Drop(ctx); err != nil {
 		return 0, err
 	}

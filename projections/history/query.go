@@ -85,7 +85,10 @@ type walk struct {
 
 // walk calls each for every row in order, until limit.
 func (s *Store) walk(ctx context.Context, w walk, each func(*CDR) error) error {
-	days := s.days.days()
+	days, err := s.daysFor(ctx, w.filter)
+	if err != nil {
+		return err
+	}
 	if !w.backward {
 		slices.Reverse(days)
 	}

@@ -101,12 +101,12 @@ func ratio(a, b int64) int64 {
 
 // Report sums hourly rollups. Rows come ordered by their groups, then currency.
 func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) {
-	text, args, err := q.sql("rollups", "0")
+	open, settled, err := q.questions()
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	sums := make(map[ReportRow]ReportRow)
-	err = s.eachSum(ctx, q.takes, text, args, func(row scanner) error {
+	err = s.eachSum(ctx, q.takes, open, settled, func(row scanner) error {
 		r, err := q.Read(row.Scan)
 		if err != nil {
 			return err
@@ -118,6 +118,39 @@ func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) 
 		return nil, fmt.Errorf("report: %w", err)
 	}
 	return slices.SortedFunc(maps.Values(sums), CompareReport), nil
+}
+
+// questions are the report as one question to the file of a day, and as some to the sums of
+// settled days: whole days are asked for where they are added up, if hours are not wanted.
+func (q ReportQuery) questions() (open question, settled []question, err error) {
+	put := func(table string, fromUS, toUS int64) (asked question) {
+		if toUS != 0 && fromUS >= toUS {
+			return asked
+		}
+		q.FromUS, q.ToUS = fromUS, toUS
+		var failed error
+		if asked.text, asked.args, failed = q.sql(table, "0"); failed != nil {
+			err = failed
+		}
+		settled = append(settled, asked)
+		return asked
+	}
+	const dayUS = 24 * hourUS
+	from, to := q.FromUS, q.ToUS
+	first, last := (max(0, from-from%hourUS)+dayUS-1)/dayUS*dayUS, to-to%dayUS
+	if slices.Contains(q.GroupBy, ByHour) || to > 0 && first >= last {
+		return put("rollups", from, to), settled, err
+	}
+	open = put("rollups", from, to)
+	settled = nil
+	if first > 0 {
+		put("rollups", from, first)
+	}
+	put("daily", first, last)
+	if last > 0 {
+		put("rollups", last, to)
+	}
+	return open, settled, err
 }
 
 // takes says whether a day can have rows for the report.

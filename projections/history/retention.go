@@ -78,12 +78,18 @@ func (s *Store) settle(ctx context.Context, day Day) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.days.release(f)) }()
 	err = s.book.transaction(ctx, func() error {
-		for _, table := range []string{"rollups", "totals"} {
+		for _, table := range []string{"rollups", "daily", "totals", "parties"} {
 			if err := s.book.exec(ctx, "DELETE FROM "+table+" WHERE day = ?", string(day)); err != nil {
 				return err
 			}
 		}
 		if err := s.copySums(ctx, f); err != nil {
+			return err
+		}
+		if err := s.copyParties(ctx, f); err != nil {
+			return err
+		}
+		if err := s.book.exec(ctx, sumDay, string(day)); err != nil {
 			return err
 		}
 		return s.book.exec(ctx, "UPDATE days SET settled = 1 WHERE day = ?", string(day))
@@ -94,6 +100,13 @@ func (s *Store) settle(ctx context.Context, day Day) (err error) {
 	s.settled[day] = true
 	return nil
 }
+
+// sumDay adds a settled day's hours up.
+const sumDay = `INSERT INTO daily (` + rollupColumns + `)
+ SELECT day, min(hour_us) - min(hour_us) % 86400000000, direction, company, account, originator, terminator, prefix, destination, currency,
+ sum(attempts), sum(answered), sum(effective), sum(raw_ms), sum(billed_s), sum(pdd_us), sum(pdd_count),
+ sum(sell_micro), sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM rollups WHERE day = ?
+ GROUP BY day, direction, company, account, originator, terminator, prefix, destination, currency`
 
 // copySums copies rollups and totals; a day without a file has none.
 func (s *Store) copySums(ctx context.Context, f *dayFile) error {
@@ -162,6 +175,9 @@ func (s *Store) DropDaysBefore(ctx context.Context, day Day) ([]Day, error) {
 	}
 	from, _ := day.calls()
 	if err := s.book.exec(ctx, "DELETE FROM cdr_rows WHERE call < ?", from[:]); err != nil {
+		return nil, fmt.Errorf("drop days: %w", err)
+	}
+	if err := s.book.exec(ctx, "DELETE FROM parties WHERE day < ?", string(day)); err != nil {
 		return nil, fmt.Errorf("drop days: %w", err)
 	}
 	s.floor = day

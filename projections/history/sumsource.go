@@ -9,13 +9,19 @@ import (
 // errMoved says that a day's file went away between finding and opening it.
 var errMoved = errors.New("a day was dropped meanwhile")
 
-// eachSum runs a query where the sums are: in book.db for settled days, in the
-// day's own file for the others. The text has one %s, for a condition on the day.
+// question is a text with one %s, for a condition on the day.
+type question struct {
+	text string
+	args []any
+}
+
+// eachSum asks where the sums are: in book.db for settled days, with as many questions
+// as it takes, in the day's own file for the others.
 func (s *Store) eachSum(
-	ctx context.Context, takes func(Day) bool, text string, args []any, each func(scanner) error,
+	ctx context.Context, takes func(Day) bool, open question, settled []question, each func(scanner) error,
 ) error {
 	for {
-		err := s.eachSumOnce(ctx, takes, text, args, each)
+		err := s.eachSumOnce(ctx, takes, open, settled, each)
 		if !errors.Is(err, errMoved) {
 			return err
 		}
@@ -25,7 +31,7 @@ func (s *Store) eachSum(
 // eachSumOnce takes one snapshot of book.db, which says what is settled in it.
 // A day that settles afterwards still has its sums in its file.
 func (s *Store) eachSumOnce(
-	ctx context.Context, takes func(Day) bool, text string, args []any, each func(scanner) error,
+	ctx context.Context, takes func(Day) bool, open question, settled []question, each func(scanner) error,
 ) (err error) {
 	read := func(row scanner) (none struct{}, err error) { return none, each(row) }
 	tx, err := s.reader.BeginTx(ctx, nil)
@@ -47,13 +53,14 @@ func (s *Store) eachSumOnce(
 	if err != nil {
 		return err
 	}
-	rows, err = tx.QueryContext(ctx,
-		fmt.Sprintf(text, " AND day IN (SELECT day FROM days WHERE settled = 1)"), args...)
-	if _, err = collect(rows, err, read); err != nil {
-		return err
+	for _, q := range settled {
+		rows, err = tx.QueryContext(ctx, fmt.Sprintf(q.text, " AND day IN (SELECT day FROM days WHERE settled = 1)"), q.args...)
+		if _, err = collect(rows, err, read); err != nil {
+			return err
+		}
 	}
 	for _, f := range files {
-		rows, err := f.reader.QueryContext(ctx, fmt.Sprintf(text, ""), args...)
+		rows, err := f.reader.QueryContext(ctx, fmt.Sprintf(open.text, ""), open.args...)
 		if _, err = collect(rows, err, read); err != nil {
 			return err
 		}

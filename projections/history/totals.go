@@ -36,8 +36,8 @@ func (s *Store) Totals(ctx context.Context) (Totals, error) {
 	}
 	money := map[string]map[string]int64{"charged": t.Charged, "cost": t.Cost, "margin": t.Margin}
 	all := func(Day) bool { return true }
-	text := "SELECT name, currency, sum(value) FROM totals WHERE 1%s GROUP BY name, currency"
-	err := s.eachSum(ctx, all, text, nil, func(row scanner) error {
+	sums := question{text: "SELECT name, currency, sum(value) FROM totals WHERE 1%s GROUP BY name, currency"}
+	err := s.eachSum(ctx, all, sums, []question{sums}, func(row scanner) error {
 		var name, currency string
 		var value int64
 		if err := row.Scan(&name, &currency, &value); err != nil {

@@ -150,12 +150,24 @@ CREATE TABLE IF NOT EXISTS days (
   settled INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- parties are those who have CDRs on a settled day: kind is account, company, originator
+-- or terminator.
+CREATE TABLE IF NOT EXISTS parties (
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  day  TEXT NOT NULL,
+  PRIMARY KEY (kind, name, day)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS parties_day ON parties (day);
+
 -- retention has one row: the first day whose CDRs are kept.
 CREATE TABLE IF NOT EXISTS retention (
   id    INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
   since TEXT    NOT NULL
 );
 
+-- rollups are the hourly sums of settled days.
 CREATE TABLE IF NOT EXISTS rollups (
   day          TEXT    NOT NULL,
   hour_us      INTEGER NOT NULL,
@@ -180,6 +192,37 @@ CREATE TABLE IF NOT EXISTS rollups (
   margin_micro INTEGER NOT NULL,
   PRIMARY KEY (hour_us, direction, account, originator, terminator, prefix, destination, currency, company)
 ) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS rollups_day ON rollups (day);
+
+-- daily are the rollups of settled days without the hours: hour_us is the day's
+-- beginning. Reports of whole days read some thousand rows here and not a million there.
+CREATE TABLE IF NOT EXISTS daily (
+  day          TEXT    NOT NULL,
+  hour_us      INTEGER NOT NULL,
+  direction    TEXT    NOT NULL,
+  company      TEXT    NOT NULL,
+  account      TEXT    NOT NULL,
+  originator   TEXT    NOT NULL,
+  terminator   TEXT    NOT NULL,
+  prefix       TEXT    NOT NULL,
+  destination  TEXT    NOT NULL,
+  currency     TEXT    NOT NULL,
+  attempts     INTEGER NOT NULL,
+  answered     INTEGER NOT NULL,
+  effective    INTEGER NOT NULL,
+  raw_ms       INTEGER NOT NULL,
+  billed_s     INTEGER NOT NULL,
+  pdd_us       INTEGER NOT NULL,
+  pdd_count    INTEGER NOT NULL,
+  sell_micro   INTEGER NOT NULL,
+  tax_micro    INTEGER NOT NULL,
+  buy_micro    INTEGER NOT NULL,
+  margin_micro INTEGER NOT NULL,
+  PRIMARY KEY (direction, account, hour_us, originator, terminator, prefix, destination, currency, company)
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS daily_day ON daily (day);
 
 CREATE TABLE IF NOT EXISTS totals (
   day      TEXT    NOT NULL,
