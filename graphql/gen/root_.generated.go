@@ -1288,6 +1288,7 @@ type ComplexityRoot struct {
 		Overview      func(childComplexity int) int
 		Proof         func(childComplexity int, position events.Position) int
 		Registrations func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Report        func(childComplexity int, filter model.ReportFilter, groupBy []model.ReportGroup, first int, atLeast *events.Position) int
 		RoutePlan     func(childComplexity int, id string) int
 		RoutePlans    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		RouteSimulate func(childComplexity int, input model.RouteSimulateInput) int
@@ -1407,6 +1408,37 @@ type ComplexityRoot struct {
 		Position   func(childComplexity int) int
 		RemovedID  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	Report struct {
+		AsOf  func(childComplexity int) int
+		More  func(childComplexity int) int
+		Rows  func(childComplexity int) int
+		Store func(childComplexity int) int
+	}
+
+	ReportRow struct {
+		AccountID    func(childComplexity int) int
+		Acd          func(childComplexity int) int
+		Answered     func(childComplexity int) int
+		Asr          func(childComplexity int) int
+		Attempts     func(childComplexity int) int
+		Billed       func(childComplexity int) int
+		Buy          func(childComplexity int) int
+		CompanyID    func(childComplexity int) int
+		Currency     func(childComplexity int) int
+		Day          func(childComplexity int) int
+		Destination  func(childComplexity int) int
+		Hour         func(childComplexity int) int
+		Margins      func(childComplexity int) int
+		Ner          func(childComplexity int) int
+		OriginatorID func(childComplexity int) int
+		Pdd          func(childComplexity int) int
+		Prefix       func(childComplexity int) int
+		Sell         func(childComplexity int) int
+		Talk         func(childComplexity int) int
+		Tax          func(childComplexity int) int
+		TerminatorID func(childComplexity int) int
 	}
 
 	ReportedQuality struct {
@@ -7575,6 +7607,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Registrations(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+	case "Query.report":
+		if e.ComplexityRoot.Query.Report == nil {
+			break
+		}
+
+		args, err := ec.field_Query_report_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Report(childComplexity, args["filter"].(model.ReportFilter), args["groupBy"].([]model.ReportGroup), args["first"].(int), args["atLeast"].(*events.Position)), true
 	case "Query.routePlan":
 		if e.ComplexityRoot.Query.RoutePlan == nil {
 			break
@@ -8130,6 +8173,158 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RemovePayload.UserErrors(childComplexity), true
+
+	case "Report.asOf":
+		if e.ComplexityRoot.Report.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.AsOf(childComplexity), true
+	case "Report.more":
+		if e.ComplexityRoot.Report.More == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.More(childComplexity), true
+	case "Report.rows":
+		if e.ComplexityRoot.Report.Rows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Rows(childComplexity), true
+	case "Report.store":
+		if e.ComplexityRoot.Report.Store == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Report.Store(childComplexity), true
+
+	case "ReportRow.accountId":
+		if e.ComplexityRoot.ReportRow.AccountID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.AccountID(childComplexity), true
+	case "ReportRow.acd":
+		if e.ComplexityRoot.ReportRow.Acd == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Acd(childComplexity), true
+	case "ReportRow.answered":
+		if e.ComplexityRoot.ReportRow.Answered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Answered(childComplexity), true
+	case "ReportRow.asr":
+		if e.ComplexityRoot.ReportRow.Asr == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Asr(childComplexity), true
+	case "ReportRow.attempts":
+		if e.ComplexityRoot.ReportRow.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Attempts(childComplexity), true
+	case "ReportRow.billed":
+		if e.ComplexityRoot.ReportRow.Billed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Billed(childComplexity), true
+	case "ReportRow.buy":
+		if e.ComplexityRoot.ReportRow.Buy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Buy(childComplexity), true
+	case "ReportRow.companyId":
+		if e.ComplexityRoot.ReportRow.CompanyID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.CompanyID(childComplexity), true
+	case "ReportRow.currency":
+		if e.ComplexityRoot.ReportRow.Currency == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Currency(childComplexity), true
+	case "ReportRow.day":
+		if e.ComplexityRoot.ReportRow.Day == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Day(childComplexity), true
+	case "ReportRow.destination":
+		if e.ComplexityRoot.ReportRow.Destination == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Destination(childComplexity), true
+	case "ReportRow.hour":
+		if e.ComplexityRoot.ReportRow.Hour == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Hour(childComplexity), true
+	case "ReportRow.margins":
+		if e.ComplexityRoot.ReportRow.Margins == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Margins(childComplexity), true
+	case "ReportRow.ner":
+		if e.ComplexityRoot.ReportRow.Ner == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Ner(childComplexity), true
+	case "ReportRow.originatorId":
+		if e.ComplexityRoot.ReportRow.OriginatorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.OriginatorID(childComplexity), true
+	case "ReportRow.pdd":
+		if e.ComplexityRoot.ReportRow.Pdd == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Pdd(childComplexity), true
+	case "ReportRow.prefix":
+		if e.ComplexityRoot.ReportRow.Prefix == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Prefix(childComplexity), true
+	case "ReportRow.sell":
+		if e.ComplexityRoot.ReportRow.Sell == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Sell(childComplexity), true
+	case "ReportRow.talk":
+		if e.ComplexityRoot.ReportRow.Talk == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Talk(childComplexity), true
+	case "ReportRow.tax":
+		if e.ComplexityRoot.ReportRow.Tax == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.Tax(childComplexity), true
+	case "ReportRow.terminatorId":
+		if e.ComplexityRoot.ReportRow.TerminatorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReportRow.TerminatorID(childComplexity), true
 
 	case "ReportedQuality.discarded":
 		if e.ComplexityRoot.ReportedQuality.Discarded == nil {
@@ -9952,6 +10147,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RecordingInput", ec.unmarshalInputRecordingInput),
 			graphql.NewInputUnmarshaler("RegistrationPutInput", ec.unmarshalInputRegistrationPutInput),
 			graphql.NewInputUnmarshaler("RemoveInput", ec.unmarshalInputRemoveInput),
+			graphql.NewInputUnmarshaler("ReportFilter", ec.unmarshalInputReportFilter),
 			graphql.NewInputUnmarshaler("RewriteRuleInput", ec.unmarshalInputRewriteRuleInput),
 			graphql.NewInputUnmarshaler("RoutePlanPutInput", ec.unmarshalInputRoutePlanPutInput),
 			graphql.NewInputUnmarshaler("RoutePutInput", ec.unmarshalInputRoutePutInput),
@@ -13498,6 +13694,124 @@ type DeckMappingPutPayload {
   position: Position
   "Why it was not done."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/report.graphqls", Input: `"What the rows of a report are summed by."
+enum ReportGroup {
+  "The hour in which calls began."
+  HOUR
+  "The day in which calls began, in UTC."
+  DAY
+  "The company of the row's own side."
+  COMPANY
+  "The account of the row's own side."
+  ACCOUNT
+  "The originator of the calls."
+  ORIGINATOR
+  "The terminator of the attempts; of ingress rows the one that answered."
+  TERMINATOR
+  "The prefix that priced the leg."
+  PREFIX
+  "What the prefix is called."
+  DESTINATION
+}
+
+"Where a report was summed."
+enum ReportStore {
+  "In this node's own history."
+  EMBEDDED
+  "In ClickHouse."
+  CLICKHOUSE
+}
+
+"Which legs a report sums. All conditions must hold."
+input ReportFilter {
+  "Calls that began in the hour of this instant or later."
+  from: DateTime!
+  "Calls that began in an hour before this instant; now if left out."
+  to: DateTime
+  "Calls of customers, or attempts at vendors; calls of customers if left out."
+  direction: Direction
+  "The company of the row's own side."
+  company: ID
+  "The account of the row's own side."
+  account: ID
+  "The originator of the calls."
+  originator: ID
+  "The terminator of the attempts."
+  terminator: ID
+}
+
+"One sum. Rows of two currencies are never added; legs without a price have none."
+type ReportRow {
+  "The hour, if the report is grouped by it."
+  hour: DateTime
+  "The day, if the report is grouped by it."
+  day: Date
+  "The company, if the report is grouped by it."
+  companyId: ID
+  "The account, if the report is grouped by it."
+  accountId: ID
+  "The originator, if the report is grouped by it."
+  originatorId: ID
+  "The terminator, if the report is grouped by it; null on ingress rows that nobody answered."
+  terminatorId: ID
+  "The prefix, if the report is grouped by it; empty for legs without a price."
+  prefix: String
+  "The destination, if the report is grouped by it; empty for legs without a price."
+  destination: String
+  "The currency of the money; null for legs without a price."
+  currency: CurrencyCode
+  "Legs."
+  attempts: Int!
+  "Legs that were answered."
+  answered: Int!
+  "Answered / attempts: \"0.421\"."
+  asr: Decimal
+  "Answered, or refused by a person or his telephone / attempts."
+  ner: Decimal
+  "The mean talk time of answered legs."
+  acd: Duration
+  "The mean time from INVITE to ringing."
+  pdd: Duration
+  "Talk time."
+  talk: Duration!
+  "Billed time."
+  billed: Duration!
+  "What customers were charged, without tax; null on egress rows."
+  sell: Money
+  "The tax of the row's own side."
+  tax: Money
+  "What vendors are owed, without tax; on ingress rows staff only, and where it is of the same currency."
+  buy: Money
+  "What was charged less what is owed; one sum a currency: what was sold and bought in two has its margin in the base currency. Staff only, empty on egress rows."
+  margins: [Money!]!
+}
+
+"Sums of complete CDRs."
+type Report {
+  "The sums, ordered by their groups and currency."
+  rows: [ReportRow!]!
+  "Whether there are more rows than were asked for: group by less, or ask for a shorter time."
+  more: Boolean!
+  "Where it was summed."
+  store: ReportStore!
+  "How complete the answer is."
+  asOf: AsOf!
+}
+
+extend type Query {
+  "Sums of complete CDRs: traffic, quality and money by what they are grouped by. A partner sees its own side."
+  report(
+    "Which legs."
+    filter: ReportFilter!
+    "What to sum by; one sum for each currency if nothing."
+    groupBy: [ReportGroup!]
+    "At most so many rows, 1 to 5000."
+    first: Int! = 1000
+    "Answer only when this position is included."
+    atLeast: Position
+  ): Report! @needs(roles: [FINANCE, NOC, PARTNER])
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/route.graphqls", Input: `"A set of routes that originators share."
@@ -17498,6 +17812,68 @@ func (ec *executionContext) childFields_RemovePayload(ctx context.Context, field
 		return ec.fieldContext_RemovePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RemovePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Report(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "rows":
+		return ec.fieldContext_Report_rows(ctx, field)
+	case "more":
+		return ec.fieldContext_Report_more(ctx, field)
+	case "store":
+		return ec.fieldContext_Report_store(ctx, field)
+	case "asOf":
+		return ec.fieldContext_Report_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Report", field.Name)
+}
+
+func (ec *executionContext) childFields_ReportRow(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hour":
+		return ec.fieldContext_ReportRow_hour(ctx, field)
+	case "day":
+		return ec.fieldContext_ReportRow_day(ctx, field)
+	case "companyId":
+		return ec.fieldContext_ReportRow_companyId(ctx, field)
+	case "accountId":
+		return ec.fieldContext_ReportRow_accountId(ctx, field)
+	case "originatorId":
+		return ec.fieldContext_ReportRow_originatorId(ctx, field)
+	case "terminatorId":
+		return ec.fieldContext_ReportRow_terminatorId(ctx, field)
+	case "prefix":
+		return ec.fieldContext_ReportRow_prefix(ctx, field)
+	case "destination":
+		return ec.fieldContext_ReportRow_destination(ctx, field)
+	case "currency":
+		return ec.fieldContext_ReportRow_currency(ctx, field)
+	case "attempts":
+		return ec.fieldContext_ReportRow_attempts(ctx, field)
+	case "answered":
+		return ec.fieldContext_ReportRow_answered(ctx, field)
+	case "asr":
+		return ec.fieldContext_ReportRow_asr(ctx, field)
+	case "ner":
+		return ec.fieldContext_ReportRow_ner(ctx, field)
+	case "acd":
+		return ec.fieldContext_ReportRow_acd(ctx, field)
+	case "pdd":
+		return ec.fieldContext_ReportRow_pdd(ctx, field)
+	case "talk":
+		return ec.fieldContext_ReportRow_talk(ctx, field)
+	case "billed":
+		return ec.fieldContext_ReportRow_billed(ctx, field)
+	case "sell":
+		return ec.fieldContext_ReportRow_sell(ctx, field)
+	case "tax":
+		return ec.fieldContext_ReportRow_tax(ctx, field)
+	case "buy":
+		return ec.fieldContext_ReportRow_buy(ctx, field)
+	case "margins":
+		return ec.fieldContext_ReportRow_margins(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReportRow", field.Name)
 }
 
 func (ec *executionContext) childFields_ReportedQuality(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -2472,6 +2472,82 @@ type RemovePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Sums of complete CDRs.
+type Report struct {
+	// The sums, ordered by their groups and currency.
+	Rows []*ReportRow `json:"rows"`
+	// Whether there are more rows than were asked for: group by less, or ask for a shorter time.
+	More bool `json:"more"`
+	// Where it was summed.
+	Store ReportStore `json:"store"`
+	// How complete the answer is.
+	AsOf AsOf `json:"asOf"`
+}
+
+// Which legs a report sums. All conditions must hold.
+type ReportFilter struct {
+	// Calls that began in the hour of this instant or later.
+	From time.Time `json:"from"`
+	// Calls that began in an hour before this instant; now if left out.
+	To graphql.Omittable[*time.Time] `json:"to,omitempty"`
+	// Calls of customers, or attempts at vendors; calls of customers if left out.
+	Direction graphql.Omittable[*Direction] `json:"direction,omitempty"`
+	// The company of the row's own side.
+	Company graphql.Omittable[*string] `json:"company,omitempty"`
+	// The account of the row's own side.
+	Account graphql.Omittable[*string] `json:"account,omitempty"`
+	// The originator of the calls.
+	Originator graphql.Omittable[*string] `json:"originator,omitempty"`
+	// The terminator of the attempts.
+	Terminator graphql.Omittable[*string] `json:"terminator,omitempty"`
+}
+
+// One sum. Rows of two currencies are never added; legs without a price have none.
+type ReportRow struct {
+	// The hour, if the report is grouped by it.
+	Hour *time.Time `json:"hour,omitempty"`
+	// The day, if the report is grouped by it.
+	Day *time.Time `json:"day,omitempty"`
+	// The company, if the report is grouped by it.
+	CompanyID *string `json:"companyId,omitempty"`
+	// The account, if the report is grouped by it.
+	AccountID *string `json:"accountId,omitempty"`
+	// The originator, if the report is grouped by it.
+	OriginatorID *string `json:"originatorId,omitempty"`
+	// The terminator, if the report is grouped by it; null on ingress rows that nobody answered.
+	TerminatorID *string `json:"terminatorId,omitempty"`
+	// The prefix, if the report is grouped by it; empty for legs without a price.
+	Prefix *string `json:"prefix,omitempty"`
+	// The destination, if the report is grouped by it; empty for legs without a price.
+	Destination *string `json:"destination,omitempty"`
+	// The currency of the money; null for legs without a price.
+	Currency *string `json:"currency,omitempty"`
+	// Legs.
+	Attempts int `json:"attempts"`
+	// Legs that were answered.
+	Answered int `json:"answered"`
+	// Answered / attempts: "0.421".
+	Asr *Decimal `json:"asr,omitempty"`
+	// Answered, or refused by a person or his telephone / attempts.
+	Ner *Decimal `json:"ner,omitempty"`
+	// The mean talk time of answered legs.
+	Acd *time.Duration `json:"acd,omitempty"`
+	// The mean time from INVITE to ringing.
+	Pdd *time.Duration `json:"pdd,omitempty"`
+	// Talk time.
+	Talk time.Duration `json:"talk"`
+	// Billed time.
+	Billed time.Duration `json:"billed"`
+	// What customers were charged, without tax; null on egress rows.
+	Sell *Money `json:"sell,omitempty"`
+	// The tax of the row's own side.
+	Tax *Money `json:"tax,omitempty"`
+	// What vendors are owed, without tax; on ingress rows staff only, and where it is of the same currency.
+	Buy *Money `json:"buy,omitempty"`
+	// What was charged less what is owed; one sum a currency: what was sold and bought in two has its margin in the base currency. Staff only, empty on egress rows.
+	Margins []*Money `json:"margins"`
+}
+
 // What a leg's far end says, by RTCP, of what it received from us.
 type ReportedQuality struct {
 	// Its reports.
@@ -4947,6 +5023,140 @@ func (e *RecordingState) UnmarshalJSON(b []byte) error {
 }
 
 func (e RecordingState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What the rows of a report are summed by.
+type ReportGroup string
+
+const (
+	// The hour in which calls began.
+	ReportGroupHour ReportGroup = "HOUR"
+	// The day in which calls began, in UTC.
+	ReportGroupDay ReportGroup = "DAY"
+	// The company of the row's own side.
+	ReportGroupCompany ReportGroup = "COMPANY"
+	// The account of the row's own side.
+	ReportGroupAccount ReportGroup = "ACCOUNT"
+	// The originator of the calls.
+	ReportGroupOriginator ReportGroup = "ORIGINATOR"
+	// The terminator of the attempts; of ingress rows the one that answered.
+	ReportGroupTerminator ReportGroup = "TERMINATOR"
+	// The prefix that priced the leg.
+	ReportGroupPrefix ReportGroup = "PREFIX"
+	// What the prefix is called.
+	ReportGroupDestination ReportGroup = "DESTINATION"
+)
+
+var AllReportGroup = []ReportGroup{
+	ReportGroupHour,
+	ReportGroupDay,
+	ReportGroupCompany,
+	ReportGroupAccount,
+	ReportGroupOriginator,
+	ReportGroupTerminator,
+	ReportGroupPrefix,
+	ReportGroupDestination,
+}
+
+func (e ReportGroup) IsValid() bool {
+	switch e {
+	case ReportGroupHour, ReportGroupDay, ReportGroupCompany, ReportGroupAccount, ReportGroupOriginator, ReportGroupTerminator, ReportGroupPrefix, ReportGroupDestination:
+		return true
+	}
+	return false
+}
+
+func (e ReportGroup) String() string {
+	return string(e)
+}
+
+func (e *ReportGroup) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReportGroup(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReportGroup", str)
+	}
+	return nil
+}
+
+func (e ReportGroup) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReportGroup) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReportGroup) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Where a report was summed.
+type ReportStore string
+
+const (
+	// In this node's own history.
+	ReportStoreEmbedded ReportStore = "EMBEDDED"
+	// In ClickHouse.
+	ReportStoreClickhouse ReportStore = "CLICKHOUSE"
+)
+
+var AllReportStore = []ReportStore{
+	ReportStoreEmbedded,
+	ReportStoreClickhouse,
+}
+
+func (e ReportStore) IsValid() bool {
+	switch e {
+	case ReportStoreEmbedded, ReportStoreClickhouse:
+		return true
+	}
+	return false
+}
+
+func (e ReportStore) String() string {
+	return string(e)
+}
+
+func (e *ReportStore) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ReportStore(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ReportStore", str)
+	}
+	return nil
+}
+
+func (e ReportStore) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ReportStore) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ReportStore) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

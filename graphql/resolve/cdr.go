@@ -11,6 +11,7 @@ import (
 	"github.com/tollbook/tollbook/graphql/auth"
 	"github.com/tollbook/tollbook/graphql/model"
 	"github.com/tollbook/tollbook/projections/history"
+	"github.com/tollbook/tollbook/projections/stores"
 )
 
 // cdrs shows a page of CDRs; a partner gets the rows of his own company, with
@@ -21,7 +22,7 @@ func (r *Resolver) cdrs(ctx context.Context, in *model.CdrFilter, s span) (*mode
 	if !ok {
 		return connection, nil
 	}
-	page, err := r.History.CDRs(ctx, filter, s.page())
+	page, err := r.CDRs.CDRs(ctx, filter, s.page())
 	if err != nil {
 		return nil, asked(err)
 	}
@@ -97,7 +98,7 @@ func (r *Resolver) cdr(ctx context.Context, call string, leg int) (*model.Cdr, e
 	if !ok || leg < 0 {
 		return nil, nil
 	}
-	row, err := r.History.CDR(ctx, id, int64(leg))
+	row, err := r.CDRs.CDR(ctx, id, int64(leg))
 	if errors.Is(err, history.ErrNotFound) {
 		return nil, nil
 	}
@@ -127,6 +128,9 @@ func shownTo(v *auth.Viewer, row history.CDR) (history.CDR, bool) {
 func asked(err error) error {
 	if errors.Is(err, history.ErrInvalid) {
 		return events.Invalid("%v", err)
+	}
+	if errors.Is(err, stores.ErrAway) {
+		return events.Refuse(events.CodeUnavailable, "%v", err)
 	}
 	return err
 }

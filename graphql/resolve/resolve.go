@@ -15,13 +15,16 @@ import (
 	"github.com/tollbook/tollbook/graphql/gen"
 	"github.com/tollbook/tollbook/graphql/model"
 	"github.com/tollbook/tollbook/projections/history"
+	"github.com/tollbook/tollbook/projections/stores"
 )
 
 // Resolver answers. Its fields are set once, before the first request.
 type Resolver struct {
 	Backend Backend
 	History *history.Store
-	Door    *auth.Door
+	// CDRs answers for the history what its copy knows better, or alone.
+	CDRs *stores.Stores
+	Door *auth.Door
 	// Now is the clock.
 	Now func() time.Time
 

@@ -38,7 +38,7 @@ func exportCDRs(cfg Config) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), exportTime)
 		defer cancel()
-		if err := cfg.Resolver.History.WriteCSV(ctx, w, filter); err != nil && !errors.Is(err, context.Canceled) {
+		if err := cfg.Resolver.CDRs.WriteCSV(ctx, w, filter); err != nil && !errors.Is(err, context.Canceled) {
 			cfg.Log.WarnContext(ctx, "export: CDRs cut off", "err", err)
 			// The status is out already: break the connection, so that nobody takes
 			// the part for the whole.

@@ -39,7 +39,7 @@ func TestThisNode(t *testing.T) {
 func TestMetricsAreNotForAll(t *testing.T) {
 	f := newFixture(t, noon)
 	handler := server.New(server.Config{
-		Resolver: &resolve.Resolver{Backend: f, History: f.history, Door: f.door, Now: noon}, Door: f.door,
+		Resolver: &resolve.Resolver{Backend: f, History: f.history, CDRs: f.stores(), Door: f.door, Now: noon}, Door: f.door,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
 	})
 	for user, want := range map[string]int{"": 401, "adam": 403, "fiona": 403, "noel": http.StatusTeapot, "root": http.StatusTeapot} {

@@ -27,6 +27,9 @@ func tenantCases(f *fixture) []tenantCase {
 		return `{ cdrs(first: 5, filter: {` + name + `: "$ID"}) { nodes { id } } }`
 	}
 	node := `{ node(id: "$ID") { id } }`
+	report := func(name string) string {
+		return `{ report(filter: {from: "2026-01-01T00:00:00Z", ` + name + `: "$ID"}) { rows { attempts } } }`
+	}
 	cases := []tenantCase{
 		{"account", `{ account(id: "$ID") { id balance { posted { amount } } entries(first: 5) { nodes { id } } } }`, "acme-usd", "none"},
 		{"statement", `{ statement(account: "$ID", from: "2026-01-01", to: "2027-01-01") { closing { amount } entries(first: 5) { nodes { id } } } }`, "acme-usd", "none"},
@@ -42,6 +45,9 @@ func tenantCases(f *fixture) []tenantCase {
 		{"cdrs", filter("company"), "acme", "none"},
 		{"cdrs", filter("originator"), "acme-1", "none"},
 		{"cdrs", filter("callId"), call, none},
+		{"report", report("account"), "acme-usd", "none"},
+		{"report", report("company"), "acme", "none"},
+		{"report", report("originator"), "acme-1", "none"},
 		{"entry", `{ entry(position: "$ID") { id } }`, itoa64(f.credit - 1), "999999"},
 		{"node", `{ node(id: "call:$ID") { id } }`, call, none},
 		{"node", `{ node(id: "cdr:$ID/0") { id } }`, call, none},

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/tollbook/tollbook/graphql/console"
 	"github.com/tollbook/tollbook/graphql/resolve"
 	"github.com/tollbook/tollbook/graphql/server"
+	"github.com/tollbook/tollbook/projections/stores"
 )
 
 // password is that of every user of the tests.
@@ -34,9 +36,14 @@ func newFixture(t *testing.T, now func() time.Time) *fixture {
 	f := &fixture{fakeSwitch: newSwitch(t, now)}
 	f.build(now().Add(-20 * time.Hour))
 	f.door = auth.New(auth.Config{Catalog: f.Catalog, Now: now})
-	resolver := &resolve.Resolver{Backend: f, History: f.history, Door: f.door, Now: now}
+	resolver := &resolve.Resolver{Backend: f, History: f.history, CDRs: f.stores(), Door: f.door, Now: now}
 	f.handler = server.New(server.Config{Resolver: resolver, Door: f.door, Console: console.Files()})
 	return f
+}
+
+// stores answer from the history alone.
+func (f *fakeSwitch) stores() *stores.Stores {
+	return stores.New(f.history, nil, 0, f.now, slog.New(slog.DiscardHandler))
 }
 
 func (f *fixture) build(at time.Time) {

@@ -28,7 +28,7 @@ func Ask(f Filter, page Page) (Asked, error) {
 	}
 	a := Asked{Order: "call DESC, leg DESC", Size: size + 1, page: page}
 	c, than := f.condition(), "<"
-	if page.backward() {
+	if page.Backward() {
 		a.Order, than = "call, leg", ">"
 	}
 	if cursor := page.cursor(); cursor != "" {
@@ -71,7 +71,7 @@ func (a Asked) Page(f Filter, rows []CDR) CDRPage {
 			rows[i], _ = rows[i].ForPartner(f.Partner)
 		}
 	}
-	if a.page.backward() {
+	if a.page.Backward() {
 		for i, j := 0, len(rows)-1; i < j; i, j = i+1, j-1 {
 			rows[i], rows[j] = rows[j], rows[i]
 		}

@@ -15,13 +15,18 @@ import (
 // microseconds; booleans are true and false. A text that a
 // spreadsheet would run as a formula gets a ' before it: names come from strangers.
 func (s *Store) WriteCSV(ctx context.Context, to io.Writer, filter Filter) error {
+	return WriteCSV(to, func(each func(*CDR) error) error { return s.Stream(ctx, filter, each) })
+}
+
+// WriteCSV does the same with rows that come one by one.
+func WriteCSV(to io.Writer, rows func(each func(*CDR) error) error) error {
 	w := csv.NewWriter(to)
 	fields := columnNames()
 	if err := w.Write(fields); err != nil {
 		return fmt.Errorf("write CSV: %w", err)
 	}
 	var pointed []any
-	err := s.Stream(ctx, filter, func(c *CDR) error {
+	err := rows(func(c *CDR) error {
 		pointed = pointers(c, pointed[:0])
 		for i, p := range pointed {
 			fields[i] = cell(text(p))

@@ -71,7 +71,7 @@ func alikeByHours(t *testing.T, s *Store, q ReportQuery) {
 	want := map[ReportRow]ReportRow{}
 	for _, part := range parts {
 		part.HourUS = 0
-		want[part.Key()] = part.plus(want[part.Key()])
+		want[part.Key()] = part.Plus(want[part.Key()])
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%+v: %d rows, by hours %d", q, len(got), len(want))

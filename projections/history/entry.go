@@ -211,7 +211,7 @@ func bookPage[T any](ctx context.Context, db *sql.DB, q bookQuery[T], c conditio
 		return nil, false, err
 	}
 	order, than := " DESC", "<"
-	if page.backward() {
+	if page.Backward() {
 		order, than = " ASC", ">"
 	}
 	if cursor := page.cursor(); cursor != "" {
@@ -230,7 +230,7 @@ func bookPage[T any](ctx context.Context, db *sql.DB, q bookQuery[T], c conditio
 	}
 	more := len(all) > size
 	all = all[:min(len(all), size)]
-	if page.backward() {
+	if page.Backward() {
 		slices.Reverse(all)
 	}
 	return all, more, nil

@@ -131,5 +131,16 @@ func (f Filter) takes(day Day) bool {
 	return true
 }
 
+// Reaches says whether the filter can take calls that began before a day.
+func (f Filter) Reaches(day Day) bool {
+	switch {
+	case day == "":
+		return false
+	case !f.Call.IsZero():
+		return callDay(f.Call) < day
+	}
+	return f.FromUS <= 0 || DayOf(f.FromUS-slackAfterUS) < day
+}
+
 // after is a text above every text that starts with prefix.
 func after(prefix string) string { return prefix + "\U0010FFFF" }

@@ -46,7 +46,7 @@ import (
 
 // foldVersion is stored in every file. It rises when the same events would give
 // other rows; a store of another version has to be replayed.
-const foldVersion = 8
+const foldVersion = 9
 
 // ErrNotFound says that there is no such row.
 var ErrNotFound = errors.New("not found")
@@ -93,6 +93,8 @@ type Store struct {
 	book    *writer
 	reader  *sql.DB
 	skipped atomic.Uint64
+	// kept is the floor, for those who do not hold the lock.
+	kept atomic.Value
 
 	// write is held by whoever changes rows; it guards what follows.
 	write sync.Mutex
@@ -101,7 +103,7 @@ type Store struct {
 	balances map[balanceKey]*balance
 	// settled has every known day: whether its sums are in book.db.
 	settled map[Day]bool
-	// floor is the first day that is kept.
+	// floor is the first day that is kept; setFloor changes it.
 	floor Day
 	// fed are the days that may have changes that are not struck out.
 	fed map[Day]bool

@@ -34,17 +34,26 @@ type PageInfo struct {
 	HasNext, HasPrevious bool
 }
 
-// backward says that the page is read from old to new.
-func (p Page) backward() bool { return p.Last > 0 || p.Before != "" }
+// Backward says that the page is read from old to new.
+func (p Page) Backward() bool { return p.Last > 0 || p.Before != "" }
+
+// Size is how many rows the page has at most, if it is a valid one.
+func (p Page) Size() int {
+	n, err := p.size()
+	if err != nil {
+		return DefaultPage
+	}
+	return n
+}
 
 // size returns how many rows the page may have.
 func (p Page) size() (int, error) {
 	n := p.First
-	if p.backward() {
+	if p.Backward() {
 		n = p.Last
 	}
 	switch {
-	case p.backward() && (p.First > 0 || p.After != ""):
+	case p.Backward() && (p.First > 0 || p.After != ""):
 		return 0, fmt.Errorf("page goes both ways: %w", ErrInvalid)
 	case n < 0 || n > MaxPage:
 		return 0, fmt.Errorf("page of %d rows, at most %d: %w", n, MaxPage, ErrInvalid)
@@ -56,7 +65,7 @@ func (p Page) size() (int, error) {
 
 // cursor returns the cursor that the page starts from, or "".
 func (p Page) cursor() string {
-	if p.backward() {
+	if p.Backward() {
 		return p.Before
 	}
 	return p.After
@@ -64,7 +73,7 @@ func (p Page) cursor() string {
 
 // info describes a page of n rows that was asked for with one row more.
 func (p Page) info(more bool) PageInfo {
-	if p.backward() {
+	if p.Backward() {
 		return PageInfo{HasPrevious: more, HasNext: p.Before != ""}
 	}
 	return PageInfo{HasNext: more, HasPrevious: p.After != ""}
@@ -83,6 +92,28 @@ func parseCDRCursor(cursor string) (call events.CallID, leg int64, err error) {
 	}
 	copy(call[:], b[1:17])
 	return call, int64(binary.BigEndian.Uint32(b[17:])), nil
+}
+
+// Cursor names the place between a day's calls and those of the day before it.
+func (d Day) Cursor() string {
+	first, _ := d.calls()
+	first[6] = 7 << 4 // with the time of a UUIDv7, and below all of that time
+	return cdrCursor(first, 0)
+}
+
+// Older returns the older of a cursor, empty for the newest of all, and a day's.
+func Older(cursor string, day Day) (string, error) {
+	if cursor == "" {
+		return day.Cursor(), nil
+	}
+	call, _, err := parseCDRCursor(cursor)
+	if err != nil {
+		return "", err
+	}
+	if callDay(call) < day {
+		return cursor, nil
+	}
+	return day.Cursor(), nil
 }
 
 // pairCursor names a row of book.db by its kind and two numbers.

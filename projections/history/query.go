@@ -45,7 +45,7 @@ func (s *Store) cdrPage(ctx context.Context, filter Filter, page Page, checked b
 	if err != nil {
 		return nil, false, err
 	}
-	w := walk{filter: filter, limit: size + 1, backward: page.backward(), checked: checked}
+	w := walk{filter: filter, limit: size + 1, backward: page.Backward(), checked: checked}
 	if cursor := page.cursor(); cursor != "" {
 		if w.call, w.leg, err = parseCDRCursor(cursor); err != nil {
 			return nil, false, err
@@ -62,7 +62,7 @@ func (s *Store) cdrPage(ctx context.Context, filter Filter, page Page, checked b
 	}
 	more := len(rows) > size
 	rows = rows[:min(len(rows), size)]
-	if page.backward() {
+	if page.Backward() {
 		slices.Reverse(rows)
 	}
 	return rows, more, nil

@@ -206,7 +206,7 @@ func TestPartnersSeeTheirOwn(t *testing.T) {
 		t.Errorf("a vendor found %d calls by their originator", len(rows))
 	}
 	ctx := context.Background()
-	report, err := s.Report(ctx, ReportQuery{Company: "co-1", GroupBy: []Group{ByDay}})
+	report, err := s.Report(ctx, ReportQuery{Partner: "co-1", GroupBy: []Group{ByDay}})
 	if err != nil || len(report) == 0 {
 		t.Fatalf("report: %v, %v", report, err)
 	}
@@ -215,7 +215,7 @@ func TestPartnersSeeTheirOwn(t *testing.T) {
 			t.Errorf("report: %+v", r)
 		}
 	}
-	_, err = s.Report(ctx, ReportQuery{Company: "co-1", GroupBy: []Group{ByTerminator}})
+	_, err = s.Report(ctx, ReportQuery{Partner: "co-1", GroupBy: []Group{ByTerminator}})
 	if !errors.Is(err, ErrInvalid) {
 		t.Errorf("a customer's report by terminator: %v", err)
 	}

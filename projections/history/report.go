@@ -10,11 +10,11 @@ import (
 )
 
 const rollupColumns = `day, hour_us, direction, company, account, originator, terminator,
- prefix, destination, currency, attempts, answered, effective, raw_ms, billed_s,
+ prefix, destination, currency, margin_currency, attempts, answered, effective, raw_ms, billed_s,
  pdd_us, pdd_count, sell_micro, tax_micro, buy_micro, margin_micro`
 
 // rollupWidth is the number of rollupColumns.
-const rollupWidth = 21
+const rollupWidth = 22
 
 // Group is what a report's rows are summed by.
 type Group string
@@ -40,9 +40,10 @@ type ReportQuery struct {
 	// Direction is Ingress (calls of customers, also if empty) or Egress (attempts at vendors).
 	Direction Direction
 	// The others choose rows as in Filter; on ingress rows the terminator is the
-	// one that answered. A company sees its own sums without our cost and margin,
-	// and cannot ask for the other side of its calls.
+	// one that answered. A Partner is a company that sees its own sums without our cost
+	// and margin, and cannot ask for the other side of its calls.
 	Company    string
+	Partner    string
 	Account    string
 	Originator string
 	Terminator string
@@ -61,6 +62,9 @@ type ReportRow struct {
 	Prefix      string
 	Destination string
 	Currency    string
+	// MarginCurrency is that of MarginMicro: the base currency for legs that were sold and
+	// bought in two.
+	MarginCurrency string
 
 	Attempts int64
 	Answered int64
@@ -99,7 +103,7 @@ func ratio(a, b int64) int64 {
 	return a / b
 }
 
-// Report sums hourly rollups. Rows come ordered by their groups, then currency.
+// Report sums hourly rollups. Rows come ordered by their groups, then currency and that of the margin.
 func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) {
 	open, settled, err := q.questions()
 	if err != nil {
@@ -111,7 +115,7 @@ func (s *Store) Report(ctx context.Context, q ReportQuery) ([]ReportRow, error) 
 		if err != nil {
 			return err
 		}
-		sums[r.Key()] = r.plus(sums[r.Key()])
+		sums[r.Key()] = r.Plus(sums[r.Key()])
 		return nil
 	})
 	if err != nil {
@@ -169,11 +173,11 @@ func (q ReportQuery) SQL(table string) (string, []any, error) {
 func (q ReportQuery) Read(scan func(...any) error) (r ReportRow, err error) {
 	var day string
 	err = scan(&r.HourUS, &day, &r.Company, &r.Account, &r.Originator, &r.Terminator,
-		&r.Prefix, &r.Destination, &r.Currency, &r.Attempts, &r.Answered, &r.Effective,
+		&r.Prefix, &r.Destination, &r.Currency, &r.MarginCurrency, &r.Attempts, &r.Answered, &r.Effective,
 		&r.RawMS, &r.BilledS, &r.PDDUS, &r.PDDCount, &r.SellMicro, &r.TaxMicro,
 		&r.BuyMicro, &r.MarginMicro)
 	r.Day = Day(day)
-	if q.Company != "" && q.Direction != Egress {
+	if q.Partner != "" && q.Direction != Egress {
 		r.BuyMicro, r.MarginMicro = 0, 0
 	}
 	return r, err
@@ -185,7 +189,7 @@ func (q ReportQuery) sql(table, none string) (string, []any, error) {
 	if direction != Ingress && direction != Egress {
 		return "", nil, fmt.Errorf("direction %q: %w", q.Direction, ErrInvalid)
 	}
-	if q.Company != "" && q.otherSide(direction) {
+	if q.Partner != "" && q.otherSide(direction) {
 		return "", nil, fmt.Errorf("a company's report by the other side: %w", ErrInvalid)
 	}
 	order := []Group{ByHour, ByDay, ByCompany, ByAccount, ByOriginator, ByTerminator, ByPrefix, ByDestination}
@@ -212,13 +216,14 @@ func (q ReportQuery) sql(table, none string) (string, []any, error) {
 	c.when(q.FromUS > 0, "hour_us >= ?", q.FromUS-q.FromUS%hourUS)
 	c.when(q.ToUS > 0, "hour_us < ?", q.ToUS)
 	c.when(q.Company != "", "company = ?", q.Company)
+	c.when(q.Partner != "", "company = ?", q.Partner)
 	c.when(q.Account != "", "account = ?", q.Account)
 	c.when(q.Originator != "", "originator = ?", q.Originator)
 	c.when(q.Terminator != "", "terminator = ?", q.Terminator)
-	text := "SELECT " + strings.Join(fields, ", ") + `, currency, sum(attempts), sum(answered),
+	text := "SELECT " + strings.Join(fields, ", ") + `, currency, margin_currency, sum(attempts), sum(answered),
  sum(effective), sum(raw_ms), sum(billed_s), sum(pdd_us), sum(pdd_count), sum(sell_micro),
  sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM ` + table + c.where() +
-		"%s GROUP BY " + strings.Join(append(keys, "currency"), ", ")
+		"%s GROUP BY " + strings.Join(append(keys, "currency", "margin_currency"), ", ")
 	return text, c.args, nil
 }
 
@@ -235,7 +240,7 @@ func (q ReportQuery) otherSide(direction Direction) bool {
 func (r ReportRow) Key() ReportRow {
 	return ReportRow{HourUS: r.HourUS, Day: r.Day, Company: r.Company, Account: r.Account,
 		Originator: r.Originator, Terminator: r.Terminator, Prefix: r.Prefix,
-		Destination: r.Destination, Currency: r.Currency}
+		Destination: r.Destination, Currency: r.Currency, MarginCurrency: r.MarginCurrency}
 }
 
 // Minus takes another row's sums away.
@@ -254,8 +259,8 @@ func (r ReportRow) Minus(o ReportRow) ReportRow {
 	return r
 }
 
-// plus adds another row's sums.
-func (r ReportRow) plus(o ReportRow) ReportRow {
+// Plus adds another row's sums.
+func (r ReportRow) Plus(o ReportRow) ReportRow {
 	r.Attempts += o.Attempts
 	r.Answered += o.Answered
 	r.Effective += o.Effective
@@ -277,5 +282,5 @@ func CompareReport(a, b ReportRow) int {
 		cmp.Compare(a.Company, b.Company), cmp.Compare(a.Account, b.Account),
 		cmp.Compare(a.Originator, b.Originator), cmp.Compare(a.Terminator, b.Terminator),
 		cmp.Compare(a.Prefix, b.Prefix), cmp.Compare(a.Destination, b.Destination),
-		cmp.Compare(a.Currency, b.Currency))
+		cmp.Compare(a.Currency, b.Currency), cmp.Compare(a.MarginCurrency, b.MarginCurrency))
 }

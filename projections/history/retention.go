@@ -18,7 +18,7 @@ func (s *Store) loadDays(ctx context.Context) error {
 	})
 	if err == nil {
 		err = s.book.query(ctx, "SELECT since FROM retention", nil, func(v []driver.Value) error {
-			s.floor = Day(v[0].(string))
+			s.setFloor(Day(v[0].(string)))
 			return nil
 		})
 	}
@@ -26,6 +26,17 @@ func (s *Store) loadDays(ctx context.Context) error {
 		return fmt.Errorf("read days: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) setFloor(day Day) {
+	s.floor = day
+	s.kept.Store(day)
+}
+
+// KeptSince is the first day whose CDRs are kept, empty while none was dropped.
+func (s *Store) KeptSince() Day {
+	day, _ := s.kept.Load().(Day)
+	return day
 }
 
 // unlinkDropped finishes what a crash interrupted between dropping and unlinking.
@@ -103,10 +114,10 @@ func (s *Store) settle(ctx context.Context, day Day) (err error) {
 
 // sumDay adds a settled day's hours up.
 const sumDay = `INSERT INTO daily (` + rollupColumns + `)
- SELECT day, min(hour_us) - min(hour_us) % 86400000000, direction, company, account, originator, terminator, prefix, destination, currency,
+ SELECT day, min(hour_us) - min(hour_us) % 86400000000, direction, company, account, originator, terminator, prefix, destination, currency, margin_currency,
  sum(attempts), sum(answered), sum(effective), sum(raw_ms), sum(billed_s), sum(pdd_us), sum(pdd_count),
  sum(sell_micro), sum(tax_micro), sum(buy_micro), sum(margin_micro) FROM rollups WHERE day = ?
- GROUP BY day, direction, company, account, originator, terminator, prefix, destination, currency`
+ GROUP BY day, direction, company, account, originator, terminator, prefix, destination, currency, margin_currency`
 
 // copySums copies rollups and totals; a day without a file has none.
 func (s *Store) copySums(ctx context.Context, f *dayFile) error {
@@ -180,7 +191,7 @@ func (s *Store) DropDaysBefore(ctx context.Context, day Day) ([]Day, error) {
 	if err := s.book.exec(ctx, "DELETE FROM parties WHERE day < ?", string(day)); err != nil {
 		return nil, fmt.Errorf("drop days: %w", err)
 	}
-	s.floor = day
+	s.setFloor(day)
 	if err := s.unlinkDropped(); err != nil {
 		return nil, fmt.Errorf("drop days: %w", err)
 	}

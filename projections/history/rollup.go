@@ -16,6 +16,8 @@ type rollupKey struct {
 	direction                                Direction
 	company, account, originator, terminator string
 	prefix, destination, currency            string
+	// marginCurrency is the base currency where sold and bought are of several.
+	marginCurrency string
 }
 
 // rollupSum is one hour's sum of complete rows, or the change of it.
@@ -68,6 +70,7 @@ func (s *sums) rollup(row *CDR, terminator string, sign int64) {
 		hourUS: started - started%hourUS, direction: row.Direction(),
 		company: company, account: account, originator: row.Originator, terminator: terminator,
 		prefix: row.Prefix, destination: row.Destination, currency: row.Currency,
+		marginCurrency: cmp.Or(row.MarginCurrency, row.Currency),
 	}
 	sum := s.rollups[key]
 	if sum == nil {
@@ -138,9 +141,9 @@ func (s *sums) total(row *CDR, sign int64) {
 }
 
 const addRollup = `INSERT INTO rollups (day, hour_us, direction, company, account, originator,
- terminator, prefix, destination, currency, attempts, answered, effective, raw_ms, billed_s,
+ terminator, prefix, destination, currency, margin_currency, attempts, answered, effective, raw_ms, billed_s,
  pdd_us, pdd_count, sell_micro, tax_micro, buy_micro, margin_micro)
- VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
  ON CONFLICT DO UPDATE SET attempts = attempts + excluded.attempts,
  answered = answered + excluded.answered, effective = effective + excluded.effective,
  raw_ms = raw_ms + excluded.raw_ms, billed_s = billed_s + excluded.billed_s,
@@ -162,7 +165,7 @@ func (s *sums) write(ctx context.Context, w *writer, day Day) error {
 		}
 		fell = fell || sum.attempts < 0
 		err := w.exec(ctx, addRollup, string(day), key.hourUS, string(key.direction), key.company,
-			key.account, key.originator, key.terminator, key.prefix, key.destination, key.currency,
+			key.account, key.originator, key.terminator, key.prefix, key.destination, key.currency, key.marginCurrency,
 			sum.attempts, sum.answered, sum.effective, sum.rawMS, sum.billedS,
 			sum.pddUS, sum.pddCount, sum.sell, sum.tax, sum.buy, sum.margin)
 		if err != nil {
@@ -194,9 +197,9 @@ func (s *sums) sweep(ctx context.Context, w *writer) error {
 			continue
 		}
 		err := w.exec(ctx, `DELETE FROM rollups WHERE hour_us = ? AND direction = ? AND account = ?
- AND originator = ? AND terminator = ? AND prefix = ? AND destination = ? AND currency = ?
+ AND originator = ? AND terminator = ? AND prefix = ? AND destination = ? AND currency = ? AND margin_currency = ?
  AND company = ? AND attempts = 0`, key.hourUS, string(key.direction), key.account,
-			key.originator, key.terminator, key.prefix, key.destination, key.currency, key.company)
+			key.originator, key.terminator, key.prefix, key.destination, key.currency, key.marginCurrency, key.company)
 		if err != nil {
 			return err
 		}
@@ -210,6 +213,6 @@ func (k rollupKey) compare(o rollupKey) int {
 		cmp.Compare(k.hourUS, o.hourUS), cmp.Compare(k.direction, o.direction),
 		cmp.Compare(k.account, o.account), cmp.Compare(k.originator, o.originator),
 		cmp.Compare(k.terminator, o.terminator), cmp.Compare(k.prefix, o.prefix),
-		cmp.Compare(k.destination, o.destination), cmp.Compare(k.currency, o.currency),
+		cmp.Compare(k.destination, o.destination), cmp.Compare(k.currency, o.currency), cmp.Compare(k.marginCurrency, o.marginCurrency),
 		cmp.Compare(k.company, o.company))
 }

@@ -38,7 +38,7 @@ func TestBothEnginesAnswerAlike(t *testing.T) {
 	for i, q := range []history.ReportQuery{
 		{}, {GroupBy: []history.Group{history.ByDay, history.ByDestination}, Account: sample.Account(0)},
 		{GroupBy: []history.Group{history.ByHour, history.ByTerminator}, Direction: history.Egress, FromUS: noonUS + 7*hourUS},
-		{GroupBy: []history.Group{history.ByPrefix}, Company: "co-" + sample.Account(1), ToUS: noonUS + 9*hourUS},
+		{GroupBy: []history.Group{history.ByPrefix}, Partner: "co-" + sample.Account(1), ToUS: noonUS + 9*hourUS},
 	} {
 		want, err := b.history.Report(t.Context(), q)
 		if err != nil || len(want) == 0 {

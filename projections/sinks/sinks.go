@@ -29,6 +29,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/schema"
 )
@@ -98,6 +99,11 @@ func (c *ClickHouse) Stats() Stats {
 	s := &c.stats
 	return Stats{Sent: s.sent.Load(), Taken: s.taken.Load(), Mended: s.mended.Load(), Waiting: s.waiting.Load(),
 		Failures: s.failures.Load(), SyncedUS: s.syncedUS.Load()}
+}
+
+// Current says that nothing has waited for the server for longer than a time.
+func (c *ClickHouse) Current(within time.Duration) bool {
+	return time.Since(events.Instant(c.stats.syncedUS.Load())) <= within
 }
 
 // The bounds of what one query may take.

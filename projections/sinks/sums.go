@@ -18,11 +18,11 @@ type sumKey struct {
 }
 
 // sumColumns are the columns of rollups in the order of sumLine.
-var sumColumns = []string{"day", "hour_us", "direction", "company", "account", "originator", "terminator", "prefix", "destination", "currency",
+var sumColumns = []string{"day", "hour_us", "direction", "company", "account", "originator", "terminator", "prefix", "destination", "currency", "margin_currency",
 	"attempts", "answered", "effective", "raw_ms", "billed_s", "pdd_us", "pdd_count", "sell_micro", "tax_micro", "buy_micro", "margin_micro"}
 
 func sumLine(k sumKey, s history.ReportRow) line {
-	return line{string(k.Day), k.HourUS, string(k.direction), k.Company, k.Account, k.Originator, k.Terminator, k.Prefix, k.Destination, k.Currency,
+	return line{string(k.Day), k.HourUS, string(k.direction), k.Company, k.Account, k.Originator, k.Terminator, k.Prefix, k.Destination, k.Currency, k.MarginCurrency,
 		s.Attempts, s.Answered, s.Effective, s.RawMS, s.BilledS, s.PDDUS, s.PDDCount, s.SellMicro, s.TaxMicro, s.BuyMicro, s.MarginMicro}
 }
 

@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS $rollups$on_cluster (
   prefix String,
   destination String,
   currency String,
+  margin_currency String,
   attempts Int64,
   answered Int64,
   effective Int64,
@@ -24,4 +25,4 @@ CREATE TABLE IF NOT EXISTS $rollups$on_cluster (
   margin_micro Int64
 ) ENGINE = $summing(rollups)
 PARTITION BY substring(day, 1, 7)
-ORDER BY (account, hour_us, day, direction, company, originator, terminator, prefix, destination, currency);
+ORDER BY (account, hour_us, day, direction, company, originator, terminator, prefix, destination, currency, margin_currency);

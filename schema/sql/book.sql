@@ -179,6 +179,7 @@ CREATE TABLE IF NOT EXISTS rollups (
   prefix       TEXT    NOT NULL,
   destination  TEXT    NOT NULL,
   currency     TEXT    NOT NULL,
+  margin_currency TEXT NOT NULL,
   attempts     INTEGER NOT NULL,
   answered     INTEGER NOT NULL,
   effective    INTEGER NOT NULL,
@@ -190,7 +191,7 @@ CREATE TABLE IF NOT EXISTS rollups (
   tax_micro    INTEGER NOT NULL,
   buy_micro    INTEGER NOT NULL,
   margin_micro INTEGER NOT NULL,
-  PRIMARY KEY (hour_us, direction, account, originator, terminator, prefix, destination, currency, company)
+  PRIMARY KEY (hour_us, direction, account, originator, terminator, prefix, destination, currency, margin_currency, company)
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS rollups_day ON rollups (day);
@@ -208,6 +209,7 @@ CREATE TABLE IF NOT EXISTS daily (
   prefix       TEXT    NOT NULL,
   destination  TEXT    NOT NULL,
   currency     TEXT    NOT NULL,
+  margin_currency TEXT NOT NULL,
   attempts     INTEGER NOT NULL,
   answered     INTEGER NOT NULL,
   effective    INTEGER NOT NULL,
@@ -219,7 +221,7 @@ CREATE TABLE IF NOT EXISTS daily (
   tax_micro    INTEGER NOT NULL,
   buy_micro    INTEGER NOT NULL,
   margin_micro INTEGER NOT NULL,
-  PRIMARY KEY (direction, account, hour_us, originator, terminator, prefix, destination, currency, company)
+  PRIMARY KEY (direction, account, hour_us, originator, terminator, prefix, destination, currency, margin_currency, company)
 ) WITHOUT ROWID;
 
 CREATE INDEX IF NOT EXISTS daily_day ON daily (day);

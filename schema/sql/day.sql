@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS rollups (
   prefix       TEXT    NOT NULL,
   destination  TEXT    NOT NULL,
   currency     TEXT    NOT NULL,
+  margin_currency TEXT NOT NULL,
   attempts     INTEGER NOT NULL,
   answered     INTEGER NOT NULL,
   effective    INTEGER NOT NULL,
@@ -65,7 +66,7 @@ CREATE TABLE IF NOT EXISTS rollups (
   tax_micro    INTEGER NOT NULL,
   buy_micro    INTEGER NOT NULL,
   margin_micro INTEGER NOT NULL,
-  PRIMARY KEY (hour_us, direction, account, originator, terminator, prefix, destination, currency, company)
+  PRIMARY KEY (hour_us, direction, account, originator, terminator, prefix, destination, currency, margin_currency, company)
 ) WITHOUT ROWID;
 
 -- totals are the day's sums by name; currency is '' for counts.

@@ -6,10 +6,12 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tollbook/tollbook/projections/sinks"
+	"github.com/tollbook/tollbook/projections/stores"
 )
 
 // ClickHouse says where CDRs and their hourly sums are copied to.
@@ -23,11 +25,18 @@ type ClickHouse struct {
 	TLS          bool   `yaml:"tls"`
 	// Cluster is the name of the servers' cluster, empty for a single server.
 	Cluster string `yaml:"cluster"`
+	// ReportDays has reports of so many days and more answered there; 0 has none.
+	ReportDays int `yaml:"report_days"`
 }
 
-func defaultClickHouse() ClickHouse { return ClickHouse{Database: "tollbook", User: "default"} }
+func defaultClickHouse() ClickHouse {
+	return ClickHouse{Database: "tollbook", User: "default", ReportDays: 32}
+}
 
 func (c ClickHouse) check() error {
+	if c.ReportDays < 0 {
+		return fmt.Errorf("clickhouse.report_days %d is not a number of days, or 0 for none", c.ReportDays)
+	}
 	for i, address := range c.Addresses {
 		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
 			return fmt.Errorf("clickhouse.addresses[%d] %q is not a host with a port, such as ch1.example.net:9000", i, address)
@@ -66,6 +75,16 @@ func (n *Node) openClickHouse() error {
 	}
 	n.onClose(n.clickhouse.Close)
 	return nil
+}
+
+// stores are the history and its copy, as they answer.
+func (n *Node) stores() *stores.Stores {
+	var copied stores.Copy
+	if n.clickhouse != nil {
+		copied = n.clickhouse
+	}
+	const day = 24 * time.Hour
+	return stores.New(n.history, copied, time.Duration(n.settings.ClickHouse.ReportDays)*day, time.Now, n.log)
 }
 
 // copyHistory goes on until the node closes.

@@ -51,6 +51,8 @@ type Config struct {
 	HEP HEP `yaml:"hep"`
 	// ClickHouse says where CDRs are copied to.
 	ClickHouse ClickHouse `yaml:"clickhouse"`
+	// History says how long CDRs are kept.
+	History History `yaml:"history"`
 	// MaxCalls bounds the calls in progress.
 	MaxCalls int `yaml:"max_calls"`
 	// Overload says when new calls are too many.
@@ -193,7 +195,7 @@ func (c Config) parse() (settings, error) {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	s.cdrDir, s.cdrAllow, err = c.CdrFiles.parse(c.Data)
-	if err := errors.Join(err, c.HEP.check(), c.ClickHouse.check()); err != nil {
+	if err := errors.Join(err, c.HEP.check(), c.ClickHouse.check(), c.History.check()); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if s.memory, err = c.Memory.parse(); err != nil {

@@ -319,12 +319,13 @@ func (n *Node) openSwitch(context.Context) error {
 	}
 	n.task("forecast", n.forecast)
 	n.task("CDR files", n.cdrFiles)
+	n.task("history", n.keepDays)
 	return nil
 }
 
 func (n *Node) serveHTTP(context.Context) error {
 	door := auth.New(auth.Config{Catalog: n.follower.Catalog, Now: time.Now, Record: n.recordAudit, Log: n.log})
-	resolver := &resolve.Resolver{Backend: n, History: n.history, Door: door, Now: time.Now}
+	resolver := &resolve.Resolver{Backend: n, History: n.history, CDRs: n.stores(), Door: door, Now: time.Now}
 	n.http = &http.Server{
 		Handler: server.New(server.Config{
 			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup, Log: n.log,

@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit';
   text: Key;
   staff?: boolean;
 }
@@ -18,6 +18,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/', text: 'nav.overview', staff: true },
       { to: '/live', text: 'nav.live' },
       { to: '/cdrs', text: 'nav.cdrs' },
+      { to: '/reports', text: 'nav.reports' },
     ],
   },
   {

@@ -20,6 +20,7 @@ import { Overview } from './pages/Overview';
 import { Peers } from './pages/Peers';
 import { PriceSetup } from './pages/PriceSetup';
 import { Registrations } from './pages/Registrations';
+import { readReportSearch, Reports } from './pages/Reports';
 import { Routes } from './pages/Routes';
 import { readSimulateSearch, Simulate } from './pages/Simulate';
 import { Subscribers } from './pages/Subscribers';
@@ -46,6 +47,7 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 const at = <P extends string>(path: P, component: () => React.ReactNode) => createRoute({ getParentRoute: () => root, path, component });
 
 export const cdrsRoute = createRoute({ getParentRoute: () => root, path: '/cdrs', component: Cdrs, validateSearch: readCdrSearch });
+export const reportsRoute = createRoute({ getParentRoute: () => root, path: '/reports', component: Reports, validateSearch: readReportSearch });
 export const callRoute = at('/calls/$id', CallPage);
 export const accountRoute = createRoute({ getParentRoute: () => root, path: '/accounts/$key', component: AccountPage, validateSearch: readPaged });
 export const deckRoute = at('/decks/$key', DeckPage);
@@ -56,6 +58,7 @@ const tree = root.addChildren([
   at('/', Home),
   at('/live', Live),
   cdrsRoute,
+  reportsRoute,
   callRoute,
   at('/accounts', Accounts),
   accountRoute,

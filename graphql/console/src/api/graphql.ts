@@ -7,6 +7,7 @@ export const graphql = initGraphQLTada<{
   scalars: {
     Decimal: string;
     DateTime: string;
+    Date: string;
     Duration: string;
     Position: string;
     CurrencyCode: string;
