@@ -64,22 +64,39 @@ func New(cfg Config) http.Handler {
 		cfg.Log = slog.Default()
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /graphql", cfg.Door.Middleware(limitBody(timed(api(cfg)))))
-	mux.Handle("GET /export/cdrs.csv", cfg.Door.Middleware(exportCDRs(cfg)))
-	mux.Handle("GET /export/deck.csv", cfg.Door.Middleware(exportDeck(cfg, false)))
-	mux.Handle("GET /export/deck.xlsx", cfg.Door.Middleware(exportDeck(cfg, true)))
-	mux.Handle("GET "+resolve.InterconnectPath, cfg.Door.Middleware(exportInterconnect(cfg)))
-	mux.Handle("GET "+resolve.FilesPath, cfg.Door.Middleware(&files{cfg: cfg}))
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })
-	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })
+	for _, r := range routes(cfg) {
+		mux.Handle(r.pattern, r.handler)
+	}
+	return headers(mux)
+}
+
+// route is a path that is served.
+type route struct {
+	pattern string
+	handler http.Handler
+}
+
+// routes are all that is served; a test asks each of them as another tenant.
+func routes(cfg Config) []route {
+	in := cfg.Door.Middleware
+	list := []route{
+		{"POST /graphql", in(limitBody(timed(api(cfg))))},
+		{"GET /export/cdrs.csv", in(exportCDRs(cfg))},
+		{"GET /export/deck.csv", in(exportDeck(cfg, false))},
+		{"GET /export/deck.xlsx", in(exportDeck(cfg, true))},
+		{"GET " + resolve.InterconnectPath, in(exportInterconnect(cfg))},
+		{"GET " + resolve.FilesPath, in(&files{cfg: cfg})},
+		{"GET /-/healthy", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })},
+		{"GET /-/ready", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })},
+		{"GET /", site(cfg.Console)},
+	}
 	if cfg.Backup != nil {
-		mux.Handle("GET /backup", cfg.Door.Middleware(backUp(cfg)))
+		list = append(list, route{"GET /backup", in(backUp(cfg))})
 	}
 	if cfg.Metrics != nil {
-		mux.Handle("GET /metrics", cfg.Door.Middleware(forWatchers(cfg.Metrics)))
+		list = append(list, route{"GET /metrics", in(forWatchers(cfg.Metrics))})
 	}
-	mux.Handle("GET /", site(cfg.Console))
-	return headers(mux)
+	return list
 }
 
 // forWatchers lets only those through who watch the whole switch.

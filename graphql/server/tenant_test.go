@@ -2,67 +2,70 @@ package server_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/tollbook/tollbook/graphql/gen"
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
+	"github.com/tollbook/tollbook/graphql/server"
+	"github.com/tollbook/tollbook/media/archive"
 )
 
-// tenantCase asks one field with the ids of somebody else and with unknown ones.
-type tenantCase struct {
-	field string
-	query string
-	// foreign and unknown take the place of $ID in turn.
-	foreign, unknown string
+const noCall = "01000000-0000-7000-8000-000000000000"
+
+// tenants is what everything is called, for bert of initech. It puts at least one
+// thing of every kind into the world, so that "not there" is never true by accident.
+func tenants(f *fixture) map[string]identity {
+	call := f.answered.String()
+	f.put(noon(), "one of each",
+		&wire.NumberList{Id: "numbers", Numbers: []string{"4420"}},
+		&wire.OriginSet{Id: "origins", CallerPrefixes: []string{"44"}},
+		&wire.DeckMapping{Id: "mapping", Company: "acme", Columns: map[string]string{"code": "prefix", "rate": "price"}},
+		&wire.Registration{Id: "home", Originator: "acme-1", Registrar: "sip.example.net", User: "u", Secret: []byte("wrapped")},
+		&wire.ExchangeRate{Id: "EUR-USD-1", Base: "EUR", Quote: "USD", RateE12: 1_100_000_000_000, EffectiveFromUs: 1},
+		&wire.Token{Id: "token", Hash: make([]byte, 32), Role: wire.Role_ROLE_PARTNER, Company: "acme"},
+		&wire.GuardRule{Id: "guard", Accounts: []string{"acme-usd"}, Measure: wire.GuardMeasure_GUARD_MEASURE_EVERY_CALL, WindowS: 3600, Action: wire.GuardAction_GUARD_ACTION_ALERT},
+		&wire.EvidenceRule{Id: "evidence", Recording: wire.RecordingPolicy_RECORDING_POLICY_ON},
+		&wire.CdrProfile{Id: "profile", FromUs: 1_800_000_000_000_000, IntervalS: 3600, Format: wire.CdrFormat_CDR_FORMAT_CSV, Columns: []string{"call"}, Directory: "x"},
+	)
+	ids := map[string]identity{
+		"account":        {"initech-eur", []string{"acme-usd", "globex-usd", "account:acme-usd", "own/revenue/USD"}, "none"},
+		"company":        {"initech", []string{"acme", "company:globex"}, "none"},
+		"deck":           {"initech-sell", []string{"acme-sell", "deck:globex-buy"}, "none"},
+		"originator":     {"initech-pbx", []string{"acme-1"}, "none"},
+		"terminator":     {"none", []string{"globex-ams", "terminator:umbrella-fra"}, "none"},
+		"subscriber":     {"none", []string{"acme-anna", "subscriber:acme-anna"}, "none"},
+		"user":           {"bert", []string{"adam", "user:root"}, "none"},
+		"call":           {f.other.String(), []string{call, model.CallID(f.failed)}, noCall},
+		"running":        {f.live[5].Call.String(), []string{f.running.String()}, noCall},
+		"entry position": {itoa64(f.credit), []string{itoa64(f.credit - 1)}, "999999"},
+		"position":       {itoa64(f.credit), nil, ""}, // the account is looked at before
+	}
+	node := identity{own: "account:initech-eur", unknown: "account:none"}
+	for _, kind := range nodes(f) {
+		node.foreign = append(node.foreign, kind)
+	}
+	ids["node"] = node
+	return ids
 }
 
-// tenantCases has every query that takes an id, for bert of initech.
-func tenantCases(f *fixture) []tenantCase {
-	const none = "01000000-0000-7000-8000-000000000000"
-	call, position := f.answered.String(), itoa64(f.credit)
-	filter := func(name string) string {
-		return `{ cdrs(first: 5, filter: {` + name + `: "$ID"}) { nodes { id } } }`
+// nodes has somebody else's things by the type that they are of.
+func nodes(f *fixture) map[string]string {
+	call := f.answered.String()
+	return map[string]string{
+		"Account": "account:acme-usd", "Company": "company:acme", "Deck": "deck:acme-sell", "DeckVersion": "deck-version:acme-sell/1",
+		"Originator": "originator:acme-1", "Terminator": "terminator:globex-ams", "RoutePlan": "route-plan:standard",
+		"Route": "route:standard/44/globex-ams", "User": "user:adam", "Token": "token:token", "Subscriber": "subscriber:acme-anna",
+		"Did": "did:33100", "NumberList": "number-list:numbers", "OriginSet": "origin-set:origins", "DeckMapping": "deck-mapping:mapping",
+		"Registration": "registration:home", "ExchangeRate": "exchange-rate:EUR-USD-1", "GuardRule": "guard-rule:guard",
+		"EvidenceRule": "evidence-rule:evidence", "CdrProfile": "cdr-profile:profile", "Call": "call:" + call, "Cdr": "cdr:" + call + "/0",
+		"Entry": "entry:" + itoa64(f.credit-1) + "/0",
 	}
-	node := `{ node(id: "$ID") { id } }`
-	report := func(name string) string {
-		return `{ report(filter: {from: "2026-01-01T00:00:00Z", ` + name + `: "$ID"}) { rows { attempts } } }`
-	}
-	cases := []tenantCase{
-		{"account", `{ account(id: "$ID") { id balance { posted { amount } } entries(first: 5) { nodes { id } } } }`, "acme-usd", "none"},
-		{"statement", `{ statement(account: "$ID", from: "2026-01-01", to: "2027-01-01") { closing { amount } entries(first: 5) { nodes { id } } } }`, "acme-usd", "none"},
-		{"accounts", `{ accounts(first: 5, company: "$ID") { nodes { id } } }`, "acme", "none"},
-		{"company", `{ company(id: "$ID") { id name accounts { id } } }`, "acme", "none"},
-		{"deck", `{ deck(id: "$ID") { id versions { id rows(first: 5) { nodes { priceFirst } } } } }`, "acme-sell", "none"},
-		{"subscriber", `{ subscriber(id: "$ID") { id name contacts { contact } } }`, "subscriber:acme-anna", "subscriber:none"},
-		{"call", `{ call(id: "$ID") { id legs { id } events { text } priceLines { exact } candidates { rank } entries { id } } }`, call, none},
-		{"liveCall", `{ liveCall(call: "$ID") { id media { a { packets } } } }`, f.running.String(), none},
-		{"cdr", `{ cdr(call: "$ID", leg: 0) { id caller } }`, call, none},
-		{"cdr", `{ cdr(call: "$ID", leg: 1) { id caller } }`, f.other.String(), none},
-		{"cdrs", filter("account"), "acme-usd", "none"},
-		{"cdrs", filter("company"), "acme", "none"},
-		{"cdrs", filter("originator"), "acme-1", "none"},
-		{"cdrs", filter("callId"), call, none},
-		{"report", report("account"), "acme-usd", "none"},
-		{"report", report("company"), "acme", "none"},
-		{"report", report("originator"), "acme-1", "none"},
-		{"entry", `{ entry(position: "$ID") { id } }`, itoa64(f.credit - 1), "999999"},
-		{"node", `{ node(id: "call:$ID") { id } }`, call, none},
-		{"node", `{ node(id: "cdr:$ID/0") { id } }`, call, none},
-		{"node", `{ node(id: "entry:$ID/0") { id } }`, itoa64(f.credit - 1), "999999"},
-	}
-	for _, id := range []string{
-		"account:acme-usd", "account:globex-usd", "company:acme", "deck:acme-sell", "deck-version:acme-sell/1", "originator:acme-1",
-		"terminator:globex-ams", "route-plan:standard", "route:standard/44/globex-ams", "user:root", "user:adam", "subscriber:acme-anna", "did:33100", "settings:settings",
-	} {
-		prefix, _, _ := strings.Cut(id, ":")
-		cases = append(cases, tenantCase{"node", node, id, prefix + ":none"})
-	}
-	// His own are there, so that the others are not missing by mistake.
-	return append(cases, tenantCase{"", `{ account(id: "$ID") { id } }`, "initech-eur", ""}, tenantCase{"", `{ call(id: "$ID") { id } }`, f.other.String(), ""},
-		tenantCase{"", `{ entry(position: "$ID") { id } }`, position, ""})
 }
 
 func itoa64(n uint64) string {
@@ -70,103 +73,289 @@ func itoa64(n uint64) string {
 	return string(b)
 }
 
-// TestTenants asks everything that takes an id as another tenant: the answer is
-// that for an unknown id, byte for byte.
+// text is the whole answer to a query, in which the id that was asked for is "$ID".
+func (c *client) text(query, id string) string {
+	body := c.send(c.request(query, nil)).Body.String()
+	if id == "" {
+		return body
+	}
+	return strings.ReplaceAll(body, id, "$ID")
+}
+
+// TestTenants asks every argument of every field that a partner can reach, in
+// questions and in mutations, as another tenant: the answer is that for an unknown
+// id, byte for byte.
 func TestTenants(t *testing.T) {
 	f := newFixture(t, noon)
-	c := f.as("bert")
-	covered := map[string]bool{}
-	for _, test := range tenantCases(f) {
-		covered[test.field] = true
-		ask := func(id string) string {
-			return c.send(c.request(strings.ReplaceAll(test.query, "$ID", id), nil)).Body.String()
-		}
-		got := ask(test.foreign)
-		if test.field == "" {
-			if !strings.Contains(got, `"id":"`) {
-				t.Errorf("%s: his own %s is missing: %s", test.query, test.foreign, got)
-			}
+	m := newMatrix(tenants(f))
+	c, root, used := f.as("bert"), f.as("root"), map[string]bool{}
+	for _, from := range []*ast.Definition{m.schema.Query, m.schema.Mutation, m.schema.Subscription} {
+		if from == nil {
 			continue
 		}
-		if want := ask(test.unknown); got != want {
-			t.Errorf("%s with %s:\n got %s\nwant %s", test.query, test.foreign, got, want)
-		}
-	}
-	for _, field := range gen.NewExecutableSchema(gen.Config{}).Schema().Query.Fields {
-		if takesID(field) && !covered[field.Name] && partnerMay(field) {
-			t.Errorf("Query.%s takes an id and is not in the table", field.Name)
-		}
-	}
-}
-
-func takesID(field *ast.FieldDefinition) bool {
-	for _, a := range field.Arguments {
-		if a.Type.Name() == "ID" || a.Name == "position" || a.Name == "filter" {
-			return true
-		}
-	}
-	return false
-}
-
-func partnerMay(field *ast.FieldDefinition) bool {
-	needs := field.Directives.ForName("needs")
-	return needs == nil || strings.Contains(needs.Arguments.ForName("roles").Value.String(), "PARTNER")
-}
-
-// TestPartnerLists reads every list as a partner and looks for anything that
-// belongs to others.
-func TestPartnerLists(t *testing.T) {
-	f := newFixture(t, noon)
-	body := func(user, query string) string {
-		c := f.as(user)
-		return c.send(c.request(query, nil)).Body.String()
-	}
-	everything := `{ viewer { actor company { key } } companies(first: 50) { nodes { key accounts { key } originators { key } terminators { key } } }
-		accounts(first: 50) { nodes { key entries(first: 50) { nodes { accountName } } } }
-		originators(first: 50) { nodes { key sellDeck { key } routePlan { key } account { key } } } terminators(first: 50) { nodes { key } }
-		decks(first: 50) { nodes { key versions { rows(first: 5) { nodes { prefix } } } } }
-		liveCalls(first: 50) { nodes { companyId accountId originatorId terminatorId } }
-		cdrs(first: 100) { nodes { callId leg customerCompanyId customerAccountId originatorId vendorCompanyId vendorAccountId terminatorId routeId
-			cost { amount } margin { amount } overrun { amount } price { deckId accountId } } } }`
-	for user, foreign := range map[string][]string{
-		"bert": {"acme", "globex", "umbrella", "standard"},
-		"adam": {"initech", "globex", "umbrella", "standard"},
-	} {
-		got := body(user, everything)
-		if strings.Contains(got, `"errors"`) {
-			t.Fatalf("%s: %s", user, got)
-		}
-		for _, word := range foreign {
-			if strings.Contains(got, word) {
-				t.Errorf("%s finds %s", user, word)
+		for of, way := range m.ways(from) {
+			for _, field := range m.schema.Types[of].Fields {
+				if !partnerMay(field) || strings.HasPrefix(field.Name, "__") {
+					continue
+				}
+				for at := range m.naming(of, field) {
+					rule, ok := rules()[at]
+					used[at] = true
+					if !ok {
+						t.Errorf("%s may name something of somebody else, and has no rule in matrix_test.go", at)
+					} else if from != m.schema.Subscription {
+						m.compare(t, c, root, from, way, field, of, at, m.ids[rule])
+					}
+				}
 			}
 		}
-		if strings.Contains(got, `"cost":{"amount"`) || strings.Contains(got, `"margin":{"amount"`) {
-			t.Errorf("%s sees our cost or margin", user)
-		}
 	}
-	one := body("adam", `{ call(id: "`+model.CallID(f.answered)+`") { legs { leg } events { text } candidates { rank } priceLines { side exact } entries { accountName } } }`)
-	for _, want := range []string{`"legs":[{"leg":0}]`, `"events":[]`, `"candidates":[]`, `"priceLines":[{"side":"SELL","exact":"0.0403"}]`, `"entries":[{"accountName":"acme-usd"}]`} {
-		if !strings.Contains(one, want) {
-			t.Errorf("the customer's own call lacks %s: %s", want, one)
+	for at := range rules() {
+		if !used[at] {
+			t.Errorf("the rule of %s is for nothing that a partner can reach", at)
 		}
 	}
 }
 
-// TestPartnerMutations makes sure that a partner can change nothing but his own
-// password, whatever the input.
+// compare asks one argument with all ids of others, and with an unknown one.
+func (m *matrix) compare(t *testing.T, c, root *client, from *ast.Definition, way []step, field *ast.FieldDefinition, of, at string, who identity) {
+	t.Helper()
+	write := func(id, end string) string {
+		q := m.along(way, "{ "+field.Name+m.arguments(of, field, at, id)+" "+end+" }")
+		if from == m.schema.Mutation {
+			q = "mutation " + q
+		}
+		return q
+	}
+	end := m.selection(m.schema.Types[field.Type.Name()], 2)
+	shown := 0
+	for _, id := range who.foreign {
+		if at == "Query.node(id)" {
+			kind, _, _ := strings.Cut(id, ":")
+			who.unknown = kind + ":none"
+		}
+		got, want := c.text(write(id, end), id), c.text(write(who.unknown, end), who.unknown)
+		if got != want || strings.Contains(got, "VALIDATION_FAILED") {
+			t.Errorf("%s with %s:\n got %s\nwant %s", at, id, got, want)
+		}
+		if refused := at == "ReportFilter.terminator"; from == m.schema.Query && strings.Contains(want, `"errors"`) != refused {
+			t.Errorf("%s with %s: %s", at, who.unknown, want) // a partner's report has no vendors
+		}
+		if root.text(write(id, end), id) != root.text(write(who.unknown, end), who.unknown) {
+			shown++
+		}
+	}
+	if from == m.schema.Query && len(who.foreign) > 0 && shown == 0 {
+		t.Errorf("%s: nothing of it is there at all: the test shows nothing", at)
+	}
+	if own := c.text(write(who.own, end), ""); len(who.foreign) > 0 && who.own != who.unknown && from == m.schema.Query && !listed(field) &&
+		strings.Contains(own, `"`+field.Name+`":null`) {
+		t.Errorf("%s: his own %s is missing: %s", at, who.own, own)
+	}
+}
+
+// listed fields answer with a list, empty for what is not there.
+func listed(f *ast.FieldDefinition) bool {
+	return f.Type.Elem != nil || strings.HasSuffix(f.Type.Name(), "Connection")
+}
+
+// TestNodes asks for something of every kind that has an id.
+func TestNodes(t *testing.T) {
+	f := newFixture(t, noon)
+	m := newMatrix(tenants(f))
+	bert, root := f.as("bert"), f.as("root")
+	kinds := nodes(f)
+	for _, d := range m.schema.GetPossibleTypes(m.schema.Types["Node"]) {
+		id, ok := kinds[d.Name]
+		if !ok {
+			t.Errorf("%s is a Node, and the tests have none of somebody else's", d.Name)
+			continue
+		}
+		prefix, _, _ := strings.Cut(id, ":")
+		ask := func(id string) string {
+			return `{ node(id: "` + id + `") { id ... on ` + d.Name + " " + m.selection(d, 1) + " } }"
+		}
+		if got, want := bert.text(ask(id), id), bert.text(ask(prefix+":none"), ""); got != want || !strings.Contains(got, `"node":null`) {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+		if got := root.text(`{ node(id: "`+id+`") { __typename } }`, ""); !strings.Contains(got, `"`+d.Name+`"`) {
+			t.Errorf("there is no %s at all: %s", id, got)
+		}
+	}
+}
+
+// TestPartnerReads reads every field that a partner can reach, from his own things
+// on, and looks for anything that belongs to others.
+func TestPartnerReads(t *testing.T) {
+	f := newFixture(t, noon)
+	m := newMatrix(tenants(f))
+	c := f.as("bert")
+	foreign := []string{"acme", "globex", "umbrella", "standard", f.answered.String(), f.failed.String(), f.running.String()}
+	ways := m.ways(m.schema.Query)
+	for of, way := range ways {
+		var queries []string
+		if of == "Query" {
+			for _, field := range m.schema.Query.Fields {
+				if next := m.schema.Types[field.Type.Name()]; !strings.HasPrefix(field.Name, "__") && partnerMay(field) {
+					queries = append(queries, m.along([]step{{of, field}}, m.selection(next, 2)))
+				}
+			}
+		} else {
+			queries = append(queries, m.along(way, m.selection(m.schema.Types[of], 1)))
+		}
+		for _, q := range queries {
+			got := c.text(q, "")
+			if strings.Contains(got, `"errors"`) {
+				t.Errorf("%s\n%s", q, got)
+			}
+			for _, word := range foreign {
+				if strings.Contains(got, word) {
+					t.Errorf("bert finds %s by\n%s\n%s", word, q, got)
+				}
+			}
+		}
+	}
+	for of := range ways {
+		for _, field := range m.schema.Types[of].Fields {
+			if at := of + "." + field.Name; partnerMay(field) && !strings.HasPrefix(field.Name, "__") && !m.asked[at] && m.schema.Types[of].Kind == ast.Object {
+				t.Errorf("%s was never asked", at)
+			}
+		}
+	}
+}
+
+// TestPartnerSees makes sure that the tests above do not find an empty house.
+func TestPartnerSees(t *testing.T) {
+	f := newFixture(t, noon)
+	one := f.as("adam").text(`{ accounts(first: 5) { nodes { key entries(first: 5) { nodes { id } } } } originators(first: 5) { nodes { key } }
+		call(id: "`+model.CallID(f.answered)+`") { legs { leg cost { amount } margin { amount } } events { text } candidates { rank } priceLines { side exact } entries { accountName } } }`, "")
+	for _, want := range []string{
+		`"key":"acme-usd"`, `"key":"acme-1"`, `"legs":[{"leg":0,"cost":null,"margin":null}]`, `"events":[]`, `"candidates":[]`,
+		`"priceLines":[{"side":"SELL","exact":"0.0403"}]`, `"entries":[{"accountName":"acme-usd"}]`,
+	} {
+		if !strings.Contains(one, want) {
+			t.Errorf("the customer's own lacks %s: %s", want, one)
+		}
+	}
+}
+
+// TestPartnerMutations asks for every mutation that is not a partner's, with ids of
+// others and of nobody: he may not, and hears nothing else.
 func TestPartnerMutations(t *testing.T) {
 	f := newFixture(t, noon)
-	for _, field := range gen.NewExecutableSchema(gen.Config{}).Schema().Mutation.Fields {
-		if field.Directives.ForName("open") != nil || field.Name == "userSetPassword" {
+	m := newMatrix(tenants(f))
+	c := f.as("bert")
+	before, _ := f.AsOf()
+	for _, field := range m.schema.Mutation.Fields {
+		if field.Directives.ForName("open") != nil {
 			continue
 		}
 		if partnerMay(field) {
-			t.Errorf("Mutation.%s is open to partners", field.Name)
+			if field.Name != "userSetPassword" {
+				t.Errorf("Mutation.%s is open to partners", field.Name)
+			}
+			continue
+		}
+		input := m.schema.Types[field.Arguments[0].Type.Name()]
+		query := "mutation($input: " + input.Name + "!) { " + field.Name + "(input: $input) { userErrors { code } } }"
+		for _, id := range []string{"acme", "none"} {
+			value := map[string]any{}
+			upload := ""
+			for _, in := range input.Fields {
+				switch {
+				case in.Type.Name() == "ID" && in.Type.Elem == nil:
+					value[in.Name] = id
+				case in.Type.Name() == "Upload":
+					upload = in.Name
+				case in.Type.NonNull && in.DefaultValue == nil:
+					value[in.Name] = m.json(in.Name, in.Type)
+				}
+			}
+			r := c.request(query, map[string]any{"input": value})
+			if upload != "" {
+				r = multipartRequest(t, query, value, "prefix,price\n1,1\n")
+			}
+			if got := c.send(r).Body.String(); !strings.Contains(got, `"code":"FORBIDDEN"`) || strings.Contains(got, "acme") {
+				t.Errorf("%s: %s", field.Name, got)
+			}
 		}
 	}
-	got := f.as("bert").must(`mutation { userSetPassword(input: {user: "adam", password: "another password"}) { userErrors { code } } }`, nil)
-	if got.text("userSetPassword.userErrors.0.code") != "NOT_FOUND" {
-		t.Errorf("bert sets adam's password: %v", got)
+	if after, _ := f.AsOf(); after != before {
+		t.Errorf("the book went on from %d to %d", before, after)
 	}
+}
+
+// json is some good value of an input's field, as a variable.
+func (m *matrix) json(name string, typ *ast.Type) any {
+	if typ.Elem != nil {
+		return []any{m.json(name, typ.Elem)}
+	}
+	t := m.schema.Types[typ.NamedType]
+	if t.Kind == ast.InputObject {
+		out := map[string]any{}
+		for _, f := range t.Fields {
+			if f.Type.NonNull && f.DefaultValue == nil {
+				out[f.Name] = m.json(f.Name, f.Type)
+			}
+		}
+		return out
+	}
+	text := m.value("", name, typ)
+	if t.Kind == ast.Enum {
+		return text
+	}
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestTenantRoutes asks for every path of the server as another tenant.
+func TestTenantRoutes(t *testing.T) {
+	f := newFixture(t, noon)
+	wav := f.file(f.answered, archive.Recording, 1, "RIFF0123456789", true)
+	f.file(f.other, archive.Recording, 1, "RIFF", true)
+	c := f.as("bert")
+	// A path has what foreign ids and unknown ones stand in; none where there is none.
+	paths := map[string][][2]string{
+		"POST /graphql": nil, "GET /-/healthy": nil, "GET /-/ready": nil, "GET /": nil,
+		"GET /export/cdrs.csv": {
+			{"?account=acme-usd", "?account=none"}, {"?company=acme", "?company=none"}, {"?originator=acme-1", "?originator=none"},
+			{"?terminator=globex-ams", "?terminator=none"}, {"?callId=" + f.answered.String(), "?callId=" + noCall},
+		},
+		"GET /export/deck.csv":     {{"?deck=acme-sell", "?deck=none"}, {"?deck=acme-sell&version=1", "?deck=none&version=1"}},
+		"GET /export/deck.xlsx":    {{"?deck=acme-sell", "?deck=none"}},
+		"GET /export/interconnect": {{"?peer=acme-1", "?peer=none"}, {"?peer=originator:acme-1", "?peer=originator:none"}},
+		"GET /files/":              {{wav.String(), strings.Replace(wav.String(), "-1.wav", "-7.wav", 1)}},
+		"GET /backup":              {{"", ""}}, "GET /metrics": {{"", ""}},
+	}
+	for _, pattern := range server.Patterns() {
+		pairs, ok := paths[pattern]
+		if !ok {
+			t.Errorf("%s has no rule", pattern)
+		}
+		path := strings.TrimPrefix(pattern, "GET ")
+		for _, pair := range pairs {
+			ask := func(rest string) string {
+				w := c.send(httptest.NewRequest(http.MethodGet, path+rest, nil))
+				return itoa64(uint64(w.Code)) + " " + strings.ReplaceAll(strings.ReplaceAll(w.Body.String(), pair[0], "$"), pair[1], "$")
+			}
+			got, want := ask(pair[0]), ask(pair[1])
+			if strings.NewReplacer("acme-sell", "none", "acme-1", "none", "-1.wav", "-7.wav").Replace(got) != want {
+				t.Errorf("%s%s: %q, want %q", path, pair[0], got, want)
+			}
+		}
+	}
+	for pattern := range paths {
+		if !slices.Contains(server.Patterns(), pattern) {
+			t.Errorf("there is no %s", pattern)
+		}
+	}
+}
+
+// partnerMay says whether a partner may ask for a field.
+func partnerMay(field *ast.FieldDefinition) bool {
+	needs := field.Directives.ForName("needs")
+	return needs == nil || strings.Contains(needs.Arguments.ForName("roles").Value.String(), "PARTNER")
 }

@@ -1,0 +1,22 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/tollbook/tollbook/graphql/auth"
+	"github.com/tollbook/tollbook/graphql/resolve"
+)
+
+// Patterns are the paths that a server with everything serves.
+func Patterns() []string {
+	var out []string
+	for _, r := range routes(Config{
+		Resolver: &resolve.Resolver{}, Door: auth.New(auth.Config{}), Metrics: http.NotFoundHandler(),
+		Backup: func(context.Context, io.Writer) error { return nil },
+	}) {
+		out = append(out, r.pattern)
+	}
+	return out
+}
