@@ -19,6 +19,9 @@ var (
 	errForbidden = events.Refuse(events.CodeForbidden, "your role does not allow this")
 )
 
+// maxMessage bounds what is said of a mistake in a query, in bytes.
+const maxMessage = 500
+
 // Presenter shows errors with a code, in "extensions". What is not a refusal is
 // a fault of ours: it goes into the log and its text to nobody.
 func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
@@ -35,7 +38,9 @@ func Presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 			code, message = "UNAVAILABLE", "the answer took too long"
 		case errors.As(err, &parsed) && errors.Unwrap(parsed) == nil:
-			return shown // a mistake in the query itself
+			// A mistake in the query itself, parts of which it repeats.
+			shown.Message = shown.Message[:min(len(shown.Message), maxMessage)]
+			return shown
 		default:
 			log.ErrorContext(ctx, "graphql: field failed", "path", shown.Path.String(), "err", err)
 			code, message = "INTERNAL", "internal error"

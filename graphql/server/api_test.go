@@ -16,7 +16,7 @@ func noon() time.Time { return time.Date(2026, 11, 22, 23, 30, 0, 0, time.UTC) }
 
 // client is a browser, or a program with a token.
 type client struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 	cookies []*http.Cookie
 	token   string

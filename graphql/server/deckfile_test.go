@@ -21,7 +21,7 @@ const importMutation = `mutation($input: DeckImportInput!) { deckImport(input: $
 	traffic { prefix currency calls unpriced before after } trafficTotals { prefix currency calls before after } position repeated userErrors { code path message } } }`
 
 // multipartRequest is a mutation with a file in its input.
-func multipartRequest(t *testing.T, query string, input map[string]any, file string) *http.Request {
+func multipartRequest(t testing.TB, query string, input map[string]any, file string) *http.Request {
 	t.Helper()
 	input["file"] = nil
 	operations, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"input": input}})

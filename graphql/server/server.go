@@ -27,7 +27,6 @@ import (
 
 // Limits of a request.
 const (
-	maxBody     = 4 << 20
 	queryTime   = 30 * time.Second
 	queriesKept = 500
 	exportTime  = time.Hour
@@ -80,7 +79,7 @@ type route struct {
 func routes(cfg Config) []route {
 	in := cfg.Door.Middleware
 	list := []route{
-		{"POST /graphql", in(limitBody(timed(api(cfg))))},
+		{"POST /graphql", in(timed(sized(api(cfg))))},
 		{"GET /export/cdrs.csv", in(exportCDRs(cfg))},
 		{"GET /export/deck.csv", in(exportDeck(cfg, false))},
 		{"GET /export/deck.xlsx", in(exportDeck(cfg, true))},
@@ -127,21 +126,12 @@ func api(cfg Config) http.Handler {
 		cfg.Log.ErrorContext(ctx, "graphql: panic", "cause", cause)
 		return events.Refuse(events.CodeInternal, "internal error")
 	})
-	srv.Use(limits{})
+	srv.SetDisableSuggestion(true) // they would tell strangers the schema
+	srv.Use(&limits{})
 	srv.Use(extension.FixedComplexityLimit(maxCost))
 	srv.AroundResponses(showCost)
+	srv.AroundResponses(fewErrors)
 	return srv
-}
-
-func limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := int64(maxBody)
-		if hasFile(r) {
-			limit = maxImport
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		next.ServeHTTP(w, r)
-	})
 }
 
 // hasFile says whether a request brings a file from somebody who may import one.

@@ -28,7 +28,7 @@ import (
 // fakeSwitch is a switch in memory: the real book's rules and the real history,
 // without journals, cluster and SIP.
 type fakeSwitch struct {
-	t       *testing.T
+	t       testing.TB
 	mu      sync.Mutex
 	state   *state.State
 	history *history.Store
@@ -58,7 +58,7 @@ type bookEvent struct {
 	event *wire.Event
 }
 
-func newSwitch(t *testing.T, now func() time.Time) *fakeSwitch {
+func newSwitch(t testing.TB, now func() time.Time) *fakeSwitch {
 	t.Helper()
 	store, err := history.Open(t.TempDir(), history.Options{})
 	if err != nil {

@@ -31,7 +31,7 @@ type fixture struct {
 	credit                           uint64
 }
 
-func newFixture(t *testing.T, now func() time.Time) *fixture {
+func newFixture(t testing.TB, now func() time.Time) *fixture {
 	t.Helper()
 	f := &fixture{fakeSwitch: newSwitch(t, now)}
 	f.build(now().Add(-20 * time.Hour))
