@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -8,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/tollbook/tollbook/projections/sinktest"
 )
 
 // TestClickHouseAway: a node whose ClickHouse server is not there starts, serves and says
@@ -52,4 +56,58 @@ func scraped(t *testing.T, n *node) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// reported asks for the calls of the last days, and who summed them.
+func (n *node) reported(t *testing.T) (attempts int, store string) {
+	t.Helper()
+	var out struct {
+		Report struct {
+			Store string
+			Rows  []struct{ Attempts int }
+		}
+	}
+	n.ask(t, &out, `query($from: DateTime!) { report(filter: {from: $from}) { store rows { attempts } } }`,
+		map[string]any{"from": time.Now().Add(-48 * time.Hour).UTC().Format(time.RFC3339)})
+	for _, row := range out.Report.Rows {
+		attempts += row.Attempts
+	}
+	return attempts, out.Report.Store
+}
+
+// TestStoresClickHouse: a node fills a server, reports come from there, calls go on while it
+// is dead, and afterwards it has them, too.
+func TestStoresClickHouse(t *testing.T) {
+	needSipp(t)
+	server := sinktest.StartClickHouse(t)
+	net := newNetwork()
+	n := serveOn(t, net, t.TempDir(), fmt.Sprintf("sip: %s\nclickhouse: {addresses: [%q], database: node_%d, report_days: 2}\n",
+		net.addr(1), server.Address, time.Now().UnixNano()))
+	s := &stage{name: "copied", credit: "5", sell: sellPrice, buy: buyPrice, vendors: []string{""}}
+	n.apply(t, world(n, []*stage{s}))
+	n.credit(t, s.account(), s.credit, "opening")
+	calls := func(count int) {
+		vendor := s.takes(t, 0, count, "answer")
+		s.calls(t, "call", count, nil, "-d", "300")
+		vendor.wait(t)
+	}
+	answers := func(want int, by string) {
+		t.Helper()
+		until(t, fmt.Sprintf("%d calls are reported by %s", want, by), func() bool {
+			attempts, store := n.reported(t)
+			return attempts == want && store == by
+		})
+	}
+	calls(3)
+	n.settled(t, nil, 6)
+	answers(3, "CLICKHOUSE")
+	if !server.Own() {
+		return
+	}
+	server.Kill()
+	calls(2)
+	n.settled(t, nil, 10)
+	answers(5, "EMBEDDED")
+	server.Start()
+	answers(5, "CLICKHOUSE")
 }

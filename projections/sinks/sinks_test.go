@@ -13,6 +13,7 @@ import (
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/projections/sample"
+	"github.com/tollbook/tollbook/projections/sinktest"
 )
 
 // noonUS is a noon of long ago, so that no test is about today.
@@ -21,7 +22,7 @@ var noonUS = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC).UnixMicro()
 // bench is a history, a server, and a sink between them.
 type bench struct {
 	*testing.T
-	engine  *engine
+	engine  *sinktest.ClickHouse
 	history *history.Store
 	config  Config
 	sink    *ClickHouse
@@ -31,7 +32,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{T: t, engine: startEngine(t), calls: sample.New()}
+	b := &bench{T: t, engine: sinktest.StartClickHouse(t), calls: sample.New()}
 	var err error
 	if b.history, err = history.Open(t.TempDir(), history.Options{Feed: true}); err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func newBench(t *testing.T) *bench {
 			t.Error(err)
 		}
 	})
-	b.config = Config{Addresses: []string{b.engine.address}, Database: fmt.Sprintf("test_%d", time.Now().UnixNano()), User: "default",
+	b.config = Config{Addresses: []string{b.engine.Address}, Database: fmt.Sprintf("test_%d", time.Now().UnixNano()), User: "default",
 		Node: "n1", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	b.again()
 	t.Cleanup(func() { _ = b.sink.Close() })
@@ -304,7 +305,7 @@ func (b *bench) other() {
 
 // stopped kills the server while the sink sends, and has calls happen while it is away.
 func (b *bench) stopped() {
-	if b.engine.command == nil {
+	if !b.engine.Running() {
 		b.Skip("the server is not the test's own")
 	}
 	for round := range 3 {
@@ -316,14 +317,14 @@ func (b *bench) stopped() {
 			b.sink.Run(ctx)
 		}()
 		time.Sleep(time.Duration(20+40*round) * time.Millisecond)
-		b.engine.kill()
+		b.engine.Kill()
 		b.happen(20)
 		cancel()
 		<-done
 		if _, err := b.sink.Step(b.Context()); err == nil {
 			b.Fatal("a server that is away is not noticed")
 		}
-		b.engine.start()
+		b.engine.Start()
 		b.sync()
 		b.equal()
 	}

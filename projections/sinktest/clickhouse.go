@@ -1,4 +1,5 @@
-package sinks
+// Package sinktest starts the servers that sinks are tested with.
+package sinktest
 
 import (
 	"fmt"
@@ -13,20 +14,22 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// engine is a ClickHouse server of the test's own, or the one that
-// TOLLBOOK_TEST_CLICKHOUSE names as host:port.
-type engine struct {
+// ClickHouse is a server of the test's own, or the one that TOLLBOOK_TEST_CLICKHOUSE names
+// as host:port.
+type ClickHouse struct {
+	// Address is host:port of its native protocol.
+	Address string
+
 	t       *testing.T
 	dir     string
-	address string
 	command *exec.Cmd
 }
 
-// startEngine starts Debian's clickhouse-server where it is installed.
-func startEngine(t *testing.T) *engine {
+// StartClickHouse starts Debian's clickhouse-server where it is installed, or skips the test.
+func StartClickHouse(t *testing.T) *ClickHouse {
 	t.Helper()
 	if at := os.Getenv("TOLLBOOK_TEST_CLICKHOUSE"); at != "" {
-		return &engine{t: t, address: at}
+		return &ClickHouse{t: t, Address: at}
 	}
 	if _, err := exec.LookPath("clickhouse-server"); err != nil {
 		t.Skip("NO CLICKHOUSE: clickhouse-server is not installed and TOLLBOOK_TEST_CLICKHOUSE names none")
@@ -35,18 +38,18 @@ func startEngine(t *testing.T) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{t: t, dir: t.TempDir(), address: free.Addr().String()}
+	e := &ClickHouse{t: t, dir: t.TempDir(), Address: free.Addr().String()}
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
 	e.configure()
-	e.start()
-	t.Cleanup(e.kill)
+	e.Start()
+	t.Cleanup(e.Kill)
 	return e
 }
 
-func (e *engine) configure() {
-	_, port, err := net.SplitHostPort(e.address)
+func (e *ClickHouse) configure() {
+	_, port, err := net.SplitHostPort(e.Address)
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -62,8 +65,8 @@ func (e *engine) configure() {
 	}
 }
 
-// start starts the server and waits until it answers.
-func (e *engine) start() {
+// Start starts the server and waits until it answers.
+func (e *ClickHouse) Start() {
 	e.t.Helper()
 	e.command = exec.Command("clickhouse-server", "--config-file="+filepath.Join(e.dir, "config.xml"))
 	e.command.Dir = e.dir
@@ -81,8 +84,8 @@ func (e *engine) start() {
 	e.t.Fatalf("clickhouse-server does not answer: %s %v", text, err)
 }
 
-func (e *engine) answers() bool {
-	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{e.address}, DialTimeout: time.Second})
+func (e *ClickHouse) answers() bool {
+	conn, err := clickhouse.Open(&clickhouse.Options{Addr: []string{e.Address}, DialTimeout: time.Second})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -90,8 +93,14 @@ func (e *engine) answers() bool {
 	return conn.Ping(e.t.Context()) == nil
 }
 
-// kill ends the server without asking it.
-func (e *engine) kill() {
+// Own says that the server is the test's, to be killed and started.
+func (e *ClickHouse) Own() bool { return e.dir != "" }
+
+// Running says that the test's own server runs.
+func (e *ClickHouse) Running() bool { return e.command != nil }
+
+// Kill ends the server without asking it.
+func (e *ClickHouse) Kill() {
 	if e.command == nil {
 		return
 	}
