@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test havoc test-cluster test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools deb try-deb
+.PHONY: demo build test havoc test-cluster test-stores test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools deb try-deb
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -28,6 +28,10 @@ test-cluster: tools ## three nodes in network namespaces: what their deaths cost
 
 havoc: tools ## three nodes under every fault, SEEDS of 45 s each from SEED on. Needs root
 	TOLLBOOK_CLUSTER=1 TOLLBOOK_HAVOC=$(or $(SEEDS),10) TOLLBOOK_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout 60m -v -run TestHavoc ./cmd/tollbook
+
+test-stores: tools ## copies in ClickHouse and EventStoreDB; TOLLBOOK_TEST_CLICKHOUSE and TOLLBOOK_TEST_EVENTSTORE name real servers
+	$(GO) test -count=1 -timeout 10m -v -run . ./projections/sinks ./projections/mirror ./projections/stores
+	$(GO) test -count=1 -timeout 10m -v -run TestStores ./cmd/tollbook
 
 test-interop: build tools ## other makers' programs against ours
 	deploy/interop/run.sh ./tollbook

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,4 +111,52 @@ func TestStoresClickHouse(t *testing.T) {
 	answers(5, "EMBEDDED")
 	server.Start()
 	answers(5, "CLICKHOUSE")
+}
+
+// position is how far the node has read the book.
+func (n *node) position(t *testing.T) int {
+	t.Helper()
+	for _, line := range strings.Split(scraped(t, n), "\n") {
+		if text, is := strings.CutPrefix(line, "tollbook_book_position "); is {
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return int(value)
+		}
+	}
+	t.Fatal("the metrics have no position")
+	return 0
+}
+
+// TestStoresEventStore: a node copies its book to a server, which is away for a while, and a
+// stream that was changed is told of and left alone.
+func TestStoresEventStore(t *testing.T) {
+	server := sinktest.StartEventStore(t)
+	net, data := newNetwork(), t.TempDir()
+	listeners := "sip: " + net.addr(1) + "\neventstore: {url: \"" + server.URL + "\", stream: books}\n"
+	n := serveOn(t, net, data, listeners)
+	s := &stage{name: "mirror", credit: "5", sell: sellPrice, buy: buyPrice}
+	n.apply(t, world(n, []*stage{s}))
+	n.credit(t, s.account(), s.credit, "opening")
+	copied := func() bool { return server.Count("books") > 3 && server.Count("books") == n.position(t) }
+	until(t, "the book is copied", copied)
+	server.Stop()
+	n.credit(t, s.account(), "7", "while it was away")
+	until(t, "the failure is counted", func() bool {
+		text := scraped(t, n)
+		return strings.Contains(text, "tollbook_eventstore_failures_total") && !strings.Contains(text, "tollbook_eventstore_failures_total 0")
+	})
+	server.Start()
+	until(t, "the rest is copied", copied)
+
+	n.kill(t)
+	last := server.Count("books") - 1
+	server.Change("books", last, func(b []byte) []byte { return []byte(strings.Replace(string(b), "7000000", "8000000", 1)) })
+	n = serveOn(t, net, data, listeners)
+	n.credit(t, s.account(), "9", "behind a change")
+	until(t, "the change is told of", func() bool { return strings.Contains(scraped(t, n), "tollbook_eventstore_differs 1") })
+	if server.Count("books") != last+1 {
+		t.Error("something was appended behind it")
+	}
 }

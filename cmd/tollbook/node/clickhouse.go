@@ -98,11 +98,7 @@ func (n *Node) copyHistory() {
 }
 
 // sunk are the figures of the copy in ClickHouse.
-var sunk = []struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
-	of   func(sinks.Stats) int64
-}{
+var sunk = []figure[sinks.Stats]{
 	{prometheus.NewDesc("tollbook_clickhouse_sent_rows_total", "CDRs that were added in ClickHouse.", nil, nil), prometheus.CounterValue,
 		func(s sinks.Stats) int64 { return s.Sent }},
 	{prometheus.NewDesc("tollbook_clickhouse_taken_rows_total", "CDRs that were taken back in ClickHouse.", nil, nil), prometheus.CounterValue,

@@ -51,6 +51,8 @@ type Config struct {
 	HEP HEP `yaml:"hep"`
 	// ClickHouse says where CDRs are copied to.
 	ClickHouse ClickHouse `yaml:"clickhouse"`
+	// EventStore says where the book is copied to.
+	EventStore EventStore `yaml:"eventstore"`
 	// History says how long CDRs are kept.
 	History History `yaml:"history"`
 	// MaxCalls bounds the calls in progress.
@@ -96,7 +98,7 @@ type Media struct {
 func Default() Config {
 	return Config{
 		Node: "n1", Data: "data", HTTP: "127.0.0.1:8080", SIP: ListenOn("127.0.0.1:5060"), MaxCalls: 5000,
-		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(), ClickHouse: defaultClickHouse(),
+		Media: Media{Engine: relay.EngineAuto, Ports: "20000-39999", Timeout: "0s"}, Overload: Overload{Latency: "500ms", Waiting: 2000}, Drain: "0s", Files: defaultFiles(), HEP: defaultHEP(), ClickHouse: defaultClickHouse(), EventStore: defaultEventStore(),
 		Memory: defaultMemory(), Shared: Shared{Owner: ownerLease}, Zone: Zone{TTL: "5s"},
 	}
 }
@@ -195,7 +197,7 @@ func (c Config) parse() (settings, error) {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	s.cdrDir, s.cdrAllow, err = c.CdrFiles.parse(c.Data)
-	if err := errors.Join(err, c.HEP.check(), c.ClickHouse.check(), c.History.check()); err != nil {
+	if err := errors.Join(err, c.HEP.check(), c.ClickHouse.check(), c.EventStore.check(), c.History.check()); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if s.memory, err = c.Memory.parse(); err != nil {

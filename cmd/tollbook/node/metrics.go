@@ -105,16 +105,29 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(e.desc, prometheus.CounterValue, float64(e.of(kept)))
 	}
 	if c := f.node.clickhouse; c != nil {
-		stats := c.Stats()
-		for _, d := range sunk {
-			to <- prometheus.MustNewConstMetric(d.desc, d.kind, float64(d.of(stats)))
-		}
+		tell(to, c.Stats(), sunk)
+	}
+	if m := f.node.mirror; m != nil {
+		tell(to, m.Stats(), mirrored)
 	}
 	f.ofCluster(to)
 	position, behind := f.node.AsOf()
 	to <- prometheus.MustNewConstMetric(reads, prometheus.GaugeValue, float64(position))
 	to <- prometheus.MustNewConstMetric(lag, prometheus.GaugeValue, behind.Seconds())
 	to <- prometheus.MustNewConstMetric(build, prometheus.GaugeValue, 1, s.Name, s.Version)
+}
+
+// figure is one of those that a part of the node has of itself.
+type figure[S any] struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	of   func(S) int64
+}
+
+func tell[S any](to chan<- prometheus.Metric, stats S, all []figure[S]) {
+	for _, f := range all {
+		to <- prometheus.MustNewConstMetric(f.desc, f.kind, float64(f.of(stats)))
+	}
 }
 
 // metrics serves the node's figures, and those of the program, in Prometheus' format.

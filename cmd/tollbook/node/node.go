@@ -31,6 +31,7 @@ import (
 	"github.com/tollbook/tollbook/projections/history"
 	"github.com/tollbook/tollbook/projections/live"
 	"github.com/tollbook/tollbook/projections/lookup"
+	"github.com/tollbook/tollbook/projections/mirror"
 	"github.com/tollbook/tollbook/projections/quality"
 	"github.com/tollbook/tollbook/projections/sinks"
 	"github.com/tollbook/tollbook/sip/b2bua"
@@ -71,6 +72,7 @@ type Node struct {
 	tables     *lookup.Tables
 	history    *history.Store
 	clickhouse *sinks.ClickHouse // nil without one
+	mirror     *mirror.Mirror    // nil without one
 	live       *live.View
 	quality    *quality.View
 	guard      *guard.View
@@ -204,7 +206,7 @@ func (n *Node) openViews(ctx context.Context) error {
 		return err
 	}
 	n.onClose(n.history.Close)
-	if err := n.openClickHouse(); err != nil {
+	if err := errors.Join(n.openClickHouse(), n.openEventStore()); err != nil {
 		return err
 	}
 	n.newViews()
@@ -313,6 +315,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.task("signs of life", n.signs)
 	n.task("sweep", n.sweep)
 	n.copyHistory()
+	n.copyBook()
 	n.task("write up", n.desk.Run)
 	if n.settings.takeover > 0 {
 		n.task("take over", n.takeOvers)

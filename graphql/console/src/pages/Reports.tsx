@@ -193,6 +193,7 @@ function Question({ search, staff, apply }: QuestionProps) {
   return (
     <form
       className={classes.filters}
+      style={{ flexWrap: 'wrap' }}
       onSubmit={(e: FormEvent) => {
         e.preventDefault();
         apply(draft);
@@ -202,6 +203,7 @@ function Question({ search, staff, apply }: QuestionProps) {
       {text('to', t('filter.to'))}
       <NativeSelect
         size="xs"
+        style={{ minWidth: 96 }}
         label={t('filter.direction')}
         value={egress ? 'EGRESS' : 'INGRESS'}
         onChange={(e) => apply({ ...draft, direction: e.currentTarget.value })}
@@ -213,11 +215,11 @@ function Question({ search, staff, apply }: QuestionProps) {
       {staff && text('company', t('report.COMPANY'))}
       {text('account', t('account.account'))}
       {staff && text('terminator', t('cdr.terminator'))}
-      <Button type="submit" size="xs" variant="default">
+      <Button type="submit" size="xs" variant="default" style={{ flex: 'none' }}>
         {t('report.show')}
       </Button>
       {[0, 6, 29, 89].map((days) => (
-        <Button key={days} size="xs" variant="subtle" onClick={() => apply({ ...draft, from: daysAgo(days), to: '' })}>
+        <Button key={days} size="xs" px={8} variant="subtle" style={{ flex: 'none' }} onClick={() => apply({ ...draft, from: daysAgo(days), to: '' })}>
           {t('report.days', { n: days + 1 })}
         </Button>
       ))}
