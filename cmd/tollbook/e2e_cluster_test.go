@@ -133,7 +133,8 @@ func (a *api) has(t *testing.T, account string) bool {
 }
 
 // TestGroupOfThree has three nodes share what is configured and what is owed; the
-// keeper is killed, the others go on, and it comes back to the same books.
+// keeper is killed, the others go on, and it comes back to the same books. Devices are
+// called by way of one node that are registered at another.
 func TestGroupOfThree(t *testing.T) {
 	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
 	g := newGroup(t)
@@ -162,6 +163,7 @@ func TestGroupOfThree(t *testing.T) {
 	rest[0].credit(t, s.account(), "5", "after")
 	rest[1].credit(t, s.account(), "5", "after") // the same payment again
 	g.start(t, dead)
+	t.Run("registered elsewhere", func(t *testing.T) { playRegisteredElsewhere(t, g) })
 	for name, n := range g.nodes {
 		until(t, name+" has the balance", func() bool { return n.balance(t, s.account()).Posted.Amount == "35.000000" })
 	}

@@ -4,6 +4,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -89,6 +90,27 @@ func (d *Dispatcher) Place(msg sip.Message) (node string) {
 	}
 	d.remember(callID, node)
 	return node
+}
+
+// Whose tells which node is to have a message that came by a listener of this node's own:
+// another one where that has said what is answered, or serves the call; who begins
+// something begins it here.
+func (d *Dispatcher) Whose(msg sip.Message) (node string) {
+	if res, ok := msg.(*sip.Response); ok {
+		return cmp.Or(gate.BranchNode(res), d.config.Node)
+	}
+	req, ok := msg.(*sip.Request)
+	if !ok || req.CallID() == nil || req.To() == nil {
+		return d.config.Node
+	}
+	if tag, _ := req.To().Params.Get("tag"); tag != "" {
+		if id, ok := callOf(req.CallID().Value(), tag); ok {
+			if node, ok := d.config.Serves(id); ok {
+				return node
+			}
+		}
+	}
+	return d.config.Node
 }
 
 // callOf reads the call that a request belongs to: our tag names it in the caller's

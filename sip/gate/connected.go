@@ -16,7 +16,7 @@ func (l *Listener) overStream(msg sip.Message) {
 		}
 	}
 	way := &connected{by: l, network: sip.NetworkToLower(msg.Transport()), to: msg.Source()}
-	if !l.config.Shared || !l.passed(msg, Parcel{Transport: way.network, Far: way.to, Message: []byte(msg.String())}) {
+	if !l.passed(msg, Parcel{Transport: way.network, Far: way.to}) {
 		l.layer.Receive(msg, way)
 	}
 }

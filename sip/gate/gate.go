@@ -75,6 +75,7 @@ type Gate struct {
 	witness   Witness // nil: nobody listens in
 	listeners []*Listener
 	byName    map[string]*Listener
+	foreign   foreign
 	handlers  map[sip.RequestMethod]Handler
 	sources   *sources
 	stray     atomic.Pointer[func(*Listener, *sip.Response)]
@@ -87,7 +88,7 @@ type Gate struct {
 // Open binds the addresses. Nothing is read before Serve.
 func Open(c Config) (*Gate, error) {
 	settle()
-	g := &Gate{config: c, sources: newSources(c.Rejected), byName: map[string]*Listener{}, handlers: map[sip.RequestMethod]Handler{}}
+	g := &Gate{config: c, sources: newSources(c.Rejected), byName: map[string]*Listener{}, foreign: foreign{byName: map[string]*Listener{}}, handlers: map[sip.RequestMethod]Handler{}}
 	if len(c.Listeners) == 0 {
 		return nil, errors.New("open SIP: no address to listen on")
 	}
@@ -105,9 +106,10 @@ func Open(c Config) (*Gate, error) {
 	return g, nil
 }
 
-// Listener finds a listener by its name; the default one if there is none such.
+// Listener finds a listener by its name, which may be one of another node's (Foreign);
+// the default one if there is none such.
 func (g *Gate) Listener(name string) *Listener {
-	if l := g.byName[name]; l != nil {
+	if l := g.named(name); l != nil {
 		return l
 	}
 	return g.listeners[0]
@@ -312,7 +314,7 @@ func (g *Gate) Counts() Counts {
 	g.sources.mu.Lock()
 	c.Rejected = g.sources.rejected
 	g.sources.mu.Unlock()
-	for _, l := range g.listeners {
+	for _, l := range g.all() {
 		servers, clients := l.layer.Len()
 		c.Servers, c.Clients = c.Servers+servers, c.Clients+clients
 		l.census.mu.Lock()
@@ -331,7 +333,7 @@ func (g *Gate) Close(context.Context) error {
 	g.closing.Do(func() {
 		g.deaf.Store(true)
 		time.Sleep(linger)
-		for _, l := range g.listeners {
+		for _, l := range g.all() {
 			err = errors.Join(err, l.close())
 		}
 		g.sources.flushAll()

@@ -48,6 +48,7 @@ type Listener struct {
 	layer  *transaction.Layer
 	census *census
 	peers  *peers
+	of     string // the node whose it is, if it is another's
 	// bound are the sockets; nil while a shared listener's are on another node.
 	bound    atomic.Pointer[sockets]
 	changing sync.Mutex
@@ -58,8 +59,7 @@ func (g *Gate) listen(c ListenerConfig) (*Listener, error) {
 	if c.MaxConnections == 0 {
 		c.MaxConnections = defaultConnections
 	}
-	l := &Listener{config: c, gate: g, parser: sip.NewParser(), census: newCensus(c.MaxConnections), peers: newPeers()}
-	l.layer = transaction.New(transaction.Config{Request: l.handle, Ack: l.acknowledge, Stray: l.strayed, Unsent: l.unsent})
+	l := g.make(c)
 	if c.Shared {
 		return l, nil
 	}

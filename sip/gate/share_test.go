@@ -30,7 +30,10 @@ func (s *pairShare) Pass(node string, p Parcel) error {
 	return s.gates[node].Accept(p)
 }
 
-func (s *pairShare) Emit(p Parcel) error {
+func (s *pairShare) Emit(node string, p Parcel) error {
+	if node != "" {
+		return s.gates[node].Send(p)
+	}
 	for _, g := range s.gates {
 		if g.Listener("shared").Here() {
 			return g.Send(p)
@@ -137,12 +140,53 @@ func TestRequestBySharedListener(t *testing.T) {
 	if err := s.gates["a"].Listener("shared").Raise(); err != nil {
 		t.Fatal(err)
 	}
+	asksBy(t, s, s.gates["b"].Listener("shared"), at)
+}
+
+// A request that a node sends by another's own listener leaves there, and its answer
+// comes back; what the far end asks of that node goes the same way.
+func TestForeignListener(t *testing.T) {
+	s, _ := sharing(t)
+	own := s.gates["a"].Listener("own")
+	by, err := s.gates["b"].Foreign("a", "own", own.Place())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.AddrPortFrom(own.Addr(), own.Ports()["udp"])
+	asksBy(t, s, by, at)
+	if again, err := s.gates["b"].Foreign("a", "own", own.Place()); err != nil || again != by || s.gates["b"].Listener("a/own") != by {
+		t.Errorf("there are two of it: %v", err)
+	}
+	if s.gates["a"].Listener("a/own") != own {
+		t.Error("the node itself does not know its listener by that name")
+	}
+	conn, err := net.Dial("udp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(optionsTo(conn.LocalAddr().String(), "udp", ";rport"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := hears(t, conn); !strings.HasPrefix(got, "SIP/2.0 200 b a/own\r\n") {
+		t.Error(got)
+	}
+	moved := own.Place()
+	moved.Advertised = "sip.example.net"
+	if next, err := s.gates["b"].Foreign("a", "own", moved); err != nil || next == by || next.Host() != "sip.example.net" {
+		t.Errorf("it is where it was: %v", err)
+	}
+}
+
+// asksBy has the second node send a request by a listener whose sockets the first one
+// has.
+func asksBy(t *testing.T, s *pairShare, by *Listener, at netip.AddrPort) {
+	t.Helper()
 	far, err := net.ListenPacket("udp", "127.0.0.4:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer far.Close()
-	by := s.gates["b"].Listener("shared")
 	req := sip.NewRequest(sip.OPTIONS, sip.Uri{Scheme: "sip", Host: "127.0.0.4"})
 	from := &sip.FromHeader{Address: by.Contact("udp")}
 	from.Params.Add("tag", "1")

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 const (
@@ -36,8 +38,11 @@ type Binding struct {
 	Transport string `json:"transport"`
 	Listener  string `json:"listener"`
 	Node      string `json:"node"`
-	CallID    string `json:"call_id"`
-	CSeq      uint32 `json:"cseq"`
+	// At is where that listener is: other nodes speak by it to a device that is behind a
+	// NAT, or has connected to it.
+	At     *gate.Place `json:"at,omitempty"`
+	CallID string      `json:"call_id"`
+	CSeq   uint32      `json:"cseq"`
 	// Q is the preference among several in thousandths.
 	Q     int    `json:"q"`
 	Agent string `json:"agent,omitempty"`

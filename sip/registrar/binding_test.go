@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tollbook/tollbook/events/routing"
+	"github.com/tollbook/tollbook/sip/gate"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -279,5 +280,51 @@ func TestContextEnds(t *testing.T) {
 	r := newRegistrar(t, newShelf())
 	if err := r.Keep(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// A device behind a NAT, or on a connection, is called through the node that it
+// registered at, while that is there; others are called from any node.
+func TestContactsElsewhere(t *testing.T) {
+	open, err := gate.Open(gate.Config{
+		Node: "n2", Known: func(netip.Addr) bool { return true }, Log: slog.New(slog.DiscardHandler),
+		Listeners: []gate.ListenerConfig{{Name: "default", Addr: netip.MustParseAddr("127.0.0.1"), Ports: map[string]uint16{"udp": 0}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = open.Close(context.Background()) }) // it has done nothing
+	at := &gate.Place{Addr: netip.MustParseAddr("192.0.2.1"), Ports: map[string]uint16{"udp": 5060, "tcp": 5060}}
+	up := true
+	r := &Registrar{
+		config: Config{Node: "n2", Gate: open, Up: func(string) bool { return up }, Log: slog.New(slog.DiscardHandler)},
+		index:  index{users: map[string][]Binding{}, addrs: map[netip.Addr]int{}},
+	}
+	for name, c := range map[string]struct {
+		b          Binding
+		while, off string // the listener while the node is up and down; "-" for no contact
+	}{
+		"plain":      {Binding{Transport: "udp", At: at}, "default", "default"},
+		"NAT":        {Binding{Transport: "udp", At: at, NAT: true}, "n1/default", "default"},
+		"connection": {Binding{Transport: "tcp", At: at}, "n1/default", "-"},
+		"a proxy":    {Binding{Transport: "tcp", At: at, Path: []string{"sip:192.0.2.9;lr"}}, "default", "default"},
+		"shared":     {Binding{Transport: "udp", NAT: true}, "default", "default"},
+	} {
+		c.b.Node, c.b.Listener, c.b.Contact, c.b.Source = "n1", "default", "sip:anna@192.0.2.7", "192.0.2.7:5062"
+		c.b.Expires = time.Now().Add(time.Minute).UnixMicro()
+		r.index.set("anna", []Binding{c.b})
+		for _, state := range []bool{true, false} {
+			up = state
+			got, want := "-", c.while
+			if list := r.Contacts("anna"); len(list) == 1 {
+				got = list[0].Listener
+			}
+			if !up {
+				want = c.off
+			}
+			if got != want {
+				t.Errorf("%s, its node up %v: by %s, want %s", name, up, got, want)
+			}
+		}
 	}
 }

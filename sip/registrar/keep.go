@@ -62,11 +62,14 @@ func (k *keeper) round(ctx context.Context, n uint32) {
 			continue
 		}
 		for _, b := range live(list, time.Now().UnixMicro()) {
+			if b.Node != k.r.config.Node {
+				continue // its node's
+			}
 			if !k.r.open(&b) {
 				k.forget(user, &b)
 				continue
 			}
-			if !b.NAT || b.Transport != "udp" || b.Node != k.r.config.Node || len(b.Path) > 0 {
+			if !b.NAT || b.Transport != "udp" || len(b.Path) > 0 {
 				continue
 			}
 			select {

@@ -40,6 +40,8 @@ type Config struct {
 	Door  *Door
 	World func() *routing.World
 	Store Store
+	// Up tells whether another node of the cluster answers; nil of a node alone.
+	Up func(node string) bool
 	// MaxBindings bounds the bindings of all subscribers; 0 is DefaultBindings.
 	MaxBindings int
 	Log         *slog.Logger
@@ -182,7 +184,7 @@ func (r *Registrar) register(req *sip.Request, peer *wire.Originator, source net
 	list := r.Bindings(user)
 	c, no := read(req, source, time.Now())
 	if no == nil && c != nil {
-		c.base.Node, c.base.Listener, c.most = r.config.Node, listener, catalog.Contacts(sub)
+		c.base.Node, c.base.Listener, c.base.At, c.most = r.config.Node, listener, r.at(listener), catalog.Contacts(sub)
 		list, no = r.store(user, c)
 	}
 	if no != nil {

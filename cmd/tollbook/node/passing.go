@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -30,30 +31,65 @@ const (
 // say by it.
 func emitSubject(listener string) string { return "tollbook.shared." + listener }
 
-// openShares opens the way for messages of shared listeners. It closes after the doors.
+// openShares opens the way for messages of listeners that other nodes speak by. It
+// closes after the doors.
 func (n *Node) openShares(context.Context) error {
-	var err error
-	if len(n.settings.shared) == 0 {
+	if n.settings.group == nil {
 		return nil
 	}
-	if n.sharing.conn, err = n.server.Connect("shared listeners"); err != nil {
+	conn, err := n.server.Connect("listeners of other nodes")
+	if err != nil {
 		return err
 	}
-	n.onClose(func() error { n.sharing.conn.Close(); return nil })
-	return nil
+	n.sharing.conn.Store(conn)
+	n.onClose(func() error { conn.Close(); return nil })
+	return n.acceptPassed(conn)
 }
 
-// acceptPassed takes messages that came to other nodes and are for this one.
-func (n *Node) acceptPassed() error {
-	_, err := n.sharing.conn.Subscribe(nodeSubject(n.settings.Node, "sip"), func(m *nats.Msg) {
-		if err := n.gate.Accept(parcelOf(m)); err != nil {
+// acceptPassed takes messages that came to other nodes and are for this one, and sends
+// what others say to far ends that only this one can reach.
+func (n *Node) acceptPassed(conn *nats.Conn) error {
+	_, err := conn.Subscribe(nodeSubject(n.settings.Node, "sip"), func(m *nats.Msg) {
+		if n.serving.Load() == nil {
+			return // it is repeated
+		}
+		p, err := parcelOf(m)
+		if err == nil {
+			err = n.gate.Accept(p)
+		}
+		if err != nil {
 			n.log.Warn("a SIP message that another node passed on", "err", err)
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("take messages of shared listeners: %w", err)
+		return fmt.Errorf("take messages of other nodes' listeners: %w", err)
+	}
+	_, err = conn.Subscribe(nodeSubject(n.settings.Node, sayVerb), n.say)
+	if err != nil {
+		return fmt.Errorf("send for other nodes: %w", err)
 	}
 	return nil
+}
+
+// sayVerb is what another node asks that speaks by a listener of this one.
+const sayVerb = "say"
+
+// say sends what another node says by a listener whose sockets are here.
+func (n *Node) say(m *nats.Msg) {
+	p, err := parcelOf(m)
+	send := func() {
+		if err == nil {
+			err = n.gate.Send(p)
+		}
+		if err != nil {
+			n.log.Debug("what another node said could not be sent", "listener", p.Listener, "to", p.Far, "err", err)
+		}
+	}
+	if p.Transport == "udp" || n.gate.Listener(p.Listener).Connected(p.Transport, p.Far) {
+		send()
+		return
+	}
+	go send() // it may have to connect
 }
 
 // prepareShares makes what the gate asks from its first message on.
@@ -63,7 +99,7 @@ func (n *Node) prepareShares() {
 	n.sharing.dispatcher = dispatch.New(dispatch.Config{
 		Node: n.settings.Node, Takes: n.takers, Stays: n.stays, Now: time.Now,
 		Serves: func(id events.CallID) (string, bool) {
-			if n.sw.Serves(id) {
+			if sw := n.serving.Load(); sw == nil || sw.Serves(id) {
 				return n.settings.Node, true
 			}
 			c, ok := n.live.Get(id)
@@ -74,19 +110,7 @@ func (n *Node) prepareShares() {
 
 // emitFor has this node send what others say by a listener whose sockets are here.
 func (n *Node) emitFor(l *gate.Listener) ([]*nats.Subscription, error) {
-	send := func(p gate.Parcel) {
-		if err := n.gate.Send(p); err != nil {
-			n.log.Debug("what another node said could not be sent", "listener", p.Listener, "to", p.Far, "err", err)
-		}
-	}
-	sub, err := n.sharing.conn.Subscribe(emitSubject(l.Name()), func(m *nats.Msg) {
-		p := parcelOf(m)
-		if p.Transport == "udp" || l.Connected(p.Transport, p.Far) {
-			send(p)
-			return
-		}
-		go send(p) // it may have to connect
-	})
+	sub, err := n.sharing.conn.Load().Subscribe(emitSubject(l.Name()), n.say)
 	if err != nil {
 		return nil, fmt.Errorf("send for the other nodes by listener %s: %w", l.Name(), err)
 	}
@@ -99,34 +123,64 @@ const (
 	headTransport = "Transport"
 	headFar       = "Far"
 	headName      = "Name"
+	headNode      = "Node"
+	headAt        = "At"
 )
 
-func parcelOf(m *nats.Msg) gate.Parcel {
-	return gate.Parcel{
+func parcelOf(m *nats.Msg) (gate.Parcel, error) {
+	p := gate.Parcel{
 		Listener: m.Header.Get(headListener), Transport: m.Header.Get(headTransport), Far: m.Header.Get(headFar),
-		Name: m.Header.Get(headName), Message: m.Data,
+		Name: m.Header.Get(headName), Node: m.Header.Get(headNode), Message: m.Data,
 	}
+	if at := m.Header.Get(headAt); at != "" {
+		if err := json.Unmarshal([]byte(at), &p.At); err != nil {
+			return p, fmt.Errorf("read where a listener of node %s is: %w", p.Node, err)
+		}
+	}
+	return p, nil
 }
 
 func (n *Node) carry(subject string, p gate.Parcel) error {
-	if n.sharing.conn == nil {
+	conn := n.sharing.conn.Load()
+	if conn == nil {
 		return errors.New("this node is not ready")
 	}
-	return n.sharing.conn.PublishMsg(&nats.Msg{Subject: subject, Data: p.Message, Header: nats.Header{
+	m := &nats.Msg{Subject: subject, Data: p.Message, Header: nats.Header{
 		headListener: {p.Listener}, headTransport: {p.Transport}, headFar: {p.Far}, headName: {p.Name},
-	}})
+	}}
+	if p.At != nil {
+		at, err := json.Marshal(p.At)
+		if err != nil {
+			return err
+		}
+		m.Header[headNode], m.Header[headAt] = []string{p.Node}, []string{string(at)}
+	}
+	return conn.PublishMsg(m)
 }
 
-// Place tells which node is to have a message that came by a shared listener.
-func (n *Node) Place(_ *gate.Listener, msg sip.Message) string {
-	return n.sharing.dispatcher.Place(msg)
+// Place tells which node is to have a message: by a shared listener that of its call, or
+// one that takes new calls; by this node's own another only for what that has said by it.
+func (n *Node) Place(by *gate.Listener, msg sip.Message) string {
+	if by.Shared() {
+		return n.sharing.dispatcher.Place(msg)
+	}
+	if n.sharing.conn.Load() == nil {
+		return n.settings.Node
+	}
+	return n.sharing.dispatcher.Whose(msg)
 }
 
 // Pass brings a message that came here to the node that is to have it.
 func (n *Node) Pass(node string, p gate.Parcel) error { return n.carry(nodeSubject(node, "sip"), p) }
 
-// Emit has the node that holds a listener's address send.
-func (n *Node) Emit(p gate.Parcel) error { return n.carry(emitSubject(p.Listener), p) }
+// Emit has the node send whose listener it is, or, by a shared one, whoever holds its
+// address.
+func (n *Node) Emit(node string, p gate.Parcel) error {
+	if node != "" {
+		return n.carry(nodeSubject(node, sayVerb), p)
+	}
+	return n.carry(emitSubject(p.Listener), p)
+}
 
 // stays tells of calls to a contact that we have registered from the shared address:
 // the registration is known here alone.

@@ -28,7 +28,7 @@ func (n *Node) openRegistrar(ctx context.Context) error {
 		return err
 	}
 	n.registrar, err = registrar.New(n.ctx, registrar.Config{
-		Node: n.settings.Node, Gate: n.gate, Door: n.door, World: n.tables.World, Store: store, Log: n.log,
+		Node: n.settings.Node, Gate: n.gate, Door: n.door, World: n.tables.World, Store: store, Up: n.isUp, Log: n.log,
 	})
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,7 +34,7 @@ const (
 type sharing struct {
 	promises   *lease.Promises
 	dispatcher *dispatch.Dispatcher
-	conn       *nats.Conn // for messages of calls
+	conn       atomic.Pointer[nats.Conn] // for messages of calls; nil before it is open
 
 	mu    sync.Mutex
 	held  map[netip.Addr]*holding
@@ -86,9 +87,6 @@ func (s settings) term() time.Duration {
 func (n *Node) share() error {
 	if len(n.settings.shared) == 0 {
 		return nil
-	}
-	if err := n.acceptPassed(); err != nil {
-		return err
 	}
 	n.onGain(func(netip.Addr) { n.outbound.Moved() })
 	if n.settings.takeover > 0 {
