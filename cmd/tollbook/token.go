@@ -13,6 +13,9 @@ func token(ctx context.Context, c *console, args []string) error {
 	role := f.String("role", "noc", "what it may do: admin, finance, noc or partner")
 	company := f.String("company", "", "the company that a partner's token is limited to")
 	expires := f.Duration("expires", 0, "how long it is good for; 0 is for ever")
+	scopes := f.String("scopes", "", "what it may read, as balances,cdrs; empty is all that its role may read and do")
+	networks := f.String("networks", "", "where it is taken from, as 192.0.2.0/24,2001:db8::1; empty is anywhere")
+	points := f.Int("points", 0, "what its questions may cost in a minute; 0 is the settings'")
 	cl := clientFlags(f)
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		if err := parse(f, args, 0); err != nil {
@@ -30,7 +33,14 @@ func token(ctx context.Context, c *console, args []string) error {
 	}
 	switch verb {
 	case "create":
-		return createToken(ctx, c, cl, name, *role, *company, *expires)
+		input := map[string]any{"key": name, "role": strings.ToUpper(*role), "pointsPerMinute": *points}
+		if *scopes != "" {
+			input["scopes"] = strings.Split(strings.ToUpper(*scopes), ",")
+		}
+		if *networks != "" {
+			input["networks"] = strings.Split(*networks, ",")
+		}
+		return createToken(ctx, c, cl, input, *company, *expires)
 	case "revoke":
 		return revokeToken(ctx, c, cl, name)
 	default:
@@ -38,8 +48,7 @@ func token(ctx context.Context, c *console, args []string) error {
 	}
 }
 
-func createToken(ctx context.Context, c *console, cl *client, name, role, company string, expires time.Duration) error {
-	input := map[string]any{"key": name, "role": strings.ToUpper(role)}
+func createToken(ctx context.Context, c *console, cl *client, input map[string]any, company string, expires time.Duration) error {
 	if company != "" {
 		input["company"] = company
 	}

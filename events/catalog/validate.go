@@ -175,6 +175,9 @@ func validateSettings(s *wire.Settings) error {
 	if err := digest.CheckRealm(s.Realm); err != nil {
 		return err
 	}
+	if err := validateAccess(s); err != nil {
+		return err
+	}
 	if len(s.RemovedNodes) > maxRemovedNodes {
 		return events.Invalid("removed_nodes: %d names are more than %d: take out those whose certificates are no more", len(s.RemovedNodes), maxRemovedNodes)
 	}
@@ -345,39 +348,4 @@ func validateVersion(v *wire.DeckVersion) error {
 		return events.Invalid("a version has 1 to %d rows", rating.MaxRows)
 	}
 	return nil
-}
-
-// checkRole refuses roles that this version does not know: what they may do is
-// unknown, too.
-func checkRole(r wire.Role) error {
-	if _, known := wire.Role_name[int32(r)]; !known || r == wire.Role_ROLE_UNSPECIFIED {
-		return events.Invalid("the role is missing: admin, finance, noc or partner")
-	}
-	return nil
-}
-
-func validateUser(u *wire.User) error {
-	if err := checkRole(u.Role); err != nil {
-		return err
-	}
-	switch {
-	case (u.Role == wire.Role_ROLE_PARTNER) != (u.Company != ""):
-		return events.Invalid("a partner, and only a partner, has a company")
-	case !strings.HasPrefix(u.Password, "$argon2id$") || len(u.Password) > 256:
-		return events.Invalid("the password must be an argon2id hash")
-	}
-	return checkName(u.Name)
-}
-
-func validateToken(t *wire.Token) error {
-	if err := checkRole(t.Role); err != nil {
-		return err
-	}
-	switch {
-	case (t.Role == wire.Role_ROLE_PARTNER) != (t.Company != ""):
-		return events.Invalid("a partner's token, and only a partner's, has a company")
-	case len(t.Hash) != 32:
-		return events.Invalid("the hash must be a SHA-256")
-	}
-	return checkName(t.Name)
 }

@@ -356,6 +356,86 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{5}
 }
 
+// TokenScope is a part of what the API knows.
+type TokenScope int32
+
+const (
+	TokenScope_TOKEN_SCOPE_UNSPECIFIED TokenScope = 0
+	// BALANCES are accounts, what is on them, entries, statements, periods.
+	TokenScope_TOKEN_SCOPE_BALANCES TokenScope = 1
+	// CDRS are calls that were, reports of them and files of CDRs.
+	TokenScope_TOKEN_SCOPE_CDRS TokenScope = 2
+	// RECORDINGS are recordings and captures.
+	TokenScope_TOKEN_SCOPE_RECORDINGS TokenScope = 3
+	// RATES are decks, their prices and exchange rates.
+	TokenScope_TOKEN_SCOPE_RATES TokenScope = 4
+	// LIVE are calls in progress.
+	TokenScope_TOKEN_SCOPE_LIVE TokenScope = 5
+	// PEERS are companies, originators, terminators, subscribers, numbers, routes.
+	TokenScope_TOKEN_SCOPE_PEERS TokenScope = 6
+	// EVENTS are alerts, the audit and what is told to others.
+	TokenScope_TOKEN_SCOPE_EVENTS TokenScope = 7
+	// METRICS are figures and states of the switch and its nodes.
+	TokenScope_TOKEN_SCOPE_METRICS TokenScope = 8
+	// TOKENS may list tokens, make those that may no more than itself, and revoke.
+	TokenScope_TOKEN_SCOPE_TOKENS TokenScope = 9
+)
+
+// Enum value maps for TokenScope.
+var (
+	TokenScope_name = map[int32]string{
+		0: "TOKEN_SCOPE_UNSPECIFIED",
+		1: "TOKEN_SCOPE_BALANCES",
+		2: "TOKEN_SCOPE_CDRS",
+		3: "TOKEN_SCOPE_RECORDINGS",
+		4: "TOKEN_SCOPE_RATES",
+		5: "TOKEN_SCOPE_LIVE",
+		6: "TOKEN_SCOPE_PEERS",
+		7: "TOKEN_SCOPE_EVENTS",
+		8: "TOKEN_SCOPE_METRICS",
+		9: "TOKEN_SCOPE_TOKENS",
+	}
+	TokenScope_value = map[string]int32{
+		"TOKEN_SCOPE_UNSPECIFIED": 0,
+		"TOKEN_SCOPE_BALANCES":    1,
+		"TOKEN_SCOPE_CDRS":        2,
+		"TOKEN_SCOPE_RECORDINGS":  3,
+		"TOKEN_SCOPE_RATES":       4,
+		"TOKEN_SCOPE_LIVE":        5,
+		"TOKEN_SCOPE_PEERS":       6,
+		"TOKEN_SCOPE_EVENTS":      7,
+		"TOKEN_SCOPE_METRICS":     8,
+		"TOKEN_SCOPE_TOKENS":      9,
+	}
+)
+
+func (x TokenScope) Enum() *TokenScope {
+	p := new(TokenScope)
+	*p = x
+	return p
+}
+
+func (x TokenScope) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TokenScope) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[6].Descriptor()
+}
+
+func (TokenScope) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[6]
+}
+
+func (x TokenScope) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TokenScope.Descriptor instead.
+func (TokenScope) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
+}
+
 // GuardMeasure is what a guard rule counts. Each is of one account, over all its
 // calls, those that the rule does not judge included.
 type GuardMeasure int32
@@ -406,11 +486,11 @@ func (x GuardMeasure) String() string {
 }
 
 func (GuardMeasure) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollbook_v1_catalog_proto_enumTypes[6].Descriptor()
+	return file_tollbook_v1_catalog_proto_enumTypes[7].Descriptor()
 }
 
 func (GuardMeasure) Type() protoreflect.EnumType {
-	return &file_tollbook_v1_catalog_proto_enumTypes[6]
+	return &file_tollbook_v1_catalog_proto_enumTypes[7]
 }
 
 func (x GuardMeasure) Number() protoreflect.EnumNumber {
@@ -419,7 +499,7 @@ func (x GuardMeasure) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GuardMeasure.Descriptor instead.
 func (GuardMeasure) EnumDescriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
 }
 
 // GuardAction is what a tripped rule does.
@@ -457,11 +537,11 @@ func (x GuardAction) String() string {
 }
 
 func (GuardAction) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollbook_v1_catalog_proto_enumTypes[7].Descriptor()
+	return file_tollbook_v1_catalog_proto_enumTypes[8].Descriptor()
 }
 
 func (GuardAction) Type() protoreflect.EnumType {
-	return &file_tollbook_v1_catalog_proto_enumTypes[7]
+	return &file_tollbook_v1_catalog_proto_enumTypes[8]
 }
 
 func (x GuardAction) Number() protoreflect.EnumNumber {
@@ -470,7 +550,7 @@ func (x GuardAction) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GuardAction.Descriptor instead.
 func (GuardAction) EnumDescriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{7}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
 }
 
 // CdrFormat is how the rows of a CDR file are written.
@@ -508,11 +588,11 @@ func (x CdrFormat) String() string {
 }
 
 func (CdrFormat) Descriptor() protoreflect.EnumDescriptor {
-	return file_tollbook_v1_catalog_proto_enumTypes[8].Descriptor()
+	return file_tollbook_v1_catalog_proto_enumTypes[9].Descriptor()
 }
 
 func (CdrFormat) Type() protoreflect.EnumType {
-	return &file_tollbook_v1_catalog_proto_enumTypes[8]
+	return &file_tollbook_v1_catalog_proto_enumTypes[9]
 }
 
 func (x CdrFormat) Number() protoreflect.EnumNumber {
@@ -521,7 +601,7 @@ func (x CdrFormat) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CdrFormat.Descriptor instead.
 func (CdrFormat) EnumDescriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
 // Company is a counterparty: a customer and a vendor at once, if need be.
@@ -3017,8 +3097,10 @@ type User struct {
 	Password string `protobuf:"bytes,3,opt,name=password,proto3" json:"password,omitempty"`
 	Role     Role   `protobuf:"varint,4,opt,name=role,proto3,enum=tollbook.v1.Role" json:"role,omitempty"`
 	// company limits a PARTNER to what is his own.
-	Company       string `protobuf:"bytes,5,opt,name=company,proto3" json:"company,omitempty"`
-	Disabled      bool   `protobuf:"varint,6,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	Company  string `protobuf:"bytes,5,opt,name=company,proto3" json:"company,omitempty"`
+	Disabled bool   `protobuf:"varint,6,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// second_factor is missing where there is none.
+	SecondFactor  *SecondFactor `protobuf:"bytes,220,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3095,6 +3177,13 @@ func (x *User) GetDisabled() bool {
 	return false
 }
 
+func (x *User) GetSecondFactor() *SecondFactor {
+	if x != nil {
+		return x.SecondFactor
+	}
+	return nil
+}
+
 // Token lets a program in.
 type Token struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3105,10 +3194,17 @@ type Token struct {
 	Role    Role   `protobuf:"varint,4,opt,name=role,proto3,enum=tollbook.v1.Role" json:"role,omitempty"`
 	Company string `protobuf:"bytes,5,opt,name=company,proto3" json:"company,omitempty"`
 	// expires_at_us is 0 for never.
-	ExpiresAtUs   int64 `protobuf:"varint,6,opt,name=expires_at_us,json=expiresAtUs,proto3" json:"expires_at_us,omitempty"`
-	Revoked       bool  `protobuf:"varint,7,opt,name=revoked,proto3" json:"revoked,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ExpiresAtUs int64 `protobuf:"varint,6,opt,name=expires_at_us,json=expiresAtUs,proto3" json:"expires_at_us,omitempty"`
+	Revoked     bool  `protobuf:"varint,7,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// scopes are what its bearer may read of all that its role may; none is everything,
+	// and only then it may write, too.
+	Scopes []TokenScope `protobuf:"varint,220,rep,packed,name=scopes,proto3,enum=tollbook.v1.TokenScope" json:"scopes,omitempty"`
+	// networks are where it is taken from, as prefixes or addresses; none is anywhere.
+	Networks []string `protobuf:"bytes,221,rep,name=networks,proto3" json:"networks,omitempty"`
+	// points_per_minute are what its questions may cost; 0 is the settings'.
+	PointsPerMinute uint32 `protobuf:"varint,222,opt,name=points_per_minute,json=pointsPerMinute,proto3" json:"points_per_minute,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Token) Reset() {
@@ -3190,6 +3286,27 @@ func (x *Token) GetRevoked() bool {
 	return false
 }
 
+func (x *Token) GetScopes() []TokenScope {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Token) GetNetworks() []string {
+	if x != nil {
+		return x.Networks
+	}
+	return nil
+}
+
+func (x *Token) GetPointsPerMinute() uint32 {
+	if x != nil {
+		return x.PointsPerMinute
+	}
+	return 0
+}
+
 // Settings are the switch's own, one entity with the id "settings".
 type Settings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3216,9 +3333,17 @@ type Settings struct {
 	RemovedNodes []string `protobuf:"bytes,132,rep,name=removed_nodes,json=removedNodes,proto3" json:"removed_nodes,omitempty"`
 	// node_places are where each node takes calls and media, as it has said itself: what
 	// peers are told to call and to let in is right also while a node is down.
-	NodePlaces    []*NodePlace `protobuf:"bytes,150,rep,name=node_places,json=nodePlaces,proto3" json:"node_places,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	NodePlaces []*NodePlace `protobuf:"bytes,150,rep,name=node_places,json=nodePlaces,proto3" json:"node_places,omitempty"`
+	// api_points_per_minute are what one person's or token's questions may cost; 0 is the
+	// usual, a million.
+	ApiPointsPerMinute uint32 `protobuf:"varint,222,opt,name=api_points_per_minute,json=apiPointsPerMinute,proto3" json:"api_points_per_minute,omitempty"`
+	// api_persisted_only takes only the console's own documents from people's sessions;
+	// tokens may ask what they like.
+	ApiPersistedOnly bool `protobuf:"varint,223,opt,name=api_persisted_only,json=apiPersistedOnly,proto3" json:"api_persisted_only,omitempty"`
+	// second_factor_roles are those whose people must have a second factor.
+	SecondFactorRoles []Role `protobuf:"varint,224,rep,packed,name=second_factor_roles,json=secondFactorRoles,proto3,enum=tollbook.v1.Role" json:"second_factor_roles,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Settings) Reset() {
@@ -3328,6 +3453,92 @@ func (x *Settings) GetNodePlaces() []*NodePlace {
 	return nil
 }
 
+func (x *Settings) GetApiPointsPerMinute() uint32 {
+	if x != nil {
+		return x.ApiPointsPerMinute
+	}
+	return 0
+}
+
+func (x *Settings) GetApiPersistedOnly() bool {
+	if x != nil {
+		return x.ApiPersistedOnly
+	}
+	return false
+}
+
+func (x *Settings) GetSecondFactorRoles() []Role {
+	if x != nil {
+		return x.SecondFactorRoles
+	}
+	return nil
+}
+
+// SecondFactor is what a person has beside the password: a secret shared with an
+// authenticator (RFC 6238), and codes for the day that it is lost.
+type SecondFactor struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// secret is wrapped by the cluster key.
+	Secret []byte `protobuf:"bytes,1,opt,name=secret,proto3" json:"secret,omitempty"`
+	// confirmed_at_us is when its first code was right; 0 while it is being set up.
+	ConfirmedAtUs int64 `protobuf:"varint,2,opt,name=confirmed_at_us,json=confirmedAtUs,proto3" json:"confirmed_at_us,omitempty"`
+	// recovery are the SHA-256 of the recovery codes that were not used yet.
+	Recovery      [][]byte `protobuf:"bytes,3,rep,name=recovery,proto3" json:"recovery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SecondFactor) Reset() {
+	*x = SecondFactor{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SecondFactor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SecondFactor) ProtoMessage() {}
+
+func (x *SecondFactor) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SecondFactor.ProtoReflect.Descriptor instead.
+func (*SecondFactor) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SecondFactor) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *SecondFactor) GetConfirmedAtUs() int64 {
+	if x != nil {
+		return x.ConfirmedAtUs
+	}
+	return 0
+}
+
+func (x *SecondFactor) GetRecovery() [][]byte {
+	if x != nil {
+		return x.Recovery
+	}
+	return nil
+}
+
 // NodePlace is where a node takes calls and media.
 type NodePlace struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -3345,7 +3556,7 @@ type NodePlace struct {
 
 func (x *NodePlace) Reset() {
 	*x = NodePlace{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3357,7 +3568,7 @@ func (x *NodePlace) String() string {
 func (*NodePlace) ProtoMessage() {}
 
 func (x *NodePlace) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[27]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3370,7 +3581,7 @@ func (x *NodePlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodePlace.ProtoReflect.Descriptor instead.
 func (*NodePlace) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{27}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *NodePlace) GetNode() string {
@@ -3430,7 +3641,7 @@ type NodeListener struct {
 
 func (x *NodeListener) Reset() {
 	*x = NodeListener{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3442,7 +3653,7 @@ func (x *NodeListener) String() string {
 func (*NodeListener) ProtoMessage() {}
 
 func (x *NodeListener) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[28]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3455,7 +3666,7 @@ func (x *NodeListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeListener.ProtoReflect.Descriptor instead.
 func (*NodeListener) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{28}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NodeListener) GetName() string {
@@ -3497,7 +3708,7 @@ type NodePort struct {
 
 func (x *NodePort) Reset() {
 	*x = NodePort{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3509,7 +3720,7 @@ func (x *NodePort) String() string {
 func (*NodePort) ProtoMessage() {}
 
 func (x *NodePort) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[29]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3522,7 +3733,7 @@ func (x *NodePort) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodePort.ProtoReflect.Descriptor instead.
 func (*NodePort) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{29}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NodePort) GetTransport() string {
@@ -3578,7 +3789,7 @@ type GuardRule struct {
 
 func (x *GuardRule) Reset() {
 	*x = GuardRule{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3590,7 +3801,7 @@ func (x *GuardRule) String() string {
 func (*GuardRule) ProtoMessage() {}
 
 func (x *GuardRule) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[30]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3603,7 +3814,7 @@ func (x *GuardRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuardRule.ProtoReflect.Descriptor instead.
 func (*GuardRule) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{30}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GuardRule) GetId() string {
@@ -3753,7 +3964,7 @@ type CdrProfile struct {
 
 func (x *CdrProfile) Reset() {
 	*x = CdrProfile{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3765,7 +3976,7 @@ func (x *CdrProfile) String() string {
 func (*CdrProfile) ProtoMessage() {}
 
 func (x *CdrProfile) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[31]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3778,7 +3989,7 @@ func (x *CdrProfile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CdrProfile.ProtoReflect.Descriptor instead.
 func (*CdrProfile) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{31}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CdrProfile) GetId() string {
@@ -3903,7 +4114,7 @@ type CdrProgress struct {
 
 func (x *CdrProgress) Reset() {
 	*x = CdrProgress{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3915,7 +4126,7 @@ func (x *CdrProgress) String() string {
 func (*CdrProgress) ProtoMessage() {}
 
 func (x *CdrProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[32]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3928,7 +4139,7 @@ func (x *CdrProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CdrProgress.ProtoReflect.Descriptor instead.
 func (*CdrProgress) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{32}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CdrProgress) GetId() string {
@@ -4021,7 +4232,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4033,7 +4244,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4046,7 +4257,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -4401,7 +4612,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4413,7 +4624,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4426,7 +4637,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -4457,7 +4668,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4469,7 +4680,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4482,7 +4693,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -4763,14 +4974,15 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tR\btimeZone\x12$\n" +
 	"\x0epdd_timeout_ms\x18\v \x01(\rR\fpddTimeoutMs\x12&\n" +
-	"\x0fring_timeout_ms\x18\f \x01(\rR\rringTimeoutMs\"\xa3\x01\n" +
+	"\x0fring_timeout_ms\x18\f \x01(\rR\rringTimeoutMs\"\xe4\x01\n" +
 	"\x04User\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\bpassword\x18\x03 \x01(\tR\bpassword\x12%\n" +
 	"\x04role\x18\x04 \x01(\x0e2\x11.tollbook.v1.RoleR\x04role\x12\x18\n" +
 	"\acompany\x18\x05 \x01(\tR\acompany\x12\x1a\n" +
-	"\bdisabled\x18\x06 \x01(\bR\bdisabled\"\xbe\x01\n" +
+	"\bdisabled\x18\x06 \x01(\bR\bdisabled\x12?\n" +
+	"\rsecond_factor\x18\xdc\x01 \x01(\v2\x19.tollbook.v1.SecondFactorR\fsecondFactor\"\xba\x02\n" +
 	"\x05Token\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -4778,7 +4990,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x04role\x18\x04 \x01(\x0e2\x11.tollbook.v1.RoleR\x04role\x12\x18\n" +
 	"\acompany\x18\x05 \x01(\tR\acompany\x12\"\n" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x18\n" +
-	"\arevoked\x18\a \x01(\bR\arevoked\"\x87\x04\n" +
+	"\arevoked\x18\a \x01(\bR\arevoked\x120\n" +
+	"\x06scopes\x18\xdc\x01 \x03(\x0e2\x17.tollbook.v1.TokenScopeR\x06scopes\x12\x1b\n" +
+	"\bnetworks\x18\xdd\x01 \x03(\tR\bnetworks\x12+\n" +
+	"\x11points_per_minute\x18\xde\x01 \x01(\rR\x0fpointsPerMinute\"\xae\x05\n" +
 	"\bSettings\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rbase_currency\x18\x02 \x01(\tR\fbaseCurrency\x12$\n" +
@@ -4791,10 +5006,17 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05realm\x18\x82\x01 \x01(\tR\x05realm\x12$\n" +
 	"\rremoved_nodes\x18\x84\x01 \x03(\tR\fremovedNodes\x128\n" +
 	"\vnode_places\x18\x96\x01 \x03(\v2\x16.tollbook.v1.NodePlaceR\n" +
-	"nodePlaces\x1a:\n" +
+	"nodePlaces\x122\n" +
+	"\x15api_points_per_minute\x18\xde\x01 \x01(\rR\x12apiPointsPerMinute\x12-\n" +
+	"\x12api_persisted_only\x18\xdf\x01 \x01(\bR\x10apiPersistedOnly\x12B\n" +
+	"\x13second_factor_roles\x18\xe0\x01 \x03(\x0e2\x11.tollbook.v1.RoleR\x11secondFactorRoles\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\xbc\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"j\n" +
+	"\fSecondFactor\x12\x16\n" +
+	"\x06secret\x18\x01 \x01(\fR\x06secret\x12&\n" +
+	"\x0fconfirmed_at_us\x18\x02 \x01(\x03R\rconfirmedAtUs\x12\x1a\n" +
+	"\brecovery\x18\x03 \x03(\fR\brecovery\"\xbc\x01\n" +
 	"\tNodePlace\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x127\n" +
 	"\tlisteners\x18\x02 \x03(\v2\x19.tollbook.v1.NodeListenerR\tlisteners\x12\x14\n" +
@@ -4934,7 +5156,19 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"ROLE_ADMIN\x10\x01\x12\x10\n" +
 	"\fROLE_FINANCE\x10\x02\x12\f\n" +
 	"\bROLE_NOC\x10\x03\x12\x10\n" +
-	"\fROLE_PARTNER\x10\x04*\xe1\x01\n" +
+	"\fROLE_PARTNER\x10\x04*\x82\x02\n" +
+	"\n" +
+	"TokenScope\x12\x1b\n" +
+	"\x17TOKEN_SCOPE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14TOKEN_SCOPE_BALANCES\x10\x01\x12\x14\n" +
+	"\x10TOKEN_SCOPE_CDRS\x10\x02\x12\x1a\n" +
+	"\x16TOKEN_SCOPE_RECORDINGS\x10\x03\x12\x15\n" +
+	"\x11TOKEN_SCOPE_RATES\x10\x04\x12\x14\n" +
+	"\x10TOKEN_SCOPE_LIVE\x10\x05\x12\x15\n" +
+	"\x11TOKEN_SCOPE_PEERS\x10\x06\x12\x16\n" +
+	"\x12TOKEN_SCOPE_EVENTS\x10\a\x12\x17\n" +
+	"\x13TOKEN_SCOPE_METRICS\x10\b\x12\x16\n" +
+	"\x12TOKEN_SCOPE_TOKENS\x10\t*\xe1\x01\n" +
 	"\fGuardMeasure\x12\x1d\n" +
 	"\x19GUARD_MEASURE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18GUARD_MEASURE_EVERY_CALL\x10\x01\x12!\n" +
@@ -4963,8 +5197,8 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_catalog_proto_rawDescData
 }
 
-var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -4972,117 +5206,122 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(Criterion)(0),            // 3: tollbook.v1.Criterion
 	(QualityFigure)(0),        // 4: tollbook.v1.QualityFigure
 	(Role)(0),                 // 5: tollbook.v1.Role
-	(GuardMeasure)(0),         // 6: tollbook.v1.GuardMeasure
-	(GuardAction)(0),          // 7: tollbook.v1.GuardAction
-	(CdrFormat)(0),            // 8: tollbook.v1.CdrFormat
-	(*Company)(nil),           // 9: tollbook.v1.Company
-	(*MutualLimit)(nil),       // 10: tollbook.v1.MutualLimit
-	(*AccountAlerts)(nil),     // 11: tollbook.v1.AccountAlerts
-	(*Account)(nil),           // 12: tollbook.v1.Account
-	(*RewriteRule)(nil),       // 13: tollbook.v1.RewriteRule
-	(*NumberList)(nil),        // 14: tollbook.v1.NumberList
-	(*ListUse)(nil),           // 15: tollbook.v1.ListUse
-	(*PrefixLimit)(nil),       // 16: tollbook.v1.PrefixLimit
-	(*Originator)(nil),        // 17: tollbook.v1.Originator
-	(*Terminator)(nil),        // 18: tollbook.v1.Terminator
-	(*SipPolicy)(nil),         // 19: tollbook.v1.SipPolicy
-	(*Ping)(nil),              // 20: tollbook.v1.Ping
-	(*Registration)(nil),      // 21: tollbook.v1.Registration
-	(*Deck)(nil),              // 22: tollbook.v1.Deck
-	(*Band)(nil),              // 23: tollbook.v1.Band
-	(*OriginSet)(nil),         // 24: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 25: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 26: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 27: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 28: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 29: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 30: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 31: tollbook.v1.Hours
-	(*Route)(nil),             // 32: tollbook.v1.Route
-	(*User)(nil),              // 33: tollbook.v1.User
-	(*Token)(nil),             // 34: tollbook.v1.Token
-	(*Settings)(nil),          // 35: tollbook.v1.Settings
-	(*NodePlace)(nil),         // 36: tollbook.v1.NodePlace
-	(*NodeListener)(nil),      // 37: tollbook.v1.NodeListener
-	(*NodePort)(nil),          // 38: tollbook.v1.NodePort
-	(*GuardRule)(nil),         // 39: tollbook.v1.GuardRule
-	(*CdrProfile)(nil),        // 40: tollbook.v1.CdrProfile
-	(*CdrProgress)(nil),       // 41: tollbook.v1.CdrProgress
-	(*Entity)(nil),            // 42: tollbook.v1.Entity
-	(*Change)(nil),            // 43: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 44: tollbook.v1.ChangeSetAccepted
-	nil,                       // 45: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 46: tollbook.v1.Settings.SecretsEntry
-	(Srtp)(0),                 // 47: tollbook.v1.Srtp
-	(RoundingMode)(0),         // 48: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 49: tollbook.v1.Subscriber
-	(*Did)(nil),               // 50: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 51: tollbook.v1.EvidenceRule
+	(TokenScope)(0),           // 6: tollbook.v1.TokenScope
+	(GuardMeasure)(0),         // 7: tollbook.v1.GuardMeasure
+	(GuardAction)(0),          // 8: tollbook.v1.GuardAction
+	(CdrFormat)(0),            // 9: tollbook.v1.CdrFormat
+	(*Company)(nil),           // 10: tollbook.v1.Company
+	(*MutualLimit)(nil),       // 11: tollbook.v1.MutualLimit
+	(*AccountAlerts)(nil),     // 12: tollbook.v1.AccountAlerts
+	(*Account)(nil),           // 13: tollbook.v1.Account
+	(*RewriteRule)(nil),       // 14: tollbook.v1.RewriteRule
+	(*NumberList)(nil),        // 15: tollbook.v1.NumberList
+	(*ListUse)(nil),           // 16: tollbook.v1.ListUse
+	(*PrefixLimit)(nil),       // 17: tollbook.v1.PrefixLimit
+	(*Originator)(nil),        // 18: tollbook.v1.Originator
+	(*Terminator)(nil),        // 19: tollbook.v1.Terminator
+	(*SipPolicy)(nil),         // 20: tollbook.v1.SipPolicy
+	(*Ping)(nil),              // 21: tollbook.v1.Ping
+	(*Registration)(nil),      // 22: tollbook.v1.Registration
+	(*Deck)(nil),              // 23: tollbook.v1.Deck
+	(*Band)(nil),              // 24: tollbook.v1.Band
+	(*OriginSet)(nil),         // 25: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 26: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 27: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 28: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 29: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 30: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 31: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 32: tollbook.v1.Hours
+	(*Route)(nil),             // 33: tollbook.v1.Route
+	(*User)(nil),              // 34: tollbook.v1.User
+	(*Token)(nil),             // 35: tollbook.v1.Token
+	(*Settings)(nil),          // 36: tollbook.v1.Settings
+	(*SecondFactor)(nil),      // 37: tollbook.v1.SecondFactor
+	(*NodePlace)(nil),         // 38: tollbook.v1.NodePlace
+	(*NodeListener)(nil),      // 39: tollbook.v1.NodeListener
+	(*NodePort)(nil),          // 40: tollbook.v1.NodePort
+	(*GuardRule)(nil),         // 41: tollbook.v1.GuardRule
+	(*CdrProfile)(nil),        // 42: tollbook.v1.CdrProfile
+	(*CdrProgress)(nil),       // 43: tollbook.v1.CdrProgress
+	(*Entity)(nil),            // 44: tollbook.v1.Entity
+	(*Change)(nil),            // 45: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 46: tollbook.v1.ChangeSetAccepted
+	nil,                       // 47: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 48: tollbook.v1.Settings.SecretsEntry
+	(Srtp)(0),                 // 49: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 50: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 51: tollbook.v1.Subscriber
+	(*Did)(nil),               // 52: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 53: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
-	10, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
+	11, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
 	0,  // 1: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
-	11, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
+	12, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
 	2,  // 3: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
 	2,  // 4: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
 	1,  // 5: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
-	13, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
-	15, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
-	16, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
-	19, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
-	13, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
-	15, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	20, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
-	19, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	47, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
-	48, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	23, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	31, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	45, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	14, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
+	16, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
+	17, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
+	20, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
+	14, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	16, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	21, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
+	20, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
+	49, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	50, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	24, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	32, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	47, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	28, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	29, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	31, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	29, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	30, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	32, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
 	5,  // 24: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	5,  // 25: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
-	46, // 26: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	36, // 27: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
-	37, // 28: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
-	38, // 29: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
-	31, // 30: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
-	6,  // 31: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
-	7,  // 32: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
-	8,  // 33: tollbook.v1.CdrProfile.format:type_name -> tollbook.v1.CdrFormat
-	9,  // 34: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	12, // 35: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	17, // 36: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	18, // 37: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	22, // 38: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	27, // 39: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	30, // 40: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	32, // 41: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	33, // 42: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	34, // 43: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	35, // 44: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	14, // 45: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	24, // 46: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	25, // 47: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	26, // 48: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	49, // 49: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	50, // 50: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	21, // 51: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	39, // 52: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	51, // 53: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
-	40, // 54: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
-	41, // 55: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
-	42, // 56: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	43, // 57: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	58, // [58:58] is the sub-list for method output_type
-	58, // [58:58] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	37, // 25: tollbook.v1.User.second_factor:type_name -> tollbook.v1.SecondFactor
+	5,  // 26: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
+	6,  // 27: tollbook.v1.Token.scopes:type_name -> tollbook.v1.TokenScope
+	48, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	38, // 29: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
+	5,  // 30: tollbook.v1.Settings.second_factor_roles:type_name -> tollbook.v1.Role
+	39, // 31: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
+	40, // 32: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
+	32, // 33: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	7,  // 34: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
+	8,  // 35: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
+	9,  // 36: tollbook.v1.CdrProfile.format:type_name -> tollbook.v1.CdrFormat
+	10, // 37: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	13, // 38: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	18, // 39: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	19, // 40: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	23, // 41: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	28, // 42: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	31, // 43: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	33, // 44: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	34, // 45: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	35, // 46: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	36, // 47: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	15, // 48: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	25, // 49: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	26, // 50: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	27, // 51: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	51, // 52: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	52, // 53: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	22, // 54: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	41, // 55: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	53, // 56: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	42, // 57: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
+	43, // 58: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
+	44, // 59: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	45, // 60: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -5095,7 +5334,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[33].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[34].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -5124,8 +5363,8 @@ func file_tollbook_v1_catalog_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
-			NumEnums:      9,
-			NumMessages:   38,
+			NumEnums:      10,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -64,7 +64,12 @@ func (e *edit) settings(s *settings) error {
 	if err != nil {
 		return err
 	}
+	api, err := e.access(s.API)
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
 	e.put(&wire.Settings{
+		ApiPointsPerMinute: api.ApiPointsPerMinute, ApiPersistedOnly: api.ApiPersistedOnly, SecondFactorRoles: api.SecondFactorRoles,
 		Id: "settings", BaseCurrency: s.BaseCurrency, MaxDurationS: max, HuntStopCodes: s.HuntStopCodes,
 		DigestAlgorithms: s.DigestAlgorithms, Realm: cmp.Or(s.Realm, e.cat.Settings().Realm),
 		EmergencyNumbers:  stays(s.EmergencyNumbers, e.cat.Settings().EmergencyNumbers),
@@ -208,9 +213,7 @@ func (e *edit) originator(o originator) error {
 }
 
 func (e *edit) user(u user) error {
-	role, err := choice("role", u.Role, map[string]wire.Role{
-		"admin": wire.Role_ROLE_ADMIN, "finance": wire.Role_ROLE_FINANCE, "noc": wire.Role_ROLE_NOC, "partner": wire.Role_ROLE_PARTNER,
-	})
+	role, err := roleOf(u.Role)
 	if err != nil {
 		return err
 	}
@@ -218,7 +221,10 @@ func (e *edit) user(u user) error {
 	if err != nil {
 		return fmt.Errorf("password: %w", err)
 	}
-	e.put(&wire.User{Id: u.ID, Name: u.Name, Role: role, Company: u.Company, Password: hash, Disabled: u.Disabled})
+	e.put(&wire.User{
+		Id: u.ID, Name: u.Name, Role: role, Company: u.Company, Password: hash, Disabled: u.Disabled,
+		SecondFactor: e.cat.User(u.ID).GetSecondFactor(), // it is the person's own, and no part of a document
+	})
 	return nil
 }
 

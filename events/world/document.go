@@ -35,6 +35,8 @@ type settings struct {
 	DigestAlgorithms []string `yaml:"digest_algorithms"`
 	// Realm is what strangers are told that their password is for.
 	Realm string `yaml:"realm"`
+	// API is what people and tokens may ask.
+	API access `yaml:"api"`
 }
 
 type company struct {

@@ -5,7 +5,6 @@ package auth
 
 import (
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"time"
 
@@ -34,6 +33,7 @@ type Door struct {
 	cfg      Config
 	backoff  *backoff
 	sessions *sessions
+	uses     *uses
 	hashers  chan struct{}
 	decoy    string
 }
@@ -44,7 +44,7 @@ func New(cfg Config) *Door {
 		cfg.Log = slog.Default()
 	}
 	return &Door{
-		cfg: cfg, backoff: newBackoff(), sessions: newSessions(),
+		cfg: cfg, backoff: newBackoff(), sessions: newSessions(), uses: newUses(),
 		hashers: make(chan struct{}, hashersAtOnce), decoy: decoy(),
 	}
 }
@@ -53,7 +53,7 @@ func New(cfg Config) *Door {
 // reads the same, whether the user is unknown, disabled, or the password wrong.
 func (d *Door) SignIn(ctx context.Context, user, password, address string) (*Viewer, string, error) {
 	now := d.cfg.Now()
-	byUser, bySource := "user "+clip(user), "source "+sourceOf(address)
+	byUser, bySource := "user "+clip(user), "source "+SourceOf(address)
 	if !d.backoff.begin(now, byUser, bySource) {
 		return nil, "", events.Refuse(events.CodeLimit, "too many attempts: wait a minute and try again")
 	}
@@ -119,19 +119,6 @@ func (d *Door) BySession(secret string) *Viewer {
 		return nil
 	}
 	return viewerOf(u)
-}
-
-// ByToken knows the bearer of a token, nil if it is unknown, revoked or expired.
-func (d *Door) ByToken(secret string) *Viewer {
-	if secret == "" {
-		return nil
-	}
-	hash := sha256.Sum256([]byte(secret))
-	t := d.cfg.Catalog().TokenByHash(hash[:])
-	if t == nil || t.Revoked || t.ExpiresAtUs != 0 && d.cfg.Now().UnixMicro() >= t.ExpiresAtUs {
-		return nil
-	}
-	return &Viewer{Actor: "token:" + t.Id, Role: t.Role, Company: t.Company}
 }
 
 // verify hashes when there is memory for it.

@@ -105,7 +105,7 @@ func TestBackoff(t *testing.T) {
 	if _, code := s.signIn("anna", right, "198.51.100.9"); code != "" {
 		t.Errorf("after a minute: %q", code)
 	}
-	if a, b := sourceOf("2001:db8::1"), sourceOf("2001:db8::ffff:1"); a != b {
+	if a, b := SourceOf("2001:db8::1"), SourceOf("2001:db8::ffff:1"); a != b {
 		t.Errorf("one customer is two sources: %s, %s", a, b)
 	}
 }
@@ -164,20 +164,20 @@ func TestSessions(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	s := newStage(t)
-	v := s.door.ByToken(s.token)
+	v := s.door.ByToken(s.token, "192.0.2.1")
 	if v == nil || v.Actor != "token:billing" || v.Company != "acme" || v.Staff() || !v.Sees("acme") || v.Sees("initech") || v.Sees("") {
 		t.Errorf("viewer %+v", v)
 	}
-	if s.door.ByToken(s.token+"x") != nil || s.door.ByToken("") != nil {
+	if s.door.ByToken(s.token+"x", "192.0.2.1") != nil || s.door.ByToken("", "192.0.2.1") != nil {
 		t.Error("another token is let in")
 	}
 	s.now = s.now.Add(time.Hour)
-	if s.door.ByToken(s.token) != nil {
+	if s.door.ByToken(s.token, "192.0.2.1") != nil {
 		t.Error("an expired token is let in")
 	}
 	sum := sha256.Sum256([]byte(s.token))
 	s.put(&wire.Token{Id: "billing", Hash: sum[:], Role: wire.Role_ROLE_PARTNER, Company: "acme", Revoked: true})
-	if s.door.ByToken(s.token) != nil {
+	if s.door.ByToken(s.token, "192.0.2.1") != nil {
 		t.Error("a revoked token is let in")
 	}
 }

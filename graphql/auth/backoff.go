@@ -88,9 +88,9 @@ func (b *backoff) makeRoom(now time.Time) {
 	}
 }
 
-// sourceOf groups addresses as an attacker can have them: an IPv6 customer has
+// SourceOf groups addresses as an attacker can have them: an IPv6 customer has
 // a whole /64.
-func sourceOf(address string) string {
+func SourceOf(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return address

@@ -22,10 +22,10 @@ func (d *Door) Middleware(next http.Handler) http.Handler {
 		}}
 		ctx := WithExchange(r.Context(), exchange)
 		if header := r.Header.Get("Authorization"); header != "" {
-			viewer := d.ByToken(bearer(header))
+			viewer := d.ByToken(bearer(header), exchange.Address)
 			if viewer == nil {
 				w.Header().Set("WWW-Authenticate", "Bearer")
-				http.Error(w, "the token is unknown, revoked or expired", http.StatusUnauthorized)
+				http.Error(w, "the token is unknown, revoked or expired, or not taken from this address", http.StatusUnauthorized)
 				return
 			}
 			next.ServeHTTP(w, r.WithContext(WithViewer(ctx, viewer)))

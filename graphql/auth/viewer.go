@@ -15,6 +15,10 @@ type Viewer struct {
 	Role wire.Role
 	// Company limits a PARTNER; it is empty for the others.
 	Company string
+	// Scopes are what a token may read; none is all that its role may read and do.
+	Scopes []wire.TokenScope
+	// PointsPerMinute is what a token's questions may cost, 0 for the usual.
+	PointsPerMinute uint32
 }
 
 // Staff says whether the viewer sees every company.

@@ -1569,15 +1569,16 @@ type ComplexityRoot struct {
 	}
 
 	Settings struct {
-		BaseCurrency      func(childComplexity int) int
-		DigestAlgorithms  func(childComplexity int) int
-		EmergencyNumbers  func(childComplexity int) int
-		EmergencyPrefixes func(childComplexity int) int
-		HuntStopCodes     func(childComplexity int) int
-		MaxDuration       func(childComplexity int) int
-		Realm             func(childComplexity int) int
-		RemovedNodes      func(childComplexity int) int
-		Version           func(childComplexity int) int
+		APIPointsPerMinute func(childComplexity int) int
+		BaseCurrency       func(childComplexity int) int
+		DigestAlgorithms   func(childComplexity int) int
+		EmergencyNumbers   func(childComplexity int) int
+		EmergencyPrefixes  func(childComplexity int) int
+		HuntStopCodes      func(childComplexity int) int
+		MaxDuration        func(childComplexity int) int
+		Realm              func(childComplexity int) int
+		RemovedNodes       func(childComplexity int) int
+		Version            func(childComplexity int) int
 	}
 
 	SettingsPutPayload struct {
@@ -1767,14 +1768,19 @@ type ComplexityRoot struct {
 	}
 
 	Token struct {
-		Company   func(childComplexity int) int
-		ExpiresAt func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Key       func(childComplexity int) int
-		Name      func(childComplexity int) int
-		Revoked   func(childComplexity int) int
-		Role      func(childComplexity int) int
-		Version   func(childComplexity int) int
+		Company         func(childComplexity int) int
+		ExpiresAt       func(childComplexity int) int
+		ID              func(childComplexity int) int
+		Key             func(childComplexity int) int
+		LastUsedAt      func(childComplexity int) int
+		LastUsedFrom    func(childComplexity int) int
+		Name            func(childComplexity int) int
+		Networks        func(childComplexity int) int
+		PointsPerMinute func(childComplexity int) int
+		Revoked         func(childComplexity int) int
+		Role            func(childComplexity int) int
+		Scopes          func(childComplexity int) int
+		Version         func(childComplexity int) int
 	}
 
 	TokenConnection struct {
@@ -1846,6 +1852,7 @@ type ComplexityRoot struct {
 		Actor   func(childComplexity int) int
 		Company func(childComplexity int) int
 		Role    func(childComplexity int) int
+		Scopes  func(childComplexity int) int
 	}
 
 	Window struct {
@@ -8855,6 +8862,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RouteSimulation.Refused(childComplexity), true
 
+	case "Settings.apiPointsPerMinute":
+		if e.ComplexityRoot.Settings.APIPointsPerMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.APIPointsPerMinute(childComplexity), true
 	case "Settings.baseCurrency":
 		if e.ComplexityRoot.Settings.BaseCurrency == nil {
 			break
@@ -9783,12 +9796,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Token.Key(childComplexity), true
+	case "Token.lastUsedAt":
+		if e.ComplexityRoot.Token.LastUsedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.LastUsedAt(childComplexity), true
+	case "Token.lastUsedFrom":
+		if e.ComplexityRoot.Token.LastUsedFrom == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.LastUsedFrom(childComplexity), true
 	case "Token.name":
 		if e.ComplexityRoot.Token.Name == nil {
 			break
 		}
 
 		return e.ComplexityRoot.Token.Name(childComplexity), true
+	case "Token.networks":
+		if e.ComplexityRoot.Token.Networks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.Networks(childComplexity), true
+	case "Token.pointsPerMinute":
+		if e.ComplexityRoot.Token.PointsPerMinute == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.PointsPerMinute(childComplexity), true
 	case "Token.revoked":
 		if e.ComplexityRoot.Token.Revoked == nil {
 			break
@@ -9801,6 +9838,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Token.Role(childComplexity), true
+	case "Token.scopes":
+		if e.ComplexityRoot.Token.Scopes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Token.Scopes(childComplexity), true
 	case "Token.version":
 		if e.ComplexityRoot.Token.Version == nil {
 			break
@@ -10046,6 +10089,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Role(childComplexity), true
+	case "Viewer.scopes":
+		if e.ComplexityRoot.Viewer.Scopes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Scopes(childComplexity), true
 
 	case "Window.acd":
 		if e.ComplexityRoot.Window.Acd == nil {
@@ -14358,6 +14407,28 @@ enum Role {
   PARTNER
 }
 
+"A part of what the API knows. A token with scopes reads what they name and nothing else, as far as its role may read it."
+enum TokenScope {
+  "Accounts, balances, entries, statements, periods."
+  BALANCES
+  "Calls that were, their CDRs, reports and files of CDRs."
+  CDRS
+  "Recordings and captures."
+  RECORDINGS
+  "Decks, their prices and exchange rates."
+  RATES
+  "Calls in progress."
+  LIVE
+  "Companies, originators, terminators, subscribers, numbers, routes."
+  PEERS
+  "Alerts, the audit, and what others are told of."
+  EVENTS
+  "Figures and states of the switch and its nodes."
+  METRICS
+  "Tokens: to list them, to make some that may no more than this one, to revoke them."
+  TOKENS
+}
+
 "Who is asking."
 type Viewer {
   "The name in the audit: \"user:anna\" or \"token:billing\"."
@@ -14366,6 +14437,8 @@ type Viewer {
   role: Role!
   "The company that a partner is limited to."
   company: Company
+  "What a token may read; none is everything that its role may read and do."
+  scopes: [TokenScope!]!
 }
 
 "A name and a password."
@@ -14424,6 +14497,16 @@ type Token implements Node {
   expiresAt: DateTime
   "Whether it was taken back."
   revoked: Boolean!
+  "What it may read; none is everything that its role may read and do."
+  scopes: [TokenScope!]!
+  "Where it is taken from, as networks or addresses; none is anywhere."
+  networks: [String!]!
+  "What its questions may cost in a minute; 0 is the settings' apiPointsPerMinute."
+  pointsPerMinute: Int!
+  "When it was last used, as far as this node knows since its start."
+  lastUsedAt: DateTime
+  "The address that it was last used from, as far as this node knows since its start."
+  lastUsedFrom: String
   "Where the token was last changed."
   version: Position!
 }
@@ -14510,6 +14593,12 @@ input TokenCreateInput {
   company: ID
   "When it ends; null for never."
   expiresAt: DateTime
+  "What it may read; none is everything that its role may read and do. A token with scopes makes only tokens with some of its own."
+  scopes: [TokenScope!]
+  "Where it is taken from, as networks or addresses; none is anywhere."
+  networks: [String!]
+  "What its questions may cost in a minute; 0 is the settings' apiPointsPerMinute."
+  pointsPerMinute: Int
 }
 
 "The answer to tokenCreate."
@@ -14572,6 +14661,8 @@ type Settings {
   realm: String!
   "Nodes that were removed from the cluster and are not let in again."
   removedNodes: [String!]!
+  "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
+  apiPointsPerMinute: Int!
   "Where they were last changed; 0 if never."
   version: Position!
 }
@@ -14604,6 +14695,8 @@ input SettingsPutInput {
   realm: String
   "Nodes that are not let into the cluster again; nodeRemove adds to them."
   removedNodes: [String!]
+  "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
+  apiPointsPerMinute: Int
   "The version this edit was made from; left out, the last edit wins."
   expectedVersion: Position
   "Ask for the answer without the deed."
@@ -18148,6 +18241,8 @@ func (ec *executionContext) childFields_Settings(ctx context.Context, field grap
 		return ec.fieldContext_Settings_realm(ctx, field)
 	case "removedNodes":
 		return ec.fieldContext_Settings_removedNodes(ctx, field)
+	case "apiPointsPerMinute":
+		return ec.fieldContext_Settings_apiPointsPerMinute(ctx, field)
 	case "version":
 		return ec.fieldContext_Settings_version(ctx, field)
 	}
@@ -18542,6 +18637,16 @@ func (ec *executionContext) childFields_Token(ctx context.Context, field graphql
 		return ec.fieldContext_Token_expiresAt(ctx, field)
 	case "revoked":
 		return ec.fieldContext_Token_revoked(ctx, field)
+	case "scopes":
+		return ec.fieldContext_Token_scopes(ctx, field)
+	case "networks":
+		return ec.fieldContext_Token_networks(ctx, field)
+	case "pointsPerMinute":
+		return ec.fieldContext_Token_pointsPerMinute(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Token_lastUsedAt(ctx, field)
+	case "lastUsedFrom":
+		return ec.fieldContext_Token_lastUsedFrom(ctx, field)
 	case "version":
 		return ec.fieldContext_Token_version(ctx, field)
 	}
@@ -18686,6 +18791,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_role(ctx, field)
 	case "company":
 		return ec.fieldContext_Viewer_company(ctx, field)
+	case "scopes":
+		return ec.fieldContext_Viewer_scopes(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }

@@ -209,6 +209,29 @@ func (ec *executionContext) fieldContext_Settings_removedNodes(_ context.Context
 	return graphql.NewScalarFieldContext("Settings", field, false, false, "String")
 }
 
+func (ec *executionContext) _Settings_apiPointsPerMinute(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_apiPointsPerMinute(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIPointsPerMinute, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_apiPointsPerMinute(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Settings", field, false, false, "Int")
+}
+
 func (ec *executionContext) _Settings_version(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -338,7 +361,7 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "apiPointsPerMinute", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -401,6 +424,13 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 				return it, err
 			}
 			it.RemovedNodes = graphql.OmittableOf(data)
+		case "apiPointsPerMinute":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("apiPointsPerMinute"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.APIPointsPerMinute = graphql.OmittableOf(data)
 		case "expectedVersion":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
 			data, err := ec.unmarshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, v)
@@ -488,6 +518,11 @@ func (ec *executionContext) _Settings(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "removedNodes":
 			out.Values[i] = ec._Settings_removedNodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "apiPointsPerMinute":
+			out.Values[i] = ec._Settings_apiPointsPerMinute(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"strings"
+
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -23,6 +25,16 @@ func RoleOf(r wire.Role) Role {
 
 // Wire is the role as events keep it.
 func (e Role) Wire() wire.Role { return wire.Role(wire.Role_value["ROLE_"+string(e)]) }
+
+// TokenScopeOf is the API's name of a scope.
+func TokenScopeOf(s wire.TokenScope) TokenScope {
+	return TokenScope(strings.TrimPrefix(s.String(), "TOKEN_SCOPE_"))
+}
+
+// Wire is the scope as events keep it.
+func (e TokenScope) Wire() wire.TokenScope {
+	return wire.TokenScope(wire.TokenScope_value["TOKEN_SCOPE_"+string(e)])
+}
 
 // AccountKindOf is the API's name of an account's kind.
 func AccountKindOf(k wire.AccountKind) AccountKind {

@@ -2828,6 +2828,8 @@ type Settings struct {
 	Realm string `json:"realm"`
 	// Nodes that were removed from the cluster and are not let in again.
 	RemovedNodes []string `json:"removedNodes"`
+	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
+	APIPointsPerMinute int `json:"apiPointsPerMinute"`
 	// Where they were last changed; 0 if never.
 	Version events.Position `json:"version"`
 }
@@ -2850,6 +2852,8 @@ type SettingsPutInput struct {
 	Realm graphql.Omittable[*string] `json:"realm,omitempty"`
 	// Nodes that are not let into the cluster again; nodeRemove adds to them.
 	RemovedNodes graphql.Omittable[[]string] `json:"removedNodes,omitempty"`
+	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
+	APIPointsPerMinute graphql.Omittable[*int] `json:"apiPointsPerMinute,omitempty"`
 	// The version this edit was made from; left out, the last edit wins.
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
@@ -3297,6 +3301,16 @@ type Token struct {
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 	// Whether it was taken back.
 	Revoked bool `json:"revoked"`
+	// What it may read; none is everything that its role may read and do.
+	Scopes []TokenScope `json:"scopes"`
+	// Where it is taken from, as networks or addresses; none is anywhere.
+	Networks []string `json:"networks"`
+	// What its questions may cost in a minute; 0 is the settings' apiPointsPerMinute.
+	PointsPerMinute int `json:"pointsPerMinute"`
+	// When it was last used, as far as this node knows since its start.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	// The address that it was last used from, as far as this node knows since its start.
+	LastUsedFrom *string `json:"lastUsedFrom,omitempty"`
 	// Where the token was last changed.
 	Version    events.Position `json:"version"`
 	CompanyKey string          `json:"-"`
@@ -3316,6 +3330,12 @@ type TokenCreateInput struct {
 	Company graphql.Omittable[*string] `json:"company,omitempty"`
 	// When it ends; null for never.
 	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty"`
+	// What it may read; none is everything that its role may read and do. A token with scopes makes only tokens with some of its own.
+	Scopes graphql.Omittable[[]TokenScope] `json:"scopes,omitempty"`
+	// Where it is taken from, as networks or addresses; none is anywhere.
+	Networks graphql.Omittable[[]string] `json:"networks,omitempty"`
+	// What its questions may cost in a minute; 0 is the settings' apiPointsPerMinute.
+	PointsPerMinute graphql.Omittable[*int] `json:"pointsPerMinute,omitempty"`
 }
 
 // The answer to tokenCreate.
@@ -3424,8 +3444,10 @@ type Viewer struct {
 	// The name in the audit: "user:anna" or "token:billing".
 	Actor string `json:"actor"`
 	// What the viewer may do.
-	Role       Role   `json:"role"`
-	CompanyKey string `json:"-"`
+	Role Role `json:"role"`
+	// What a token may read; none is everything that its role may read and do.
+	Scopes     []TokenScope `json:"scopes"`
+	CompanyKey string       `json:"-"`
 }
 
 // What the last fifteen minutes were like.
@@ -5404,6 +5426,85 @@ func (e *Srtp) UnmarshalJSON(b []byte) error {
 }
 
 func (e Srtp) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// A part of what the API knows. A token with scopes reads what they name and nothing else, as far as its role may read it.
+type TokenScope string
+
+const (
+	// Accounts, balances, entries, statements, periods.
+	TokenScopeBalances TokenScope = "BALANCES"
+	// Calls that were, their CDRs, reports and files of CDRs.
+	TokenScopeCdrs TokenScope = "CDRS"
+	// Recordings and captures.
+	TokenScopeRecordings TokenScope = "RECORDINGS"
+	// Decks, their prices and exchange rates.
+	TokenScopeRates TokenScope = "RATES"
+	// Calls in progress.
+	TokenScopeLive TokenScope = "LIVE"
+	// Companies, originators, terminators, subscribers, numbers, routes.
+	TokenScopePeers TokenScope = "PEERS"
+	// Alerts, the audit, and what others are told of.
+	TokenScopeEvents TokenScope = "EVENTS"
+	// Figures and states of the switch and its nodes.
+	TokenScopeMetrics TokenScope = "METRICS"
+	// Tokens: to list them, to make some that may no more than this one, to revoke them.
+	TokenScopeTokens TokenScope = "TOKENS"
+)
+
+var AllTokenScope = []TokenScope{
+	TokenScopeBalances,
+	TokenScopeCdrs,
+	TokenScopeRecordings,
+	TokenScopeRates,
+	TokenScopeLive,
+	TokenScopePeers,
+	TokenScopeEvents,
+	TokenScopeMetrics,
+	TokenScopeTokens,
+}
+
+func (e TokenScope) IsValid() bool {
+	switch e {
+	case TokenScopeBalances, TokenScopeCdrs, TokenScopeRecordings, TokenScopeRates, TokenScopeLive, TokenScopePeers, TokenScopeEvents, TokenScopeMetrics, TokenScopeTokens:
+		return true
+	}
+	return false
+}
+
+func (e TokenScope) String() string {
+	return string(e)
+}
+
+func (e *TokenScope) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = TokenScope(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid TokenScope", str)
+	}
+	return nil
+}
+
+func (e TokenScope) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *TokenScope) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e TokenScope) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -146,11 +146,15 @@ func user(it catalog.Item) *model.User {
 	}
 }
 
-func token(it catalog.Item) *model.Token {
+func (r *Resolver) token(it catalog.Item) *model.Token {
 	t := it.Entity.GetToken()
 	out := &model.Token{
 		ID: model.ID(catalog.KindToken, t.Id), Key: t.Id, Name: t.Name, Role: model.RoleOf(t.Role),
 		Revoked: t.Revoked, Version: it.Version, CompanyKey: t.Company,
+		Scopes: each(t.Scopes, model.TokenScopeOf), Networks: append([]string{}, t.Networks...), PointsPerMinute: int(t.PointsPerMinute),
+	}
+	if at, from, ok := r.Door.LastUse(t.Id); ok {
+		out.LastUsedAt, out.LastUsedFrom = &at, &from
 	}
 	if t.ExpiresAtUs != 0 {
 		at := events.Instant(t.ExpiresAtUs)

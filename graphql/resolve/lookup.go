@@ -121,7 +121,7 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 	case catalog.KindUser:
 		return user(item)
 	case catalog.KindToken:
-		return token(item)
+		return r.token(item)
 	default:
 		return nil
 	}

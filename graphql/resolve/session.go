@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -17,7 +18,7 @@ func viewer(v *auth.Viewer) *model.Viewer {
 	if v == nil {
 		return nil
 	}
-	return &model.Viewer{Actor: v.Actor, Role: model.RoleOf(v.Role), CompanyKey: v.Company}
+	return &model.Viewer{Actor: v.Actor, Role: model.RoleOf(v.Role), CompanyKey: v.Company, Scopes: each(v.Scopes, model.TokenScopeOf)}
 }
 
 func (r *Resolver) signIn(ctx context.Context, in model.SignInInput) (*model.SignInPayload, error) {
@@ -127,6 +128,23 @@ func (r *Resolver) newPassword(ctx context.Context, in model.UserSetPasswordInpu
 	return key, hash, err
 }
 
+// mayCreate says whether a viewer may make a token: one whose own is limited makes
+// none that may more than it.
+func mayCreate(v *auth.Viewer, scopes []wire.TokenScope) error {
+	if len(v.Scopes) == 0 {
+		return nil
+	}
+	for _, s := range scopes {
+		if !slices.Contains(v.Scopes, s) {
+			return events.Refuse(events.CodeForbidden, "your token has not all of these scopes itself").At("input.scopes")
+		}
+	}
+	if len(scopes) == 0 {
+		return events.Refuse(events.CodeForbidden, "your token has scopes, so name some of them: none is everything").At("input.scopes")
+	}
+	return nil
+}
+
 func (r *Resolver) createToken(ctx context.Context, in model.TokenCreateInput) (*model.TokenCreatePayload, error) {
 	secret, hash, err := auth.NewToken()
 	if err != nil {
@@ -140,12 +158,18 @@ func (r *Resolver) createToken(ctx context.Context, in model.TokenCreateInput) (
 			t := &wire.Token{Id: in.Key, Hash: hash, Role: in.Role.Wire(), ExpiresAtUs: effective(in.ExpiresAt)}
 			set(&t.Name, in.Name)
 			f.link("company", &t.Company, catalog.KindCompany, in.Company)
+			t.Scopes = each(in.Scopes.Value(), model.TokenScope.Wire)
+			replace(&t.Networks, in.Networks)
+			f.count("pointsPerMinute", &t.PointsPerMinute, in.PointsPerMinute)
+			if err := mayCreate(auth.FromContext(ctx), t.Scopes); err != nil {
+				return nil, err
+			}
 			return catalog.EntityOf(t), f.err
 		},
 	})
 	payload := &model.TokenCreatePayload{Position: out.position, UserErrors: list(out.errors)}
 	if out.item.Entity != nil {
-		payload.Token, payload.Secret = token(out.item), &secret
+		payload.Token, payload.Secret = r.token(out.item), &secret
 	}
 	return payload, err
 }
@@ -171,7 +195,7 @@ func (r *Resolver) revokeToken(ctx context.Context, in model.RemoveInput) (*mode
 	})
 	payload := &model.TokenRevokePayload{Position: out.position, UserErrors: list(out.errors)}
 	if out.item.Entity != nil {
-		payload.Token = token(out.item)
+		payload.Token = r.token(out.item)
 	}
 	return payload, err
 }

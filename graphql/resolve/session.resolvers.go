@@ -38,7 +38,7 @@ func (r *queryResolver) Users(ctx context.Context, first *int, after *string, la
 }
 
 func (r *queryResolver) Tokens(ctx context.Context, first *int, after *string, last *int, before *string) (*model.Connection[model.Token], error) {
-	return connect(ctx, r.Resolver, catalog.KindToken, arguments{first, after, last, before}, nil, token)
+	return connect(ctx, r.Resolver, catalog.KindToken, arguments{first, after, last, before}, nil, r.token)
 }
 
 func (r *tokenResolver) Company(ctx context.Context, obj *model.Token) (*model.Company, error) {

@@ -21,7 +21,7 @@ func settings(s *wire.Settings, version events.Position) *model.Settings {
 		BaseCurrency: s.BaseCurrency, MaxDuration: time.Duration(s.MaxDurationS) * time.Second, HuntStopCodes: []int{},
 		EmergencyNumbers: append([]string{}, s.EmergencyNumbers...), EmergencyPrefixes: append([]string{}, s.EmergencyPrefixes...),
 		DigestAlgorithms: append([]string{}, s.DigestAlgorithms...), Realm: digest.RealmOf(s), Version: version,
-		RemovedNodes: append([]string{}, s.RemovedNodes...),
+		RemovedNodes: append([]string{}, s.RemovedNodes...), APIPointsPerMinute: int(s.ApiPointsPerMinute),
 	}
 	for _, c := range s.HuntStopCodes {
 		out.HuntStopCodes = append(out.HuntStopCodes, int(c))
@@ -51,6 +51,7 @@ func (r *Resolver) putSettings(ctx context.Context, in model.SettingsPutInput) (
 			}
 			replace(&s.DigestAlgorithms, in.DigestAlgorithms)
 			replace(&s.RemovedNodes, in.RemovedNodes)
+			f.count("apiPointsPerMinute", &s.ApiPointsPerMinute, in.APIPointsPerMinute)
 			was := digest.RealmOf(s)
 			set(&s.Realm, in.Realm)
 			if err := passwordsFor(cat, was); err != nil && digest.RealmOf(s) != was {

@@ -75,7 +75,11 @@ func showCost(ctx context.Context, next graphql.ResponseHandler) *graphql.Respon
 		if response.Extensions == nil {
 			response.Extensions = map[string]any{}
 		}
-		response.Extensions["cost"] = map[string]int{"cost": stats.Complexity, "limit": stats.ComplexityLimit}
+		cost := map[string]int{"cost": stats.Complexity, "limit": stats.ComplexityLimit}
+		if s, ok := ctx.Value(spentKey{}).(*spent); ok && s.perMinute > 0 {
+			cost["left"], cost["perMinute"] = s.left, s.perMinute
+		}
+		response.Extensions["cost"] = cost
 	}
 	return response
 }

@@ -77,23 +77,26 @@ type route struct {
 
 // routes are all that is served; a test asks each of them as another tenant.
 func routes(cfg Config) []route {
-	in := cfg.Door.Middleware
+	r := newRates(cfg)
+	in := func(scope wire.TokenScope, points int, h http.Handler) http.Handler {
+		return cfg.Door.Middleware(r.reads(scope, points, h))
+	}
 	list := []route{
-		{"POST /graphql", in(timed(sized(api(cfg))))},
-		{"GET /export/cdrs.csv", in(exportCDRs(cfg))},
-		{"GET /export/deck.csv", in(exportDeck(cfg, false))},
-		{"GET /export/deck.xlsx", in(exportDeck(cfg, true))},
-		{"GET " + resolve.InterconnectPath, in(exportInterconnect(cfg))},
-		{"GET " + resolve.FilesPath, in(&files{cfg: cfg})},
+		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(api(cfg, r)))))},
+		{"GET /export/cdrs.csv", in(wire.TokenScope_TOKEN_SCOPE_CDRS, exportPoints, exportCDRs(cfg))},
+		{"GET /export/deck.csv", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, false))},
+		{"GET /export/deck.xlsx", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, true))},
+		{"GET " + resolve.InterconnectPath, in(wire.TokenScope_TOKEN_SCOPE_PEERS, 100, exportInterconnect(cfg))},
+		{"GET " + resolve.FilesPath, in(wire.TokenScope_TOKEN_SCOPE_RECORDINGS, 100, &files{cfg: cfg})},
 		{"GET /-/healthy", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "healthy") })},
-		{"GET /-/ready", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ready(cfg, w, r) })},
+		{"GET /-/ready", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { ready(cfg, w, req) })},
 		{"GET /", site(cfg.Console)},
 	}
 	if cfg.Backup != nil {
-		list = append(list, route{"GET /backup", in(backUp(cfg))})
+		list = append(list, route{"GET /backup", in(open, 0, backUp(cfg))})
 	}
 	if cfg.Metrics != nil {
-		list = append(list, route{"GET /metrics", in(forWatchers(cfg.Metrics))})
+		list = append(list, route{"GET /metrics", in(wire.TokenScope_TOKEN_SCOPE_METRICS, 0, forWatchers(cfg.Metrics))})
 	}
 	return list
 }
@@ -113,7 +116,7 @@ func forWatchers(next http.Handler) http.Handler {
 }
 
 // api is the GraphQL handler with its limits.
-func api(cfg Config) http.Handler {
+func api(cfg Config, r *rates) http.Handler {
 	config := cfg.Resolver.Config()
 	setCosts(&config.Complexity)
 	srv := handler.New(gen.NewExecutableSchema(config))
@@ -128,7 +131,9 @@ func api(cfg Config) http.Handler {
 	})
 	srv.SetDisableSuggestion(true) // they would tell strangers the schema
 	srv.Use(&limits{})
+	srv.Use(&scopes{})
 	srv.Use(extension.FixedComplexityLimit(maxCost))
+	srv.Use(r)
 	srv.AroundResponses(showCost)
 	srv.AroundResponses(fewErrors)
 	return srv

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -73,9 +74,12 @@ func itoa64(n uint64) string {
 	return string(b)
 }
 
+// left is how much a viewer may still ask.
+var left = regexp.MustCompile(`"left":\d+,`)
+
 // text is the whole answer to a query, in which the id that was asked for is "$ID".
 func (c *client) text(query, id string) string {
-	body := c.send(c.request(query, nil)).Body.String()
+	body := left.ReplaceAllString(c.send(c.request(query, nil)).Body.String(), "")
 	if id == "" {
 		return body
 	}
