@@ -250,10 +250,14 @@ func (b *booksBench) ask(ctx context.Context, embedded, copied *booksStore) (arr
 	return float64(arrived) / spent, err
 }
 
+// arrive has CDRs arrive, four times a second, until ctx ends.
 func (b *booksBench) arrive(ctx context.Context) (arrived int, err error) {
 	if b.rate < 8 {
 		return 0, nil
 	}
+	copied := make(chan error, 1)
+	go func() { copied <- b.follow(ctx) }()
+	defer func() { err = errors.Join(err, <-copied) }()
 	tick := time.NewTicker(time.Second / 4)
 	defer tick.Stop()
 	for {
@@ -261,18 +265,28 @@ func (b *booksBench) arrive(ctx context.Context) (arrived int, err error) {
 		case <-ctx.Done():
 			return arrived, nil
 		case now := <-tick.C:
-			n := b.rate / 8 // calls of two CDRs, four times a second
+			n := b.rate / 8 // calls of two CDRs
 			err := b.happen(context.WithoutCancel(ctx), n, func(k int) int64 { return now.UnixMicro() + int64(k) })
 			if err != nil {
 				return arrived, err
 			}
-			if arrived += 2 * n; b.sink != nil {
-				if _, err := b.sink.Step(context.WithoutCancel(ctx)); err != nil {
-					return arrived, err
-				}
-			}
+			arrived += 2 * n
 		}
 	}
+}
+
+// follow has what arrives copied, as a node does.
+func (b *booksBench) follow(ctx context.Context) error {
+	for b.sink != nil && ctx.Err() == nil {
+		moved, err := b.sink.Step(context.WithoutCancel(ctx))
+		if err != nil {
+			return err
+		}
+		if !moved {
+			time.Sleep(time.Second / 4)
+		}
+	}
+	return nil
 }
 
 // p99 asks a question again and again and returns the time of the slowest hundredth.

@@ -66,9 +66,12 @@ func (c *ClickHouse) Step(ctx context.Context) (more bool, err error) {
 	c.stats.waiting.Store(fed.Waiting)
 	if len(fed.Calls) == 0 {
 		if c.writes() {
-			return false, c.compare(ctx)
+			err = c.compare(ctx)
 		}
-		return false, nil
+		if err == nil {
+			c.stats.syncedUS.Store(time.Now().UnixMicro())
+		}
+		return false, err
 	}
 	if err := c.batch(ctx, fed); err != nil {
 		return false, err

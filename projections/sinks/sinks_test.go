@@ -329,3 +329,22 @@ func (b *bench) stopped() {
 		b.equal()
 	}
 }
+
+// TestCurrentWithoutTraffic: a copy of which nothing is asked stays up to date.
+func TestCurrentWithoutTraffic(t *testing.T) {
+	b := newBench(t)
+	if b.sink.Current(time.Hour) {
+		t.Error("it is up to date before it was looked")
+	}
+	b.happen(2)
+	b.sync()
+	time.Sleep(20 * time.Millisecond)
+	if _, err := b.sink.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at := b.sink.Stats().SyncedUS
+	time.Sleep(20 * time.Millisecond)
+	if _, err := b.sink.Step(t.Context()); err != nil || b.sink.Stats().SyncedUS <= at || !b.sink.Current(time.Minute) {
+		t.Error(b.sink.Stats(), err)
+	}
+}
