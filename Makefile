@@ -32,6 +32,8 @@ havoc: tools ## three nodes under every fault, SEEDS of 45 s each from SEED on. 
 test-stores: tools ## copies in ClickHouse and EventStoreDB; TOLLBOOK_TEST_CLICKHOUSE and TOLLBOOK_TEST_EVENTSTORE name real servers
 	$(GO) test -count=1 -timeout 10m -v -run . ./projections/sinks ./projections/mirror ./projections/stores
 	$(GO) test -count=1 -timeout 10m -v -run TestStores ./cmd/tollbook
+	lib=$$(deploy/ci/chdb.sh); [ -z "$$lib" ] || TOLLBOOK_TEST_CHDB=$$lib $(GO) test -count=1 -timeout 10m -v ./projections/sinks
+	lib=$$(deploy/ci/chdb.sh); [ -z "$$lib" ] || TOLLBOOK_TEST_CHDB=$$lib $(GO) test -count=1 -timeout 10m -v -run TestStoresClickHouse ./cmd/tollbook
 
 test-interop: build tools ## other makers' programs against ours
 	deploy/interop/run.sh ./tollbook

@@ -82,8 +82,8 @@ func TestStoresClickHouse(t *testing.T) {
 	needSipp(t)
 	server := sinktest.StartClickHouse(t)
 	net := newNetwork()
-	n := serveOn(t, net, t.TempDir(), fmt.Sprintf("sip: %s\nclickhouse: {addresses: [%q], database: node_%d, report_days: 2}\n",
-		net.addr(1), server.Address, time.Now().UnixNano()))
+	n := serveOn(t, net, t.TempDir(), fmt.Sprintf("sip: %s\nclickhouse: {addresses: [%q], protocol: %s, database: node_%d, report_days: 2}\n",
+		net.addr(1), server.Address, server.Protocol(), time.Now().UnixNano()))
 	s := &stage{name: "copied", credit: "5", sell: sellPrice, buy: buyPrice, vendors: []string{""}}
 	n.apply(t, world(n, []*stage{s}))
 	n.credit(t, s.account(), s.credit, "opening")

@@ -36,12 +36,14 @@ import (
 
 // Config says where a ClickHouse server is.
 type Config struct {
-	// Addresses are host:port of its native protocol; the first that answers is used.
+	// Addresses are host:port of its native protocol, or HTTP; the first that answers is used.
 	Addresses []string
 	Database  string
 	User      string
 	Password  string
 	TLS       bool
+	// HTTP says that the addresses are of the HTTP interface.
+	HTTP bool
 	// Cluster is the name of a cluster to spread and replicate the tables over, empty
 	// for a single server.
 	Cluster string
@@ -128,6 +130,9 @@ func Open(config Config, from *history.Store) (*ClickHouse, error) {
 	}
 	if config.TLS {
 		options.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.HTTP {
+		options.Protocol, options.Compression.Method = clickhouse.HTTP, clickhouse.CompressionGZIP
 	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {

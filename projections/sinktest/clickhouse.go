@@ -17,17 +17,21 @@ import (
 // ClickHouse is a server of the test's own, or the one that TOLLBOOK_TEST_CLICKHOUSE names
 // as host:port.
 type ClickHouse struct {
-	// Address is host:port of its native protocol.
+	// Address is host:port of its native protocol, or where HTTP says so, of that.
 	Address string
+	HTTP    bool
 
 	t       *testing.T
 	dir     string
 	command *exec.Cmd
 }
 
-// StartClickHouse starts Debian's clickhouse-server where it is installed, or skips the test.
+// StartClickHouse starts ClickHouse as a library where TOLLBOOK_TEST_CHDB names one, or Debian's clickhouse-server where it is installed, or skips the test.
 func StartClickHouse(t *testing.T) *ClickHouse {
 	t.Helper()
+	if os.Getenv("TOLLBOOK_TEST_CHDB") != "" {
+		return startChDB(t)
+	}
 	if at := os.Getenv("TOLLBOOK_TEST_CLICKHOUSE"); at != "" {
 		return &ClickHouse{t: t, Address: at}
 	}
@@ -93,11 +97,16 @@ func (e *ClickHouse) answers() bool {
 	return conn.Ping(e.t.Context()) == nil
 }
 
+// Protocol is the word for it in a node's file.
+func (e *ClickHouse) Protocol() string {
+	if e.HTTP {
+		return "http"
+	}
+	return "native"
+}
+
 // Own says that the server is the test's, to be killed and started.
 func (e *ClickHouse) Own() bool { return e.dir != "" }
-
-// Running says that the test's own server runs.
-func (e *ClickHouse) Running() bool { return e.command != nil }
 
 // Kill ends the server without asking it.
 func (e *ClickHouse) Kill() {

@@ -16,10 +16,12 @@ import (
 
 // ClickHouse says where CDRs and their hourly sums are copied to.
 type ClickHouse struct {
-	// Addresses are the servers' native protocol as host:port; none copies nothing.
+	// Addresses are the servers' as host:port; none copies nothing.
 	Addresses []string `yaml:"addresses"`
-	Database  string   `yaml:"database"`
-	User      string   `yaml:"user"`
+	// Protocol is native or http.
+	Protocol string `yaml:"protocol"`
+	Database string `yaml:"database"`
+	User     string `yaml:"user"`
 	// PasswordFile is a file with the password in it.
 	PasswordFile string `yaml:"password_file"`
 	TLS          bool   `yaml:"tls"`
@@ -30,10 +32,13 @@ type ClickHouse struct {
 }
 
 func defaultClickHouse() ClickHouse {
-	return ClickHouse{Database: "tollbook", User: "default", ReportDays: 32}
+	return ClickHouse{Protocol: "native", Database: "tollbook", User: "default", ReportDays: 32}
 }
 
 func (c ClickHouse) check() error {
+	if c.Protocol != "native" && c.Protocol != "http" {
+		return fmt.Errorf("clickhouse.protocol %q is neither native nor http", c.Protocol)
+	}
 	if c.ReportDays < 0 {
 		return fmt.Errorf("clickhouse.report_days %d is not a number of days, or 0 for none", c.ReportDays)
 	}
@@ -67,7 +72,7 @@ func (n *Node) openClickHouse() error {
 	}
 	var err error
 	n.clickhouse, err = sinks.Open(sinks.Config{
-		Addresses: c.Addresses, Database: c.Database, User: c.User, Password: password, TLS: c.TLS, Cluster: c.Cluster,
+		Addresses: c.Addresses, Database: c.Database, User: c.User, Password: password, TLS: c.TLS, HTTP: c.Protocol == "http", Cluster: c.Cluster,
 		Node: n.settings.Node, Writes: n.terms.Keeps, Log: n.log,
 	}, n.history)
 	if err != nil {
