@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -22,6 +23,8 @@ type Config struct {
 	Catalog func() *catalog.State
 	// Now is the clock.
 	Now func() time.Time
+	// Unwrap reads the secret of a user's second factor, which the cluster's key wraps.
+	Unwrap func(user string, wrapped []byte) ([]byte, error)
 	// Record writes a sign-in, or a refused one, into the log. May be nil.
 	Record func(ctx context.Context, e *wire.Event) error
 	// Log hears of records that could not be written; the default logger if nil.
@@ -34,6 +37,7 @@ type Door struct {
 	backoff  *backoff
 	sessions *sessions
 	uses     *uses
+	steps    steps
 	hashers  chan struct{}
 	decoy    string
 }
@@ -44,33 +48,56 @@ func New(cfg Config) *Door {
 		cfg.Log = slog.Default()
 	}
 	return &Door{
-		cfg: cfg, backoff: newBackoff(), sessions: newSessions(), uses: newUses(),
+		cfg: cfg, backoff: newBackoff(), sessions: newSessions(), uses: newUses(), steps: steps{last: map[string]uint64{}},
 		hashers: make(chan struct{}, hashersAtOnce), decoy: decoy(),
 	}
 }
 
+// Attempt is somebody who wants in.
+type Attempt struct {
+	User, Password string
+	// Code is of the authenticator, or a recovery code; empty where there is none.
+	Code string
+	// Address is where the attempt comes from.
+	Address string
+	// Spend takes a recovery code, by its hash, from the user in the book, for good. It
+	// fails if it is not there any more.
+	Spend func(user string, hash []byte) error
+}
+
 // SignIn lets a user in and gives the secret of a new session. Every refusal
-// reads the same, whether the user is unknown, disabled, or the password wrong.
-func (d *Door) SignIn(ctx context.Context, user, password, address string) (*Viewer, string, error) {
+// reads the same, whether the user is unknown, disabled, or the password wrong. It is
+// ErrCodeNeeded if the password is right and the code is missing.
+func (d *Door) SignIn(ctx context.Context, a Attempt) (*Viewer, string, error) {
 	now := d.cfg.Now()
-	byUser, bySource := "user "+clip(user), "source "+SourceOf(address)
+	byUser, bySource := "user "+clip(a.User), "source "+SourceOf(a.Address)
 	if !d.backoff.begin(now, byUser, bySource) {
 		return nil, "", events.Refuse(events.CodeLimit, "too many attempts: wait a minute and try again")
 	}
-	u := d.cfg.Catalog().User(user)
+	u := d.cfg.Catalog().User(a.User)
 	hash := d.decoy
 	if u != nil {
 		hash = u.Password
 	}
-	right, err := d.verify(ctx, hash, password)
+	right, err := d.verify(ctx, hash, a.Password)
 	if err != nil {
 		return nil, "", err
 	}
 	if !right || u == nil || u.Disabled {
-		d.record(ctx, &wire.Event{Actor: "user:" + clip(user), Body: &wire.Event_SignInFailed{
-			SignInFailed: &wire.SignInFailed{User: clip(user), Address: address, Reason: reason(u, right)},
-		}})
+		d.refused(ctx, a, reason(u, right))
 		return nil, "", events.Refuse(events.CodeForbidden, "user and password do not match")
+	}
+	if HasSecondFactor(u) {
+		spent, err := d.checkCode(u, a.Code)
+		if err == nil && spent != nil {
+			err = a.Spend(u.Id, spent)
+		}
+		if err != nil {
+			if !errors.Is(err, ErrCodeNeeded) {
+				d.refused(ctx, a, "wrong code")
+			}
+			return nil, "", err
+		}
 	}
 	d.backoff.succeed(byUser, bySource)
 	secret, err := d.sessions.open(now, u.Id, u.Password)
@@ -78,9 +105,16 @@ func (d *Door) SignIn(ctx context.Context, user, password, address string) (*Vie
 		return nil, "", err
 	}
 	d.record(ctx, &wire.Event{Actor: "user:" + u.Id, Body: &wire.Event_SignedIn{
-		SignedIn: &wire.SignedIn{User: u.Id, Address: address},
+		SignedIn: &wire.SignedIn{User: u.Id, Address: a.Address},
 	}})
-	return viewerOf(u), secret, nil
+	return d.viewerOf(u), secret, nil
+}
+
+// refused records an attempt that failed.
+func (d *Door) refused(ctx context.Context, a Attempt, why string) {
+	d.record(ctx, &wire.Event{Actor: "user:" + clip(a.User), Body: &wire.Event_SignInFailed{
+		SignInFailed: &wire.SignInFailed{User: clip(a.User), Address: a.Address, Reason: why},
+	}})
 }
 
 // SignOut ends a session.
@@ -118,7 +152,7 @@ func (d *Door) BySession(secret string) *Viewer {
 		d.sessions.close(secret)
 		return nil
 	}
-	return viewerOf(u)
+	return d.viewerOf(u)
 }
 
 // verify hashes when there is memory for it.
@@ -143,8 +177,14 @@ func (d *Door) record(ctx context.Context, e *wire.Event) {
 	}
 }
 
-func viewerOf(u *wire.User) *Viewer {
-	return &Viewer{Actor: "user:" + u.Id, User: u.Id, Role: u.Role, Company: u.Company}
+// viewerOf is a user as the API sees him. Whoever must have a second factor and has
+// none has no role and no company until then: no rule lets him do anything but set it up.
+func (d *Door) viewerOf(u *wire.User) *Viewer {
+	v := &Viewer{Actor: "user:" + u.Id, User: u.Id, Role: u.Role, Company: u.Company}
+	if needsSecondFactor(d.cfg.Catalog().Settings(), u.Role) && !HasSecondFactor(u) {
+		v.Role, v.Company, v.Enrols = wire.Role_ROLE_UNSPECIFIED, "", true
+	}
+	return v
 }
 
 func reason(u *wire.User, right bool) string {

@@ -55,7 +55,7 @@ func (s *stage) put(m any) {
 }
 
 func (s *stage) signIn(user, password, address string) (string, events.Code) {
-	_, secret, err := s.door.SignIn(context.Background(), user, password, address)
+	_, secret, err := s.door.SignIn(context.Background(), Attempt{User: user, Password: password, Address: address})
 	return secret, events.CodeOf(err)
 }
 

@@ -15,6 +15,8 @@ type Viewer struct {
 	Role wire.Role
 	// Company limits a PARTNER; it is empty for the others.
 	Company string
+	// Enrols says that the person must set up a second factor before anything else.
+	Enrols bool
 	// Scopes are what a token may read; none is all that its role may read and do.
 	Scopes []wire.TokenScope
 	// PointsPerMinute is what a token's questions may cost, 0 for the usual.

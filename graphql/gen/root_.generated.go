@@ -922,70 +922,73 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		AccountCredit      func(childComplexity int, input model.AccountCreditInput) int
-		AccountDebit       func(childComplexity int, input model.AccountDebitInput) int
-		AccountPost        func(childComplexity int, input model.AccountPostInput) int
-		AccountPut         func(childComplexity int, input model.AccountPutInput) int
-		AccountRemove      func(childComplexity int, input model.RemoveInput) int
-		AccountTransfer    func(childComplexity int, input model.AccountTransferInput) int
-		BanLift            func(childComplexity int, input model.BanLiftInput) int
-		CallHangUp         func(childComplexity int, input model.CallHangUpInput) int
-		CdrFilesWrite      func(childComplexity int, input model.CdrFilesWriteInput) int
-		CdrProfilePut      func(childComplexity int, input model.CdrProfilePutInput) int
-		CdrProfileRemove   func(childComplexity int, input model.RemoveInput) int
-		CompanyPut         func(childComplexity int, input model.CompanyPutInput) int
-		CompanyRemove      func(childComplexity int, input model.RemoveInput) int
-		DeckImport         func(childComplexity int, input model.DeckImportInput) int
-		DeckMappingPut     func(childComplexity int, input model.DeckMappingPutInput) int
-		DeckMappingRemove  func(childComplexity int, input model.RemoveInput) int
-		DeckPut            func(childComplexity int, input model.DeckPutInput) int
-		DeckRemove         func(childComplexity int, input model.RemoveInput) int
-		DeckVersionRemove  func(childComplexity int, input model.RemoveInput) int
-		DidPut             func(childComplexity int, input model.DidPutInput) int
-		DidRemove          func(childComplexity int, input model.RemoveInput) int
-		EvidenceRulePut    func(childComplexity int, input model.EvidenceRulePutInput) int
-		EvidenceRuleRemove func(childComplexity int, input model.RemoveInput) int
-		ExchangeRatePut    func(childComplexity int, input model.ExchangeRatePutInput) int
-		FileErase          func(childComplexity int, input model.FileEraseInput) int
-		FileFetch          func(childComplexity int, input model.FileFetchInput) int
-		GuardLift          func(childComplexity int, input model.GuardLiftInput) int
-		GuardRulePut       func(childComplexity int, input model.GuardRulePutInput) int
-		GuardRuleRemove    func(childComplexity int, input model.RemoveInput) int
-		InterconnectTold   func(childComplexity int, input model.InterconnectToldInput) int
-		NodeDrain          func(childComplexity int, input model.NodeDrainInput) int
-		NodeRemove         func(childComplexity int, input model.NodeRemoveInput) int
-		NodeUndrain        func(childComplexity int, input model.NodeDrainInput) int
-		NumberListPut      func(childComplexity int, input model.NumberListPutInput) int
-		NumberListRemove   func(childComplexity int, input model.RemoveInput) int
-		OriginSetPut       func(childComplexity int, input model.OriginSetPutInput) int
-		OriginSetRemove    func(childComplexity int, input model.RemoveInput) int
-		OriginatorPut      func(childComplexity int, input model.OriginatorPutInput) int
-		OriginatorRemove   func(childComplexity int, input model.RemoveInput) int
-		PeriodClose        func(childComplexity int, input model.PeriodCloseInput) int
-		PostingReverse     func(childComplexity int, input model.PostingReverseInput) int
-		RecordingPause     func(childComplexity int, input model.RecordingInput) int
-		RecordingResume    func(childComplexity int, input model.RecordingInput) int
-		RecordingStart     func(childComplexity int, input model.RecordingInput) int
-		RecordingStop      func(childComplexity int, input model.RecordingInput) int
-		RegistrationPut    func(childComplexity int, input model.RegistrationPutInput) int
-		RegistrationRemove func(childComplexity int, input model.RemoveInput) int
-		RoutePlanPut       func(childComplexity int, input model.RoutePlanPutInput) int
-		RoutePlanRemove    func(childComplexity int, input model.RemoveInput) int
-		RoutePut           func(childComplexity int, input model.RoutePutInput) int
-		RouteRemove        func(childComplexity int, input model.RemoveInput) int
-		SettingsPut        func(childComplexity int, input model.SettingsPutInput) int
-		SignIn             func(childComplexity int, input model.SignInInput) int
-		SignOut            func(childComplexity int) int
-		SubscriberPut      func(childComplexity int, input model.SubscriberPutInput) int
-		SubscriberRemove   func(childComplexity int, input model.RemoveInput) int
-		TerminatorPut      func(childComplexity int, input model.TerminatorPutInput) int
-		TerminatorRemove   func(childComplexity int, input model.RemoveInput) int
-		TokenCreate        func(childComplexity int, input model.TokenCreateInput) int
-		TokenRevoke        func(childComplexity int, input model.RemoveInput) int
-		UserPut            func(childComplexity int, input model.UserPutInput) int
-		UserRemove         func(childComplexity int, input model.RemoveInput) int
-		UserSetPassword    func(childComplexity int, input model.UserSetPasswordInput) int
-		WorldApply         func(childComplexity int, input model.WorldApplyInput) int
+		AccountCredit       func(childComplexity int, input model.AccountCreditInput) int
+		AccountDebit        func(childComplexity int, input model.AccountDebitInput) int
+		AccountPost         func(childComplexity int, input model.AccountPostInput) int
+		AccountPut          func(childComplexity int, input model.AccountPutInput) int
+		AccountRemove       func(childComplexity int, input model.RemoveInput) int
+		AccountTransfer     func(childComplexity int, input model.AccountTransferInput) int
+		BanLift             func(childComplexity int, input model.BanLiftInput) int
+		CallHangUp          func(childComplexity int, input model.CallHangUpInput) int
+		CdrFilesWrite       func(childComplexity int, input model.CdrFilesWriteInput) int
+		CdrProfilePut       func(childComplexity int, input model.CdrProfilePutInput) int
+		CdrProfileRemove    func(childComplexity int, input model.RemoveInput) int
+		CompanyPut          func(childComplexity int, input model.CompanyPutInput) int
+		CompanyRemove       func(childComplexity int, input model.RemoveInput) int
+		DeckImport          func(childComplexity int, input model.DeckImportInput) int
+		DeckMappingPut      func(childComplexity int, input model.DeckMappingPutInput) int
+		DeckMappingRemove   func(childComplexity int, input model.RemoveInput) int
+		DeckPut             func(childComplexity int, input model.DeckPutInput) int
+		DeckRemove          func(childComplexity int, input model.RemoveInput) int
+		DeckVersionRemove   func(childComplexity int, input model.RemoveInput) int
+		DidPut              func(childComplexity int, input model.DidPutInput) int
+		DidRemove           func(childComplexity int, input model.RemoveInput) int
+		EvidenceRulePut     func(childComplexity int, input model.EvidenceRulePutInput) int
+		EvidenceRuleRemove  func(childComplexity int, input model.RemoveInput) int
+		ExchangeRatePut     func(childComplexity int, input model.ExchangeRatePutInput) int
+		FileErase           func(childComplexity int, input model.FileEraseInput) int
+		FileFetch           func(childComplexity int, input model.FileFetchInput) int
+		GuardLift           func(childComplexity int, input model.GuardLiftInput) int
+		GuardRulePut        func(childComplexity int, input model.GuardRulePutInput) int
+		GuardRuleRemove     func(childComplexity int, input model.RemoveInput) int
+		InterconnectTold    func(childComplexity int, input model.InterconnectToldInput) int
+		NodeDrain           func(childComplexity int, input model.NodeDrainInput) int
+		NodeRemove          func(childComplexity int, input model.NodeRemoveInput) int
+		NodeUndrain         func(childComplexity int, input model.NodeDrainInput) int
+		NumberListPut       func(childComplexity int, input model.NumberListPutInput) int
+		NumberListRemove    func(childComplexity int, input model.RemoveInput) int
+		OriginSetPut        func(childComplexity int, input model.OriginSetPutInput) int
+		OriginSetRemove     func(childComplexity int, input model.RemoveInput) int
+		OriginatorPut       func(childComplexity int, input model.OriginatorPutInput) int
+		OriginatorRemove    func(childComplexity int, input model.RemoveInput) int
+		PeriodClose         func(childComplexity int, input model.PeriodCloseInput) int
+		PostingReverse      func(childComplexity int, input model.PostingReverseInput) int
+		RecordingPause      func(childComplexity int, input model.RecordingInput) int
+		RecordingResume     func(childComplexity int, input model.RecordingInput) int
+		RecordingStart      func(childComplexity int, input model.RecordingInput) int
+		RecordingStop       func(childComplexity int, input model.RecordingInput) int
+		RegistrationPut     func(childComplexity int, input model.RegistrationPutInput) int
+		RegistrationRemove  func(childComplexity int, input model.RemoveInput) int
+		RoutePlanPut        func(childComplexity int, input model.RoutePlanPutInput) int
+		RoutePlanRemove     func(childComplexity int, input model.RemoveInput) int
+		RoutePut            func(childComplexity int, input model.RoutePutInput) int
+		RouteRemove         func(childComplexity int, input model.RemoveInput) int
+		SecondFactorBegin   func(childComplexity int, input model.SecondFactorBeginInput) int
+		SecondFactorConfirm func(childComplexity int, input model.SecondFactorConfirmInput) int
+		SecondFactorReset   func(childComplexity int, input model.SecondFactorResetInput) int
+		SettingsPut         func(childComplexity int, input model.SettingsPutInput) int
+		SignIn              func(childComplexity int, input model.SignInInput) int
+		SignOut             func(childComplexity int) int
+		SubscriberPut       func(childComplexity int, input model.SubscriberPutInput) int
+		SubscriberRemove    func(childComplexity int, input model.RemoveInput) int
+		TerminatorPut       func(childComplexity int, input model.TerminatorPutInput) int
+		TerminatorRemove    func(childComplexity int, input model.RemoveInput) int
+		TokenCreate         func(childComplexity int, input model.TokenCreateInput) int
+		TokenRevoke         func(childComplexity int, input model.RemoveInput) int
+		UserPut             func(childComplexity int, input model.UserPutInput) int
+		UserRemove          func(childComplexity int, input model.RemoveInput) int
+		UserSetPassword     func(childComplexity int, input model.UserSetPasswordInput) int
+		WorldApply          func(childComplexity int, input model.WorldApplyInput) int
 	}
 
 	NodeDrainPayload struct {
@@ -1568,6 +1571,29 @@ type ComplexityRoot struct {
 		Refused      func(childComplexity int) int
 	}
 
+	SecondFactor struct {
+		On            func(childComplexity int) int
+		RecoveryCodes func(childComplexity int) int
+		Required      func(childComplexity int) int
+	}
+
+	SecondFactorBeginPayload struct {
+		Secret     func(childComplexity int) int
+		URI        func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	SecondFactorConfirmPayload struct {
+		RecoveryCodes func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	SecondFactorResetPayload struct {
+		Position   func(childComplexity int) int
+		User       func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	Settings struct {
 		APIPointsPerMinute func(childComplexity int) int
 		BaseCurrency       func(childComplexity int) int
@@ -1578,6 +1604,7 @@ type ComplexityRoot struct {
 		MaxDuration        func(childComplexity int) int
 		Realm              func(childComplexity int) int
 		RemovedNodes       func(childComplexity int) int
+		SecondFactorRoles  func(childComplexity int) int
 		Version            func(childComplexity int) int
 	}
 
@@ -1588,6 +1615,7 @@ type ComplexityRoot struct {
 	}
 
 	SignInPayload struct {
+		CodeNeeded func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 		Viewer     func(childComplexity int) int
 	}
@@ -1809,13 +1837,14 @@ type ComplexityRoot struct {
 	}
 
 	User struct {
-		Company  func(childComplexity int) int
-		Disabled func(childComplexity int) int
-		ID       func(childComplexity int) int
-		Key      func(childComplexity int) int
-		Name     func(childComplexity int) int
-		Role     func(childComplexity int) int
-		Version  func(childComplexity int) int
+		Company        func(childComplexity int) int
+		Disabled       func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Key            func(childComplexity int) int
+		Name           func(childComplexity int) int
+		Role           func(childComplexity int) int
+		SecondFactorOn func(childComplexity int) int
+		Version        func(childComplexity int) int
 	}
 
 	UserConnection struct {
@@ -1849,10 +1878,11 @@ type ComplexityRoot struct {
 	}
 
 	Viewer struct {
-		Actor   func(childComplexity int) int
-		Company func(childComplexity int) int
-		Role    func(childComplexity int) int
-		Scopes  func(childComplexity int) int
+		Actor        func(childComplexity int) int
+		Company      func(childComplexity int) int
+		Role         func(childComplexity int) int
+		Scopes       func(childComplexity int) int
+		SecondFactor func(childComplexity int) int
 	}
 
 	Window struct {
@@ -6018,6 +6048,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RouteRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.secondFactorBegin":
+		if e.ComplexityRoot.Mutation.SecondFactorBegin == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_secondFactorBegin_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SecondFactorBegin(childComplexity, args["input"].(model.SecondFactorBeginInput)), true
+	case "Mutation.secondFactorConfirm":
+		if e.ComplexityRoot.Mutation.SecondFactorConfirm == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_secondFactorConfirm_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SecondFactorConfirm(childComplexity, args["input"].(model.SecondFactorConfirmInput)), true
+	case "Mutation.secondFactorReset":
+		if e.ComplexityRoot.Mutation.SecondFactorReset == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_secondFactorReset_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SecondFactorReset(childComplexity, args["input"].(model.SecondFactorResetInput)), true
 	case "Mutation.settingsPut":
 		if e.ComplexityRoot.Mutation.SettingsPut == nil {
 			break
@@ -8862,6 +8925,76 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RouteSimulation.Refused(childComplexity), true
 
+	case "SecondFactor.on":
+		if e.ComplexityRoot.SecondFactor.On == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactor.On(childComplexity), true
+	case "SecondFactor.recoveryCodes":
+		if e.ComplexityRoot.SecondFactor.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactor.RecoveryCodes(childComplexity), true
+	case "SecondFactor.required":
+		if e.ComplexityRoot.SecondFactor.Required == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactor.Required(childComplexity), true
+
+	case "SecondFactorBeginPayload.secret":
+		if e.ComplexityRoot.SecondFactorBeginPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorBeginPayload.Secret(childComplexity), true
+	case "SecondFactorBeginPayload.uri":
+		if e.ComplexityRoot.SecondFactorBeginPayload.URI == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorBeginPayload.URI(childComplexity), true
+	case "SecondFactorBeginPayload.userErrors":
+		if e.ComplexityRoot.SecondFactorBeginPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorBeginPayload.UserErrors(childComplexity), true
+
+	case "SecondFactorConfirmPayload.recoveryCodes":
+		if e.ComplexityRoot.SecondFactorConfirmPayload.RecoveryCodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorConfirmPayload.RecoveryCodes(childComplexity), true
+	case "SecondFactorConfirmPayload.userErrors":
+		if e.ComplexityRoot.SecondFactorConfirmPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorConfirmPayload.UserErrors(childComplexity), true
+
+	case "SecondFactorResetPayload.position":
+		if e.ComplexityRoot.SecondFactorResetPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorResetPayload.Position(childComplexity), true
+	case "SecondFactorResetPayload.user":
+		if e.ComplexityRoot.SecondFactorResetPayload.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorResetPayload.User(childComplexity), true
+	case "SecondFactorResetPayload.userErrors":
+		if e.ComplexityRoot.SecondFactorResetPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondFactorResetPayload.UserErrors(childComplexity), true
+
 	case "Settings.apiPointsPerMinute":
 		if e.ComplexityRoot.Settings.APIPointsPerMinute == nil {
 			break
@@ -8916,6 +9049,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Settings.RemovedNodes(childComplexity), true
+	case "Settings.secondFactorRoles":
+		if e.ComplexityRoot.Settings.SecondFactorRoles == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.SecondFactorRoles(childComplexity), true
 	case "Settings.version":
 		if e.ComplexityRoot.Settings.Version == nil {
 			break
@@ -8942,6 +9081,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SettingsPutPayload.UserErrors(childComplexity), true
 
+	case "SignInPayload.codeNeeded":
+		if e.ComplexityRoot.SignInPayload.CodeNeeded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignInPayload.CodeNeeded(childComplexity), true
 	case "SignInPayload.userErrors":
 		if e.ComplexityRoot.SignInPayload.UserErrors == nil {
 			break
@@ -9969,6 +10114,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Role(childComplexity), true
+	case "User.secondFactorOn":
+		if e.ComplexityRoot.User.SecondFactorOn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.User.SecondFactorOn(childComplexity), true
 	case "User.version":
 		if e.ComplexityRoot.User.Version == nil {
 			break
@@ -10095,6 +10246,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Scopes(childComplexity), true
+	case "Viewer.secondFactor":
+		if e.ComplexityRoot.Viewer.SecondFactor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.SecondFactor(childComplexity), true
 
 	case "Window.acd":
 		if e.ComplexityRoot.Window.Acd == nil {
@@ -10201,6 +10358,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RoutePlanPutInput", ec.unmarshalInputRoutePlanPutInput),
 			graphql.NewInputUnmarshaler("RoutePutInput", ec.unmarshalInputRoutePutInput),
 			graphql.NewInputUnmarshaler("RouteSimulateInput", ec.unmarshalInputRouteSimulateInput),
+			graphql.NewInputUnmarshaler("SecondFactorBeginInput", ec.unmarshalInputSecondFactorBeginInput),
+			graphql.NewInputUnmarshaler("SecondFactorConfirmInput", ec.unmarshalInputSecondFactorConfirmInput),
+			graphql.NewInputUnmarshaler("SecondFactorResetInput", ec.unmarshalInputSecondFactorResetInput),
 			graphql.NewInputUnmarshaler("SettingsPutInput", ec.unmarshalInputSettingsPutInput),
 			graphql.NewInputUnmarshaler("SignInInput", ec.unmarshalInputSignInInput),
 			graphql.NewInputUnmarshaler("SipPolicyInput", ec.unmarshalInputSipPolicyInput),
@@ -14439,6 +14599,18 @@ type Viewer {
   company: Company
   "What a token may read; none is everything that its role may read and do."
   scopes: [TokenScope!]!
+  "How the person stands with a second factor; null for a token."
+  secondFactor: SecondFactor
+}
+
+"A person's second factor: the codes of an authenticator (RFC 6238)."
+type SecondFactor {
+  "Whether a code is asked for at sign-in."
+  on: Boolean!
+  "Whether the settings want one of this person's role. Without one such a person can do nothing but set it up."
+  required: Boolean!
+  "How many recovery codes are left."
+  recoveryCodes: Int!
 }
 
 "A name and a password."
@@ -14447,12 +14619,16 @@ input SignInInput {
   user: String!
   "The password in clear; it is compared with its argon2id hash."
   password: String!
+  "The six digits that the authenticator shows, or a recovery code; for those who have a second factor."
+  code: String
 }
 
 "The answer to a sign-in."
 type SignInPayload {
   "Who was let in; null if nobody."
   viewer: Viewer
+  "Whether the password was right and a code is missing: sign in again, with it."
+  codeNeeded: Boolean!
   "Why nobody was let in: FORBIDDEN or RATE_LIMITED, whatever the reason."
   userErrors: [UserError!]!
 }
@@ -14477,6 +14653,8 @@ type User implements Node {
   company: Company
   "Whether the person is kept out."
   disabled: Boolean!
+  "Whether the person has a second factor."
+  secondFactorOn: Boolean!
   "Where the user was last changed."
   version: Position!
 }
@@ -14525,6 +14703,12 @@ extend type Mutation {
   userRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [])
   "Sets a password: one's own, or anybody's for an ADMIN. All sessions of the user end."
   userSetPassword("User and password." input: UserSetPasswordInput!): UserSetPasswordPayload! @needs(roles: [FINANCE, NOC, PARTNER])
+  "Begins to set up one's own second factor, with the password. The secret is in this answer and nowhere else; it counts once it is confirmed."
+  secondFactorBegin("The password." input: SecondFactorBeginInput!): SecondFactorBeginPayload! @open
+  "Confirms one's own second factor with a first code. The recovery codes are in this answer and nowhere else."
+  secondFactorConfirm("The code." input: SecondFactorConfirmInput!): SecondFactorConfirmPayload! @open
+  "Removes a user's second factor, who has lost it: for an ADMIN. It stands in the audit."
+  secondFactorReset("Whose." input: SecondFactorResetInput!): SecondFactorResetPayload! @needs(roles: [])
   "Creates a token. Its secret is in this answer and nowhere else."
   tokenCreate("The token." input: TokenCreateInput!): TokenCreatePayload! @needs(roles: [])
   "Takes a token back for good."
@@ -14573,6 +14757,56 @@ input UserSetPasswordInput {
 
 "The answer to userSetPassword."
 type UserSetPasswordPayload {
+  "The user."
+  user: User
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"The password, again."
+input SecondFactorBeginInput {
+  "One's password."
+  password: String!
+  "A code of the second factor that there is already."
+  code: String
+}
+
+"The answer to secondFactorBegin."
+type SecondFactorBeginPayload {
+  "The secret in base 32, to type into an authenticator."
+  secret: String
+  "The same as an otpauth URI, to show as a QR code."
+  uri: String
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"A first code."
+input SecondFactorConfirmInput {
+  "The six digits that the authenticator shows."
+  code: String!
+}
+
+"The answer to secondFactorConfirm."
+type SecondFactorConfirmPayload {
+  "Each lets one in once without the authenticator. Shown once."
+  recoveryCodes: [String!]!
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"Who has lost the second factor."
+input SecondFactorResetInput {
+  "The user."
+  user: ID!
+  "Why; it stands in the audit."
+  reason: String!
+}
+
+"The answer to secondFactorReset."
+type SecondFactorResetPayload {
   "The user."
   user: User
   "Where the edit was recorded."
@@ -14663,6 +14897,8 @@ type Settings {
   removedNodes: [String!]!
   "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
   apiPointsPerMinute: Int!
+  "The roles whose people must have a second factor."
+  secondFactorRoles: [Role!]!
   "Where they were last changed; 0 if never."
   version: Position!
 }
@@ -14697,6 +14933,8 @@ input SettingsPutInput {
   removedNodes: [String!]
   "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
   apiPointsPerMinute: Int
+  "The roles whose people must have a second factor."
+  secondFactorRoles: [Role!]
   "The version this edit was made from; left out, the last edit wins."
   expectedVersion: Position
   "Ask for the answer without the deed."
@@ -18223,6 +18461,52 @@ func (ec *executionContext) childFields_RouteSimulation(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RouteSimulation", field.Name)
 }
 
+func (ec *executionContext) childFields_SecondFactor(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "on":
+		return ec.fieldContext_SecondFactor_on(ctx, field)
+	case "required":
+		return ec.fieldContext_SecondFactor_required(ctx, field)
+	case "recoveryCodes":
+		return ec.fieldContext_SecondFactor_recoveryCodes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SecondFactor", field.Name)
+}
+
+func (ec *executionContext) childFields_SecondFactorBeginPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "secret":
+		return ec.fieldContext_SecondFactorBeginPayload_secret(ctx, field)
+	case "uri":
+		return ec.fieldContext_SecondFactorBeginPayload_uri(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SecondFactorBeginPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SecondFactorBeginPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SecondFactorConfirmPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "recoveryCodes":
+		return ec.fieldContext_SecondFactorConfirmPayload_recoveryCodes(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SecondFactorConfirmPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SecondFactorConfirmPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SecondFactorResetPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "user":
+		return ec.fieldContext_SecondFactorResetPayload_user(ctx, field)
+	case "position":
+		return ec.fieldContext_SecondFactorResetPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SecondFactorResetPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SecondFactorResetPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Settings(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "baseCurrency":
@@ -18243,6 +18527,8 @@ func (ec *executionContext) childFields_Settings(ctx context.Context, field grap
 		return ec.fieldContext_Settings_removedNodes(ctx, field)
 	case "apiPointsPerMinute":
 		return ec.fieldContext_Settings_apiPointsPerMinute(ctx, field)
+	case "secondFactorRoles":
+		return ec.fieldContext_Settings_secondFactorRoles(ctx, field)
 	case "version":
 		return ec.fieldContext_Settings_version(ctx, field)
 	}
@@ -18265,6 +18551,8 @@ func (ec *executionContext) childFields_SignInPayload(ctx context.Context, field
 	switch field.Name {
 	case "viewer":
 		return ec.fieldContext_SignInPayload_viewer(ctx, field)
+	case "codeNeeded":
+		return ec.fieldContext_SignInPayload_codeNeeded(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_SignInPayload_userErrors(ctx, field)
 	}
@@ -18717,6 +19005,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_company(ctx, field)
 	case "disabled":
 		return ec.fieldContext_User_disabled(ctx, field)
+	case "secondFactorOn":
+		return ec.fieldContext_User_secondFactorOn(ctx, field)
 	case "version":
 		return ec.fieldContext_User_version(ctx, field)
 	}
@@ -18793,6 +19083,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_company(ctx, field)
 	case "scopes":
 		return ec.fieldContext_Viewer_scopes(ctx, field)
+	case "secondFactor":
+		return ec.fieldContext_Viewer_secondFactor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }

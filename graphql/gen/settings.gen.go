@@ -232,6 +232,29 @@ func (ec *executionContext) fieldContext_Settings_apiPointsPerMinute(_ context.C
 	return graphql.NewScalarFieldContext("Settings", field, false, false, "Int")
 }
 
+func (ec *executionContext) _Settings_secondFactorRoles(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_secondFactorRoles(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SecondFactorRoles, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []model.Role) graphql.Marshaler {
+			return ec.marshalNRole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_secondFactorRoles(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Settings", field, false, false, "Role")
+}
+
 func (ec *executionContext) _Settings_version(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -361,7 +384,7 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "apiPointsPerMinute", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "apiPointsPerMinute", "secondFactorRoles", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -431,6 +454,13 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 				return it, err
 			}
 			it.APIPointsPerMinute = graphql.OmittableOf(data)
+		case "secondFactorRoles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secondFactorRoles"))
+			data, err := ec.unmarshalORole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SecondFactorRoles = graphql.OmittableOf(data)
 		case "expectedVersion":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
 			data, err := ec.unmarshalOPosition2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, v)
@@ -523,6 +553,11 @@ func (ec *executionContext) _Settings(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "apiPointsPerMinute":
 			out.Values[i] = ec._Settings_apiPointsPerMinute(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "secondFactorRoles":
+			out.Values[i] = ec._Settings_secondFactorRoles(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -2810,6 +2810,66 @@ type RouteSimulation struct {
 	Evidence *Evidence `json:"evidence,omitempty"`
 }
 
+// A person's second factor: the codes of an authenticator (RFC 6238).
+type SecondFactor struct {
+	// Whether a code is asked for at sign-in.
+	On bool `json:"on"`
+	// Whether the settings want one of this person's role. Without one such a person can do nothing but set it up.
+	Required bool `json:"required"`
+	// How many recovery codes are left.
+	RecoveryCodes int `json:"recoveryCodes"`
+}
+
+// The password, again.
+type SecondFactorBeginInput struct {
+	// One's password.
+	Password string `json:"password"`
+	// A code of the second factor that there is already.
+	Code graphql.Omittable[*string] `json:"code,omitempty"`
+}
+
+// The answer to secondFactorBegin.
+type SecondFactorBeginPayload struct {
+	// The secret in base 32, to type into an authenticator.
+	Secret *string `json:"secret,omitempty"`
+	// The same as an otpauth URI, to show as a QR code.
+	URI *string `json:"uri,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A first code.
+type SecondFactorConfirmInput struct {
+	// The six digits that the authenticator shows.
+	Code string `json:"code"`
+}
+
+// The answer to secondFactorConfirm.
+type SecondFactorConfirmPayload struct {
+	// Each lets one in once without the authenticator. Shown once.
+	RecoveryCodes []string `json:"recoveryCodes"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Who has lost the second factor.
+type SecondFactorResetInput struct {
+	// The user.
+	User string `json:"user"`
+	// Why; it stands in the audit.
+	Reason string `json:"reason"`
+}
+
+// The answer to secondFactorReset.
+type SecondFactorResetPayload struct {
+	// The user.
+	User *User `json:"user,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What holds for the whole switch.
 type Settings struct {
 	// The currency that margins are reported in; empty where none was chosen.
@@ -2830,6 +2890,8 @@ type Settings struct {
 	RemovedNodes []string `json:"removedNodes"`
 	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
 	APIPointsPerMinute int `json:"apiPointsPerMinute"`
+	// The roles whose people must have a second factor.
+	SecondFactorRoles []Role `json:"secondFactorRoles"`
 	// Where they were last changed; 0 if never.
 	Version events.Position `json:"version"`
 }
@@ -2854,6 +2916,8 @@ type SettingsPutInput struct {
 	RemovedNodes graphql.Omittable[[]string] `json:"removedNodes,omitempty"`
 	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
 	APIPointsPerMinute graphql.Omittable[*int] `json:"apiPointsPerMinute,omitempty"`
+	// The roles whose people must have a second factor.
+	SecondFactorRoles graphql.Omittable[[]Role] `json:"secondFactorRoles,omitempty"`
 	// The version this edit was made from; left out, the last edit wins.
 	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
 	// Ask for the answer without the deed.
@@ -2876,12 +2940,16 @@ type SignInInput struct {
 	User string `json:"user"`
 	// The password in clear; it is compared with its argon2id hash.
 	Password string `json:"password"`
+	// The six digits that the authenticator shows, or a recovery code; for those who have a second factor.
+	Code graphql.Omittable[*string] `json:"code,omitempty"`
 }
 
 // The answer to a sign-in.
 type SignInPayload struct {
 	// Who was let in; null if nobody.
 	Viewer *Viewer `json:"viewer,omitempty"`
+	// Whether the password was right and a code is missing: sign in again, with it.
+	CodeNeeded bool `json:"codeNeeded"`
 	// Why nobody was let in: FORBIDDEN or RATE_LIMITED, whatever the reason.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -3372,6 +3440,8 @@ type User struct {
 	Role Role `json:"role"`
 	// Whether the person is kept out.
 	Disabled bool `json:"disabled"`
+	// Whether the person has a second factor.
+	SecondFactorOn bool `json:"secondFactorOn"`
 	// Where the user was last changed.
 	Version    events.Position `json:"version"`
 	CompanyKey string          `json:"-"`
@@ -3446,8 +3516,10 @@ type Viewer struct {
 	// What the viewer may do.
 	Role Role `json:"role"`
 	// What a token may read; none is everything that its role may read and do.
-	Scopes     []TokenScope `json:"scopes"`
-	CompanyKey string       `json:"-"`
+	Scopes []TokenScope `json:"scopes"`
+	// How the person stands with a second factor; null for a token.
+	SecondFactor *SecondFactor `json:"secondFactor,omitempty"`
+	CompanyKey   string        `json:"-"`
 }
 
 // What the last fifteen minutes were like.

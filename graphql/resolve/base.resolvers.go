@@ -22,7 +22,7 @@ func (r *mutationResolver) SignOut(ctx context.Context) (*model.SignOutPayload, 
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*model.Viewer, error) {
-	return viewer(auth.FromContext(ctx)), nil
+	return r.viewer(auth.FromContext(ctx)), nil
 }
 
 func (r *queryResolver) Node(ctx context.Context, id string) (model.Node, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/rating"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/auth"
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
@@ -143,6 +144,7 @@ func user(it catalog.Item) *model.User {
 	return &model.User{
 		ID: model.ID(catalog.KindUser, u.Id), Key: u.Id, Name: u.Name, Role: model.RoleOf(u.Role),
 		Disabled: u.Disabled, Version: it.Version, CompanyKey: u.Company,
+		SecondFactorOn: auth.HasSecondFactor(u),
 	}
 }
 

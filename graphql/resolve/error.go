@@ -16,6 +16,7 @@ import (
 var (
 	// ErrSignIn is the answer to whoever has not signed in.
 	ErrSignIn    = errors.New("sign in first")
+	errEnrol     = events.Refuse(events.CodeForbidden, "your role needs a second factor: set it up first")
 	errForbidden = events.Refuse(events.CodeForbidden, "your role does not allow this")
 )
 

@@ -45,6 +45,9 @@ func needs(ctx context.Context, _ any, next graphql.Resolver, roles []model.Role
 	if v == nil {
 		return nil, ErrSignIn
 	}
+	if v.Enrols {
+		return nil, errEnrol
+	}
 	if v.Role == wire.Role_ROLE_ADMIN {
 		return next(ctx)
 	}

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -14,11 +15,11 @@ import (
 )
 
 // viewer shows who asks, nil before sign-in.
-func viewer(v *auth.Viewer) *model.Viewer {
+func (r *Resolver) viewer(v *auth.Viewer) *model.Viewer {
 	if v == nil {
 		return nil
 	}
-	return &model.Viewer{Actor: v.Actor, Role: model.RoleOf(v.Role), CompanyKey: v.Company, Scopes: each(v.Scopes, model.TokenScopeOf)}
+	return &model.Viewer{Actor: v.Actor, Role: model.RoleOf(v.Role), CompanyKey: v.Company, Scopes: each(v.Scopes, model.TokenScopeOf), SecondFactor: r.secondFactor(v)}
 }
 
 func (r *Resolver) signIn(ctx context.Context, in model.SignInInput) (*model.SignInPayload, error) {
@@ -26,13 +27,18 @@ func (r *Resolver) signIn(ctx context.Context, in model.SignInInput) (*model.Sig
 	if exchange == nil {
 		return nil, events.Invalid("signing in needs a browser's request")
 	}
-	v, secret, err := r.Door.SignIn(ctx, in.User, in.Password, exchange.Address)
+	v, secret, err := r.Door.SignIn(ctx, auth.Attempt{
+		User: in.User, Password: in.Password, Code: or(in.Code, ""), Address: exchange.Address, Spend: r.spendRecovery(ctx),
+	})
+	if errors.Is(err, auth.ErrCodeNeeded) {
+		return &model.SignInPayload{CodeNeeded: true, UserErrors: []*model.UserError{}}, nil
+	}
 	if err != nil {
 		mistakes, err := userErrors(err)
 		return &model.SignInPayload{UserErrors: mistakes}, err
 	}
 	exchange.SetSession(secret)
-	return &model.SignInPayload{Viewer: viewer(v), UserErrors: []*model.UserError{}}, nil
+	return &model.SignInPayload{Viewer: r.viewer(v), UserErrors: []*model.UserError{}}, nil
 }
 
 func (r *Resolver) signOut(ctx context.Context) (*model.SignOutPayload, error) {

@@ -25,6 +25,18 @@ func (r *mutationResolver) UserSetPassword(ctx context.Context, input model.User
 	return r.setPassword(ctx, input)
 }
 
+func (r *mutationResolver) SecondFactorBegin(ctx context.Context, input model.SecondFactorBeginInput) (*model.SecondFactorBeginPayload, error) {
+	return r.beginFactor(ctx, input)
+}
+
+func (r *mutationResolver) SecondFactorConfirm(ctx context.Context, input model.SecondFactorConfirmInput) (*model.SecondFactorConfirmPayload, error) {
+	return r.confirmFactor(ctx, input)
+}
+
+func (r *mutationResolver) SecondFactorReset(ctx context.Context, input model.SecondFactorResetInput) (*model.SecondFactorResetPayload, error) {
+	return r.resetFactor(ctx, input)
+}
+
 func (r *mutationResolver) TokenCreate(ctx context.Context, input model.TokenCreateInput) (*model.TokenCreatePayload, error) {
 	return r.createToken(ctx, input)
 }

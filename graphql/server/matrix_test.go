@@ -54,7 +54,8 @@ func rules() map[string]string {
 		"Query.report(atLeast)": reading, "ReportFilter.company": "company", "ReportFilter.account": "account",
 		"ReportFilter.originator": "originator", "ReportFilter.terminator": "terminator",
 		"UserSetPasswordInput.user": "user", "UserSetPasswordInput.password": secret, "UserSetPasswordInput.oldPassword": secret,
-		"SignInInput.user": search, "SignInInput.password": secret,
+		"SignInInput.user": search, "SignInInput.password": secret, "SignInInput.code": secret,
+		"SecondFactorBeginInput.password": secret, "SecondFactorBeginInput.code": secret, "SecondFactorConfirmInput.code": secret,
 	}
 }
 

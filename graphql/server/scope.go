@@ -22,7 +22,7 @@ const open = wire.TokenScope_TOKEN_SCOPE_UNSPECIFIED
 func scopesOfTypes() map[string]wire.TokenScope {
 	out := map[string]wire.TokenScope{}
 	for scope, names := range map[wire.TokenScope]string{
-		open:                                 "Viewer Money AsOf PageInfo UserError Node",
+		open:                                 "Viewer SecondFactor Money AsOf PageInfo UserError Node",
 		wire.TokenScope_TOKEN_SCOPE_BALANCES: "Account Balance CompanyBalance Entry Statement Period OfflineAllowance OfflineUse",
 		wire.TokenScope_TOKEN_SCOPE_CDRS: "Call CallEvent Candidate Cdr CdrFile CdrPrice CdrProfile PriceLine Report ReportRow RouteDecision RouteChoice " +
 			"QualityUsed MediaQuality DroppedPackets ReportedQuality",

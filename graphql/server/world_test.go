@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -35,7 +36,9 @@ func newFixture(t testing.TB, now func() time.Time) *fixture {
 	t.Helper()
 	f := &fixture{fakeSwitch: newSwitch(t, now)}
 	f.build(now().Add(-20 * time.Hour))
-	f.door = auth.New(auth.Config{Catalog: f.Catalog, Now: now})
+	f.door = auth.New(auth.Config{Catalog: f.Catalog, Now: now, Unwrap: func(user string, wrapped []byte) ([]byte, error) {
+		return bytes.TrimPrefix(wrapped, []byte("wrapped for user "+user+": ")), nil
+	}})
 	resolver := &resolve.Resolver{Backend: f, History: f.history, CDRs: f.stores(), Door: f.door, Now: now}
 	f.handler = server.New(server.Config{Resolver: resolver, Door: f.door, Console: console.Files()})
 	return f

@@ -172,6 +172,9 @@ func describe(entity *wire.Entity) (kind, id, text string, err error) {
 	switch e := body.(type) {
 	case *wire.User:
 		e.Password = hide(e.GetPassword())
+		if f := e.GetSecondFactor(); f != nil {
+			f.Secret, f.Recovery = hideBytes(f.GetSecret()), nil
+		}
 	case *wire.Token:
 		e.Hash = nil
 	case *wire.Terminator:

@@ -216,3 +216,8 @@ func (n *Node) ready(ctx context.Context) error {
 	}
 	return nil
 }
+
+// unwrapFactor reads the secret of a user's second factor.
+func (n *Node) unwrapFactor(user string, wrapped []byte) ([]byte, error) {
+	return n.key.Unwrap(catalog.Ref{Kind: catalog.KindUser, ID: user}.String(), wrapped)
+}

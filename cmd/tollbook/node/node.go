@@ -327,7 +327,7 @@ func (n *Node) openSwitch(context.Context) error {
 }
 
 func (n *Node) serveHTTP(context.Context) error {
-	door := auth.New(auth.Config{Catalog: n.follower.Catalog, Now: time.Now, Record: n.recordAudit, Log: n.log})
+	door := auth.New(auth.Config{Catalog: n.follower.Catalog, Now: time.Now, Unwrap: n.unwrapFactor, Record: n.recordAudit, Log: n.log})
 	resolver := &resolve.Resolver{Backend: n, History: n.history, CDRs: n.stores(), Door: door, Now: time.Now}
 	n.http = &http.Server{
 		Handler: server.New(server.Config{
