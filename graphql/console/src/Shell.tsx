@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit';
+  to: '/' | '/live' | '/cdrs' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
   text: Key;
   staff?: boolean;
 }
@@ -44,6 +44,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/guard', text: 'nav.guard' },
       { to: '/evidence', text: 'nav.evidence', staff: true },
       { to: '/audit', text: 'nav.audit', staff: true },
+      { to: '/security', text: 'nav.security' },
     ],
   },
 ];

@@ -8,6 +8,7 @@ import { Provider, useMutation, useQuery } from 'urql';
 import { client, signedOutEvent } from './api/client';
 import { graphql } from './api/graphql';
 import { TextsProvider } from './i18n/i18n';
+import { SecurityPanel } from './pages/Security';
 import { SignIn } from './pages/SignIn';
 import { router } from './router';
 import { SessionContext, ViewerQuery } from './session';
@@ -47,9 +48,11 @@ function App() {
   if (!session) {
     return result.fetching && !result.data ? null : <SignIn done={() => again({ requestPolicy: 'network-only' })} />;
   }
+  const factor = session.viewer.secondFactor;
+  const mustSetUp = factor?.required === true && !factor.on;
   return (
     <SessionContext.Provider value={session}>
-      <RouterProvider router={router} />
+      {mustSetUp ? <SecurityPanel changed={() => again({ requestPolicy: 'network-only' })} /> : <RouterProvider router={router} />}
     </SessionContext.Provider>
   );
 }

@@ -23,6 +23,7 @@ import { Registrations } from './pages/Registrations';
 import { readReportSearch, Reports } from './pages/Reports';
 import { Routes } from './pages/Routes';
 import { readSimulateSearch, Simulate } from './pages/Simulate';
+import { Security } from './pages/Security';
 import { Subscribers } from './pages/Subscribers';
 import { useRights } from './session';
 import { Shell } from './Shell';
@@ -77,6 +78,7 @@ const tree = root.addChildren([
   simulateRoute,
   at('/guard', Guard),
   at('/evidence', Evidence),
+  at('/security', Security),
   auditRoute,
 ]);
 

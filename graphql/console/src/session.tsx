@@ -10,6 +10,11 @@ export const ViewerQuery = graphql(`
         key
         name
       }
+      secondFactor {
+        on
+        required
+        recoveryCodes
+      }
     }
   }
 `);

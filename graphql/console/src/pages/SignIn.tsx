@@ -10,6 +10,7 @@ const SignInMutation = graphql(`
       viewer {
         actor
       }
+      codeNeeded
       userErrors {
         message
       }
@@ -22,11 +23,14 @@ export function SignIn({ done }: { done: () => void }) {
   const [state, signIn] = useMutation(SignInMutation);
   const [user, setUser] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const result = await signIn({ input: { user, password } });
+    const result = await signIn({ input: { user, password, ...(code ? { code } : {}) } });
     if (result.data?.signIn.viewer) done();
   };
+  const answer = state.data?.signIn;
+  const asksCode = code !== '' || answer?.codeNeeded === true;
   const mistake = state.data?.signIn.userErrors[0]?.message ?? state.error?.message;
   return (
     <Center mih="100vh" p="md">
@@ -49,6 +53,18 @@ export function SignIn({ done }: { done: () => void }) {
             value={password}
             onChange={(e) => setPassword(e.currentTarget.value)}
           />
+          {asksCode && (
+            <TextInput
+              label={t('signIn.code')}
+              description={t('signIn.codeHint')}
+              name="code"
+              autoComplete="one-time-code"
+              required
+              autoFocus
+              value={code}
+              onChange={(e) => setCode(e.currentTarget.value)}
+            />
+          )}
           {mistake && (
             <Alert color="red" variant="light" py={8}>
               {mistake}
