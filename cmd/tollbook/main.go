@@ -29,6 +29,7 @@ func commands() []command {
 		{"witness", "run a member of a cluster that only holds the streams and has a voice", witness},
 		{"backup", "copy the books into a directory", backUp},
 		{"restore", "fill an empty store from a backup", restore},
+		{"rescue", "make a new cluster from the only store that is left", rescue},
 		{"apply", "make the configuration what a file says", apply},
 		{"import", "give a deck new prices from a file", importFile},
 		{"export", "write a deck's prices to a file", exportFile},

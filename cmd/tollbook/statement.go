@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/tollbook/tollbook/events/book"
 )
 
 func statement(ctx context.Context, c *console, args []string) error {
@@ -43,6 +45,7 @@ const statementQuery = `query ($account: ID!, $from: Date!, $to: Date!, $after: 
   statement(account: $account, from: $from, to: $to) {
     account { key currency company { name } } from to timeZone fromAt toAt final entryCount lateCount
     opening { amount } closing { amount } credits { amount } debits { amount } asOf { position }
+    rescues { recordedAt journals { journal keptAt } }
     entries(first: 500, after: $after) {
       nodes { position kind amount { amount } balance { amount } recordedAt effectiveAt actor reason reference callId reverses reversedBy late }
       pageInfo { hasNextPage endCursor }
@@ -70,6 +73,25 @@ type statementEntry struct {
 	Late        bool      `json:"late"`
 }
 
+type apiRescue struct {
+	RecordedAt string `json:"recordedAt"`
+	Journals   []struct {
+		Journal string  `json:"journal"`
+		KeptAt  *string `json:"keptAt"`
+	} `json:"journals"`
+}
+
+// text says between which times something may be missing.
+func (r apiRescue) text() string {
+	kept := "the beginning"
+	for _, j := range r.Journals {
+		if j.Journal == book.Journal && j.KeptAt != nil {
+			kept = *j.KeptAt
+		}
+	}
+	return fmt.Sprintf("the book was rescued from one store: what was confirmed after %s and before %s may be missing", kept, r.RecordedAt)
+}
+
 type accountStatement struct {
 	Account struct {
 		Key      string `json:"key"`
@@ -93,6 +115,8 @@ type accountStatement struct {
 	AsOf       struct {
 		Position string `json:"position"`
 	} `json:"asOf"`
+	// Rescues are those before the statement's end.
+	Rescues []apiRescue `json:"rescues,omitempty"`
 	// Entries are the oldest first.
 	Entries []statementEntry `json:"entries"`
 }
@@ -154,6 +178,9 @@ func (s *accountStatement) text(c *console) error {
 	}
 	fmt.Fprintf(c.out, row, s.ToAt, "", "closing", "", s.Closing.Amount, "")
 	fmt.Fprintf(c.out, "\n%d entries, %d of them late: credits %s, debits %s\n", s.EntryCount, s.LateCount, s.Credits.Amount, s.Debits.Amount)
+	for _, r := range s.Rescues {
+		fmt.Fprintln(c.out, r.text())
+	}
 	if !s.Final {
 		fmt.Fprintf(c.out, "the days are not over: as of position %s\n", s.AsOf.Position)
 	}

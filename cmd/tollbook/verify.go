@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/state"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 func verify(ctx context.Context, c *console, args []string) error {
@@ -45,6 +47,10 @@ func verify(ctx context.Context, c *console, args []string) error {
 	if *cdrs {
 		fmt.Fprintf(c.out, "%d CDRs and %d entries made anew, the history has the same\n", r.CDRs, r.Entries)
 	}
+	for _, one := range r.Rescues {
+		fmt.Fprintf(c.out, "rescued at position %d, %s, from the store of node %s: %s\n", one.Position, one.At.Format(time.RFC3339Nano), one.Rescued.Node, one.Rescued.Reason)
+		tellRescue(c, one.Rescued)
+	}
 	fmt.Fprintf(c.out, "%d holds, %d charges, %d offline calls, %d postings and %d periods recomputed, state %s\nok\n",
 		r.Holds, r.Charges, r.Offline, r.Postings, r.Periods, r.State)
 	return nil
@@ -63,9 +69,18 @@ type verified struct {
 	// Legs counts the legs in the log: each must have one CDR.
 	Legs  int64  `json:"legs"`
 	State string `json:"state"`
+	// Rescues are the times that the book went on from one survivor's store: what was
+	// confirmed before may be missing.
+	Rescues []verifiedRescue `json:"rescues,omitempty"`
 	// CDRs and Entries count the rows that were made anew and are the history's.
 	CDRs    int64 `json:"cdrs,omitempty"`
 	Entries int64 `json:"entries,omitempty"`
+}
+
+type verifiedRescue struct {
+	Position uint64             `json:"position"`
+	At       time.Time          `json:"at"`
+	Rescued  *wire.StoreRescued `json:"rescued"`
 }
 
 type verifiedJournal struct {
@@ -106,6 +121,9 @@ func verifyDir(ctx context.Context, dir string, cdrs bool) (verified, error) {
 	}
 	r.Offline, r.Periods = auditor.Offline, auditor.Periods
 	r.Holds, r.Charges, r.Postings, r.Overspent = auditor.Holds, auditor.Charges, auditor.Postings, auditor.Overspent
+	for _, one := range auditor.State.Rescues {
+		r.Rescues = append(r.Rescues, verifiedRescue{one.Position, time.UnixMicro(one.TimeUs).UTC(), one.Rescued})
+	}
 	if err != nil {
 		return r, err
 	}

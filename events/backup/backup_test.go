@@ -162,7 +162,7 @@ func TestRestore(t *testing.T) {
 	}
 	blobs := shelf{}
 	s = start(t, data, true)
-	if _, err := backup.Restore(t.Context(), dir, s, blobs, slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := backup.Restore(t.Context(), dir, s, blobs, slog.New(slog.DiscardHandler), nil); err != nil {
 		t.Fatal(err)
 	}
 	s.Stop()
@@ -201,7 +201,7 @@ func TestBadBackups(t *testing.T) {
 			c.harm(t, dir)
 			_, err := backup.Check(dir)
 			if err == nil {
-				_, err = backup.Restore(t.Context(), dir, start(t, t.TempDir(), true), shelf{}, slog.New(slog.DiscardHandler))
+				_, err = backup.Restore(t.Context(), dir, start(t, t.TempDir(), true), shelf{}, slog.New(slog.DiscardHandler), nil)
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %q", err, c.want)

@@ -39,8 +39,10 @@ func CheckKey(dir, to string) error {
 }
 
 // Restore fills the streams of a server that was started to bring them, and its blobs.
-// One that was interrupted is gone on with.
-func Restore(ctx context.Context, dir string, server *cluster.Server, blobs Blobs, log *slog.Logger) (Manifest, error) {
+// One that was interrupted is gone on with. Before the nodes may begin, then is called
+// with the stream of the book, unless it is nil; what it appends stands behind what was
+// restored.
+func Restore(ctx context.Context, dir string, server *cluster.Server, blobs Blobs, log *slog.Logger, then func(context.Context, *journal.Stream) error) (Manifest, error) {
 	m, err := Read(dir)
 	if err != nil {
 		return m, err
@@ -54,8 +56,18 @@ func Restore(ctx context.Context, dir string, server *cluster.Server, blobs Blob
 		return fail(err)
 	}
 	for _, s := range m.Streams {
-		if err := restoreStream(ctx, server, archive, s, log); err != nil {
+		store, last, err := restoreStream(ctx, server, archive, s, log)
+		if err != nil {
 			return fail(err)
+		}
+		mayGoOn := then != nil && s.Name == cluster.StreamBook
+		if last < s.Last || last > s.Last && !mayGoOn {
+			return fail(fmt.Errorf("stream %s ends with sequence %d, the manifest says %d: a file is missing", s.Name, last, s.Last))
+		}
+		if mayGoOn {
+			if err := then(ctx, store); err != nil {
+				return fail(err)
+			}
 		}
 	}
 	if err := server.EndBringing(ctx); err != nil {
@@ -64,28 +76,22 @@ func Restore(ctx context.Context, dir string, server *cluster.Server, blobs Blob
 	return m, nil
 }
 
-func restoreStream(ctx context.Context, server *cluster.Server, archive *journal.Archive, s Stream, log *slog.Logger) error {
+// restoreStream fills a stream, and gives the sequence that it ends with.
+func restoreStream(ctx context.Context, server *cluster.Server, archive *journal.Archive, s Stream, log *slog.Logger) (store *journal.Stream, last uint64, err error) {
 	if _, err := server.Bring(ctx, s.Name, s.Identity); err != nil {
-		return err
+		return nil, 0, err
 	}
-	var store *journal.Stream
-	err := server.Patiently(ctx, func(ctx context.Context) (err error) {
+	err = server.Patiently(ctx, func(ctx context.Context) (err error) {
 		store, err = journal.OpenStream(ctx, server.Conn(), s.Name)
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	last, err := archive.Fill(ctx, store, s.Last, func(sequence uint64) {
+	last, err = archive.Fill(ctx, store, s.Last, func(sequence uint64) {
 		log.Info("a stream is being restored", "stream", s.Name, "sequence", sequence, "of", s.Last)
 	})
-	if err != nil {
-		return err
-	}
-	if last != s.Last {
-		return fmt.Errorf("stream %s ends with sequence %d, the manifest says %d: a file is missing", s.Name, last, s.Last)
-	}
-	return nil
+	return store, last, err
 }
 
 func restoreBlobs(ctx context.Context, dir string, m Manifest, blobs Blobs) error {

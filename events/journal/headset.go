@@ -182,6 +182,9 @@ func (s HeadSet) last() map[string]Head {
 	return out
 }
 
+// Last are the last blocks that are remembered, by journal.
+func (s HeadSet) Last() map[string]Head { return s.last() }
+
 // Journals are the names that are remembered for a stream, sorted.
 func (s HeadSet) Journals(stream string) []string {
 	var out []string

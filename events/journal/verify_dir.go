@@ -35,6 +35,12 @@ type VerifyOptions struct {
 // a live node. The error is the first *Broken; every journal is checked
 // nevertheless.
 func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, error) {
+	return OnCopy(ctx, dir, opts, nil)
+}
+
+// OnCopy does what VerifyDir does, and, where all was found whole, has fn read the copy,
+// which is gone afterwards.
+func OnCopy(ctx context.Context, dir string, opts VerifyOptions, fn func(*cluster.Server, []Report) error) ([]Report, error) {
 	var reports []Report
 	var first error
 	err := onCopy(ctx, dir, opts, func(srv *cluster.Server, heads HeadSet) error {
@@ -49,7 +55,10 @@ func VerifyDir(ctx context.Context, dir string, opts VerifyOptions) ([]Report, e
 				first = err
 			}
 		}
-		return nil
+		if first != nil || fn == nil {
+			return nil
+		}
+		return fn(srv, reports)
 	})
 	if err != nil {
 		return reports, err

@@ -88,6 +88,8 @@ func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 		return s.closePeriod(d, b.ClosePeriod)
 	case *wire.Command_WriteUpOffline:
 		return s.writeUpOffline(d, b.WriteUpOffline)
+	case *wire.Command_RecordRescue:
+		return s.recordRescue(b.RecordRescue)
 	case *wire.Command_ChangeCatalog:
 		return s.changeCatalog(d, b.ChangeCatalog)
 	default:

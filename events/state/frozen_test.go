@@ -38,6 +38,7 @@ func everything(t tester) *book {
 	}
 	b.traffic()
 	b.must(crediting("a", 5_000_000)) // and back above it
+	b.must(rescuing(7, 9))
 	b.must(&wire.Command{Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{Changes: []*wire.ExpectedChange{
 		{Change: &wire.Change{Remove: true, Entity: putting(&wire.Token{Id: "k1"}).GetChangeCatalog().Changes[0].Change.Entity}},
 	}}}})

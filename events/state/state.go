@@ -26,6 +26,9 @@ type State struct {
 	Position events.Position
 	// TimeUS is the time of the last block folded.
 	TimeUS int64
+	// Rescues are the times that the book went on from one survivor's store, the oldest
+	// first.
+	Rescues []*wire.RescueRecorded
 	// Keeper is the term that the last events belong to.
 	Keeper *wire.KeeperOpened
 }
@@ -48,6 +51,9 @@ func (s *State) Evolve(timeUS int64, e *wire.Event) error {
 		return fmt.Errorf("fold position %d: %w", pos, err)
 	}
 	s.Catalog = s.Catalog.Evolve(pos, e)
+	if r := e.GetStoreRescued(); r != nil {
+		s.Rescues = append(s.Rescues[:len(s.Rescues):len(s.Rescues)], &wire.RescueRecorded{Position: uint64(pos), TimeUs: timeUS, Rescued: r})
+	}
 	s.Position, s.TimeUS = pos, timeUS
 	return nil
 }
@@ -56,6 +62,7 @@ func (s *State) Evolve(timeUS int64, e *wire.Event) error {
 func (s *State) Hash() events.Sum {
 	sum := s.Ledger.Sum()
 	sum.Merge(s.Catalog.Sum())
+	s.addRescues(&sum)
 	return sum
 }
 
@@ -63,12 +70,13 @@ func (s *State) Hash() events.Sum {
 func (s *State) Rehash() events.Sum {
 	sum := s.Ledger.Resum()
 	sum.Merge(s.Catalog.Resum())
+	s.addRescues(&sum)
 	return sum
 }
 
 // Snapshot writes the state in bytes that Restore reads.
 func (s *State) Snapshot() ([]byte, error) {
-	snap := &wire.BookSnapshot{Position: uint64(s.Position), TimeUs: s.TimeUS, Keeper: s.Keeper}
+	snap := &wire.BookSnapshot{Position: uint64(s.Position), TimeUs: s.TimeUS, Keeper: s.Keeper, Rescues: s.Rescues}
 	s.Ledger.Save(snap)
 	s.Catalog.Save(snap)
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(snap)
@@ -90,7 +98,7 @@ func Restore(b []byte) (*State, error) {
 	}
 	s := &State{
 		Ledger: l, Catalog: catalog.Load(snap),
-		Position: events.Position(snap.Position), TimeUS: snap.TimeUs, Keeper: snap.Keeper,
+		Position: events.Position(snap.Position), TimeUS: snap.TimeUs, Keeper: snap.Keeper, Rescues: snap.Rescues,
 	}
 	if s.Keeper == nil {
 		s.Keeper = &wire.KeeperOpened{}

@@ -49,6 +49,7 @@ type Command struct {
 	//	*Command_ChangeCatalog
 	//	*Command_ClosePeriod
 	//	*Command_WriteUpOffline
+	//	*Command_RecordRescue
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -214,6 +215,15 @@ func (x *Command) GetWriteUpOffline() *WriteUpOffline {
 	return nil
 }
 
+func (x *Command) GetRecordRescue() *StoreRescued {
+	if x != nil {
+		if x, ok := x.Body.(*Command_RecordRescue); ok {
+			return x.RecordRescue
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -254,6 +264,11 @@ type Command_WriteUpOffline struct {
 	WriteUpOffline *WriteUpOffline `protobuf:"bytes,21,opt,name=write_up_offline,json=writeUpOffline,proto3,oneof"`
 }
 
+type Command_RecordRescue struct {
+	// record_rescue notes that the book goes on from one survivor's store.
+	RecordRescue *StoreRescued `protobuf:"bytes,230,opt,name=record_rescue,json=recordRescue,proto3,oneof"`
+}
+
 func (*Command_PlaceHold) isCommand_Body() {}
 
 func (*Command_ExtendHold) isCommand_Body() {}
@@ -271,6 +286,8 @@ func (*Command_ChangeCatalog) isCommand_Body() {}
 func (*Command_ClosePeriod) isCommand_Body() {}
 
 func (*Command_WriteUpOffline) isCommand_Body() {}
+
+func (*Command_RecordRescue) isCommand_Body() {}
 
 // PlaceHold asks to let a call through.
 type PlaceHold struct {
@@ -1417,7 +1434,7 @@ var File_tollbook_v1_command_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xce\x05\n" +
+	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\x91\x06\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x12\n" +
@@ -1440,7 +1457,8 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"post_money\x18\x0f \x01(\v2\x16.tollbook.v1.PostMoneyH\x00R\tpostMoney\x12C\n" +
 	"\x0echange_catalog\x18\x10 \x01(\v2\x1a.tollbook.v1.ChangeCatalogH\x00R\rchangeCatalog\x12=\n" +
 	"\fclose_period\x18\x14 \x01(\v2\x18.tollbook.v1.ClosePeriodH\x00R\vclosePeriod\x12G\n" +
-	"\x10write_up_offline\x18\x15 \x01(\v2\x1b.tollbook.v1.WriteUpOfflineH\x00R\x0ewriteUpOfflineB\x06\n" +
+	"\x10write_up_offline\x18\x15 \x01(\v2\x1b.tollbook.v1.WriteUpOfflineH\x00R\x0ewriteUpOffline\x12A\n" +
+	"\rrecord_rescue\x18\xe6\x01 \x01(\v2\x19.tollbook.v1.StoreRescuedH\x00R\frecordRescueB\x06\n" +
 	"\x04body\"\xf5\x01\n" +
 	"\tPlaceHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12+\n" +
@@ -1562,12 +1580,13 @@ var file_tollbook_v1_command_proto_goTypes = []any{
 	(*Charged)(nil),        // 14: tollbook.v1.Charged
 	(*Posted)(nil),         // 15: tollbook.v1.Posted
 	(*WrittenUp)(nil),      // 16: tollbook.v1.WrittenUp
-	(*HoldLine)(nil),       // 17: tollbook.v1.HoldLine
-	(*Candidate)(nil),      // 18: tollbook.v1.Candidate
-	(EndedBy)(0),           // 19: tollbook.v1.EndedBy
-	(PostingKind)(0),       // 20: tollbook.v1.PostingKind
-	(*OfflineCall)(nil),    // 21: tollbook.v1.OfflineCall
-	(*Change)(nil),         // 22: tollbook.v1.Change
+	(*StoreRescued)(nil),   // 17: tollbook.v1.StoreRescued
+	(*HoldLine)(nil),       // 18: tollbook.v1.HoldLine
+	(*Candidate)(nil),      // 19: tollbook.v1.Candidate
+	(EndedBy)(0),           // 20: tollbook.v1.EndedBy
+	(PostingKind)(0),       // 21: tollbook.v1.PostingKind
+	(*OfflineCall)(nil),    // 22: tollbook.v1.OfflineCall
+	(*Change)(nil),         // 23: tollbook.v1.Change
 }
 var file_tollbook_v1_command_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Command.place_hold:type_name -> tollbook.v1.PlaceHold
@@ -1579,23 +1598,24 @@ var file_tollbook_v1_command_proto_depIdxs = []int32{
 	9,  // 6: tollbook.v1.Command.change_catalog:type_name -> tollbook.v1.ChangeCatalog
 	7,  // 7: tollbook.v1.Command.close_period:type_name -> tollbook.v1.ClosePeriod
 	8,  // 8: tollbook.v1.Command.write_up_offline:type_name -> tollbook.v1.WriteUpOffline
-	17, // 9: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
-	18, // 10: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
-	19, // 11: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
-	20, // 12: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
-	21, // 13: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
-	10, // 14: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
-	22, // 15: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
-	12, // 16: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
-	13, // 17: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
-	14, // 18: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
-	15, // 19: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
-	16, // 20: tollbook.v1.Reply.written_up:type_name -> tollbook.v1.WrittenUp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	17, // 9: tollbook.v1.Command.record_rescue:type_name -> tollbook.v1.StoreRescued
+	18, // 10: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
+	19, // 11: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
+	20, // 12: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
+	21, // 13: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
+	22, // 14: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
+	10, // 15: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
+	23, // 16: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
+	12, // 17: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
+	13, // 18: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
+	14, // 19: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
+	15, // 20: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
+	16, // 21: tollbook.v1.Reply.written_up:type_name -> tollbook.v1.WrittenUp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_command_proto_init() }
@@ -1606,6 +1626,7 @@ func file_tollbook_v1_command_proto_init() {
 	file_tollbook_v1_account_proto_init()
 	file_tollbook_v1_catalog_proto_init()
 	file_tollbook_v1_ledger_proto_init()
+	file_tollbook_v1_rescue_proto_init()
 	file_tollbook_v1_command_proto_msgTypes[0].OneofWrappers = []any{
 		(*Command_PlaceHold)(nil),
 		(*Command_ExtendHold)(nil),
@@ -1616,6 +1637,7 @@ func file_tollbook_v1_command_proto_init() {
 		(*Command_ChangeCatalog)(nil),
 		(*Command_ClosePeriod)(nil),
 		(*Command_WriteUpOffline)(nil),
+		(*Command_RecordRescue)(nil),
 	}
 	file_tollbook_v1_command_proto_msgTypes[11].OneofWrappers = []any{
 		(*Reply_HoldGranted)(nil),

@@ -54,6 +54,7 @@ type Event struct {
 	//	*Event_AlertCleared
 	//	*Event_PeriodClosed
 	//	*Event_OfflineWrittenUp
+	//	*Event_StoreRescued
 	//	*Event_ChangeSetAccepted
 	//	*Event_CallReceived
 	//	*Event_AttemptStarted
@@ -266,6 +267,15 @@ func (x *Event) GetOfflineWrittenUp() *OfflineWrittenUp {
 	if x != nil {
 		if x, ok := x.Body.(*Event_OfflineWrittenUp); ok {
 			return x.OfflineWrittenUp
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetStoreRescued() *StoreRescued {
+	if x != nil {
+		if x, ok := x.Body.(*Event_StoreRescued); ok {
+			return x.StoreRescued
 		}
 	}
 	return nil
@@ -549,6 +559,10 @@ type Event_OfflineWrittenUp struct {
 	OfflineWrittenUp *OfflineWrittenUp `protobuf:"bytes,23,opt,name=offline_written_up,json=offlineWrittenUp,proto3,oneof"`
 }
 
+type Event_StoreRescued struct {
+	StoreRescued *StoreRescued `protobuf:"bytes,230,opt,name=store_rescued,json=storeRescued,proto3,oneof"`
+}
+
 type Event_ChangeSetAccepted struct {
 	// What the book decides about its configuration.
 	ChangeSetAccepted *ChangeSetAccepted `protobuf:"bytes,30,opt,name=change_set_accepted,json=changeSetAccepted,proto3,oneof"`
@@ -679,6 +693,8 @@ func (*Event_PeriodClosed) isEvent_Body() {}
 
 func (*Event_OfflineWrittenUp) isEvent_Body() {}
 
+func (*Event_StoreRescued) isEvent_Body() {}
+
 func (*Event_ChangeSetAccepted) isEvent_Body() {}
 
 func (*Event_CallReceived) isEvent_Body() {}
@@ -733,7 +749,7 @@ var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\"\x86\x15\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\xc9\x15\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -754,7 +770,8 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\falert_raised\x18\x14 \x01(\v2\x18.tollbook.v1.AlertRaisedH\x00R\valertRaised\x12@\n" +
 	"\ralert_cleared\x18\x15 \x01(\v2\x19.tollbook.v1.AlertClearedH\x00R\falertCleared\x12@\n" +
 	"\rperiod_closed\x18\x16 \x01(\v2\x19.tollbook.v1.PeriodClosedH\x00R\fperiodClosed\x12M\n" +
-	"\x12offline_written_up\x18\x17 \x01(\v2\x1d.tollbook.v1.OfflineWrittenUpH\x00R\x10offlineWrittenUp\x12P\n" +
+	"\x12offline_written_up\x18\x17 \x01(\v2\x1d.tollbook.v1.OfflineWrittenUpH\x00R\x10offlineWrittenUp\x12A\n" +
+	"\rstore_rescued\x18\xe6\x01 \x01(\v2\x19.tollbook.v1.StoreRescuedH\x00R\fstoreRescued\x12P\n" +
 	"\x13change_set_accepted\x18\x1e \x01(\v2\x1e.tollbook.v1.ChangeSetAcceptedH\x00R\x11changeSetAccepted\x12@\n" +
 	"\rcall_received\x182 \x01(\v2\x19.tollbook.v1.CallReceivedH\x00R\fcallReceived\x12F\n" +
 	"\x0fattempt_started\x183 \x01(\v2\x1b.tollbook.v1.AttemptStartedH\x00R\x0eattemptStarted\x12:\n" +
@@ -814,31 +831,32 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*AlertCleared)(nil),             // 10: tollbook.v1.AlertCleared
 	(*PeriodClosed)(nil),             // 11: tollbook.v1.PeriodClosed
 	(*OfflineWrittenUp)(nil),         // 12: tollbook.v1.OfflineWrittenUp
-	(*ChangeSetAccepted)(nil),        // 13: tollbook.v1.ChangeSetAccepted
-	(*CallReceived)(nil),             // 14: tollbook.v1.CallReceived
-	(*AttemptStarted)(nil),           // 15: tollbook.v1.AttemptStarted
-	(*LegRinging)(nil),               // 16: tollbook.v1.LegRinging
-	(*LegAnswered)(nil),              // 17: tollbook.v1.LegAnswered
-	(*LegEnded)(nil),                 // 18: tollbook.v1.LegEnded
-	(*SignOfLife)(nil),               // 19: tollbook.v1.SignOfLife
-	(*CallRouted)(nil),               // 20: tollbook.v1.CallRouted
-	(*CallStanding)(nil),             // 21: tollbook.v1.CallStanding
-	(*SignedIn)(nil),                 // 22: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),             // 23: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),           // 24: tollbook.v1.SourceRejected
-	(*BalanceForecast)(nil),          // 25: tollbook.v1.BalanceForecast
-	(*SourceBanned)(nil),             // 26: tollbook.v1.SourceBanned
-	(*BanLifted)(nil),                // 27: tollbook.v1.BanLifted
-	(*TerminatorStateChanged)(nil),   // 28: tollbook.v1.TerminatorStateChanged
-	(*RegistrationStateChanged)(nil), // 29: tollbook.v1.RegistrationStateChanged
-	(*GuardTripped)(nil),             // 30: tollbook.v1.GuardTripped
-	(*GuardLifted)(nil),              // 31: tollbook.v1.GuardLifted
-	(*RecordingSteered)(nil),         // 32: tollbook.v1.RecordingSteered
-	(*FileMade)(nil),                 // 33: tollbook.v1.FileMade
-	(*FileRemoved)(nil),              // 34: tollbook.v1.FileRemoved
-	(*FileStorageChanged)(nil),       // 35: tollbook.v1.FileStorageChanged
-	(*FileMismatched)(nil),           // 36: tollbook.v1.FileMismatched
-	(*FileServed)(nil),               // 37: tollbook.v1.FileServed
+	(*StoreRescued)(nil),             // 13: tollbook.v1.StoreRescued
+	(*ChangeSetAccepted)(nil),        // 14: tollbook.v1.ChangeSetAccepted
+	(*CallReceived)(nil),             // 15: tollbook.v1.CallReceived
+	(*AttemptStarted)(nil),           // 16: tollbook.v1.AttemptStarted
+	(*LegRinging)(nil),               // 17: tollbook.v1.LegRinging
+	(*LegAnswered)(nil),              // 18: tollbook.v1.LegAnswered
+	(*LegEnded)(nil),                 // 19: tollbook.v1.LegEnded
+	(*SignOfLife)(nil),               // 20: tollbook.v1.SignOfLife
+	(*CallRouted)(nil),               // 21: tollbook.v1.CallRouted
+	(*CallStanding)(nil),             // 22: tollbook.v1.CallStanding
+	(*SignedIn)(nil),                 // 23: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),             // 24: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),           // 25: tollbook.v1.SourceRejected
+	(*BalanceForecast)(nil),          // 26: tollbook.v1.BalanceForecast
+	(*SourceBanned)(nil),             // 27: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),                // 28: tollbook.v1.BanLifted
+	(*TerminatorStateChanged)(nil),   // 29: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 30: tollbook.v1.RegistrationStateChanged
+	(*GuardTripped)(nil),             // 31: tollbook.v1.GuardTripped
+	(*GuardLifted)(nil),              // 32: tollbook.v1.GuardLifted
+	(*RecordingSteered)(nil),         // 33: tollbook.v1.RecordingSteered
+	(*FileMade)(nil),                 // 34: tollbook.v1.FileMade
+	(*FileRemoved)(nil),              // 35: tollbook.v1.FileRemoved
+	(*FileStorageChanged)(nil),       // 36: tollbook.v1.FileStorageChanged
+	(*FileMismatched)(nil),           // 37: tollbook.v1.FileMismatched
+	(*FileServed)(nil),               // 38: tollbook.v1.FileServed
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -853,36 +871,37 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	10, // 9: tollbook.v1.Event.alert_cleared:type_name -> tollbook.v1.AlertCleared
 	11, // 10: tollbook.v1.Event.period_closed:type_name -> tollbook.v1.PeriodClosed
 	12, // 11: tollbook.v1.Event.offline_written_up:type_name -> tollbook.v1.OfflineWrittenUp
-	13, // 12: tollbook.v1.Event.change_set_accepted:type_name -> tollbook.v1.ChangeSetAccepted
-	14, // 13: tollbook.v1.Event.call_received:type_name -> tollbook.v1.CallReceived
-	15, // 14: tollbook.v1.Event.attempt_started:type_name -> tollbook.v1.AttemptStarted
-	16, // 15: tollbook.v1.Event.leg_ringing:type_name -> tollbook.v1.LegRinging
-	17, // 16: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
-	18, // 17: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
-	19, // 18: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
-	20, // 19: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
-	21, // 20: tollbook.v1.Event.call_standing:type_name -> tollbook.v1.CallStanding
-	22, // 21: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
-	23, // 22: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
-	24, // 23: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
-	25, // 24: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
-	26, // 25: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
-	27, // 26: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
-	28, // 27: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
-	29, // 28: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
-	30, // 29: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
-	31, // 30: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
-	32, // 31: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
-	33, // 32: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
-	34, // 33: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
-	35, // 34: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
-	36, // 35: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
-	37, // 36: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	13, // 12: tollbook.v1.Event.store_rescued:type_name -> tollbook.v1.StoreRescued
+	14, // 13: tollbook.v1.Event.change_set_accepted:type_name -> tollbook.v1.ChangeSetAccepted
+	15, // 14: tollbook.v1.Event.call_received:type_name -> tollbook.v1.CallReceived
+	16, // 15: tollbook.v1.Event.attempt_started:type_name -> tollbook.v1.AttemptStarted
+	17, // 16: tollbook.v1.Event.leg_ringing:type_name -> tollbook.v1.LegRinging
+	18, // 17: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
+	19, // 18: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
+	20, // 19: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
+	21, // 20: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
+	22, // 21: tollbook.v1.Event.call_standing:type_name -> tollbook.v1.CallStanding
+	23, // 22: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
+	24, // 23: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
+	25, // 24: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
+	26, // 25: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
+	27, // 26: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
+	28, // 27: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
+	29, // 28: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
+	30, // 29: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
+	31, // 30: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
+	32, // 31: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
+	33, // 32: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
+	34, // 33: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
+	35, // 34: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
+	36, // 35: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
+	37, // 36: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
+	38, // 37: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -898,6 +917,7 @@ func file_tollbook_v1_event_proto_init() {
 	file_tollbook_v1_files_proto_init()
 	file_tollbook_v1_guard_proto_init()
 	file_tollbook_v1_ledger_proto_init()
+	file_tollbook_v1_rescue_proto_init()
 	file_tollbook_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_KeeperOpened)(nil),
 		(*Event_MoneyPosted)(nil),
@@ -911,6 +931,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_AlertCleared)(nil),
 		(*Event_PeriodClosed)(nil),
 		(*Event_OfflineWrittenUp)(nil),
+		(*Event_StoreRescued)(nil),
 		(*Event_ChangeSetAccepted)(nil),
 		(*Event_CallReceived)(nil),
 		(*Event_AttemptStarted)(nil),

@@ -38,8 +38,9 @@ type BookSnapshot struct {
 	// alerts are those that are raised and not cleared.
 	Alerts []*AlertRaised `protobuf:"bytes,20,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	// periods are each account's last closed one.
-	Periods       []*PeriodClosed `protobuf:"bytes,21,rep,name=periods,proto3" json:"periods,omitempty"`
-	Offline       []*OfflineMark  `protobuf:"bytes,22,rep,name=offline,proto3" json:"offline,omitempty"`
+	Periods       []*PeriodClosed   `protobuf:"bytes,21,rep,name=periods,proto3" json:"periods,omitempty"`
+	Offline       []*OfflineMark    `protobuf:"bytes,22,rep,name=offline,proto3" json:"offline,omitempty"`
+	Rescues       []*RescueRecorded `protobuf:"bytes,230,rep,name=rescues,proto3" json:"rescues,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -154,6 +155,13 @@ func (x *BookSnapshot) GetPeriods() []*PeriodClosed {
 func (x *BookSnapshot) GetOffline() []*OfflineMark {
 	if x != nil {
 		return x.Offline
+	}
+	return nil
+}
+
+func (x *BookSnapshot) GetRescues() []*RescueRecorded {
+	if x != nil {
+		return x.Rescues
 	}
 	return nil
 }
@@ -568,7 +576,7 @@ var File_tollbook_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x1atollbook/v1/snapshot.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\"\xae\x04\n" +
+	"\x1atollbook/v1/snapshot.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\xe6\x04\n" +
 	"\fBookSnapshot\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
 	"\atime_us\x18\x02 \x01(\x03R\x06timeUs\x127\n" +
@@ -581,7 +589,8 @@ const file_tollbook_v1_snapshot_proto_rawDesc = "" +
 	"\x06keeper\x18\t \x01(\v2\x19.tollbook.v1.KeeperOpenedR\x06keeper\x120\n" +
 	"\x06alerts\x18\x14 \x03(\v2\x18.tollbook.v1.AlertRaisedR\x06alerts\x123\n" +
 	"\aperiods\x18\x15 \x03(\v2\x19.tollbook.v1.PeriodClosedR\aperiods\x122\n" +
-	"\aoffline\x18\x16 \x03(\v2\x18.tollbook.v1.OfflineMarkR\aoffline\"i\n" +
+	"\aoffline\x18\x16 \x03(\v2\x18.tollbook.v1.OfflineMarkR\aoffline\x126\n" +
+	"\arescues\x18\xe6\x01 \x03(\v2\x1b.tollbook.v1.RescueRecordedR\arescues\"i\n" +
 	"\x0eAccountBalance\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x1a\n" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12!\n" +
@@ -641,9 +650,10 @@ var file_tollbook_v1_snapshot_proto_goTypes = []any{
 	(*KeeperOpened)(nil),   // 7: tollbook.v1.KeeperOpened
 	(*AlertRaised)(nil),    // 8: tollbook.v1.AlertRaised
 	(*PeriodClosed)(nil),   // 9: tollbook.v1.PeriodClosed
-	(*HoldPlaced)(nil),     // 10: tollbook.v1.HoldPlaced
-	(*Posting)(nil),        // 11: tollbook.v1.Posting
-	(*Entity)(nil),         // 12: tollbook.v1.Entity
+	(*RescueRecorded)(nil), // 10: tollbook.v1.RescueRecorded
+	(*HoldPlaced)(nil),     // 11: tollbook.v1.HoldPlaced
+	(*Posting)(nil),        // 12: tollbook.v1.Posting
+	(*Entity)(nil),         // 13: tollbook.v1.Entity
 }
 var file_tollbook_v1_snapshot_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.BookSnapshot.accounts:type_name -> tollbook.v1.AccountBalance
@@ -655,14 +665,15 @@ var file_tollbook_v1_snapshot_proto_depIdxs = []int32{
 	8,  // 6: tollbook.v1.BookSnapshot.alerts:type_name -> tollbook.v1.AlertRaised
 	9,  // 7: tollbook.v1.BookSnapshot.periods:type_name -> tollbook.v1.PeriodClosed
 	6,  // 8: tollbook.v1.BookSnapshot.offline:type_name -> tollbook.v1.OfflineMark
-	10, // 9: tollbook.v1.OpenHold.placed:type_name -> tollbook.v1.HoldPlaced
-	11, // 10: tollbook.v1.KnownKey.postings:type_name -> tollbook.v1.Posting
-	12, // 11: tollbook.v1.CatalogItem.entity:type_name -> tollbook.v1.Entity
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	10, // 9: tollbook.v1.BookSnapshot.rescues:type_name -> tollbook.v1.RescueRecorded
+	11, // 10: tollbook.v1.OpenHold.placed:type_name -> tollbook.v1.HoldPlaced
+	12, // 11: tollbook.v1.KnownKey.postings:type_name -> tollbook.v1.Posting
+	13, // 12: tollbook.v1.CatalogItem.entity:type_name -> tollbook.v1.Entity
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_snapshot_proto_init() }
@@ -673,6 +684,7 @@ func file_tollbook_v1_snapshot_proto_init() {
 	file_tollbook_v1_account_proto_init()
 	file_tollbook_v1_catalog_proto_init()
 	file_tollbook_v1_ledger_proto_init()
+	file_tollbook_v1_rescue_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -558,6 +558,222 @@ func (ec *executionContext) fieldContext_NodeRemovePayload_userErrors(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Rescue_position(ctx context.Context, field graphql.CollectedField, obj *model.Rescue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rescue_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v events.Position) graphql.Marshaler {
+			return ec.marshalNPosition2githubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rescue_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rescue", field, false, false, "Position")
+}
+
+func (ec *executionContext) _Rescue_recordedAt(ctx context.Context, field graphql.CollectedField, obj *model.Rescue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rescue_recordedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RecordedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rescue_recordedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rescue", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _Rescue_node(ctx context.Context, field graphql.CollectedField, obj *model.Rescue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rescue_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rescue_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rescue", field, false, false, "String")
+}
+
+func (ec *executionContext) _Rescue_reason(ctx context.Context, field graphql.CollectedField, obj *model.Rescue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rescue_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rescue_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rescue", field, false, false, "String")
+}
+
+func (ec *executionContext) _Rescue_journals(ctx context.Context, field graphql.CollectedField, obj *model.Rescue) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rescue_journals(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Journals, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*model.RescuedJournal) graphql.Marshaler {
+			return ec.marshalNRescuedJournal2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescuedJournalᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Rescue_journals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Rescue",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RescuedJournal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RescuedJournal_journal(ctx context.Context, field graphql.CollectedField, obj *model.RescuedJournal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescuedJournal_journal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Journal, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RescuedJournal_journal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RescuedJournal", field, false, false, "String")
+}
+
+func (ec *executionContext) _RescuedJournal_keptPosition(ctx context.Context, field graphql.CollectedField, obj *model.RescuedJournal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescuedJournal_keptPosition(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.KeptPosition, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v events.Position) graphql.Marshaler {
+			return ec.marshalNPosition2githubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RescuedJournal_keptPosition(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RescuedJournal", field, false, false, "Position")
+}
+
+func (ec *executionContext) _RescuedJournal_keptAt(ctx context.Context, field graphql.CollectedField, obj *model.RescuedJournal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescuedJournal_keptAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.KeptAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RescuedJournal_keptAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RescuedJournal", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _RescuedJournal_heardPosition(ctx context.Context, field graphql.CollectedField, obj *model.RescuedJournal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RescuedJournal_heardPosition(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HeardPosition, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v events.Position) graphql.Marshaler {
+			return ec.marshalNPosition2githubᚗcomᚋtollbookᚋtollbookᚋeventsᚐPosition(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RescuedJournal_heardPosition(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RescuedJournal", field, false, false, "Position")
+}
+
 // endregion **************************** field.gotpl *****************************
 
 // region    **************************** input.gotpl *****************************
@@ -859,6 +1075,107 @@ func (ec *executionContext) _NodeRemovePayload(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var rescueImplementors = []string{"Rescue"}
+
+func (ec *executionContext) _Rescue(ctx context.Context, sel ast.SelectionSet, obj *model.Rescue) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rescueImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Rescue")
+		case "position":
+			out.Values[i] = ec._Rescue_position(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "recordedAt":
+			out.Values[i] = ec._Rescue_recordedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._Rescue_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._Rescue_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "journals":
+			out.Values[i] = ec._Rescue_journals(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var rescuedJournalImplementors = []string{"RescuedJournal"}
+
+func (ec *executionContext) _RescuedJournal(ctx context.Context, sel ast.SelectionSet, obj *model.RescuedJournal) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rescuedJournalImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RescuedJournal")
+		case "journal":
+			out.Values[i] = ec._RescuedJournal_journal(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "keptPosition":
+			out.Values[i] = ec._RescuedJournal_keptPosition(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "keptAt":
+			out.Values[i] = ec._RescuedJournal_keptAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "heardPosition":
+			out.Values[i] = ec._RescuedJournal_heardPosition(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 // endregion **************************** object.gotpl ****************************
 
 // region    ***************************** type.gotpl *****************************
@@ -911,6 +1228,54 @@ func (ec *executionContext) marshalNNodeRemovePayload2ᚖgithubᚗcomᚋtollbook
 		return graphql.Null
 	}
 	return ec._NodeRemovePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRescue2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescueᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Rescue) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRescue2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescue(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRescue2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescue(ctx context.Context, sel ast.SelectionSet, v *model.Rescue) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Rescue!")
+		return graphql.Null
+	}
+	return ec._Rescue(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRescuedJournal2ᚕᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescuedJournalᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.RescuedJournal) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRescuedJournal2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescuedJournal(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRescuedJournal2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRescuedJournal(ctx context.Context, sel ast.SelectionSet, v *model.RescuedJournal) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RescuedJournal!")
+		return graphql.Null
+	}
+	return ec._RescuedJournal(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOMember2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐMember(ctx context.Context, sel ast.SelectionSet, v *model.Member) graphql.Marshaler {

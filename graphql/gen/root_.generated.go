@@ -1292,6 +1292,7 @@ type ComplexityRoot struct {
 		Proof         func(childComplexity int, position events.Position) int
 		Registrations func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Report        func(childComplexity int, filter model.ReportFilter, groupBy []model.ReportGroup, first int, atLeast *events.Position) int
+		Rescues       func(childComplexity int) int
 		RoutePlan     func(childComplexity int, id string) int
 		RoutePlans    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		RouteSimulate func(childComplexity int, input model.RouteSimulateInput) int
@@ -1459,6 +1460,21 @@ type ComplexityRoot struct {
 		Currency func(childComplexity int) int
 		Prefix   func(childComplexity int) int
 		Unpriced func(childComplexity int) int
+	}
+
+	Rescue struct {
+		Journals   func(childComplexity int) int
+		Node       func(childComplexity int) int
+		Position   func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		RecordedAt func(childComplexity int) int
+	}
+
+	RescuedJournal struct {
+		HeardPosition func(childComplexity int) int
+		Journal       func(childComplexity int) int
+		KeptAt        func(childComplexity int) int
+		KeptPosition  func(childComplexity int) int
 	}
 
 	RewriteRule struct {
@@ -1651,6 +1667,7 @@ type ComplexityRoot struct {
 		FromAt     func(childComplexity int) int
 		LateCount  func(childComplexity int) int
 		Opening    func(childComplexity int) int
+		Rescues    func(childComplexity int) int
 		TimeZone   func(childComplexity int) int
 		To         func(childComplexity int) int
 		ToAt       func(childComplexity int) int
@@ -7688,6 +7705,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Report(childComplexity, args["filter"].(model.ReportFilter), args["groupBy"].([]model.ReportGroup), args["first"].(int), args["atLeast"].(*events.Position)), true
+	case "Query.rescues":
+		if e.ComplexityRoot.Query.Rescues == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Rescues(childComplexity), true
 	case "Query.routePlan":
 		if e.ComplexityRoot.Query.RoutePlan == nil {
 			break
@@ -8463,6 +8486,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RepricedTraffic.Unpriced(childComplexity), true
+
+	case "Rescue.journals":
+		if e.ComplexityRoot.Rescue.Journals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rescue.Journals(childComplexity), true
+	case "Rescue.node":
+		if e.ComplexityRoot.Rescue.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rescue.Node(childComplexity), true
+	case "Rescue.position":
+		if e.ComplexityRoot.Rescue.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rescue.Position(childComplexity), true
+	case "Rescue.reason":
+		if e.ComplexityRoot.Rescue.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rescue.Reason(childComplexity), true
+	case "Rescue.recordedAt":
+		if e.ComplexityRoot.Rescue.RecordedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Rescue.RecordedAt(childComplexity), true
+
+	case "RescuedJournal.heardPosition":
+		if e.ComplexityRoot.RescuedJournal.HeardPosition == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescuedJournal.HeardPosition(childComplexity), true
+	case "RescuedJournal.journal":
+		if e.ComplexityRoot.RescuedJournal.Journal == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescuedJournal.Journal(childComplexity), true
+	case "RescuedJournal.keptAt":
+		if e.ComplexityRoot.RescuedJournal.KeptAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescuedJournal.KeptAt(childComplexity), true
+	case "RescuedJournal.keptPosition":
+		if e.ComplexityRoot.RescuedJournal.KeptPosition == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RescuedJournal.KeptPosition(childComplexity), true
 
 	case "RewriteRule.field":
 		if e.ComplexityRoot.RewriteRule.Field == nil {
@@ -9251,6 +9330,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Statement.Opening(childComplexity), true
+	case "Statement.rescues":
+		if e.ComplexityRoot.Statement.Rescues == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Statement.Rescues(childComplexity), true
 	case "Statement.timeZone":
 		if e.ComplexityRoot.Statement.TimeZone == nil {
 			break
@@ -13053,7 +13138,35 @@ type Member {
   equalTo: Position
 }
 
+"That most stores of the cluster were lost for good, and the book goes on from what one survivor's held: what was confirmed after that, up to this entry, may be missing."
+type Rescue {
+  "Where it stands in the book."
+  position: Position!
+  "When it was recorded."
+  recordedAt: DateTime!
+  "The node whose store it was."
+  node: String!
+  "What had happened."
+  reason: String!
+  "Where each journal was lost."
+  journals: [RescuedJournal!]!
+}
+
+"Where a journal was lost."
+type RescuedJournal {
+  "Its name: book, log.calls.NODE, log.audit.NODE."
+  journal: String!
+  "The last position that was kept."
+  keptPosition: Position!
+  "When the last block that was kept was made; null where nothing was."
+  keptAt: DateTime
+  "The last position that is known to have been confirmed: where it is higher, what lies between is missing."
+  heardPosition: Position!
+}
+
 extend type Query {
+  "The times that the book went on from one survivor's store, the oldest first."
+  rescues: [Rescue!]! @needs(roles: [FINANCE, NOC])
   "The nodes of the cluster; of a node alone it is that one."
   members: [Member!]! @needs(roles: [FINANCE, NOC])
 }
@@ -15286,6 +15399,8 @@ type Statement {
   entryCount: Int!
   "How many of them count in a period that was closed already."
   lateCount: Int!
+  "The rescues that were recorded before these days end: payments and calls of before them may be missing."
+  rescues: [Rescue!]!
   "Whether the days are over and all is included: then the statement never changes."
   final: Boolean!
   "The entries, newest first."
@@ -18241,6 +18356,36 @@ func (ec *executionContext) childFields_RepricedTraffic(ctx context.Context, fie
 	return nil, fmt.Errorf("no field named %q was found under type RepricedTraffic", field.Name)
 }
 
+func (ec *executionContext) childFields_Rescue(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "position":
+		return ec.fieldContext_Rescue_position(ctx, field)
+	case "recordedAt":
+		return ec.fieldContext_Rescue_recordedAt(ctx, field)
+	case "node":
+		return ec.fieldContext_Rescue_node(ctx, field)
+	case "reason":
+		return ec.fieldContext_Rescue_reason(ctx, field)
+	case "journals":
+		return ec.fieldContext_Rescue_journals(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Rescue", field.Name)
+}
+
+func (ec *executionContext) childFields_RescuedJournal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "journal":
+		return ec.fieldContext_RescuedJournal_journal(ctx, field)
+	case "keptPosition":
+		return ec.fieldContext_RescuedJournal_keptPosition(ctx, field)
+	case "keptAt":
+		return ec.fieldContext_RescuedJournal_keptAt(ctx, field)
+	case "heardPosition":
+		return ec.fieldContext_RescuedJournal_heardPosition(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RescuedJournal", field.Name)
+}
+
 func (ec *executionContext) childFields_RewriteRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "field":
@@ -18621,6 +18766,8 @@ func (ec *executionContext) childFields_Statement(ctx context.Context, field gra
 		return ec.fieldContext_Statement_entryCount(ctx, field)
 	case "lateCount":
 		return ec.fieldContext_Statement_lateCount(ctx, field)
+	case "rescues":
+		return ec.fieldContext_Statement_rescues(ctx, field)
 	case "final":
 		return ec.fieldContext_Statement_final(ctx, field)
 	case "entries":

@@ -2578,6 +2578,32 @@ type RepricedTraffic struct {
 	After Decimal `json:"after"`
 }
 
+// That most stores of the cluster were lost for good, and the book goes on from what one survivor's held: what was confirmed after that, up to this entry, may be missing.
+type Rescue struct {
+	// Where it stands in the book.
+	Position events.Position `json:"position"`
+	// When it was recorded.
+	RecordedAt time.Time `json:"recordedAt"`
+	// The node whose store it was.
+	Node string `json:"node"`
+	// What had happened.
+	Reason string `json:"reason"`
+	// Where each journal was lost.
+	Journals []*RescuedJournal `json:"journals"`
+}
+
+// Where a journal was lost.
+type RescuedJournal struct {
+	// Its name: book, log.calls.NODE, log.audit.NODE.
+	Journal string `json:"journal"`
+	// The last position that was kept.
+	KeptPosition events.Position `json:"keptPosition"`
+	// When the last block that was kept was made; null where nothing was.
+	KeptAt *time.Time `json:"keptAt,omitempty"`
+	// The last position that is known to have been confirmed: where it is higher, what lies between is missing.
+	HeardPosition events.Position `json:"heardPosition"`
+}
+
 // Changes a number that its pattern matches. Rules apply in order.
 type RewriteRule struct {
 	// Which number.
@@ -3038,6 +3064,8 @@ type Statement struct {
 	EntryCount int `json:"entryCount"`
 	// How many of them count in a period that was closed already.
 	LateCount int `json:"lateCount"`
+	// The rescues that were recorded before these days end: payments and calls of before them may be missing.
+	Rescues []*Rescue `json:"rescues"`
 	// Whether the days are over and all is included: then the statement never changes.
 	Final bool `json:"final"`
 	// How complete the answer is.

@@ -82,6 +82,9 @@ type Backend interface {
 	// RemoveNode has the other servers forget a node. It is repeated until done.
 	RemoveNode(ctx context.Context, node, actor string) error
 
+	// Rescues are the times that the book went on from one survivor's store, the oldest
+	// first.
+	Rescues() []*wire.RescueRecorded
 	// Places are where the nodes take calls and media.
 	Places() []*wire.NodePlace
 	// Drain has a node take no new calls, or take them again. It is CodeUnavailable where

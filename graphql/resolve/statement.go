@@ -77,7 +77,7 @@ func (r *Resolver) statement(ctx context.Context, id string, from, to time.Time)
 	money := func(micro int64) model.Money { return amount(micro, a.Currency) }
 	out.Opening, out.Closing = money(st.OpeningMicro), money(st.ClosingMicro)
 	out.Credits, out.Debits, out.EntryCount = money(st.CreditsMicro), money(st.DebitsMicro), int(st.Entries)
-	out.LateCount = int(st.Late)
+	out.LateCount, out.Rescues = int(st.Late), r.rescuesBefore(out.ToAt)
 	last, err := r.Backend.PositionAt(ctx, out.ToAt)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,8 @@ func (s *fakeSwitch) Members() []resolve.Member {
 }
 
 // Places is that of n1, which may have another port.
+func (s *fakeSwitch) Rescues() []*wire.RescueRecorded { return s.state.Rescues }
+
 func (s *fakeSwitch) Places() []*wire.NodePlace {
 	s.mu.Lock()
 	defer s.mu.Unlock()

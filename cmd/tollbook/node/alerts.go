@@ -27,6 +27,13 @@ func (n *Node) Alerts() []*wire.AlertRaised {
 	return out
 }
 
+// Rescues are the times that the book went on from one survivor's store.
+func (n *Node) Rescues() []*wire.RescueRecorded {
+	var out []*wire.RescueRecorded
+	n.follower.View(func(st *state.State) { out = st.Rescues })
+	return out
+}
+
 // tellAlerts writes alerts into the log.
 func (n *Node) tellAlerts(at time.Time, evs []*wire.Event) {
 	if time.Since(at) > alertNews {

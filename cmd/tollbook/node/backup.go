@@ -51,7 +51,12 @@ func BackupDir(ctx context.Context, data, to string, log *slog.Logger) (m backup
 		return m, journal.Explain(data, err)
 	}
 	defer server.Stop()
-	from := backup.Source{Node: "backup", Key: filepath.Join(data, cluster.KeyFile)}
+	return backUp(ctx, server, filepath.Join(data, cluster.KeyFile), to)
+}
+
+// backUp makes a backup of what a server's store holds.
+func backUp(ctx context.Context, server *cluster.Server, key, to string) (m backup.Manifest, err error) {
+	from := backup.Source{Node: "backup", Key: key}
 	if from.Book, err = journal.OpenStream(ctx, server.Conn(), cluster.StreamBook); err != nil {
 		return m, err
 	}
@@ -67,6 +72,11 @@ func BackupDir(ctx context.Context, data, to string, log *slog.Logger) (m backup
 // Restore fills the empty store of a node from a backup. In a cluster, whose other nodes
 // are started with empty stores at the same time and wait, it fills that of all.
 func Restore(ctx context.Context, c Config, from string, log *slog.Logger) (m backup.Manifest, err error) {
+	return restore(ctx, c, from, log, nil)
+}
+
+// restore does so, and has something appended to the book before the nodes may begin.
+func restore(ctx context.Context, c Config, from string, log *slog.Logger, then func(context.Context, *journal.Stream) error) (m backup.Manifest, err error) {
 	s, err := c.parse()
 	if err != nil {
 		return m, err
@@ -92,5 +102,5 @@ func Restore(ctx context.Context, c Config, from string, log *slog.Logger) (m ba
 	if err != nil {
 		return m, err
 	}
-	return backup.Restore(ctx, from, server, store, log)
+	return backup.Restore(ctx, from, server, store, log, then)
 }

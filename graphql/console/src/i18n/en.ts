@@ -568,6 +568,8 @@ export const en = {
   'interconnect.ports': 'UDP ports',
   'interconnect.codecs': 'Codecs',
   'interconnect.anyCodec': 'those of the other side',
+  'nodes.rescued': 'The book was rescued from the store of {node} at {at}',
+  'nodes.lost': 'What was confirmed after {from} (position {kept}) may be missing; confirmed was at least position {heard}.',
   'nodes.name': 'Node',
   'nodes.state': 'State',
   'nodes.down': 'Silent',

@@ -570,6 +570,8 @@ export const ru: Dictionary = {
   'interconnect.ports': 'Порты UDP',
   'interconnect.codecs': 'Кодеки',
   'interconnect.anyCodec': 'кодеки другой стороны',
+  'nodes.rescued': 'Книга восстановлена из хранилища узла {node} {at}',
+  'nodes.lost': 'Подтверждённое после {from} (позиция {kept}) может отсутствовать; подтверждено было не меньше чем до позиции {heard}.',
   'nodes.name': 'Узел',
   'nodes.state': 'Состояние',
   'nodes.down': 'Молчит',

@@ -1,4 +1,4 @@
-import { Button } from '@mantine/core';
+import { Alert, Button } from '@mantine/core';
 import { useState } from 'react';
 import { useMutation, useQuery } from 'urql';
 import { graphql } from '../api/graphql';
@@ -25,6 +25,18 @@ const NodesQuery = graphql(`
       position
       clockAhead
       differsAt
+    }
+    rescues {
+      position
+      recordedAt
+      node
+      reason
+      journals {
+        journal
+        keptPosition
+        keptAt
+        heardPosition
+      }
     }
   }
 `);
@@ -67,6 +79,14 @@ export function Nodes() {
   return (
     <Page title={t('nav.nodes')} error={error} loading={!data && !error}>
       {refused && <p role="alert">{refused}</p>}
+      {data?.rescues.map((r) => {
+        const book = r.journals.find((j) => j.journal === 'book');
+        return (
+          <Alert key={r.position} color="red" variant="light" py={8} title={t('nodes.rescued', { node: r.node, at: fullTime(r.recordedAt) })}>
+            {r.reason}. {t('nodes.lost', { from: book?.keptAt ? fullTime(book.keptAt) : '—', kept: book?.keptPosition ?? '0', heard: book?.heardPosition ?? '0' })}
+          </Alert>
+        );
+      })}
       <DataTable
         label={t('nav.nodes')}
         rows={data?.members ?? []}
