@@ -123,6 +123,32 @@ func TestMembers(t *testing.T) {
 	f.as("adam").refused("FORBIDDEN", query, nil)
 }
 
+// TestRescues shows what was lost, also in statements of days that end later.
+func TestRescues(t *testing.T) {
+	f := newFixture(t, noon)
+	f.mu.Lock()
+	f.state.Rescues = []*wire.RescueRecorded{{Position: 12, TimeUs: events.Micros(noon), Rescued: &wire.StoreRescued{
+		Node: "n1", Reason: "fire", Journals: []*wire.RescuedJournal{{Journal: "book", Number: 1, Position: 9, TimeUs: events.Micros(noon), HeardNumber: 2, HeardPosition: 11}, {Journal: "log.calls.n1"}},
+	}}}
+	f.mu.Unlock()
+	query := `{ rescues { position recordedAt node reason journals { journal keptPosition keptAt heardPosition } }
+		before: statement(account: "acme-usd", from: "2020-01-01", to: "2020-02-01") { rescues { node } }
+		after: statement(account: "acme-usd", from: "2020-01-01", to: "2036-01-01") { rescues { node } } }`
+	got := f.as("fiona").must(query, nil)
+	for path, want := range map[string]string{
+		"rescues.0.position": "12", "rescues.0.node": "n1", "rescues.0.reason": "fire", "rescues.0.journals.0.keptPosition": "9",
+		"rescues.0.journals.0.heardPosition": "11", "rescues.0.journals.1.keptAt": "", "after.rescues.0.node": "n1",
+	} {
+		if got.text(path) != want {
+			t.Errorf("%s is %q, want %q", path, got.text(path), want)
+		}
+	}
+	if list, ok := got.at("before.rescues").([]any); !ok || len(list) != 0 {
+		t.Errorf("a statement of before is marked: %v", got.at("before.rescues"))
+	}
+	f.as("adam").refused("FORBIDDEN", `{ rescues { node } }`, nil)
+}
+
 func TestNodeRemove(t *testing.T) {
 	f := newFixture(t, noon)
 	root := f.as("root")

@@ -43,6 +43,9 @@ func (r Rescue) Make(ctx context.Context, c Config, log *slog.Logger) (*wire.Sto
 	if r.Key == "" {
 		r.Key = filepath.Join(s.keyDir(), cluster.KeyFile)
 	}
+	if used, err := journal.ReadHeads(s.Data); err != nil || len(used.Last()) > 0 {
+		return nil, errors.Join(err, fmt.Errorf("rescue into %s: a node has worked with this store: name an empty data directory in the configuration", s.Data))
+	}
 	dir, err := os.MkdirTemp(filepath.Dir(filepath.Clean(r.Data)), ".rescue-*")
 	if err != nil {
 		return nil, fmt.Errorf("rescue %s: %w", r.Data, err)
@@ -69,15 +72,29 @@ func (r Rescue) Make(ctx context.Context, c Config, log *slog.Logger) (*wire.Sto
 }
 
 // bringSpools copies what the survivor had seen and could not write into the streams any
-// more: calls' ends, and calls that were let through on allowances.
+// more: ends of calls, and calls that were let through on allowances.
 func bringSpools(from, to string) error {
-	for _, name := range []string{"spool", "alone"} {
-		there := filepath.Join(from, name)
-		if _, err := os.Stat(there); errors.Is(err, fs.ErrNotExist) {
+	files, err := filepath.Glob(filepath.Join(from, "spool", "*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(files, filepath.Join(from, "alone")) {
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := os.CopyFS(filepath.Join(to, name), os.DirFS(there)); err != nil {
-			return fmt.Errorf("rescue: bring %s: %w", there, err)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), data, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("rescue: bring %s: %w", path, err)
 		}
 	}
 	return nil
