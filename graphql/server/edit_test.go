@@ -127,8 +127,8 @@ func TestMembers(t *testing.T) {
 func TestRescues(t *testing.T) {
 	f := newFixture(t, noon)
 	f.mu.Lock()
-	f.state.Rescues = []*wire.RescueRecorded{{Position: 12, TimeUs: events.Micros(noon), Rescued: &wire.StoreRescued{
-		Node: "n1", Reason: "fire", Journals: []*wire.RescuedJournal{{Journal: "book", Number: 1, Position: 9, TimeUs: events.Micros(noon), HeardNumber: 2, HeardPosition: 11}, {Journal: "log.calls.n1"}},
+	f.state.Rescues = []*wire.RescueRecorded{{Position: 12, TimeUs: noon().UnixMicro(), Rescued: &wire.StoreRescued{
+		Node: "n1", Reason: "fire", Journals: []*wire.RescuedJournal{{Journal: "book", Number: 1, Position: 9, TimeUs: noon().UnixMicro(), HeardNumber: 2, HeardPosition: 11}, {Journal: "log.calls.n1"}},
 	}}}
 	f.mu.Unlock()
 	query := `{ rescues { position recordedAt node reason journals { journal keptPosition keptAt heardPosition } }
