@@ -55,10 +55,10 @@ func OnCopy(ctx context.Context, dir string, opts VerifyOptions, fn func(*cluste
 				first = err
 			}
 		}
-		if first != nil || fn == nil {
-			return nil
+		if first == nil && fn != nil {
+			return fn(srv, reports)
 		}
-		return fn(srv, reports)
+		return nil // what was found is told below
 	})
 	if err != nil {
 		return reports, err
