@@ -3,7 +3,7 @@ SHELL := bash
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tools.mod
 
-.PHONY: demo build test havoc test-cluster test-stores test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools deb try-deb
+.PHONY: demo build test havoc test-cluster test-stores test-interop soak race races fuzz lint gen fresh console check bench bench-sip bpf tools deb try-deb test-api breaking publish-schema
 
 demo: ## the main job: a switch with calls, on loopback
 	$(GO) run ./cmd/tollbook demo
@@ -37,6 +37,15 @@ test-stores: tools ## copies in ClickHouse and EventStoreDB; TOLLBOOK_TEST_CLICK
 
 test-interop: build tools ## other makers' programs against ours
 	deploy/interop/run.sh ./tollbook
+
+test-api: ## the examples of docs/api.md, with curl and a client from npm
+	$(GO) test -count=1 -v -run 'TestExamples|TestExternalClient' ./graphql/server
+
+breaking: ## the schema breaks no client of the published one; says so where npm has no registry
+	@deploy/api/run.sh breaking || [ $$? = 77 ]
+
+publish-schema: ## promise the schema as it is: with a release, and a reason for whatever breaks
+	cat schema/graphql/*.graphqls > schema/published.graphql
 
 race: tools ## every test under the race detector
 	$(GO) test -race -count=1 -timeout 20m ./...
