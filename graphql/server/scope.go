@@ -23,7 +23,7 @@ func scopesOfTypes() map[string]wire.TokenScope {
 	out := map[string]wire.TokenScope{}
 	for scope, names := range map[wire.TokenScope]string{
 		open:                                 "Viewer SecondFactor Money AsOf PageInfo UserError Node",
-		wire.TokenScope_TOKEN_SCOPE_BALANCES: "Account Balance CompanyBalance Entry Statement Period OfflineAllowance OfflineUse",
+		wire.TokenScope_TOKEN_SCOPE_BALANCES: "Account Balance CompanyBalance Entry Statement Period OfflineAllowance OfflineUse Rescue RescuedJournal",
 		wire.TokenScope_TOKEN_SCOPE_CDRS: "Call CallEvent Candidate Cdr CdrFile CdrPrice CdrProfile PriceLine Report ReportRow RouteDecision RouteChoice " +
 			"QualityUsed MediaQuality DroppedPackets ReportedQuality",
 		wire.TokenScope_TOKEN_SCOPE_RECORDINGS: "CallFile EvidenceRule",
