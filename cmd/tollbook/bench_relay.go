@@ -21,11 +21,12 @@ func benchRelay(ctx context.Context, c *console, args []string) error {
 	output := f.String("o", "text", "text or json")
 	calls := f.String("calls", "500,1000", "numbers of calls, with commas between them")
 	seconds := f.Int("seconds", 4, "how long each measurement lasts")
+	recorded := f.Bool("recorded", false, "also with recordings of all calls, by the default engine and by ebpf")
 	rounds := f.Int("rounds", 5, "how often all are measured, in turn; figures are medians")
 	if err := parse(f, args, 0); err != nil {
 		return err
 	}
-	o := mediabench.Options{Seconds: *seconds, Rounds: *rounds, Log: slog.New(slog.NewTextHandler(c.err, nil))}
+	o := mediabench.Options{Seconds: *seconds, Rounds: *rounds, Recorded: *recorded, Log: slog.New(slog.NewTextHandler(c.err, nil))}
 	for text := range strings.SplitSeq(*calls, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > maxBenchCalls {

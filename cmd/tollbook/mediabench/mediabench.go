@@ -24,6 +24,8 @@ type Options struct {
 	// Seconds is how long each measurement lasts, Rounds how often all of them are
 	// repeated, in turn. Figures are the medians.
 	Seconds, Rounds int
+	// Recorded has two engines more, which record all calls.
+	Recorded bool
 	// Log is told what is under way, and what is left out and why.
 	Log *slog.Logger
 }
@@ -45,6 +47,10 @@ type Reading struct {
 	// Lost are packets that were sent and not received, in all rounds; Sent are all.
 	Lost uint64 `json:"lost"`
 	Sent uint64 `json:"sent"`
+	// Recordings are the recordings that were made in all rounds, Unrecorded the packets
+	// that they lack.
+	Recordings uint64 `json:"recordings,omitempty"`
+	Unrecorded uint64 `json:"unrecorded,omitempty"`
 }
 
 // Figures are what the benchmark finds.
@@ -68,13 +74,20 @@ type Figures struct {
 const (
 	defaultEngine = "default"
 	rtpengineName = "rtpengine"
+	// recording is behind the names of engines that record all calls.
+	recording = "+recording"
 )
 
 // Print writes the figures for people.
 func (f Figures) Print(w io.Writer) {
-	fmt.Fprintf(w, "%-10s %6s %14s %12s %9s %9s %9s\n", "engine", "calls", "packets/CPU s", "system µs/p", "p50 µs", "p99 µs", "lost")
+	fmt.Fprintf(w, "%-18s %6s %14s %12s %9s %9s %9s\n", "engine", "calls", "packets/CPU s", "system µs/p", "p50 µs", "p99 µs", "lost")
 	for _, r := range f.Engines {
-		fmt.Fprintf(w, "%-10s %6d %14.0f %12.2f %9.0f %9.0f %9d\n", r.Name, r.Calls, r.PacketsPerCPUSecond, r.SystemUSPerPacket, r.P50US, r.P99US, r.Lost)
+		fmt.Fprintf(w, "%-18s %6d %14.0f %12.2f %9.0f %9.0f %9d\n", r.Name, r.Calls, r.PacketsPerCPUSecond, r.SystemUSPerPacket, r.P50US, r.P99US, r.Lost)
+	}
+	for _, r := range f.Engines {
+		if r.Recordings > 0 {
+			fmt.Fprintf(w, "%s, %d calls: %d recordings lack %d packets\n", r.Name, r.Calls, r.Recordings, r.Unrecorded)
+		}
 	}
 	fmt.Fprintf(w, "to rtpengine: default %.2f, at 1000 calls %.2f; io_uring at 1000 calls %.2f; ebpf, whole system %.1f\n",
 		f.RatioDefault, f.RatioDefault1000, f.RatioIOUring1000, f.RatioEBPF)
@@ -100,9 +113,13 @@ func sum(rounds []Reading) Reading {
 	out.P50US = median(rounds, func(r Reading) float64 { return r.P50US })
 	out.P99US = median(rounds, func(r Reading) float64 { return r.P99US })
 	out.Lost, out.Sent = 0, 0
-	for _, r := range rounds {
+	for i, r := range rounds {
 		out.Lost += r.Lost
 		out.Sent += r.Sent
+		if i > 0 {
+			out.Recordings += r.Recordings
+			out.Unrecorded += r.Unrecorded
+		}
 	}
 	return out
 }

@@ -26,6 +26,14 @@ func farEnd(call int, side relay.Side) netip.AddrPort {
 type relayOrder struct {
 	Engine string
 	Calls  int
+	// Record is a directory for recordings of all calls; empty records none.
+	Record string
+}
+
+// relayReport is what a relay of ours tells at its end.
+type relayReport struct {
+	// Recordings are those that were begun, Unrecorded the packets that they lack.
+	Recordings, Unrecorded uint64
 }
 
 // playRelay is the process of a relay of ours: it says where its calls' ports are,
@@ -43,6 +51,11 @@ func playRelay(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer engine.Close()
+	recorder, err := openRecorder(order.Record)
+	if err != nil {
+		return err
+	}
+	defer recorder.close()
 	var ports [][2]netip.AddrPort
 	for i := range order.Calls {
 		c, err := engine.NewCall(strconv.Itoa(i), nearAddr)
@@ -54,6 +67,9 @@ func playRelay(ctx context.Context, in io.Reader, out io.Writer) error {
 			if err := c.SetRemote(side, remote); err != nil {
 				return err
 			}
+		}
+		if err := recorder.record(c); err != nil {
+			return err
 		}
 		ports = append(ports, [2]netip.AddrPort{c.Local(relay.A), c.Local(relay.B)})
 	}
@@ -69,5 +85,5 @@ func playRelay(ctx context.Context, in io.Reader, out io.Writer) error {
 	case <-ended:
 	case <-ctx.Done():
 	}
-	return nil
+	return json.NewEncoder(out).Encode(recorder.close())
 }

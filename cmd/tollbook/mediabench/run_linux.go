@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tollbook/tollbook/media/relay"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, o Options) (Figures, error) {
 			if err != nil {
 				return f, fmt.Errorf("the ends alone, %d calls: %w", calls, err)
 			}
-			for _, name := range subjects() {
+			for _, name := range subjects(o.Recorded) {
 				if f.Missing[name] != "" {
 					continue
 				}
@@ -72,7 +73,7 @@ func Run(ctx context.Context, o Options) (Figures, error) {
 		}
 	}
 	for _, calls := range o.Calls {
-		for _, name := range subjects() {
+		for _, name := range subjects(o.Recorded) {
 			if list := rounds[key{name, calls}]; len(list) > 0 {
 				f.Engines = append(f.Engines, sum(list))
 			}
@@ -83,7 +84,7 @@ func Run(ctx context.Context, o Options) (Figures, error) {
 }
 
 // subjects are what is measured, in turn.
-func subjects() []string {
+func subjects(recorded bool) []string {
 	all := []string{defaultEngine, rtpengineName}
 	for _, name := range relay.Engines() {
 		switch name {
@@ -92,12 +93,16 @@ func subjects() []string {
 			all = append(all, name)
 		}
 	}
+	if recorded {
+		all = append(all, defaultEngine+recording, relay.EngineEBPF+recording)
+	}
 	return all
 }
 
 // measured is what one run costs.
 type measured struct {
 	farReport
+	relayReport
 	relay  time.Duration // the relay's process
 	system time.Duration // the kernel, and the programs' own time
 }
@@ -111,6 +116,7 @@ func (m measured) reading(name string, calls int, ends measured) Reading {
 		PacketsPerCPUSecond: packets / max(m.relay, clockTick).Seconds(),
 		SystemUSPerPacket:   max(0, float64(m.system)/packets-own) / float64(time.Microsecond),
 		P50US:               m.P50US, P99US: m.P99US,
+		Recordings: m.Recordings, Unrecorded: m.Unrecorded,
 	}
 }
 
@@ -134,7 +140,7 @@ func (l *lab) measure(ctx context.Context, name string, calls, seconds int) (m m
 		return m, err
 	}
 	if subject != nil {
-		defer subject.stop()
+		defer func() { m.relayReport = subject.stop() }()
 	}
 	for i, pair := range ports {
 		for side, to := range pair {
@@ -154,13 +160,21 @@ func (l *lab) startRelay(ctx context.Context, name string, calls int) (*running,
 	if err != nil {
 		return nil, nil, err
 	}
-	order := relayOrder{Engine: name, Calls: calls}
-	if name == defaultEngine {
+	order := relayOrder{Calls: calls}
+	engine, recorded := strings.CutSuffix(name, recording)
+	if order.Engine = engine; engine == defaultEngine {
 		order.Engine = relay.EngineEpoll
 	}
+	if recorded {
+		if order.Record, err = os.MkdirTemp("", "tollbook-bench-*"); err != nil {
+			return nil, nil, err
+		}
+		r.record = order.Record
+	}
 	var ports [][2]netip.AddrPort
+	r.told = json.NewDecoder(r.out)
 	if err = json.NewEncoder(r.in).Encode(order); err == nil {
-		err = json.NewDecoder(r.out).Decode(&ports)
+		err = r.told.Decode(&ports)
 	}
 	if err != nil {
 		r.stop()

@@ -3,6 +3,7 @@ package mediabench
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,9 @@ type running struct {
 	out    io.ReadCloser
 	errors said
 	over   chan struct{}
+	// told reads what a relay of ours says; record is where it records, removed at its end.
+	told   *json.Decoder
+	record string
 }
 
 // said keeps the last of what a process writes to its error output.
@@ -60,15 +64,25 @@ func (l *lab) start(ctx context.Context, ns string, cpu int, role, program strin
 	return r, nil
 }
 
-// stop ends it and waits until it has ended.
-func (r *running) stop() {
+// stop ends it and waits until it has ended. A relay of ours tells how it went.
+func (r *running) stop() (report relayReport) {
 	_ = r.in.Close()
-	_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	kill := time.AfterFunc(5*time.Second, func() { _ = r.cmd.Process.Kill() })
+	patience := 5 * time.Second
+	if r.record != "" {
+		patience = time.Minute // its files are finished
+		defer os.RemoveAll(r.record)
+	} else {
+		_ = r.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	}
+	kill := time.AfterFunc(patience, func() { _ = r.cmd.Process.Kill() })
 	defer kill.Stop()
+	if r.told != nil {
+		_ = r.told.Decode(&report) // a relay that was killed tells nothing
+	}
 	_, _ = io.Copy(io.Discard, r.out) // so that Wait does not cut a writer off
 	_ = r.cmd.Wait()                  // how it ended does not matter any more
 	close(r.over)
+	return report
 }
 
 func (r *running) said() string {
