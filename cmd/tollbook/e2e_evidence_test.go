@@ -47,7 +47,38 @@ func TestEvidence(t *testing.T) {
 			playByHand(t, quiet)
 		})
 	})
+	filterRecorded(t, n)
 	playKilledRecording(t, killed, data)
+}
+
+// filterRecorded finds the recorded calls, and those that are not, by their CDRs.
+func filterRecorded(t *testing.T, n *node) {
+	t.Helper()
+	count := func(recorded bool) (all, captured int) {
+		var out struct {
+			Cdrs struct {
+				Nodes []struct{ Recorded, Captured bool }
+			}
+		}
+		n.ask(t, &out, `query($r: Boolean!) { cdrs(first: 100, filter: {recorded: $r, answered: true, direction: INGRESS}) { nodes { recorded captured } } }`,
+			map[string]any{"r": recorded})
+		for _, c := range out.Cdrs.Nodes {
+			if c.Recorded != recorded {
+				t.Errorf("asked for %v: %+v", recorded, c)
+			}
+			if all++; c.Captured {
+				captured++
+			}
+		}
+		return all, captured
+	}
+	until(t, "the CDRs tell of two recordings, one of a call that is captured", func() bool {
+		all, captured := count(true)
+		return all == 2 && captured == 1
+	})
+	if without, _ := count(false); without != 0 {
+		t.Errorf("%d answered calls without a recording", without)
+	}
 }
 
 // finished are the files below a node's data whose names end so: as many as are

@@ -25,7 +25,7 @@ emergency package package_s late offline
 deck_currency exchange_e12
 srtp mean_jitter_us max_jitter_us gaps longest_silence_ms rtt_us max_rtt_us
 reported reported_lost reported_jitter_us reported_mos_centi reported_discarded_256
-dropped_source dropped_malformed dropped_no_peer dropped_send dropped_auth dropped_replay dtmf_events`
+dropped_source dropped_malformed dropped_no_peer dropped_send dropped_auth dropped_replay dtmf_events recorded captured`
 
 const (
 	// maxCdrProfiles bounds the profiles, each of which looks for its CDRs by itself.

@@ -1316,7 +1316,11 @@ type LegEnded struct {
 	// last says that this attempt decided the call's outcome.
 	Last bool `protobuf:"varint,12,opt,name=last,proto3" json:"last,omitempty"`
 	// tried are the addresses that the attempt's INVITE was sent to, in their order.
-	Tried         []*AddressTried `protobuf:"bytes,80,rep,name=tried,proto3" json:"tried,omitempty"`
+	Tried []*AddressTried `protobuf:"bytes,80,rep,name=tried,proto3" json:"tried,omitempty"`
+	// recorded and captured say that a recording or a capture of the call was begun before
+	// this leg ended.
+	Recorded      bool `protobuf:"varint,250,opt,name=recorded,proto3" json:"recorded,omitempty"`
+	Captured      bool `protobuf:"varint,251,opt,name=captured,proto3" json:"captured,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1440,6 +1444,20 @@ func (x *LegEnded) GetTried() []*AddressTried {
 		return x.Tried
 	}
 	return nil
+}
+
+func (x *LegEnded) GetRecorded() bool {
+	if x != nil {
+		return x.Recorded
+	}
+	return false
+}
+
+func (x *LegEnded) GetCaptured() bool {
+	if x != nil {
+		return x.Captured
+	}
+	return false
 }
 
 // AddressTried is one address of a vendor that an attempt's INVITE was sent to.
@@ -2200,7 +2218,7 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	"\x06replay\x18\x06 \x01(\x04R\x06replay\"]\n" +
 	"\tCallMedia\x12'\n" +
 	"\x01a\x18\x01 \x01(\v2\x19.tollbook.v1.MediaQualityR\x01a\x12'\n" +
-	"\x01b\x18\x02 \x01(\v2\x19.tollbook.v1.MediaQualityR\x01b\"\xf8\x02\n" +
+	"\x01b\x18\x02 \x01(\v2\x19.tollbook.v1.MediaQualityR\x01b\"\xb2\x03\n" +
 	"\bLegEnded\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x10\n" +
 	"\x03leg\x18\x02 \x01(\rR\x03leg\x12\x13\n" +
@@ -2215,7 +2233,9 @@ const file_tollbook_v1_calls_proto_rawDesc = "" +
 	" \x01(\v2\x19.tollbook.v1.MediaQualityR\x05media\x12\x16\n" +
 	"\x06priced\x18\v \x01(\bR\x06priced\x12\x12\n" +
 	"\x04last\x18\f \x01(\bR\x04last\x12/\n" +
-	"\x05tried\x18P \x03(\v2\x19.tollbook.v1.AddressTriedR\x05tried\"B\n" +
+	"\x05tried\x18P \x03(\v2\x19.tollbook.v1.AddressTriedR\x05tried\x12\x1b\n" +
+	"\brecorded\x18\xfa\x01 \x01(\bR\brecorded\x12\x1b\n" +
+	"\bcaptured\x18\xfb\x01 \x01(\bR\bcaptured\"B\n" +
 	"\fAddressTried\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x18\n" +
 	"\aoutcome\x18\x02 \x01(\tR\aoutcome\"Y\n" +

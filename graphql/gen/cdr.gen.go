@@ -718,6 +718,52 @@ func (ec *executionContext) fieldContext_Cdr_offline(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("Cdr", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Cdr_recorded(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Cdr_recorded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Recorded, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Cdr_recorded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Cdr", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _Cdr_captured(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Cdr_captured(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Captured, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Cdr_captured(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Cdr", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Cdr_reason(ctx context.Context, field graphql.CollectedField, obj *model.Cdr) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1959,7 +2005,7 @@ func (ec *executionContext) unmarshalInputCdrFilter(ctx context.Context, obj any
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"from", "to", "account", "company", "originator", "terminator", "caller", "called", "answered", "direction", "state", "callId"}
+	fieldsInOrder := [...]string{"from", "to", "account", "company", "originator", "terminator", "caller", "called", "answered", "sipCode", "prefix", "recorded", "direction", "state", "callId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -2029,6 +2075,27 @@ func (ec *executionContext) unmarshalInputCdrFilter(ctx context.Context, obj any
 				return it, err
 			}
 			it.Answered = graphql.OmittableOf(data)
+		case "sipCode":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("sipCode"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.SipCode = graphql.OmittableOf(data)
+		case "prefix":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("prefix"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Prefix = graphql.OmittableOf(data)
+		case "recorded":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("recorded"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Recorded = graphql.OmittableOf(data)
 		case "direction":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
 			data, err := ec.unmarshalODirection2ᚖgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐDirection(ctx, v)
@@ -2233,6 +2300,16 @@ func (ec *executionContext) _Cdr(ctx context.Context, sel ast.SelectionSet, obj 
 			}
 		case "offline":
 			out.Values[i] = ec._Cdr_offline(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "recorded":
+			out.Values[i] = ec._Cdr_recorded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "captured":
+			out.Values[i] = ec._Cdr_captured(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}

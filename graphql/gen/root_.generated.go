@@ -266,6 +266,7 @@ type ComplexityRoot struct {
 		Caller            func(childComplexity int) int
 		CallerName        func(childComplexity int) int
 		CallerRouted      func(childComplexity int) int
+		Captured          func(childComplexity int) int
 		Cause             func(childComplexity int) int
 		Codec             func(childComplexity int) int
 		Cost              func(childComplexity int) int
@@ -291,6 +292,7 @@ type ComplexityRoot struct {
 		Price             func(childComplexity int) int
 		Q850              func(childComplexity int) int
 		Reason            func(childComplexity int) int
+		Recorded          func(childComplexity int) int
 		RingingAt         func(childComplexity int) int
 		RouteID           func(childComplexity int) int
 		SetupAt           func(childComplexity int) int
@@ -2821,6 +2823,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.CallerRouted(childComplexity), true
+	case "Cdr.captured":
+		if e.ComplexityRoot.Cdr.Captured == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.Captured(childComplexity), true
 	case "Cdr.cause":
 		if e.ComplexityRoot.Cdr.Cause == nil {
 			break
@@ -2971,6 +2979,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Cdr.Reason(childComplexity), true
+	case "Cdr.recorded":
+		if e.ComplexityRoot.Cdr.Recorded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Cdr.Recorded(childComplexity), true
 	case "Cdr.ringingAt":
 		if e.ComplexityRoot.Cdr.RingingAt == nil {
 			break
@@ -11430,6 +11444,10 @@ type Cdr implements Node {
   late: Boolean!
   "Whether the call was let through by its node alone, while the book was silent."
   offline: Boolean!
+  "Whether a recording of the call was begun before the leg ended; false for a partner, whatever was."
+  recorded: Boolean!
+  "Whether a capture of the call was begun before the leg ended; false for a partner, whatever was."
+  captured: Boolean!
   "The reason text."
   reason: String!
   "Who ended the leg."
@@ -11486,6 +11504,12 @@ input CdrFilter {
   called: String
   "Whether the leg was answered."
   answered: Boolean
+  "The final SIP code on the leg."
+  sipCode: Int
+  "The prefix that priced the leg, exactly."
+  prefix: String
+  "Whether a recording of the call was begun; staff only."
+  recorded: Boolean
   "Which way the leg goes."
   direction: Direction
   "Where the CDR stands."
@@ -16254,6 +16278,10 @@ func (ec *executionContext) childFields_Cdr(ctx context.Context, field graphql.C
 		return ec.fieldContext_Cdr_late(ctx, field)
 	case "offline":
 		return ec.fieldContext_Cdr_offline(ctx, field)
+	case "recorded":
+		return ec.fieldContext_Cdr_recorded(ctx, field)
+	case "captured":
+		return ec.fieldContext_Cdr_captured(ctx, field)
 	case "reason":
 		return ec.fieldContext_Cdr_reason(ctx, field)
 	case "endedBy":

@@ -492,6 +492,10 @@ type Cdr struct {
 	Late bool `json:"late"`
 	// Whether the call was let through by its node alone, while the book was silent.
 	Offline bool `json:"offline"`
+	// Whether a recording of the call was begun before the leg ended; false for a partner, whatever was.
+	Recorded bool `json:"recorded"`
+	// Whether a capture of the call was begun before the leg ended; false for a partner, whatever was.
+	Captured bool `json:"captured"`
 	// The reason text.
 	Reason string `json:"reason"`
 	// Who ended the leg.
@@ -572,6 +576,12 @@ type CdrFilter struct {
 	Called graphql.Omittable[*string] `json:"called,omitempty"`
 	// Whether the leg was answered.
 	Answered graphql.Omittable[*bool] `json:"answered,omitempty"`
+	// The final SIP code on the leg.
+	SipCode graphql.Omittable[*int] `json:"sipCode,omitempty"`
+	// The prefix that priced the leg, exactly.
+	Prefix graphql.Omittable[*string] `json:"prefix,omitempty"`
+	// Whether a recording of the call was begun; staff only.
+	Recorded graphql.Omittable[*bool] `json:"recorded,omitempty"`
 	// Which way the leg goes.
 	Direction graphql.Omittable[*Direction] `json:"direction,omitempty"`
 	// Where the CDR stands.

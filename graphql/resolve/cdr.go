@@ -61,7 +61,8 @@ func CdrFilter(v *auth.Viewer, in *model.CdrFilter) (f history.Filter, ok bool) 
 	ids.link("originator", &f.Originator, catalog.KindOriginator, in.Originator)
 	ids.link("terminator", &f.Terminator, catalog.KindTerminator, in.Terminator)
 	f.Caller, f.Called = number(or(in.Caller, "")), number(or(in.Called, ""))
-	f.Answered = value(in.Answered)
+	f.Answered, f.Recorded = value(in.Answered), value(in.Recorded)
+	f.SIPCode, f.Prefix = int64(or(in.SipCode, 0)), or(in.Prefix, "")
 	if d := value(in.Direction); d != nil {
 		f.Direction = history.Direction(strings.ToLower(string(*d)))
 	}
@@ -157,6 +158,7 @@ func cdr(c *history.CDR) *model.Cdr {
 		SipCode: int(c.SIPCode), Q850: int(c.Q850), Cause: c.Cause, Reason: c.Reason, Last: c.Last,
 		EndedBy: endedBy(c.EndedBy), Price: cdrPrice(c), Media: media(c), Codec: c.Codec,
 		Late: c.Late, Offline: c.Offline, Emergency: c.Emergency,
+		Recorded: c.Recorded, Captured: c.Captured,
 		MediaAddress: c.MediaAddress, SignallingAddress: c.Remote, UserAgent: c.UserAgent,
 	}
 	if c.PDDUS > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -66,6 +67,9 @@ func filterOf(q url.Values) (*model.CdrFilter, error) {
 	parse(q, "from", &in.From, model.UnmarshalDateTime, &err)
 	parse(q, "to", &in.To, model.UnmarshalDateTime, &err)
 	parse(q, "answered", &in.Answered, readBool, &err)
+	parse(q, "recorded", &in.Recorded, readBool, &err)
+	parse(q, "sipCode", &in.SipCode, readInt, &err)
+	text("prefix", &in.Prefix)
 	parse(q, "direction", &in.Direction, readEnum[model.Direction], &err)
 	parse(q, "state", &in.State, readEnum[model.CdrState], &err)
 	return in, err
@@ -88,6 +92,11 @@ func parse[T any](q url.Values, name string, to *graphql.Omittable[*T], read fun
 func readBool(v any) (b bool, err error) {
 	text, _ := v.(string)
 	return b, json.Unmarshal([]byte(text), &b)
+}
+
+func readInt(v any) (n int, err error) {
+	text, _ := v.(string)
+	return strconv.Atoi(text)
 }
 
 func readEnum[T any](v any) (e T, err error) {

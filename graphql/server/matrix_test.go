@@ -50,7 +50,7 @@ func rules() map[string]string {
 		"Query.deck(id)": "deck", "Query.statement(account)": "account", "Query.subscriber(id)": "subscriber",
 		"DeckVersion.rows(prefix)": search,
 		"CdrFilter.account":        "account", "CdrFilter.company": "company", "CdrFilter.originator": "originator",
-		"CdrFilter.terminator": "terminator", "CdrFilter.callId": "call", "CdrFilter.caller": search, "CdrFilter.called": search,
+		"CdrFilter.terminator": "terminator", "CdrFilter.callId": "call", "CdrFilter.caller": search, "CdrFilter.called": search, "CdrFilter.prefix": search,
 		"Query.report(atLeast)": reading, "ReportFilter.company": "company", "ReportFilter.account": "account",
 		"ReportFilter.originator": "originator", "ReportFilter.terminator": "terminator",
 		"UserSetPasswordInput.user": "user", "UserSetPasswordInput.password": secret, "UserSetPasswordInput.oldPassword": secret,

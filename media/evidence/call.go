@@ -44,6 +44,7 @@ type Call struct {
 	level     wire.CapturePolicy
 	recording Recording
 	recorder  bool // there is a recording, paused or not
+	begun     bool // there was one
 	// pausedAt and resumedAt are the last pause; a zero resumedAt after a pausedAt
 	// is one that goes on.
 	pausedAt, resumedAt time.Time
@@ -155,6 +156,13 @@ func (c *Call) Recording() Recording {
 	return c.recording
 }
 
+// Kept tells whether a recording was begun, and whether anything is captured.
+func (c *Call) Kept() (recorded, captured bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.begun, c.level > levelOff
+}
+
 // Steer starts, stops, pauses or resumes the recording. What does not fit how it
 // stands is CodeConflict. A call that is captured only can be paused, too.
 func (c *Call) Steer(action wire.RecordingAction) error {
@@ -165,7 +173,7 @@ func (c *Call) Steer(action wire.RecordingAction) error {
 	case !c.over.IsZero():
 		return events.NotFound("the call is over")
 	case action == wire.RecordingAction_RECORDING_ACTION_START && !c.recorder && c.recording != Paused:
-		c.recording, c.recorder = Recorded, true
+		c.recording, c.recorder, c.begun = Recorded, true, true
 		c.enlist()
 		c.queue.do(func() { c.desk.start(now) })
 	case action == wire.RecordingAction_RECORDING_ACTION_STOP && c.recorder:

@@ -121,6 +121,10 @@ type CDR struct {
 	// charged, Offline that it was let through while the book was silent.
 	Late    bool
 	Offline bool
+	// Recorded and Captured say that a recording or a capture of the call was begun before
+	// the leg ended. There is a file of it unless somebody removed it.
+	Recorded bool
+	Captured bool
 }
 
 // Quality is more of a leg's media.
@@ -216,6 +220,7 @@ func (c CDR) ForPartner(company string) (CDR, bool) {
 	if company == "" || own != company {
 		return CDR{}, false
 	}
+	c.Recorded, c.Captured = false, false
 	if c.Leg == 0 {
 		c.OverrunMicro = 0
 		c.CostMicro, c.CostCurrency = 0, ""

@@ -44,7 +44,8 @@ func pointers(c *CDR, into []any) []any {
 		&c.DeckCurrency, &c.ExchangeE12,
 		&c.SRTP, &c.MeanJitterUS, &c.MaxJitterUS, &c.Gaps, &c.LongestSilenceMS, &c.RTTUS, &c.MaxRTTUS,
 		&c.Reported, &c.ReportedLost, &c.ReportedJitterUS, &c.ReportedMOSCenti, &c.ReportedDiscarded,
-		&c.DroppedSource, &c.DroppedMalformed, &c.DroppedNoPeer, &c.DroppedSend, &c.DroppedAuth, &c.DroppedReplay, &c.DTMFEvents)
+		&c.DroppedSource, &c.DroppedMalformed, &c.DroppedNoPeer, &c.DroppedSend, &c.DroppedAuth, &c.DroppedReplay, &c.DTMFEvents,
+		&c.Recorded, &c.Captured)
 }
 
 // bind appends one value with its ordinal.

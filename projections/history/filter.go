@@ -31,6 +31,8 @@ type Filter struct {
 	Direction Direction
 	// SIPCode is the leg's final answer; 0 is any.
 	SIPCode int64
+	// Recorded, if not nil, takes legs of calls that were recorded, or that were not.
+	Recorded *bool
 	// Prefix is the price's prefix, exactly.
 	Prefix string
 	// Call takes the legs of one call.
@@ -93,6 +95,8 @@ func (f Filter) condition() condition {
 	}
 	c.when(f.Called != "", called, f.Called, after(f.Called))
 	c.when(f.Answered != nil, "answered = ?", f.Answered != nil && *f.Answered)
+	c.when(f.Recorded != nil, "recorded = ?", f.Recorded != nil && *f.Recorded)
+	c.when(f.Recorded != nil && partner, "1 = 0") // what we keep is no partner's business
 	c.when(f.State == Pending, "state = 'pending'")
 	c.when(f.State != "" && f.State != Pending, "state = ?", string(f.State))
 	c.when(f.Direction == Ingress, "leg = 0")

@@ -177,6 +177,7 @@ func (f *folding) ended(e *wire.LegEnded, node string) {
 	row.Q850, row.Cause, row.EndedBy = int64(e.GetQ850()), e.GetCause(), endedBy(e.GetEndedBy())
 	row.RawMS, row.Last, row.Priced = e.GetRawMs(), e.GetLast(), e.GetPriced()
 	row.Answered = leg.answered || e.GetRawMs() > 0
+	row.Recorded, row.Captured = e.GetRecorded(), e.GetCaptured()
 	row.measured(e.GetMedia())
 }
 

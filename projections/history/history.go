@@ -46,7 +46,7 @@ import (
 
 // foldVersion is stored in every file. It rises when the same events would give
 // other rows; a store of another version has to be replayed.
-const foldVersion = 9
+const foldVersion = 10
 
 // ErrNotFound says that there is no such row.
 var ErrNotFound = errors.New("not found")

@@ -16,6 +16,7 @@ type lookup struct {
 	answered bool
 	sipCode  int64
 	prefix   string
+	recorded bool
 }
 
 // indexed are the columns that have an index. They seldom change once they are known.
@@ -26,26 +27,29 @@ func lookupOf(c *CDR) lookup {
 	return lookup{
 		indexed: indexed{company, account, c.Originator, c.Terminator, c.Called},
 		state:   c.State, setupUS: c.SetupUS, caller: c.Caller, answered: c.Answered,
-		sipCode: c.SIPCode, prefix: c.Prefix,
+		sipCode: c.SIPCode, prefix: c.Prefix, recorded: c.Recorded,
 	}
 }
 
 // The statements that write a row. The second leaves the indexes alone, of which
 // the first has to change each.
 const (
-	lookupColumns = "state, setup_us, caller, answered, sip_code, prefix, company, account, originator, terminator, called"
-	putLookup     = "INSERT OR REPLACE INTO cdrs (" + lookupColumns + ", call, leg) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-	changeLookup  = `UPDATE cdrs SET state = ?, setup_us = ?, caller = ?, answered = ?, sip_code = ?, prefix = ?
+	lookupColumns = "state, setup_us, caller, answered, sip_code, prefix, recorded, company, account, originator, terminator, called"
+	putLookup     = "INSERT OR REPLACE INTO cdrs (" + lookupColumns + ", call, leg) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	changeLookup  = `UPDATE cdrs SET state = ?, setup_us = ?, caller = ?, answered = ?, sip_code = ?, prefix = ?, recorded = ?
  WHERE call = ? AND leg = ?`
 )
 
 // plain and parties give the columns in the order of the statements.
 func (l *lookup) plain(into []driver.NamedValue) []driver.NamedValue {
-	answered := int64(0)
-	if l.answered {
-		answered = 1
+	number := func(is bool) (n int64) {
+		if is {
+			n = 1
+		}
+		return n
 	}
-	return bind(bind(bind(bind(bind(bind(into, string(l.state)), l.setupUS), l.caller), answered), l.sipCode), l.prefix)
+	into = bind(bind(bind(into, string(l.state)), l.setupUS), l.caller)
+	return bind(bind(bind(bind(into, number(l.answered)), l.sipCode), l.prefix), number(l.recorded))
 }
 
 func (l *lookup) parties(into []driver.NamedValue) []driver.NamedValue {
@@ -55,7 +59,7 @@ func (l *lookup) parties(into []driver.NamedValue) []driver.NamedValue {
 // pointers are where the columns are read to, in the order of lookupColumns.
 func (l *lookup) pointers() []any {
 	return []any{
-		&l.state, &l.setupUS, &l.caller, &l.answered, &l.sipCode, &l.prefix,
+		&l.state, &l.setupUS, &l.caller, &l.answered, &l.sipCode, &l.prefix, &l.recorded,
 		&l.company, &l.account, &l.originator, &l.terminator, &l.called,
 	}
 }

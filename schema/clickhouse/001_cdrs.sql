@@ -109,7 +109,9 @@ CREATE TABLE IF NOT EXISTS $cdrs$on_cluster (
   dropped_send Int64,
   dropped_auth Int64,
   dropped_replay Int64,
-  dtmf_events Int64
+  dtmf_events Int64,
+  recorded UInt8,
+  captured UInt8
 ) ENGINE = $merge(cdrs)
 PARTITION BY substring(day, 1, 7)
 ORDER BY (account, call, leg);

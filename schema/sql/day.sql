@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS cdrs (
   answered   INTEGER NOT NULL,
   sip_code   INTEGER NOT NULL,
   prefix     TEXT    NOT NULL,
+  recorded   INTEGER NOT NULL,
   PRIMARY KEY (call, leg)
 ) WITHOUT ROWID;
 

@@ -44,6 +44,14 @@ func (c *session) recordTalk(l *egress) {
 	}
 }
 
+// kept tells whether a recording or a capture of the call was begun.
+func (c *session) kept() (recorded, captured bool) {
+	if c.evidence == nil {
+		return false, false
+	}
+	return c.evidence.Kept()
+}
+
 // closeEvidence ends what is kept of the call.
 func (c *session) closeEvidence() {
 	if c.evidence != nil {

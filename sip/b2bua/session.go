@@ -263,6 +263,7 @@ func (c *session) record(e *wire.Event) {
 		c.describe(b.LegAnswered)
 	case *wire.Event_LegEnded:
 		b.LegEnded.Media = c.quality(b.LegEnded.Leg)
+		b.LegEnded.Recorded, b.LegEnded.Captured = c.kept()
 		if l := c.legs[b.LegEnded.Leg]; l != nil {
 			b.LegEnded.Tried = l.addresses()
 		}

@@ -129,6 +129,7 @@ export const en = {
   'cdr.customer': 'Customer',
   'cdr.vendor': 'Vendor',
   'cdr.originator': 'Originator',
+  'cdr.recorded': 'recorded',
   'cdr.terminator': 'Terminator',
   'cdr.peer': 'Peer',
   'cdr.destination': 'Destination',

@@ -131,6 +131,7 @@ export const ru: Dictionary = {
   'cdr.customer': 'Клиент',
   'cdr.vendor': 'Поставщик',
   'cdr.originator': 'Оригинатор',
+  'cdr.recorded': 'записан',
   'cdr.terminator': 'Терминатор',
   'cdr.peer': 'Пир',
   'cdr.destination': 'Направление',

@@ -34,6 +34,7 @@ export const CdrsQuery = graphql(`
         sipCode
         cause
         emergency
+        recorded
         price {
           destination
           net {
@@ -127,6 +128,7 @@ function Cause({ row }: { row: Row }) {
   return (
     <>
       <Tag tone={row.answered ? 'good' : undefined}>{row.cause.replaceAll('_', ' ')}</Tag>
+      {row.recorded && <Tag>{t('cdr.recorded')}</Tag>}
       {row.emergency && <Tag tone="bad">{t('cdr.emergency')}</Tag>}
     </>
   );
@@ -153,7 +155,7 @@ function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch
       {...(first ? { 'data-filter': true } : {})}
     />
   );
-  const choice = (field: 'answered' | 'direction' | 'state', label: string, options: [string, string][]) => (
+  const choice = (field: 'answered' | 'recorded' | 'direction' | 'state', label: string, options: [string, string][]) => (
     <NativeSelect
       size="xs"
       style={{ flex: '1 1 84px', minWidth: 60 }}
@@ -184,6 +186,12 @@ function Filters({ search, apply }: { search: CdrSearch; apply: (next: CdrSearch
         ['true', t('common.yes')],
         ['false', t('common.no')],
       ])}
+      {text('sipCode', t('cdr.code'), 60)}
+      {staff &&
+        choice('recorded', t('cdr.recorded'), [
+          ['true', t('common.yes')],
+          ['false', t('common.no')],
+        ])}
       {choice('state', t('cdr.state'), [
         ['PENDING', t('cdr.PENDING')],
         ['FINAL', t('cdr.FINAL')],

@@ -12,6 +12,8 @@ export interface CdrSearch {
   caller?: string;
   called?: string;
   answered?: string;
+  recorded?: string;
+  sipCode?: string;
   direction?: string;
   state?: string;
   callId?: string;
@@ -19,7 +21,7 @@ export interface CdrSearch {
   before?: string;
 }
 
-export const filterFields = ['from', 'to', 'account', 'company', 'originator', 'terminator', 'caller', 'called', 'answered', 'direction', 'state', 'callId'] as const;
+export const filterFields = ['from', 'to', 'account', 'company', 'originator', 'terminator', 'caller', 'called', 'answered', 'recorded', 'sipCode', 'direction', 'state', 'callId'] as const;
 
 export function readCdrSearch(search: Record<string, unknown>): CdrSearch {
   const read: CdrSearch = {};
@@ -50,6 +52,8 @@ export function filterOf(search: CdrSearch): Filter {
   const to = instant(search.to);
   if (from) filter.from = from;
   if (to) filter.to = to;
+  if (search.recorded) filter.recorded = search.recorded === 'true';
+  if (search.sipCode && /^\d+$/.test(search.sipCode)) filter.sipCode = Number(search.sipCode);
   if (search.answered) filter.answered = search.answered === 'true';
   if (search.direction === 'INGRESS' || search.direction === 'EGRESS') filter.direction = search.direction;
   if (search.state === 'PENDING' || search.state === 'FINAL' || search.state === 'LOST') filter.state = search.state;
