@@ -18,13 +18,11 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -105,7 +103,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{node: opts.Node, group: opts.Group, dir: opts.Dir, log: opts.Logger, lock: held, brings: opts.Bring}
-	if err := checkGroup(opts.Dir, opts.Group); err != nil {
+	if err := errors.Join(checkGroup(opts.Dir, opts.Group), s.recallRefused()); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -197,22 +195,6 @@ func (s *Server) options() (*server.Options, error) {
 	o.Cluster.TLSConfig = o.Cluster.TLSConfig.Clone()
 	o.Cluster.TLSConfig.VerifyConnection = s.letIn
 	return o, nil
-}
-
-// Refuse names the nodes that are not let in from now on, although their certificates
-// are good.
-func (s *Server) Refuse(nodes []string) { s.refused.Store(&nodes) }
-
-// letIn refuses those whom Refuse named.
-func (s *Server) letIn(c tls.ConnectionState) error {
-	nodes := s.refused.Load()
-	if nodes == nil || len(c.PeerCertificates) == 0 {
-		return nil
-	}
-	if name := c.PeerCertificates[0].Subject.CommonName; slices.Contains(*nodes, name) {
-		return fmt.Errorf("node %s was removed from the cluster", name)
-	}
-	return nil
 }
 
 // systemUser is who may change the group of servers; no node has the name.

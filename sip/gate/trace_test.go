@@ -124,6 +124,11 @@ func TestWitnessHearsWebSockets(t *testing.T) {
 	if res, err := client.Do(ctx, sip.NewRequest(sip.OPTIONS, uri)); err != nil || res.StatusCode != 405 {
 		t.Fatal(res, err)
 	}
+	for told := 0; told < 2 && ctx.Err() == nil; time.Sleep(time.Millisecond) { // what is said is told after it was sent
+		w.mu.Lock()
+		told = len(w.heard)
+		w.mu.Unlock()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.heard) != 2 || !strings.Contains(w.heard[0], " OPTIONS sip:") || !strings.Contains(w.heard[1], " SIP/2.0 405") {

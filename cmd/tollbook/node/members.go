@@ -205,7 +205,9 @@ func (n *Node) keepOut(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		removed := n.follower.Catalog().Settings().GetRemovedNodes()
-		n.server.Refuse(removed)
+		if err := n.server.Refuse(removed); err != nil {
+			n.log.Error("a node that was removed may be let in for a moment at the next start", "err", err)
+		}
 		if slices.Contains(removed, n.settings.Node) {
 			return errors.New("this node was removed from the cluster: to come back it needs another name, an empty store and new secrets")
 		}
