@@ -1613,6 +1613,7 @@ type ComplexityRoot struct {
 	}
 
 	Settings struct {
+		APIPersistedOnly   func(childComplexity int) int
 		APIPointsPerMinute func(childComplexity int) int
 		BaseCurrency       func(childComplexity int) int
 		DigestAlgorithms   func(childComplexity int) int
@@ -9088,6 +9089,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SecondFactorResetPayload.UserErrors(childComplexity), true
 
+	case "Settings.apiPersistedOnly":
+		if e.ComplexityRoot.Settings.APIPersistedOnly == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Settings.APIPersistedOnly(childComplexity), true
 	case "Settings.apiPointsPerMinute":
 		if e.ComplexityRoot.Settings.APIPointsPerMinute == nil {
 			break
@@ -15034,6 +15041,8 @@ type Settings {
   removedNodes: [String!]!
   "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
   apiPointsPerMinute: Int!
+  "Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like."
+  apiPersistedOnly: Boolean!
   "The roles whose people must have a second factor."
   secondFactorRoles: [Role!]!
   "Where they were last changed; 0 if never."
@@ -15070,6 +15079,8 @@ input SettingsPutInput {
   removedNodes: [String!]
   "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
   apiPointsPerMinute: Int
+  "Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like."
+  apiPersistedOnly: Boolean
   "The roles whose people must have a second factor."
   secondFactorRoles: [Role!]
   "The version this edit was made from; left out, the last edit wins."
@@ -18700,6 +18711,8 @@ func (ec *executionContext) childFields_Settings(ctx context.Context, field grap
 		return ec.fieldContext_Settings_removedNodes(ctx, field)
 	case "apiPointsPerMinute":
 		return ec.fieldContext_Settings_apiPointsPerMinute(ctx, field)
+	case "apiPersistedOnly":
+		return ec.fieldContext_Settings_apiPersistedOnly(ctx, field)
 	case "secondFactorRoles":
 		return ec.fieldContext_Settings_secondFactorRoles(ctx, field)
 	case "version":

@@ -232,6 +232,29 @@ func (ec *executionContext) fieldContext_Settings_apiPointsPerMinute(_ context.C
 	return graphql.NewScalarFieldContext("Settings", field, false, false, "Int")
 }
 
+func (ec *executionContext) _Settings_apiPersistedOnly(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Settings_apiPersistedOnly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.APIPersistedOnly, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Settings_apiPersistedOnly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Settings", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _Settings_secondFactorRoles(ctx context.Context, field graphql.CollectedField, obj *model.Settings) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -384,7 +407,7 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "apiPointsPerMinute", "secondFactorRoles", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"baseCurrency", "maxDuration", "huntStopCodes", "emergencyNumbers", "emergencyPrefixes", "digestAlgorithms", "realm", "removedNodes", "apiPointsPerMinute", "apiPersistedOnly", "secondFactorRoles", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -454,6 +477,13 @@ func (ec *executionContext) unmarshalInputSettingsPutInput(ctx context.Context, 
 				return it, err
 			}
 			it.APIPointsPerMinute = graphql.OmittableOf(data)
+		case "apiPersistedOnly":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("apiPersistedOnly"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.APIPersistedOnly = graphql.OmittableOf(data)
 		case "secondFactorRoles":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secondFactorRoles"))
 			data, err := ec.unmarshalORole2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐRoleᚄ(ctx, v)
@@ -553,6 +583,11 @@ func (ec *executionContext) _Settings(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "apiPointsPerMinute":
 			out.Values[i] = ec._Settings_apiPointsPerMinute(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "apiPersistedOnly":
+			out.Values[i] = ec._Settings_apiPersistedOnly(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

@@ -2926,6 +2926,8 @@ type Settings struct {
 	RemovedNodes []string `json:"removedNodes"`
 	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
 	APIPointsPerMinute int `json:"apiPointsPerMinute"`
+	// Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like.
+	APIPersistedOnly bool `json:"apiPersistedOnly"`
 	// The roles whose people must have a second factor.
 	SecondFactorRoles []Role `json:"secondFactorRoles"`
 	// Where they were last changed; 0 if never.
@@ -2952,6 +2954,8 @@ type SettingsPutInput struct {
 	RemovedNodes graphql.Omittable[[]string] `json:"removedNodes,omitempty"`
 	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
 	APIPointsPerMinute graphql.Omittable[*int] `json:"apiPointsPerMinute,omitempty"`
+	// Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like.
+	APIPersistedOnly graphql.Omittable[*bool] `json:"apiPersistedOnly,omitempty"`
 	// The roles whose people must have a second factor.
 	SecondFactorRoles graphql.Omittable[[]Role] `json:"secondFactorRoles,omitempty"`
 	// The version this edit was made from; left out, the last edit wins.

@@ -22,7 +22,7 @@ func settings(s *wire.Settings, version events.Position) *model.Settings {
 		EmergencyNumbers: append([]string{}, s.EmergencyNumbers...), EmergencyPrefixes: append([]string{}, s.EmergencyPrefixes...),
 		DigestAlgorithms: append([]string{}, s.DigestAlgorithms...), Realm: digest.RealmOf(s), Version: version,
 		RemovedNodes: append([]string{}, s.RemovedNodes...), APIPointsPerMinute: int(s.ApiPointsPerMinute),
-		SecondFactorRoles: each(s.SecondFactorRoles, model.RoleOf),
+		APIPersistedOnly: s.ApiPersistedOnly, SecondFactorRoles: each(s.SecondFactorRoles, model.RoleOf),
 	}
 	for _, c := range s.HuntStopCodes {
 		out.HuntStopCodes = append(out.HuntStopCodes, int(c))
@@ -52,6 +52,7 @@ func (r *Resolver) putSettings(ctx context.Context, in model.SettingsPutInput) (
 			}
 			replace(&s.DigestAlgorithms, in.DigestAlgorithms)
 			replace(&s.RemovedNodes, in.RemovedNodes)
+			set(&s.ApiPersistedOnly, in.APIPersistedOnly)
 			if roles, set := in.SecondFactorRoles.ValueOK(); set {
 				s.SecondFactorRoles = each(roles, model.Role.Wire)
 			}

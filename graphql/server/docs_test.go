@@ -104,8 +104,11 @@ func post(address, token, query string) error {
 	}
 	var a answer
 	err = errors.Join(json.NewDecoder(res.Body).Decode(&a), res.Body.Close())
-	if err != nil || res.StatusCode != http.StatusOK || len(a.Errors) > 0 {
-		return fmt.Errorf("status %d, %v, %v", res.StatusCode, err, a.Errors)
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK || len(a.Errors) > 0 {
+		return fmt.Errorf("status %d, %v", res.StatusCode, a.Errors)
 	}
 	for name := range a.Data {
 		if a.Data.len(name+".userErrors") > 0 {

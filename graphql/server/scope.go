@@ -33,7 +33,7 @@ func scopesOfTypes() map[string]wire.TokenScope {
 			"NumberList ListUse PrefixLimit RewriteRule HuntRule Hours OrderBy SipPolicy Ping Registration RegistrationState " +
 			"Interconnect InterconnectDoor InterconnectMedia Evidence",
 		wire.TokenScope_TOKEN_SCOPE_EVENTS:  "Alert AuditEvent AuditChange GuardRule GuardTrip Ban EntityVersion",
-		wire.TokenScope_TOKEN_SCOPE_METRICS: "Overview Window MinuteStat DayMoney Member ThisNode OverloadState MediaDrop Settings",
+		wire.TokenScope_TOKEN_SCOPE_METRICS: "Overview Window MinuteStat DayMoney Member Rescue RescuedJournal ThisNode OverloadState MediaDrop Settings",
 		wire.TokenScope_TOKEN_SCOPE_TOKENS:  "Token",
 	} {
 		for name := range strings.FieldsSeq(names) {

@@ -130,6 +130,7 @@ func api(cfg Config, r *rates) http.Handler {
 		return events.Refuse(events.CodeInternal, "internal error")
 	})
 	srv.SetDisableSuggestion(true) // they would tell strangers the schema
+	srv.Use(newDocuments(cfg))
 	srv.Use(&limits{})
 	srv.Use(&scopes{})
 	srv.Use(extension.FixedComplexityLimit(maxCost))
