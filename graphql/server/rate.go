@@ -19,7 +19,7 @@ import (
 const (
 	// usualPoints are what one viewer's questions may cost in a minute where neither the
 	// settings nor his token say otherwise.
-	usualPoints = 1_000_000
+	usualPoints = 10_000_000
 	// strangerPoints are those of an address that has not signed in.
 	strangerPoints = 10_000
 	// exportPoints is what an export costs: it may have any number of rows.

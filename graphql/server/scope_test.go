@@ -140,7 +140,7 @@ func TestRates(t *testing.T) {
 	if a := c.ask(query, nil); len(a.Errors) > 0 || cost(a, "left") != 0 {
 		t.Errorf("%v %v", a.Errors, a.Extensions)
 	}
-	if a := f.token(root, "other", nil).ask(query, nil); len(a.Errors) > 0 || cost(a, "perMinute") != 1_000_000 {
+	if a := f.token(root, "other", nil).ask(query, nil); len(a.Errors) > 0 || cost(a, "perMinute") != 10_000_000 {
 		t.Errorf("another: %v %v", a.Errors, a.Extensions)
 	}
 	if got := root.must(`mutation { settingsPut(input: {apiPointsPerMinute: 500}) { settings { apiPointsPerMinute } userErrors { message } } }`, nil); got.at("settingsPut.settings.apiPointsPerMinute") != float64(500) {
