@@ -65,7 +65,7 @@ func (w *Workbook) open() {
 	w.sheet, w.rows = bufio.NewWriterSize(to, 64<<10), 0
 	w.write(xml.Header + `<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetViews><sheetView workbookViewId="0">` +
 		`<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews><sheetData>`)
-	w.Row(w.head, make([]Kind, len(w.head)))
+	w.err = errors.Join(w.err, w.Row(w.head, make([]Kind, len(w.head))))
 }
 
 func (w *Workbook) shut() {

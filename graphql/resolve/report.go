@@ -13,13 +13,13 @@ import (
 	"github.com/tollbook/tollbook/projections/history"
 )
 
-// maxReport is the most rows that a report shows.
-const maxReport = 5000
+// MaxReport is the most rows that a report shows.
+const MaxReport = 5000
 
 // report sums CDRs; a partner gets his own side, without our cost and margin.
 func (r *Resolver) report(ctx context.Context, filter model.ReportFilter, groupBy []model.ReportGroup, first int) (*model.Report, error) {
-	if first < 1 || first > maxReport {
-		return nil, events.Invalid("a report shows 1 to %d rows", maxReport).At("first")
+	if first < 1 || first > MaxReport {
+		return nil, events.Invalid("a report shows 1 to %d rows", MaxReport).At("first")
 	}
 	v := auth.FromContext(ctx)
 	out := &model.Report{Rows: []*model.ReportRow{}, Store: model.ReportStoreEmbedded, AsOf: r.asOf()}

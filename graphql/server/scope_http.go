@@ -20,10 +20,19 @@ func (r *rates) reads(scope wire.TokenScope, points int, next http.Handler) http
 			http.Error(w, "the token has no scope for this", http.StatusForbidden)
 			return
 		}
-		if s := r.spend(req.Context(), points); s.wait > 0 {
-			retryAfter(w, &s)
-			http.Error(w, "too many questions: wait a little", http.StatusTooManyRequests)
-			return
+		r.paid(points, next).ServeHTTP(w, req)
+	})
+}
+
+// paid charges a viewer's points.
+func (r *rates) paid(points int, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if auth.FromContext(req.Context()) != nil {
+			if s := r.spend(req.Context(), points); s.wait > 0 {
+				retryAfter(w, &s)
+				http.Error(w, "too many questions: wait a little", http.StatusTooManyRequests)
+				return
+			}
 		}
 		next.ServeHTTP(w, req)
 	})

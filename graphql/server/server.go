@@ -81,8 +81,10 @@ func routes(cfg Config) []route {
 	in := func(scope wire.TokenScope, points int, h http.Handler) http.Handler {
 		return cfg.Door.Middleware(r.reads(scope, points, h))
 	}
+	asked := api(cfg, r)
 	list := []route{
-		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(api(cfg, r)))))},
+		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(asked))))},
+		{"GET /export/list/{file}", cfg.Door.Middleware(r.paid(exportPoints, exportList(cfg, asked)))},
 		{"GET /export/cdrs.csv", in(wire.TokenScope_TOKEN_SCOPE_CDRS, exportPoints, exportCDRs(cfg))},
 		{"GET /export/deck.csv", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, false))},
 		{"GET /export/deck.xlsx", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, true))},

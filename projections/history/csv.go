@@ -29,7 +29,7 @@ func WriteCSV(to io.Writer, rows func(each func(*CDR) error) error) error {
 	err := rows(func(c *CDR) error {
 		pointed = pointers(c, pointed[:0])
 		for i, p := range pointed {
-			fields[i] = cell(text(p))
+			fields[i] = Cell(text(p))
 		}
 		return w.Write(fields)
 	})
@@ -71,7 +71,7 @@ func WriteRows(to io.Writer, rows []CDR, columns []string, pipes bool) error {
 			if fields[f] = text(pointed[place]); pipes {
 				fields[f] = plain.Replace(fields[f])
 			} else {
-				fields[f] = cell(fields[f])
+				fields[f] = Cell(fields[f])
 			}
 		}
 		err = errors.Join(err, write(fields))
@@ -80,9 +80,9 @@ func WriteRows(to io.Writer, rows []CDR, columns []string, pipes bool) error {
 	return errors.Join(err, w.Error())
 }
 
-// cell disarms a text that a spreadsheet would take for a formula. Telephone
+// Cell disarms a text that a spreadsheet would take for a formula. Telephone
 // numbers with a plus and negative amounts are none.
-func cell(text string) string {
+func Cell(text string) string {
 	if text == "" {
 		return ""
 	}

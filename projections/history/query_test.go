@@ -249,8 +249,8 @@ func TestCSVHasTheColumnsOfTheTable(t *testing.T) {
 		t.Errorf("%d records for %d rows", len(records)-1, want)
 	}
 	for text, want := range map[string]string{"=1+1": "'=1+1", "+4420": "+4420", "-5": "-5", "+1+1": "'+1+1", "@x": "'@x", "": ""} {
-		if got := cell(text); got != want {
-			t.Errorf("cell(%q) = %q", text, got)
+		if got := Cell(text); got != want {
+			t.Errorf("Cell(%q) = %q", text, got)
 		}
 	}
 }

@@ -144,7 +144,7 @@ export const en = {
   'cdr.cost': 'Cost',
   'cdr.margin': 'Margin',
   'cdr.state': 'State',
-  'cdr.export': 'CSV',
+  'cdr.export': 'Raw CSV',
   'cdr.node': 'Node',
   'cdr.endedBy': 'Ended by',
   'cdr.codec': 'Codec',

@@ -146,7 +146,7 @@ export const ru: Dictionary = {
   'cdr.cost': 'Затраты',
   'cdr.margin': 'Маржа',
   'cdr.state': 'Состояние',
-  'cdr.export': 'CSV',
+  'cdr.export': 'CSV без обработки',
   'cdr.node': 'Узел',
   'cdr.endedBy': 'Завершил',
   'cdr.codec': 'Кодек',

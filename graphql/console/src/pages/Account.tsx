@@ -8,6 +8,7 @@ import { AccountForm } from '../parts/AccountForm';
 import { Amount } from '../parts/Amount';
 import { EntryTable } from '../parts/EntryTable';
 import { keyOf } from '../parts/format';
+import { Export } from '../parts/Export';
 import { Page, Section } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 import classes from '../parts/parts.module.css';
@@ -110,6 +111,7 @@ export function AccountPage() {
   const account = data?.account;
   const actions = account && (
     <>
+      <Export list="account.entries" query={{ id: key }} />
       <Link className={classes.link} to="/cdrs" search={{ account: key }}>
         {t('account.cdrs')}
       </Link>

@@ -5,6 +5,7 @@ import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { DataTable } from '../parts/DataTable';
 import { keyOf } from '../parts/format';
+import { Export } from '../parts/Export';
 import { Page } from '../parts/Page';
 
 const AccountsQuery = graphql(`
@@ -59,7 +60,7 @@ export function Accounts() {
   const { data, error } = usePolled(AccountsQuery, {}, 2000);
   const accounts = data?.accounts;
   return (
-    <Page title={t('nav.accounts')} error={error} asOf={accounts?.asOf} loading={!accounts && !error}>
+    <Page title={t('nav.accounts')} error={error} actions={<Export list="accounts" />} asOf={accounts?.asOf} loading={!accounts && !error}>
       <DataTable
         label={t('nav.accounts')}
         rows={accounts?.nodes ?? []}

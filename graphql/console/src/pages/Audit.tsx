@@ -4,6 +4,7 @@ import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
 import { fullTime } from '../parts/format';
+import { Export } from '../parts/Export';
 import { Page, Tag } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 
@@ -44,7 +45,7 @@ export function Audit() {
   const [{ data, error, fetching }] = useQuery({ query: AuditQuery, variables: page });
   const audit = data?.audit;
   return (
-    <Page title={t('nav.audit')} error={error} loading={fetching}>
+    <Page title={t('nav.audit')} error={error} actions={<Export list="audit" />} loading={fetching}>
       <DataTable
         label={t('nav.audit')}
         rows={audit?.nodes ?? []}

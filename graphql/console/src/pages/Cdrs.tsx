@@ -7,6 +7,7 @@ import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { type Column, DataTable } from '../parts/DataTable';
 import { clock, dayTime, keyOf, seconds } from '../parts/format';
+import { Export } from '../parts/Export';
 import { Page, Tag } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 import classes from '../parts/parts.module.css';
@@ -83,6 +84,7 @@ export function Cdrs() {
           <Button component="a" href={exportAddress(search)} download size="compact-sm" variant="default">
             {t('cdr.export')}
           </Button>
+          <Export list="cdrs" query={filterOf(search)} />
         </>
       }
     >

@@ -3,6 +3,7 @@ import { useQuery } from 'urql';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { DataTable } from '../parts/DataTable';
+import { Export } from '../parts/Export';
 import { Page, Tag } from '../parts/Page';
 import classes from '../parts/parts.module.css';
 
@@ -38,7 +39,7 @@ export function Companies() {
   const [{ data, error }] = useQuery({ query: CompaniesQuery });
   const companies = data?.companies;
   return (
-    <Page title={t('nav.companies')} error={error} asOf={companies?.asOf} loading={!companies && !error}>
+    <Page title={t('nav.companies')} error={error} actions={<Export list="companies" />} asOf={companies?.asOf} loading={!companies && !error}>
       <DataTable
         label={t('nav.companies')}
         rows={companies?.nodes ?? []}

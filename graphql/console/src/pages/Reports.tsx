@@ -7,6 +7,7 @@ import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { type Column, DataTable } from '../parts/DataTable';
 import { clock, dayTime, keyOf, percent, seconds } from '../parts/format';
+import { Export } from '../parts/Export';
 import { Page } from '../parts/Page';
 import classes from '../parts/parts.module.css';
 import { useRights } from '../session';
@@ -115,7 +116,7 @@ export function Reports() {
   const report = data?.report;
   const apply = (next: ReportSearch) => void navigate({ to: '/reports', search: readReportSearch({ ...next }) });
   return (
-    <Page title={t('nav.reports')} error={error} loading={fetching} asOf={report?.asOf}>
+    <Page title={t('nav.reports')} error={error} loading={fetching} asOf={report?.asOf} actions={<Export list="report" query={{ ...filterOf(search), groupBy: by.join(',') }} />}>
       <Question search={search} staff={staff} apply={apply} />
       {report?.more && <p className={classes.note}>{t('report.more')}</p>}
       <DataTable

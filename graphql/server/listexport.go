@@ -1,0 +1,251 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/sheet"
+	"github.com/tollbook/tollbook/graphql/auth"
+	"github.com/tollbook/tollbook/graphql/gen"
+	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/projections/history"
+)
+
+// listPage is how many rows of a list are read at once.
+const listPage = 250
+
+// exporting marks the pages of an export, which is paid for as a whole.
+type exporting struct{}
+
+// exportList streams any list of the API, as GET /export/list/accounts.csv does: see listed
+// for the parameters. "columns" chooses some, "zone" shows times in a time zone.
+func exportList(cfg Config, api http.Handler) http.Handler {
+	schema := gen.NewExecutableSchema(gen.Config{}).Schema()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		viewer := auth.FromContext(r.Context())
+		if viewer == nil {
+			http.Error(w, resolve.ErrSignIn.Error(), http.StatusUnauthorized)
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exporting{}, true), exportTime)
+		defer cancel()
+		name, xlsx := strings.CutSuffix(r.PathValue("file"), ".xlsx")
+		name, isCSV := strings.CutSuffix(name, ".csv")
+		if xlsx == isCSV {
+			http.Error(w, "a list is exported as .csv or .xlsx", http.StatusNotFound)
+			return
+		}
+		e, err := newListExport(schema, viewer, name, r)
+		if err != nil {
+			deny(w, cfg, r, err)
+			return
+		}
+		e.api = api
+		first, err := e.page(ctx, nil)
+		if err != nil {
+			deny(w, cfg, r, err)
+			return
+		}
+		kind, out := "text/csv; charset=utf-8", rowWriter(csvRows{csv.NewWriter(w), e.zone, e.zoned})
+		if xlsx {
+			kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+			out = sheet.NewWorkbook(w, e.head(), e.zone)
+		}
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Disposition", `attachment; filename="`+r.PathValue("file")+`"`)
+		w.Header().Set("Cache-Control", "no-store")
+		if !xlsx {
+			err = out.Row(e.head(), make([]sheet.Kind, len(e.columns)))
+		}
+		if err = errors.Join(err, e.write(ctx, out, first)); err != nil {
+			cfg.Log.WarnContext(ctx, "export: a list cut off", "list", name, "err", err)
+			panic(http.ErrAbortHandler)
+		}
+	})
+}
+
+// rowWriter is a CSV file or a workbook.
+type rowWriter interface {
+	Row(cells []string, kinds []sheet.Kind) error
+	Close() error
+}
+
+// listExport is one export under way.
+type listExport struct {
+	*list
+	api   http.Handler
+	zone  *time.Location
+	zoned bool
+}
+
+func newListExport(schema *ast.Schema, v *auth.Viewer, name string, r *http.Request) (*listExport, error) {
+	l, err := listed(schema, v, name, r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	e := &listExport{list: l, zone: time.UTC}
+	if text := r.URL.Query().Get("zone"); text != "" {
+		if e.zone, err = time.LoadLocation(text); err != nil {
+			return nil, events.Invalid("zone: %.60q is no time zone such as Europe/Riga", text)
+		}
+		e.zoned = true
+	}
+	return e, l.only(r.URL.Query().Get("columns"))
+}
+
+func (e *listExport) head() (names []string) {
+	for _, c := range e.columns {
+		names = append(names, c.name())
+	}
+	return names
+}
+
+// listPageOf is one page of a list.
+type listPageOf struct {
+	PageInfo struct {
+		HasNextPage bool
+		EndCursor   *string
+	}
+	Nodes []map[string]any
+	// Rows are a report's.
+	Rows []map[string]any
+}
+
+// page asks the API for the page behind a cursor, in the viewer's name.
+func (e *listExport) page(ctx context.Context, after *string) (*listPageOf, error) {
+	e.variables["first"] = e.size
+	if after != nil {
+		e.variables["after"] = *after
+	}
+	body, err := json.Marshal(map[string]any{"query": e.operation, "variables": e.variables})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/graphql", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer := &memory{header: http.Header{}}
+	e.api.ServeHTTP(answer, req)
+	var said struct {
+		Data   map[string]json.RawMessage
+		Errors []struct {
+			Message    string
+			Extensions struct{ Code string }
+		}
+	}
+	if err := json.Unmarshal(answer.body.Bytes(), &said); err != nil {
+		return nil, fmt.Errorf("read the API's answer: %w", err)
+	}
+	if len(said.Errors) > 0 {
+		return nil, events.Refuse(events.Code(said.Errors[0].Extensions.Code), "%s", said.Errors[0].Message)
+	}
+	raw, missing := said.Data[e.steps[0]], events.NotFound("there is no such list")
+	for _, step := range e.steps[1:] {
+		var inner map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &inner); err != nil {
+			return nil, err
+		}
+		if inner == nil {
+			return nil, missing
+		}
+		raw = inner[step]
+	}
+	page := &listPageOf{}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return page, d.Decode(page)
+}
+
+// write writes all rows, a page at a time.
+func (e *listExport) write(ctx context.Context, out rowWriter, page *listPageOf) (err error) {
+	kinds, cells := make([]sheet.Kind, len(e.columns)), make([]string, len(e.columns))
+	for i, c := range e.columns {
+		kinds[i] = c.kind
+	}
+	for {
+		for _, node := range append(page.Nodes, page.Rows...) {
+			for i, c := range e.columns {
+				cells[i] = leaf(node, c.path)
+			}
+			if err := out.Row(cells, kinds); err != nil {
+				return err
+			}
+		}
+		if !page.PageInfo.HasNextPage {
+			return out.Close()
+		}
+		if page, err = e.page(ctx, page.PageInfo.EndCursor); err != nil {
+			return err
+		}
+	}
+}
+
+// leaf is the text of a value in an answer; lists of values are joined.
+func leaf(node any, path []string) string {
+	for _, name := range path {
+		object, is := node.(map[string]any)
+		if !is {
+			return ""
+		}
+		node = object[name]
+	}
+	switch v := node.(type) {
+	case nil:
+		return ""
+	case []any:
+		var parts []string
+		for _, part := range v {
+			parts = append(parts, leaf(part, nil))
+		}
+		return strings.Join(parts, "; ")
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// csvRows are the rows of a CSV file.
+type csvRows struct {
+	*csv.Writer
+	zone  *time.Location
+	zoned bool
+}
+
+// Row disarms texts that a spreadsheet would run, and shows times in the zone.
+func (c csvRows) Row(cells []string, kinds []sheet.Kind) error {
+	fields := make([]string, len(cells))
+	for i, cell := range cells {
+		if at, err := time.Parse(time.RFC3339Nano, cell); c.zoned && kinds[i] == sheet.Instant && err == nil {
+			cell = at.In(c.zone).Format(time.RFC3339Nano)
+		}
+		fields[i] = history.Cell(cell)
+	}
+	return c.Write(fields)
+}
+
+// Close writes what waits.
+func (c csvRows) Close() error {
+	c.Flush()
+	return c.Error()
+}
+
+// memory is an answer that is read here.
+type memory struct {
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (m *memory) Header() http.Header         { return m.header }
+func (m *memory) WriteHeader(int)             {}
+func (m *memory) Write(b []byte) (int, error) { return m.body.Write(b) }
