@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,8 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/media/archive"
+	"github.com/tollbook/tollbook/media/capture"
 )
 
 // composed is what the tests look at of deploy/compose.yaml.
@@ -94,5 +100,35 @@ func TestClusterCompose(t *testing.T) {
 	for name, n := range nodes {
 		until(t, name+" knows the account", func() bool { return n.has(t, s.account()) })
 		n.credit(t, s.account(), "10", fmt.Sprint("payment at ", name))
+	}
+}
+
+// TestClusterFiles: a node's capture comes to the other nodes of its cluster, which nobody
+// told of each other's files; what one of them lost it fetches from another when it is asked.
+func TestClusterFiles(t *testing.T) {
+	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
+		t.Skip("TOLLBOOK_CLUSTER is not set: make test-cluster")
+	}
+	g := newGroupOf(t, newNetwork(), "", func(g *group, name string) string { return plain(g, name) + "files: {floor: 0}\n" })
+	name := archive.Name{Node: "n1", Call: events.NewCallID(time.Now().Add(-time.Hour), [10]byte{1}), Part: 1, Kind: archive.Capture}
+	unfinished(t, g.path("n1", "data"), name, 2_000_000)
+	g.start(t, "n1", "n2", "n3")
+	at := func(node string) string { return filepath.Join(g.path(node, "data"), "files", name.String()) }
+	there := func(node string) {
+		t.Helper()
+		until(t, "the capture is at "+node, func() bool { _, err := os.Stat(at(node)); return err == nil })
+		if hashOf(t, at(node)) != hashOf(t, at("n2")) {
+			t.Errorf("it came out differently at %s", node)
+		}
+	}
+	there("n2")
+	there("n3")
+	there("n1")
+	g.nodes["n1"].kill(t)
+	if err := os.RemoveAll(filepath.Join(g.path("n3", "data"), "files")); err != nil {
+		t.Fatal(err)
+	}
+	if data := g.nodes["n3"].file(t, name, "bytes=0-3"); !bytes.Equal(data, capture.FileHeader()[:4]) {
+		t.Errorf("n3 serves %x of what it has lost and n2 has", data)
 	}
 }

@@ -12,6 +12,8 @@ const (
 	// one.
 	maxPlaces  = 32
 	maxOfPlace = 32
+	// maxFilesName bounds where files are copied from: a host and a port.
+	maxFilesName = 300
 	// sheetHash is the length of what tells one interconnect sheet from another.
 	sheetHash = 32
 )
@@ -57,8 +59,8 @@ func validatePlace(p *wire.NodePlace) error {
 			return events.Invalid("media.%d: %.80q is no address", i, m)
 		}
 	}
-	if p.MediaFrom > p.MediaTo || p.MediaTo > 65535 || p.Zone != "" && !isHost(p.Zone) {
-		return events.Invalid("media_from %d, media_to %d, zone %.80q: a range of ports and a name are needed", p.MediaFrom, p.MediaTo, p.Zone)
+	if p.MediaFrom > p.MediaTo || p.MediaTo > 65535 || p.Zone != "" && !isHost(p.Zone) || len(p.Files) > maxFilesName {
+		return events.Invalid("media_from %d, media_to %d, zone %.80q, files %.80q: a range of ports and names are needed", p.MediaFrom, p.MediaTo, p.Zone, p.Files)
 	}
 	return nil
 }

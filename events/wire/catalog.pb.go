@@ -3549,7 +3549,9 @@ type NodePlace struct {
 	MediaFrom uint32   `protobuf:"varint,4,opt,name=media_from,json=mediaFrom,proto3" json:"media_from,omitempty"`
 	MediaTo   uint32   `protobuf:"varint,5,opt,name=media_to,json=mediaTo,proto3" json:"media_to,omitempty"`
 	// zone is the name under which DNS balances calls; empty where there is none.
-	Zone          string `protobuf:"bytes,6,opt,name=zone,proto3" json:"zone,omitempty"`
+	Zone string `protobuf:"bytes,6,opt,name=zone,proto3" json:"zone,omitempty"`
+	// files is where other nodes copy recordings and captures from; empty where they cannot.
+	Files         string `protobuf:"bytes,7,opt,name=files,proto3" json:"files,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3622,6 +3624,13 @@ func (x *NodePlace) GetMediaTo() uint32 {
 func (x *NodePlace) GetZone() string {
 	if x != nil {
 		return x.Zone
+	}
+	return ""
+}
+
+func (x *NodePlace) GetFiles() string {
+	if x != nil {
+		return x.Files
 	}
 	return ""
 }
@@ -5016,7 +5025,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\fSecondFactor\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\fR\x06secret\x12&\n" +
 	"\x0fconfirmed_at_us\x18\x02 \x01(\x03R\rconfirmedAtUs\x12\x1a\n" +
-	"\brecovery\x18\x03 \x03(\fR\brecovery\"\xbc\x01\n" +
+	"\brecovery\x18\x03 \x03(\fR\brecovery\"\xd2\x01\n" +
 	"\tNodePlace\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x127\n" +
 	"\tlisteners\x18\x02 \x03(\v2\x19.tollbook.v1.NodeListenerR\tlisteners\x12\x14\n" +
@@ -5024,7 +5033,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\n" +
 	"media_from\x18\x04 \x01(\rR\tmediaFrom\x12\x19\n" +
 	"\bmedia_to\x18\x05 \x01(\rR\amediaTo\x12\x12\n" +
-	"\x04zone\x18\x06 \x01(\tR\x04zone\"\x81\x01\n" +
+	"\x04zone\x18\x06 \x01(\tR\x04zone\x12\x14\n" +
+	"\x05files\x18\a \x01(\tR\x05files\"\x81\x01\n" +
 	"\fNodeListener\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12+\n" +

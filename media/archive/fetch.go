@@ -147,7 +147,7 @@ func (s *Store) fetchOnce(ctx context.Context, n Name) (busy bool, err error) {
 	if c == nil {
 		return false, ErrNotFound
 	}
-	peers := slices.Clone(c.Peers)
+	peers := slices.Clone(c.Peers())
 	slices.SortStableFunc(peers, func(a, b Peer) int { return order(b.Node == n.Node) - order(a.Node == n.Node) })
 	for _, p := range peers {
 		there := false

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +12,9 @@ import (
 
 // SyncConfig says whose files are copied here, and how.
 type SyncConfig struct {
-	Peers []Peer
+	// Peers are those that are copied from now; it is asked again and again, since nodes
+	// come and go.
+	Peers func() []Peer
 	// Identity is shown to the peers and asked of them; nil speaks plainly.
 	Identity *rsync.Identity
 	// Limiter bounds what all peers together send; nil does not.
@@ -45,12 +48,33 @@ func (s *Store) Sync(ctx context.Context, c SyncConfig) error {
 	}
 	s.peers.Store(&c)
 	places := make(chan struct{}, c.Parallel)
-	var peers sync.WaitGroup
-	for _, p := range c.Peers {
-		peers.Go(func() { s.follow(ctx, c, p, places) })
+	var running sync.WaitGroup
+	defer running.Wait()
+	followed := map[Peer]context.CancelFunc{}
+	for {
+		now := c.Peers()
+		for p, stop := range followed {
+			if !slices.Contains(now, p) {
+				stop()
+				delete(followed, p)
+			}
+		}
+		for _, p := range now {
+			if followed[p] == nil {
+				var peer context.Context
+				peer, followed[p] = context.WithCancel(ctx)
+				running.Go(func() { s.follow(peer, c, p, places) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			for _, stop := range followed {
+				stop()
+			}
+			return nil
+		case <-time.After(c.Every):
+		}
 	}
-	peers.Wait()
-	return nil
 }
 
 // following is what is known of a peer.

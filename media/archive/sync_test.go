@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func (r *rig) sync(id *rsync.Identity, from ...Peer) (stop func()) {
 	done := make(chan error, 1)
 	store := r.Store
 	go func() {
-		done <- store.Sync(ctx, SyncConfig{Peers: from, Identity: id, Every: 10 * time.Millisecond})
+		done <- store.Sync(ctx, SyncConfig{Peers: func() []Peer { return from }, Identity: id, Every: 10 * time.Millisecond})
 	}()
 	stopped := false
 	stop = func() {
@@ -238,7 +239,7 @@ func TestFetch(t *testing.T) {
 	if err := d1.Close(); err != nil {
 		t.Fatal(err)
 	}
-	three.peers.Store(&SyncConfig{Identity: id, Peers: []Peer{{"n2", d2.Addr().String()}, {"n1", d1.Addr().String()}}})
+	three.peers.Store(&SyncConfig{Identity: id, Peers: func() []Peer { return []Peer{{"n2", d2.Addr().String()}, {"n1", d1.Addr().String()}} }})
 	errs := make(chan error, 8)
 	for range cap(errs) {
 		go func() { errs <- three.Fetch(t.Context(), made.Name) }()
@@ -330,5 +331,37 @@ func TestParseSums(t *testing.T) {
 	}
 	if len(ParseSums(bytes.Repeat([]byte{0}, 100))) != 0 {
 		t.Fatal("noise is taken for hashes")
+	}
+}
+
+// TestPeersComeAndGo: who is named later is copied from then on, who is not named any more is
+// left alone.
+func TestPeersComeAndGo(t *testing.T) {
+	one, two, three := newRig(t), newRig(t, node("n2")), newRig(t, node("n3"))
+	id := identity(t, "a")
+	peers := []Peer{{"n1", one.serve(id, 0).Addr().String()}, {"n2", two.serve(id, 0).Addr().String()}}
+	var named atomic.Int32
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- three.Sync(ctx, SyncConfig{Peers: func() []Peer { n := named.Load(); return peers[n/2 : (n+1)/2] }, Identity: id, Every: 10 * time.Millisecond})
+	}()
+	first, second := one.make(Recording, call(5), 1, noise(5000)), two.make(Recording, call(4), 1, noise(5000))
+	time.Sleep(50 * time.Millisecond)
+	if three.there(first.Name) || three.there(second.Name) {
+		t.Fatal("a file came from nobody")
+	}
+	named.Store(1) // the first
+	eventually(t, func() bool { return three.there(first.Name) })
+	named.Store(3) // the second alone
+	eventually(t, func() bool { return three.there(second.Name) })
+	third := one.make(Recording, call(3), 1, noise(5000))
+	time.Sleep(100 * time.Millisecond)
+	if three.there(third.Name) {
+		t.Error("a file came from a node that is not named any more")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }

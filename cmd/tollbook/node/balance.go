@@ -77,7 +77,7 @@ func (n *Node) openZone(context.Context) error {
 
 // place is where this node takes calls and media.
 func (s settings) place() *wire.NodePlace {
-	p := &wire.NodePlace{Node: s.Node, MediaFrom: uint32(s.portMin), MediaTo: uint32(s.portMax), Zone: strings.TrimSuffix(s.Zone.Name, ".")}
+	p := &wire.NodePlace{Node: s.Node, MediaFrom: uint32(s.portMin), MediaTo: uint32(s.portMax), Zone: strings.TrimSuffix(s.Zone.Name, "."), Files: s.filesListen()}
 	for _, c := range s.sip {
 		l := &wire.NodeListener{Name: c.Name, Address: c.Addr.String(), Shared: c.Shared}
 		if c.Advertised != "" {

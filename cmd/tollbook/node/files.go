@@ -30,9 +30,10 @@ type Files struct {
 	RecordingDays int `yaml:"recording_days"`
 	CaptureDays   int `yaml:"capture_days"`
 	// Listen is where other nodes copy the files from, by rsync: an address and a
-	// port. Empty lets nobody.
+	// port. Empty is the port 8873 of the address that a cluster's nodes reach this one
+	// at, and nobody for a node alone; none lets nobody.
 	Listen string `yaml:"listen"`
-	// Peers are the nodes that files are copied from.
+	// Peers are the nodes that files are copied from, beside those of the cluster.
 	Peers []FilePeer `yaml:"peers"`
 	// Bandwidth is what may be sent, and what may be fetched, in a second, as 5MB; 0
 	// is no limit.

@@ -25,7 +25,7 @@ const maxFilePeers = 64
 
 // checkPeers looks at what the files' daemon and its peers are said to be.
 func (f Files) checkPeers(self string) error {
-	if f.Listen != "" {
+	if f.Listen != "" && f.Listen != noFiles {
 		if at, err := netip.ParseAddrPort(f.Listen); err != nil || at.Port() == 0 {
 			return fmt.Errorf("files.listen %q is not an address with a port, such as 192.0.2.1:8873", f.Listen)
 		}
@@ -83,10 +83,52 @@ func (f Files) identity(key *cluster.Key) (*rsync.Identity, error) {
 	return rsync.NewIdentity(secret)
 }
 
+const (
+	// noFiles as files.listen lets nobody copy.
+	noFiles = "none"
+	// filesPort is where a cluster's nodes let each other copy.
+	filesPort = "8873"
+)
+
+// filesListen is where other nodes copy this one's files from, empty for nowhere.
+func (s settings) filesListen() string {
+	switch l := s.Files.Listen; {
+	case l == noFiles:
+		return ""
+	case l != "" || s.group == nil:
+		return l
+	}
+	host, _, err := net.SplitHostPort(s.group.Members[s.Node])
+	if err != nil {
+		return ""
+	}
+	if _, err := netip.ParseAddr(host); err != nil || s.Files.Plain {
+		return "" // a name is no address to listen at, and nothing goes plainly unasked
+	}
+	return net.JoinHostPort(host, filesPort)
+}
+
+// filePeers are the nodes that files are copied from now: those that are named, and those
+// of the cluster that say where.
+func (n *Node) filePeers() (peers []archive.Peer) {
+	named := map[string]bool{n.settings.Node: true}
+	for _, p := range n.settings.Files.Peers {
+		peers = append(peers, archive.Peer(p))
+		named[p.Node] = true
+	}
+	for _, p := range n.Places() {
+		if p.Files != "" && !named[p.Node] && len(peers) < maxFilePeers {
+			peers = append(peers, archive.Peer{Node: p.Node, Address: p.Files})
+		}
+	}
+	return peers
+}
+
 // shareFiles lets other nodes copy the files and copies theirs.
 func (n *Node) shareFiles(context.Context) error {
 	f := n.settings.Files
-	if f.Listen == "" && len(f.Peers) == 0 {
+	listen := n.settings.filesListen()
+	if listen == "" && len(f.Peers) == 0 && n.settings.group == nil {
 		return nil
 	}
 	id, err := f.identity(n.key)
@@ -94,18 +136,15 @@ func (n *Node) shareFiles(context.Context) error {
 		return err
 	}
 	limiter := rsync.NewLimiter(int64(n.settings.files.bandwidth))
-	if f.Listen != "" {
-		if err := n.serveFiles(f.Listen, id, limiter); err != nil {
+	if listen != "" {
+		switch err := n.serveFiles(listen, id, limiter); {
+		case err != nil && f.Listen == "":
+			n.log.Error("the other nodes cannot copy recordings and captures from here; name files.listen", "err", err)
+		case err != nil:
 			return fmt.Errorf("open the files to other nodes: %w", err)
 		}
 	}
-	if len(f.Peers) == 0 {
-		return nil
-	}
-	c := archive.SyncConfig{Identity: id, Limiter: limiter}
-	for _, p := range f.Peers {
-		c.Peers = append(c.Peers, archive.Peer(p))
-	}
+	c := archive.SyncConfig{Identity: id, Limiter: limiter, Peers: n.filePeers}
 	n.task("copy files", func(ctx context.Context) error { return n.files.Sync(ctx, c) })
 	return nil
 }
