@@ -328,6 +328,11 @@ func TestTenantRoutes(t *testing.T) {
 			{"?account=acme-usd", "?account=none"}, {"?company=acme", "?company=none"}, {"?originator=acme-1", "?originator=none"},
 			{"?terminator=globex-ams", "?terminator=none"}, {"?callId=" + f.answered.String(), "?callId=" + noCall},
 		},
+		"GET /export/list/{file}": {
+			{"accounts.csv?company=acme", "accounts.csv?company=none"}, {"account.entries.csv?id=acme-usd", "account.entries.csv?id=none"},
+			{"cdrs.csv?account=acme-usd", "cdrs.csv?account=none"}, {"report.csv?from=2026-01-01T00:00:00Z&company=acme", "report.csv?from=2026-01-01T00:00:00Z&company=none"},
+			{"audit.csv", "audit.csv"}, {"statement.entries.csv?account=acme-usd&from=2026-01-01&to=2027-01-01", "statement.entries.csv?account=none&from=2026-01-01&to=2027-01-01"},
+		},
 		"GET /export/deck.csv":     {{"?deck=acme-sell", "?deck=none"}, {"?deck=acme-sell&version=1", "?deck=none&version=1"}},
 		"GET /export/deck.xlsx":    {{"?deck=acme-sell", "?deck=none"}},
 		"GET /export/interconnect": {{"?peer=acme-1", "?peer=none"}, {"?peer=originator:acme-1", "?peer=originator:none"}},
@@ -339,7 +344,7 @@ func TestTenantRoutes(t *testing.T) {
 		if !ok {
 			t.Errorf("%s has no rule", pattern)
 		}
-		path := strings.TrimPrefix(pattern, "GET ")
+		path := strings.TrimSuffix(strings.TrimPrefix(pattern, "GET "), "{file}")
 		for _, pair := range pairs {
 			ask := func(rest string) string {
 				w := c.send(httptest.NewRequest(http.MethodGet, path+rest, nil))
