@@ -34,6 +34,7 @@ type ResolverRoot interface {
 	DeckVersion() DeckVersionResolver
 	Did() DidResolver
 	Entry() EntryResolver
+	Event() EventResolver
 	LiveCall() LiveCallResolver
 	Mutation() MutationResolver
 	Originator() OriginatorResolver
@@ -43,6 +44,7 @@ type ResolverRoot interface {
 	RoutePlan() RoutePlanResolver
 	Statement() StatementResolver
 	Subscriber() SubscriberResolver
+	Subscription() SubscriptionResolver
 	Terminator() TerminatorResolver
 	Token() TokenResolver
 	User() UserResolver
@@ -601,6 +603,31 @@ type ComplexityRoot struct {
 	}
 
 	EntryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	Event struct {
+		Actor       func(childComplexity int) int
+		At          func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		EffectiveAt func(childComplexity int) int
+		Entries     func(childComplexity int) int
+		ID          func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		Position    func(childComplexity int) int
+		Subjects    func(childComplexity int) int
+		Text        func(childComplexity int) int
+	}
+
+	EventConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	EventEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
@@ -1275,6 +1302,7 @@ type ComplexityRoot struct {
 		Decks         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Dids          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Entry         func(childComplexity int, position events.Position, atLeast *events.Position) int
+		Events        func(childComplexity int, first *int, after *string, last *int, before *string, subject *string, kinds []model.EventKind) int
 		EvidenceRules func(childComplexity int, first *int, after *string, last *int, before *string) int
 		ExchangeRate  func(childComplexity int, base string, quote string, at *time.Time) int
 		ExchangeRates func(childComplexity int, first *int, after *string, last *int, before *string, base *string, quote *string) int
@@ -1733,6 +1761,10 @@ type ComplexityRoot struct {
 		Position   func(childComplexity int) int
 		Subscriber func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	Subscription struct {
+		Events func(childComplexity int, after *string, subject *string, kinds []model.EventKind) int
 	}
 
 	Terminator struct {
@@ -4256,6 +4288,105 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EntryEdge.Node(childComplexity), true
+
+	case "Event.actor":
+		if e.ComplexityRoot.Event.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Actor(childComplexity), true
+	case "Event.at":
+		if e.ComplexityRoot.Event.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.At(childComplexity), true
+	case "Event.cursor":
+		if e.ComplexityRoot.Event.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Cursor(childComplexity), true
+	case "Event.effectiveAt":
+		if e.ComplexityRoot.Event.EffectiveAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.EffectiveAt(childComplexity), true
+	case "Event.entries":
+		if e.ComplexityRoot.Event.Entries == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Entries(childComplexity), true
+	case "Event.id":
+		if e.ComplexityRoot.Event.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.ID(childComplexity), true
+	case "Event.kind":
+		if e.ComplexityRoot.Event.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Kind(childComplexity), true
+	case "Event.position":
+		if e.ComplexityRoot.Event.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Position(childComplexity), true
+	case "Event.subjects":
+		if e.ComplexityRoot.Event.Subjects == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Subjects(childComplexity), true
+	case "Event.text":
+		if e.ComplexityRoot.Event.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Event.Text(childComplexity), true
+
+	case "EventConnection.asOf":
+		if e.ComplexityRoot.EventConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.AsOf(childComplexity), true
+	case "EventConnection.edges":
+		if e.ComplexityRoot.EventConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Edges(childComplexity), true
+	case "EventConnection.nodes":
+		if e.ComplexityRoot.EventConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.Nodes(childComplexity), true
+	case "EventConnection.pageInfo":
+		if e.ComplexityRoot.EventConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventConnection.PageInfo(childComplexity), true
+
+	case "EventEdge.cursor":
+		if e.ComplexityRoot.EventEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventEdge.Cursor(childComplexity), true
+	case "EventEdge.node":
+		if e.ComplexityRoot.EventEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventEdge.Node(childComplexity), true
 
 	case "Evidence.capture":
 		if e.ComplexityRoot.Evidence.Capture == nil {
@@ -7525,6 +7656,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Entry(childComplexity, args["position"].(events.Position), args["atLeast"].(*events.Position)), true
+	case "Query.events":
+		if e.ComplexityRoot.Query.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Query_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Events(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["subject"].(*string), args["kinds"].([]model.EventKind)), true
 	case "Query.evidenceRules":
 		if e.ComplexityRoot.Query.EvidenceRules == nil {
 			break
@@ -9645,6 +9787,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SubscriberPutPayload.UserErrors(childComplexity), true
 
+	case "Subscription.events":
+		if e.ComplexityRoot.Subscription.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Events(childComplexity, args["after"].(*string), args["subject"].(*string), args["kinds"].([]model.EventKind)), true
+
 	case "Terminator.account":
 		if e.ComplexityRoot.Terminator.Account == nil {
 			break
@@ -10520,6 +10674,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
 			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
@@ -12036,6 +12207,26 @@ type AuditEventEdge {
   "The row."
   node: AuditEvent!
 }
+
+"A page of events."
+type EventConnection {
+  "The rows with their cursors."
+  edges: [EventEdge!]!
+  "The rows."
+  nodes: [Event!]!
+  "Where the page stands in the list. Its cursors are those of what was looked at, not only of what matched."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the events with its cursor."
+type EventEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Event!
+}
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/deck.graphqls", Input: `"What happens to the part of a price below a deck's last decimal."
 enum RoundingMode {
@@ -12184,6 +12375,93 @@ type DeckPutPayload {
   position: Position
   "Why it was not done."
   userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/event.graphqls", Input: `"What the book decided."
+enum EventKind {
+  "A node began to keep the book."
+  KEEPER_OPENED
+  "Somebody moved money: a credit, a debit, a transfer, a correction."
+  MONEY_POSTED
+  "Money was put aside for a call."
+  HOLD_PLACED
+  "More money was put aside for a call."
+  HOLD_EXTENDED
+  "A call ended and was paid for."
+  CALL_CHARGED
+  "A call ended and cost nothing: the money put aside is free again."
+  HOLD_RELEASED
+  "A second charge with other figures was refused."
+  CHARGE_CONTESTED
+  "Another node goes on with a call."
+  HOLD_CLAIMED
+  "A balance crossed its account's threshold."
+  ALERT_RAISED
+  "A balance came back."
+  ALERT_CLEARED
+  "An account's period was closed."
+  PERIOD_CLOSED
+  "A call that was let through while the book was silent was written up."
+  OFFLINE_WRITTEN_UP
+  "The book went on from one survivor's store."
+  STORE_RESCUED
+  "The configuration was edited."
+  CHANGE_SET_ACCEPTED
+}
+
+"Something that the book decided. It never changes and never goes away."
+type Event {
+  "Unique for ever, and the same on every node: who takes an event twice knows it by this."
+  id: ID!
+  "Its place in the feed: to go on after it. It is good on every node and after any restart."
+  cursor: Cursor!
+  "Its place in the book."
+  position: Position!
+  "When the book took it."
+  at: DateTime!
+  "When it counts."
+  effectiveAt: DateTime!
+  "What it is."
+  kind: EventKind!
+  "Who caused it: \"user:anna\", \"token:billing\", \"node:n1\"."
+  actor: String!
+  "The accounts, companies and calls that it is about, by global id, as far as the viewer may see them."
+  subjects: [ID!]!
+  "What it says, for a person."
+  text: String! @needs(roles: [FINANCE, NOC])
+  "The movements of money that it made, with the balances after them, on accounts that the viewer may see."
+  entries: [Entry!]!
+}
+
+extend type Query {
+  "Everything that the book decided, the oldest first. Partners have what moved their accounts' money, and alerts and closed periods of these. A page may be short, or empty, where few events match: go on from endCursor while hasNextPage says so."
+  events(
+    "At most so many from the start."
+    first: Int
+    "Start after this cursor."
+    after: Cursor
+    "At most so many from the end."
+    last: Int
+    "End before this cursor."
+    before: Cursor
+    "Only what is about this: the global id of an account, a company or a call."
+    subject: ID
+    "Only these kinds."
+    kinds: [EventKind!]
+  ): EventConnection! @needs(roles: [FINANCE, NOC, PARTNER])
+}
+
+"What one may listen to: by POST /graphql with \"Accept: text/event-stream\", as the graphql-sse protocol's distinct connections mode says."
+type Subscription {
+  "The list of Query.events from a cursor on, and then each event as it comes: every one once, in order. Without a cursor it begins now."
+  events(
+    "Start after this cursor: that of the last event one had."
+    after: Cursor
+    "Only what is about this: the global id of an account, a company or a call."
+    subject: ID
+    "Only these kinds."
+    kinds: [EventKind!]
+  ): Event! @needs(roles: [FINANCE, NOC, PARTNER])
 }
 `, BuiltIn: false},
 	{Name: "../../schema/graphql/evidence.graphqls", Input: `"Whether a call's audio is recorded."
@@ -16921,6 +17199,56 @@ func (ec *executionContext) childFields_EntryEdge(ctx context.Context, field gra
 		return ec.fieldContext_EntryEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type EntryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Event_id(ctx, field)
+	case "cursor":
+		return ec.fieldContext_Event_cursor(ctx, field)
+	case "position":
+		return ec.fieldContext_Event_position(ctx, field)
+	case "at":
+		return ec.fieldContext_Event_at(ctx, field)
+	case "effectiveAt":
+		return ec.fieldContext_Event_effectiveAt(ctx, field)
+	case "kind":
+		return ec.fieldContext_Event_kind(ctx, field)
+	case "actor":
+		return ec.fieldContext_Event_actor(ctx, field)
+	case "subjects":
+		return ec.fieldContext_Event_subjects(ctx, field)
+	case "text":
+		return ec.fieldContext_Event_text(ctx, field)
+	case "entries":
+		return ec.fieldContext_Event_entries(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
+}
+
+func (ec *executionContext) childFields_EventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_EventConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_EventConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_EventConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_EventConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_EventEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_EventEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_EventEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Evidence(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -95,7 +95,7 @@ func TestConnections(t *testing.T) {
 // TestAccess makes sure that every way in says who may take it.
 func TestAccess(t *testing.T) {
 	schema := NewExecutableSchema(Config{}).Schema()
-	for _, d := range []*ast.Definition{schema.Query, schema.Mutation} {
+	for _, d := range []*ast.Definition{schema.Query, schema.Mutation, schema.Subscription} {
 		for _, f := range d.Fields {
 			if strings.HasPrefix(f.Name, "__") {
 				continue

@@ -189,3 +189,9 @@ type CallFileConnection = Connection[CallFile]
 
 // CallFileEdge is a row of its kind with its cursor.
 type CallFileEdge = Edge[CallFile]
+
+// EventConnection is a page of its kind.
+type EventConnection = Connection[Event]
+
+// EventEdge is a row of its kind with its cursor.
+type EventEdge = Edge[Event]

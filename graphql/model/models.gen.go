@@ -11,6 +11,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
 )
 
 // Something with an id of its own.
@@ -1092,6 +1093,27 @@ type Entry struct {
 }
 
 func (Entry) IsNode() {}
+
+// Something that the book decided. It never changes and never goes away.
+type Event struct {
+	// Unique for ever, and the same on every node: who takes an event twice knows it by this.
+	ID string `json:"id"`
+	// Its place in the feed: to go on after it. It is good on every node and after any restart.
+	Cursor string `json:"cursor"`
+	// Its place in the book.
+	Position events.Position `json:"position"`
+	// When the book took it.
+	At time.Time `json:"at"`
+	// When it counts.
+	EffectiveAt time.Time `json:"effectiveAt"`
+	// What it is.
+	Kind EventKind `json:"kind"`
+	// Who caused it: "user:anna", "token:billing", "node:n1".
+	Actor string `json:"actor"`
+	// The accounts, companies and calls that it is about, by global id, as far as the viewer may see them.
+	Subjects []string    `json:"subjects"`
+	Body     *wire.Event `json:"-"`
+}
 
 // What would be kept of a call, and by which rules. A rule for a share of the calls counts as if the call were drawn.
 type Evidence struct {
@@ -3222,6 +3244,10 @@ type SubscriberPutPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// What one may listen to: by POST /graphql with "Accept: text/event-stream", as the graphql-sse protocol's distinct connections mode says.
+type Subscription struct {
+}
+
 // A peer that takes calls from us.
 type Terminator struct {
 	// The global id.
@@ -4403,6 +4429,100 @@ func (e *ErrorCode) UnmarshalJSON(b []byte) error {
 }
 
 func (e ErrorCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What the book decided.
+type EventKind string
+
+const (
+	// A node began to keep the book.
+	EventKindKeeperOpened EventKind = "KEEPER_OPENED"
+	// Somebody moved money: a credit, a debit, a transfer, a correction.
+	EventKindMoneyPosted EventKind = "MONEY_POSTED"
+	// Money was put aside for a call.
+	EventKindHoldPlaced EventKind = "HOLD_PLACED"
+	// More money was put aside for a call.
+	EventKindHoldExtended EventKind = "HOLD_EXTENDED"
+	// A call ended and was paid for.
+	EventKindCallCharged EventKind = "CALL_CHARGED"
+	// A call ended and cost nothing: the money put aside is free again.
+	EventKindHoldReleased EventKind = "HOLD_RELEASED"
+	// A second charge with other figures was refused.
+	EventKindChargeContested EventKind = "CHARGE_CONTESTED"
+	// Another node goes on with a call.
+	EventKindHoldClaimed EventKind = "HOLD_CLAIMED"
+	// A balance crossed its account's threshold.
+	EventKindAlertRaised EventKind = "ALERT_RAISED"
+	// A balance came back.
+	EventKindAlertCleared EventKind = "ALERT_CLEARED"
+	// An account's period was closed.
+	EventKindPeriodClosed EventKind = "PERIOD_CLOSED"
+	// A call that was let through while the book was silent was written up.
+	EventKindOfflineWrittenUp EventKind = "OFFLINE_WRITTEN_UP"
+	// The book went on from one survivor's store.
+	EventKindStoreRescued EventKind = "STORE_RESCUED"
+	// The configuration was edited.
+	EventKindChangeSetAccepted EventKind = "CHANGE_SET_ACCEPTED"
+)
+
+var AllEventKind = []EventKind{
+	EventKindKeeperOpened,
+	EventKindMoneyPosted,
+	EventKindHoldPlaced,
+	EventKindHoldExtended,
+	EventKindCallCharged,
+	EventKindHoldReleased,
+	EventKindChargeContested,
+	EventKindHoldClaimed,
+	EventKindAlertRaised,
+	EventKindAlertCleared,
+	EventKindPeriodClosed,
+	EventKindOfflineWrittenUp,
+	EventKindStoreRescued,
+	EventKindChangeSetAccepted,
+}
+
+func (e EventKind) IsValid() bool {
+	switch e {
+	case EventKindKeeperOpened, EventKindMoneyPosted, EventKindHoldPlaced, EventKindHoldExtended, EventKindCallCharged, EventKindHoldReleased, EventKindChargeContested, EventKindHoldClaimed, EventKindAlertRaised, EventKindAlertCleared, EventKindPeriodClosed, EventKindOfflineWrittenUp, EventKindStoreRescued, EventKindChangeSetAccepted:
+		return true
+	}
+	return false
+}
+
+func (e EventKind) String() string {
+	return string(e)
+}
+
+func (e *EventKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = EventKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid EventKind", str)
+	}
+	return nil
+}
+
+func (e EventKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *EventKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e EventKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

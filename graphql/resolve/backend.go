@@ -22,6 +22,7 @@ type Backend interface {
 	Guard
 	Standing
 	Files
+	Feed
 
 	// Execute asks the keeper for a decision and waits until it is committed. A
 	// refusal comes as a domain error, or in the reply.

@@ -55,6 +55,9 @@ func setCosts(c *gen.ComplexityRoot) {
 	c.Query.Files = func(child int, first *int, _ *string, last *int, _ *string, _ *model.FileKind, _ *string, _ *bool) int {
 		return 1 + page(first, last)*child
 	}
+	c.Query.Events = func(child int, first *int, _ *string, last *int, _, _ *string, _ []model.EventKind) int {
+		return 1 + page(first, last)*child
+	}
 	c.Statement.Entries = list
 	c.DeckVersion.Rows = func(child int, first *int, _ *string, last *int, _, _ *string) int {
 		return 1 + page(first, last)*child

@@ -47,6 +47,7 @@ func rules() map[string]string {
 		"Query.statement(atLeast)": reading, "Account.balance(atLeast)": reading, "Account.entries(atLeast)": reading,
 		"Account.balance(atPosition)": "position", "Query.entry(position)": "entry position",
 		"Query.call(id)": "call", "Query.cdr(call)": "call", "Query.liveCall(call)": "running", "Query.company(id)": "company",
+		"Query.events(subject)": "subject", "Subscription.events(subject)": "subject",
 		"Query.deck(id)": "deck", "Query.statement(account)": "account", "Query.subscriber(id)": "subscriber",
 		"DeckVersion.rows(prefix)": search,
 		"CdrFilter.account":        "account", "CdrFilter.company": "company", "CdrFilter.originator": "originator",

@@ -199,6 +199,16 @@ func (s *fakeSwitch) StateAt(_ context.Context, position events.Position) (*stat
 	return st, nil
 }
 
+func (s *fakeSwitch) Told(_ context.Context, after events.Position, most int) ([]events.Recorded, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []events.Recorded
+	for i := int(after); i < min(len(s.book), int(after)+most); i++ {
+		out = append(out, events.Recorded{Journal: "book", Position: uint64(i + 1), TimeUS: s.book[i].us, Event: s.book[i].event})
+	}
+	return out, nil
+}
+
 func (s *fakeSwitch) Proof(_ context.Context, position events.Position) ([]byte, error) {
 	return fmt.Appendf(nil, "proof of %d", position), nil
 }

@@ -42,6 +42,7 @@ func tenants(f *fixture) map[string]identity {
 		"terminator":     {"none", []string{"globex-ams", "terminator:umbrella-fra"}, "none"},
 		"subscriber":     {"none", []string{"acme-anna", "subscriber:acme-anna"}, "none"},
 		"user":           {"bert", []string{"adam", "user:root"}, "none"},
+		"subject":        {"account:initech-eur", []string{"account:acme-usd", "company:globex", model.CallID(f.answered)}, "account:none"},
 		"call":           {f.other.String(), []string{call, model.CallID(f.failed)}, noCall},
 		"running":        {f.live[5].Call.String(), []string{f.running.String()}, noCall},
 		"entry position": {itoa64(f.credit), []string{itoa64(f.credit - 1)}, "999999"},

@@ -98,6 +98,7 @@ type Node struct {
 	listener   net.Listener
 	historyAt  atomic.Pointer[reached]
 	past       past
+	told       told
 	cuttings   sync.Map // *cutting by profile
 
 	ctx    context.Context
