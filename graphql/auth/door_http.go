@@ -45,6 +45,19 @@ func (d *Door) Middleware(next http.Handler) http.Handler {
 	})
 }
 
+// Again is who a request comes from now, nil if nobody is let in by it any more. It is
+// for answers that go on and on; that they do keeps a session from idling out.
+func (d *Door) Again(r *http.Request) *Viewer {
+	if header := r.Header.Get("Authorization"); header != "" {
+		return d.ByToken(bearer(header), hostOf(r.RemoteAddr))
+	}
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return nil
+	}
+	return d.BySession(c.Value)
+}
+
 func bearer(header string) string {
 	scheme, secret, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {

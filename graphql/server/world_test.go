@@ -25,8 +25,9 @@ const password = "correct horse"
 // fixture is a switch with a world, some calls, and the server before it.
 type fixture struct {
 	*fakeSwitch
-	handler http.Handler
-	door    *auth.Door
+	handler  http.Handler
+	door     *auth.Door
+	resolver *resolve.Resolver
 	// answered, failed and running are calls of acme; other is one of initech.
 	answered, failed, running, other events.CallID
 	credit                           uint64
@@ -39,8 +40,8 @@ func newFixture(t testing.TB, now func() time.Time) *fixture {
 	f.door = auth.New(auth.Config{Catalog: f.Catalog, Now: now, Unwrap: func(user string, wrapped []byte) ([]byte, error) {
 		return bytes.TrimPrefix(wrapped, []byte("wrapped for user "+user+": ")), nil
 	}})
-	resolver := &resolve.Resolver{Backend: f, History: f.history, CDRs: f.stores(), Door: f.door, Now: now}
-	f.handler = server.New(server.Config{Resolver: resolver, Door: f.door, Console: console.Files()})
+	f.resolver = &resolve.Resolver{Backend: f, History: f.history, CDRs: f.stores(), Door: f.door, Now: now}
+	f.handler = server.New(server.Config{Resolver: f.resolver, Door: f.door, Console: console.Files()})
 	return f
 }
 

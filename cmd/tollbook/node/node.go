@@ -330,13 +330,15 @@ func (n *Node) openSwitch(context.Context) error {
 func (n *Node) serveHTTP(context.Context) error {
 	door := auth.New(auth.Config{Catalog: n.follower.Catalog, Now: time.Now, Unwrap: n.unwrapFactor, Record: n.recordAudit, Log: n.log})
 	resolver := &resolve.Resolver{Backend: n, History: n.history, CDRs: n.stores(), Door: door, Now: time.Now}
+	stopping := make(chan struct{})
 	n.http = &http.Server{
 		Handler: server.New(server.Config{
-			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup, Log: n.log,
+			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup, Stopping: stopping, Log: n.log,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
+	n.http.RegisterOnShutdown(func() { close(stopping) })
 	n.task("console", func(context.Context) error {
 		if err := n.http.Serve(n.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
