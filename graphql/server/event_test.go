@@ -154,11 +154,9 @@ type listener struct {
 // hear listens until ctx ends or enough says so, and notes how it ended.
 func (l *listener) hear(ctx context.Context, enough func() bool) {
 	l.t.Helper()
-	after := ""
+	after := "Ym9vay8w" // book/0
 	if len(l.seen) > 0 {
 		after = l.seen[len(l.seen)-1].Cursor
-	} else {
-		after = "Ym9vay8w" // book/0
 	}
 	body, err := json.Marshal(map[string]any{"query": `subscription { events(after: "` + after + `"` + l.filter + `)` + toldFields + `}`})
 	if err != nil {
