@@ -216,6 +216,7 @@ func playTones(t *testing.T, s *stage) {
 		t.Errorf("paused, the recording is %s", state)
 	}
 	k.say(t, 700*time.Millisecond, [2]float64{2000, 2000})
+	k.dial(t, 4, 2)
 	digit := k.caller.request("INFO", s, "digits", 2, toTag.FindStringSubmatch(k.accepted)[1])
 	k.caller.says(t, s.net, strings.NewReplacer("application/sdp", "application/dtmf-relay", "Content-Length: 0\n", "Content-Length: 24\n").
 		Replace(digit)+"Signal=5\nDuration=160\n")
@@ -226,6 +227,15 @@ func playTones(t *testing.T, s *stage) {
 	packets += k.say(t, 1200*time.Millisecond, [2]float64{400, 1000})
 	k.hangUp(t, "bye", 3)
 	s.settled(t, s.filter(), 2)
+	var heard struct {
+		Call struct {
+			Legs []struct{ Media struct{ DtmfEvents int } }
+		}
+	}
+	s.ask(t, &heard, `query($id: ID!) { call(id: $id) { legs { media { dtmfEvents } } } }`, map[string]any{"id": id})
+	if legs := heard.Call.Legs; len(legs) != 2 || legs[0].Media.DtmfEvents != 2 || legs[1].Media.DtmfEvents != 0 {
+		t.Errorf("two keys were pressed: %+v", heard)
+	}
 
 	call := strings.TrimPrefix(id, "call:")
 	path := finished(t, s.data, call+"-1.wav", 1)[0]

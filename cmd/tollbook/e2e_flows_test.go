@@ -166,7 +166,7 @@ func playFork(t *testing.T, s *stage) {
 func playFax(t *testing.T, s *stage) {
 	d := s.talk(t)
 	fax := func(k *socket, port string) string {
-		return strings.Replace(k.description(), "m=audio 40000 RTP/AVP 8", "m=image "+port+" udptl t38\na=T38FaxVersion:0", 1)
+		return strings.Replace(k.description(), speech, "m=image "+port+" udptl t38\na=T38FaxVersion:0", 1)
 	}
 	d.vendor.says(t, s.net, d.fromVendor("INVITE", "f1", 1, fax(d.vendor, "40010")))
 	passed := d.caller.must(t, "INVITE")

@@ -69,8 +69,11 @@ func (k *socket) must(t *testing.T, start string) string {
 	return m
 }
 
+// speech is A-law, with tones as events (RFC 4733).
+const speech = "m=audio 40000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000"
+
 func (k *socket) description() string {
-	return fmt.Sprintf("v=0\no=- 1 1 IN IP4 %s\ns=-\nc=IN IP4 %s\nt=0 0\nm=audio 40000 RTP/AVP 8\n", k.ip, k.ip)
+	return fmt.Sprintf("v=0\no=- 1 1 IN IP4 %s\ns=-\nc=IN IP4 %s\nt=0 0\n%s\n", k.ip, k.ip, speech)
 }
 
 // request makes a request of a call; tag is the far end's.

@@ -75,6 +75,45 @@ func (k *talk) say(t *testing.T, during time.Duration, hz [2]float64) (packets i
 	return packets
 }
 
+// dial has the caller press some keys, each three packets of one event, and wants the
+// vendor to hear all of them.
+func (k *talk) dial(t *testing.T, keys ...byte) {
+	t.Helper()
+	for _, key := range keys {
+		k.seq[0]++
+		began := uint32(k.seq[0]) * 160
+		for i := range uint16(3) {
+			p := rtpTone(k.seq[0], 7, 0)[:16]
+			k.seq[0]++
+			if p[1] = 101; i == 0 {
+				p[1] |= 0x80
+			}
+			wirebytes.BigEndian.PutUint32(p[4:], began)
+			p[12], p[13] = key, 10
+			if i == 2 {
+				p[13] |= 0x80 // the end
+			}
+			wirebytes.BigEndian.PutUint16(p[14:], 160*(i+1))
+			if _, err := k.media[0].WriteToUDP(p, k.relay[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	buf, want := make([]byte, 2048), 3*len(keys)
+	if err := k.media[1].SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	for want > 0 {
+		n, err := k.media[1].Read(buf)
+		if err != nil {
+			t.Fatalf("%d packets of keys have not come: %v", want, err)
+		}
+		if n == 16 && buf[1]&0x7f == 101 {
+			want--
+		}
+	}
+}
+
 // rtpTone is 20 ms of a tone in A-law.
 func rtpTone(seq uint16, ssrc uint32, hz float64) []byte {
 	p := make([]byte, 172)

@@ -45,6 +45,7 @@ func (l *Listener) write(b []byte, to netip.AddrPort) error {
 	if s == nil {
 		return l.emit(Parcel{Transport: "udp", Far: to.String(), Message: b})
 	}
+	at := time.Now()
 	var err error
 	if udp, ok := s.udp.(*net.UDPConn); ok {
 		_, err = udp.WriteToUDPAddrPort(b, to)
@@ -52,7 +53,7 @@ func (l *Listener) write(b []byte, to netip.AddrPort) error {
 		_, err = s.udp.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	}
 	if err == nil {
-		l.said("udp", to, b)
+		l.said("udp", to, b, at)
 	}
 	return err
 }

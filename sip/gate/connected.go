@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -37,9 +38,10 @@ func (c *connected) Write(b []byte) error {
 		if !ok {
 			return fmt.Errorf("a connection of type %T cannot be written to", conn)
 		}
+		at := time.Now()
 		_, err := w.Write(b)
 		if to, bad := netip.ParseAddrPort(c.to); err == nil && bad == nil && webSocket(c.network) {
-			c.by.said(c.network, to, b)
+			c.by.said(c.network, to, b, at)
 		}
 		return err
 	})

@@ -296,7 +296,7 @@ type stream struct {
 	// frames cuts what comes into messages; nil for a WebSocket, which does so itself.
 	frames *frames
 	left   func()
-	said   func([]byte) // is told of what is sent; nil for a WebSocket
+	said   func([]byte, time.Time) // is told of what is sent; nil for a WebSocket
 	// known tells whether a stranger has said who he is; nil for who needs not.
 	known func() bool
 	once  sync.Once
@@ -304,7 +304,7 @@ type stream struct {
 
 // framed makes the stack get whole messages only.
 func (s *stream) framed(l *Listener, network string) {
-	s.said = func(b []byte) { l.said(network, plain(s.RemoteAddr()), b) }
+	s.said = func(b []byte, at time.Time) { l.said(network, plain(s.RemoteAddr()), b, at) }
 	s.frames = &frames{
 		from: idle{s},
 		answer: func(b []byte) error {
@@ -352,9 +352,10 @@ func (s *stream) Write(b []byte) (int, error) {
 	if err := s.Conn.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
 		return 0, err
 	}
+	at := time.Now()
 	n, err := s.Conn.Write(b)
 	if err == nil && s.said != nil {
-		s.said(b)
+		s.said(b, at)
 	}
 	return n, err
 }

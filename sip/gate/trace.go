@@ -27,10 +27,11 @@ func (l *Listener) heard(network string, from netip.AddrPort, message []byte) {
 	}
 }
 
-// said tells the witness of a message that was sent.
-func (l *Listener) said(network string, to netip.AddrPort, message []byte) {
+// said tells the witness of a message that was sent at a time, which is taken before it was:
+// what the far end does then is later.
+func (l *Listener) said(network string, to netip.AddrPort, message []byte, at time.Time) {
 	if w := l.gate.witness; w != nil && w.Wants() {
-		w.Signal(l.at(network), to, network != "udp", message, time.Now())
+		w.Signal(l.at(network), to, network != "udp", message, at)
 	}
 }
 
