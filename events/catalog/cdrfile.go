@@ -31,7 +31,8 @@ const (
 	// maxCdrProfiles bounds the profiles, each of which looks for its CDRs by itself.
 	maxCdrProfiles = 100
 	maxCdrPlace    = 500
-	maxCdrSecret   = 1024
+	maxCdrSecret   = 8192 // the private key of an SFTP user
+	maxCdrHostKey  = 2048
 	maxCdrCA       = 16 << 10
 	minCdrInterval = 60
 	maxCdrInterval = 86_400
@@ -44,6 +45,8 @@ const (
 var (
 	cdrDirectory = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)
 	cdrURL       = regexp.MustCompile(`^https://[^\s/@?#]+(/[^\s?#]*)?$`)
+	cdrSFTP      = regexp.MustCompile(`^sftp://[A-Za-z0-9._-]+@[^\s/@?#]+(/[^\s?#]*)?$`)
+	cdrHostKey   = regexp.MustCompile(`^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}$`)
 )
 
 // CdrProfile finds a profile of CDR files by its id.
@@ -68,8 +71,8 @@ func validateCdrProfile(p *wire.CdrProfile) error {
 		return events.Invalid("interval_s: %d s is not %d to %d", p.IntervalS, minCdrInterval, maxCdrInterval)
 	case p.OffsetS >= p.IntervalS:
 		return events.Invalid("offset_s: %d s is not less than the interval of %d s", p.OffsetS, p.IntervalS)
-	case p.Format != wire.CdrFormat_CDR_FORMAT_CSV && p.Format != wire.CdrFormat_CDR_FORMAT_PIPE:
-		return events.Invalid("format must be csv or pipe")
+	case p.Format < wire.CdrFormat_CDR_FORMAT_CSV || p.Format > wire.CdrFormat_CDR_FORMAT_XLSX:
+		return events.Invalid("format must be csv, pipe or xlsx")
 	}
 	if err := validateCdrTarget(p); err != nil {
 		return err
@@ -78,19 +81,42 @@ func validateCdrProfile(p *wire.CdrProfile) error {
 }
 
 func validateCdrTarget(p *wire.CdrProfile) error {
+	if strings.HasPrefix(p.Url, "sftp:") {
+		return validateCdrSFTP(p)
+	}
 	switch {
+	case p.HostKey != "":
+		return events.Invalid("host_key: the key of a server is for an sftp url; https has ca")
 	case (p.Directory == "") == (p.Url == ""):
 		return events.Invalid("files go either to a directory or to a url: name one of them")
 	case p.Directory != "" && (len(p.Directory) > maxCdrPlace || !cdrDirectory.MatchString(p.Directory)):
 		return events.Invalid("directory: %q is not a path below the node's directory, such as partner/daily", p.Directory)
 	case p.Url != "" && (len(p.Url) > maxCdrPlace || !cdrURL.MatchString(p.Url)):
-		return events.Invalid("url: %q is not an address such as https://files.example.net/in, without user, query or fragment", p.Url)
+		return events.Invalid("url: %q is not an address such as https://files.example.net/in or sftp://user@files.example.net/in, without user, query or fragment", p.Url)
 	case p.Url == "" && (len(p.Secret) > 0 || p.Ca != ""):
 		return events.Invalid("a token and a ca are for a url; this profile writes into a directory")
 	case len(p.Secret) > maxCdrSecret:
 		return events.Invalid("the token is longer than %d bytes", maxCdrSecret)
 	case p.Ca != "" && (len(p.Ca) > maxCdrCA || !strings.HasPrefix(p.Ca, "-----BEGIN CERTIFICATE-----")):
 		return events.Invalid("ca: certificates in PEM are expected, %d bytes at most", maxCdrCA)
+	}
+	return nil
+}
+
+func validateCdrSFTP(p *wire.CdrProfile) error {
+	switch {
+	case p.Directory != "":
+		return events.Invalid("files go either to a directory or to a url: name one of them")
+	case len(p.Url) > maxCdrPlace || !cdrSFTP.MatchString(p.Url):
+		return events.Invalid("url: %q is not an address such as sftp://user@files.example.net:22/in, without password, query or fragment", p.Url)
+	case len(p.HostKey) > maxCdrHostKey || !cdrHostKey.MatchString(p.HostKey):
+		return events.Invalid("host_key: the server's key is expected as ssh-keyscan tells it, without its name: ssh-ed25519 AAAA…")
+	case p.Ca != "":
+		return events.Invalid("ca: certificates are for an https url; an sftp server has host_key")
+	case len(p.Secret) == 0:
+		return events.Invalid("token: the password or the private key of the sftp user is missing")
+	case len(p.Secret) > maxCdrSecret:
+		return events.Invalid("the token is longer than %d bytes", maxCdrSecret)
 	}
 	return nil
 }

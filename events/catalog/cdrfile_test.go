@@ -22,7 +22,7 @@ func TestCdrProfilesRefuse(t *testing.T) {
 		"from":        {func(p *wire.CdrProfile) { p.FromUs = 0 }, "from_us"},
 		"interval":    {func(p *wire.CdrProfile) { p.IntervalS = 86_401 }, "interval_s: 86401 s"},
 		"offset":      {func(p *wire.CdrProfile) { p.OffsetS = 60 }, "offset_s: 60 s"},
-		"format":      {func(p *wire.CdrProfile) { p.Format = 3 }, "format must be"},
+		"format":      {func(p *wire.CdrProfile) { p.Format = 4 }, "format must be"},
 		"no target":   {func(p *wire.CdrProfile) { p.Url = "" }, "either to a directory or to a url"},
 		"two targets": {func(p *wire.CdrProfile) { p.Directory = "x" }, "either to a directory or to a url"},
 		"outside":     {func(p *wire.CdrProfile) { p.Url, p.Directory = "", "a/../.." }, "directory:"},
@@ -31,6 +31,15 @@ func TestCdrProfilesRefuse(t *testing.T) {
 		"user":        {func(p *wire.CdrProfile) { p.Url = "https://a:b@files.example.net" }, "url:"},
 		"query":       {func(p *wire.CdrProfile) { p.Url = "https://files.example.net/?x" }, "url:"},
 		"ca":          {func(p *wire.CdrProfile) { p.Ca = "x" }, "ca: certificates in PEM"},
+		"sftp":        {sftp(func(*wire.CdrProfile) {}), ""},
+		"nobody":      {sftp(func(p *wire.CdrProfile) { p.Url = "sftp://files.example.net/in" }), "url:"},
+		"password":    {sftp(func(p *wire.CdrProfile) { p.Url = "sftp://a:b@files.example.net/in" }), "url:"},
+		"no key":      {sftp(func(p *wire.CdrProfile) { p.HostKey = "" }), "host_key:"},
+		"key of none": {sftp(func(p *wire.CdrProfile) { p.HostKey = "files.example.net ssh-ed25519 AAAA" }), "host_key:"},
+		"no secret":   {sftp(func(p *wire.CdrProfile) { p.Secret = nil }), "token:"},
+		"sftp's ca":   {sftp(func(p *wire.CdrProfile) { p.Ca = "-----BEGIN CERTIFICATE-----" }), "ca:"},
+		"both":        {sftp(func(p *wire.CdrProfile) { p.Directory = "x" }), "either to a directory or to a url"},
+		"https key":   {func(p *wire.CdrProfile) { p.HostKey = "ssh-ed25519 AAAA" }, "host_key:"},
 		"account":     {func(p *wire.CdrProfile) { p.Account = "who" }, "needs account who"},
 		"company":     {func(p *wire.CdrProfile) { p.Company = "other" }, "account cust is of company co"},
 	} {
@@ -43,6 +52,14 @@ func TestCdrProfilesRefuse(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// sftp makes a profile one that sends by SFTP before it is spoiled.
+func sftp(spoil func(*wire.CdrProfile)) func(*wire.CdrProfile) {
+	return func(p *wire.CdrProfile) {
+		p.Url, p.HostKey, p.Secret = "sftp://tollbook@files.example.net:2022/in", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", []byte("wrapped")
+		spoil(p)
 	}
 }
 

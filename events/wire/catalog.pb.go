@@ -561,6 +561,8 @@ const (
 	// CSV is RFC 4180; PIPE has a | between the fields and none within them.
 	CdrFormat_CDR_FORMAT_CSV  CdrFormat = 1
 	CdrFormat_CDR_FORMAT_PIPE CdrFormat = 2
+	// XLSX is a workbook: numbers are numbers, the rest is text.
+	CdrFormat_CDR_FORMAT_XLSX CdrFormat = 3
 )
 
 // Enum value maps for CdrFormat.
@@ -569,11 +571,13 @@ var (
 		0: "CDR_FORMAT_UNSPECIFIED",
 		1: "CDR_FORMAT_CSV",
 		2: "CDR_FORMAT_PIPE",
+		3: "CDR_FORMAT_XLSX",
 	}
 	CdrFormat_value = map[string]int32{
 		"CDR_FORMAT_UNSPECIFIED": 0,
 		"CDR_FORMAT_CSV":         1,
 		"CDR_FORMAT_PIPE":        2,
+		"CDR_FORMAT_XLSX":        3,
 	}
 )
 
@@ -3959,14 +3963,18 @@ type CdrProfile struct {
 	// columns are those of a CDR, in their order; none is all.
 	Columns []string `protobuf:"bytes,10,rep,name=columns,proto3" json:"columns,omitempty"`
 	// directory is where files go below the directory that the node's configuration names;
-	// url is where they are sent to by PUT, with a slash and the file's name behind it.
+	// url is where they are sent to: https by PUT, or sftp with a user, as
+	// sftp://user@files.example.net:22/in; a slash and the file's name come behind it.
 	Directory string `protobuf:"bytes,11,opt,name=directory,proto3" json:"directory,omitempty"`
 	Url       string `protobuf:"bytes,12,opt,name=url,proto3" json:"url,omitempty"`
-	// secret is the bearer token of the url, wrapped by the cluster key.
+	// secret is the bearer token of an https url; of an sftp one the password, or the private
+	// key (PEM, without a passphrase). It is wrapped by the cluster key.
 	Secret []byte `protobuf:"bytes,13,opt,name=secret,proto3" json:"secret,omitempty"`
 	// ca are the certificates (PEM) of those who vouch for the url's server; empty is the
 	// system's.
-	Ca            string `protobuf:"bytes,14,opt,name=ca,proto3" json:"ca,omitempty"`
+	Ca string `protobuf:"bytes,14,opt,name=ca,proto3" json:"ca,omitempty"`
+	// host_key is the key that an sftp server must have, as in known_hosts: ssh-ed25519 AAAA….
+	HostKey       string `protobuf:"bytes,260,opt,name=host_key,json=hostKey,proto3" json:"host_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4099,6 +4107,13 @@ func (x *CdrProfile) GetCa() string {
 	return ""
 }
 
+func (x *CdrProfile) GetHostKey() string {
+	if x != nil {
+		return x.HostKey
+	}
+	return ""
+}
+
 // CdrProgress is how far a profile's files have come: its last file. Nodes write it, each
 // from the version that it read, so that no two nodes write the same file.
 type CdrProgress struct {
@@ -4207,6 +4222,77 @@ func (x *CdrProgress) GetSize() uint64 {
 	return 0
 }
 
+// CdrFileLate says that a file of CDRs could not be delivered for an hour. It is observed
+// by the node that tries, once for each file.
+type CdrFileLate struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Profile string                 `protobuf:"bytes,1,opt,name=profile,proto3" json:"profile,omitempty"`
+	Number  uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
+	// cut_us is since when the file is owed, reason why the last delivery failed.
+	CutUs         int64  `protobuf:"varint,3,opt,name=cut_us,json=cutUs,proto3" json:"cut_us,omitempty"`
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CdrFileLate) Reset() {
+	*x = CdrFileLate{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CdrFileLate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CdrFileLate) ProtoMessage() {}
+
+func (x *CdrFileLate) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CdrFileLate.ProtoReflect.Descriptor instead.
+func (*CdrFileLate) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CdrFileLate) GetProfile() string {
+	if x != nil {
+		return x.Profile
+	}
+	return ""
+}
+
+func (x *CdrFileLate) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *CdrFileLate) GetCutUs() int64 {
+	if x != nil {
+		return x.CutUs
+	}
+	return 0
+}
+
+func (x *CdrFileLate) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Entity is one of the things the catalog knows.
 type Entity struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4241,7 +4327,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4253,7 +4339,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4266,7 +4352,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -4621,7 +4707,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4633,7 +4719,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4646,7 +4732,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -4677,7 +4763,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4689,7 +4775,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4702,7 +4788,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -5060,7 +5146,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05calls\x18\r \x01(\rR\x05calls\x12!\n" +
 	"\famount_micro\x18\x0e \x01(\x03R\vamountMicro\x120\n" +
 	"\x06action\x18\x0f \x01(\x0e2\x18.tollbook.v1.GuardActionR\x06action\x12\x17\n" +
-	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\xf5\x02\n" +
+	"\ablock_s\x18\x10 \x01(\rR\x06blockS\"\x91\x03\n" +
 	"\n" +
 	"CdrProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -5078,7 +5164,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\tdirectory\x18\v \x01(\tR\tdirectory\x12\x10\n" +
 	"\x03url\x18\f \x01(\tR\x03url\x12\x16\n" +
 	"\x06secret\x18\r \x01(\fR\x06secret\x12\x0e\n" +
-	"\x02ca\x18\x0e \x01(\tR\x02ca\"\xc5\x01\n" +
+	"\x02ca\x18\x0e \x01(\tR\x02ca\x12\x1a\n" +
+	"\bhost_key\x18\x84\x02 \x01(\tR\ahostKey\"\xc5\x01\n" +
 	"\vCdrProgress\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x12\n" +
@@ -5087,7 +5174,12 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x06cut_us\x18\x05 \x01(\x03R\x05cutUs\x12!\n" +
 	"\fdelivered_us\x18\x06 \x01(\x03R\vdeliveredUs\x12\x16\n" +
 	"\x06sha256\x18\a \x01(\fR\x06sha256\x12\x12\n" +
-	"\x04size\x18\b \x01(\x04R\x04size\"\xcf\t\n" +
+	"\x04size\x18\b \x01(\x04R\x04size\"n\n" +
+	"\vCdrFileLate\x12\x18\n" +
+	"\aprofile\x18\x01 \x01(\tR\aprofile\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x15\n" +
+	"\x06cut_us\x18\x03 \x01(\x03R\x05cutUs\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xcf\t\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -5189,11 +5281,12 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\vGuardAction\x12\x1c\n" +
 	"\x18GUARD_ACTION_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12GUARD_ACTION_ALERT\x10\x01\x12\x16\n" +
-	"\x12GUARD_ACTION_BLOCK\x10\x02*P\n" +
+	"\x12GUARD_ACTION_BLOCK\x10\x02*e\n" +
 	"\tCdrFormat\x12\x1a\n" +
 	"\x16CDR_FORMAT_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCDR_FORMAT_CSV\x10\x01\x12\x13\n" +
-	"\x0fCDR_FORMAT_PIPE\x10\x02B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\x0fCDR_FORMAT_PIPE\x10\x02\x12\x13\n" +
+	"\x0fCDR_FORMAT_XLSX\x10\x03B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_catalog_proto_rawDescOnce sync.Once
@@ -5208,7 +5301,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -5254,16 +5347,17 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*GuardRule)(nil),         // 41: tollbook.v1.GuardRule
 	(*CdrProfile)(nil),        // 42: tollbook.v1.CdrProfile
 	(*CdrProgress)(nil),       // 43: tollbook.v1.CdrProgress
-	(*Entity)(nil),            // 44: tollbook.v1.Entity
-	(*Change)(nil),            // 45: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 46: tollbook.v1.ChangeSetAccepted
-	nil,                       // 47: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 48: tollbook.v1.Settings.SecretsEntry
-	(Srtp)(0),                 // 49: tollbook.v1.Srtp
-	(RoundingMode)(0),         // 50: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 51: tollbook.v1.Subscriber
-	(*Did)(nil),               // 52: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 53: tollbook.v1.EvidenceRule
+	(*CdrFileLate)(nil),       // 44: tollbook.v1.CdrFileLate
+	(*Entity)(nil),            // 45: tollbook.v1.Entity
+	(*Change)(nil),            // 46: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 47: tollbook.v1.ChangeSetAccepted
+	nil,                       // 48: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 49: tollbook.v1.Settings.SecretsEntry
+	(Srtp)(0),                 // 50: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 51: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 52: tollbook.v1.Subscriber
+	(*Did)(nil),               // 53: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 54: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	11, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -5280,11 +5374,11 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	16, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
 	21, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
 	20, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	49, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
-	50, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	50, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	51, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
 	24, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
 	32, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	47, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	48, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
 	29, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
@@ -5294,7 +5388,7 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	37, // 25: tollbook.v1.User.second_factor:type_name -> tollbook.v1.SecondFactor
 	5,  // 26: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
 	6,  // 27: tollbook.v1.Token.scopes:type_name -> tollbook.v1.TokenScope
-	48, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	49, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
 	38, // 29: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
 	5,  // 30: tollbook.v1.Settings.second_factor_roles:type_name -> tollbook.v1.Role
 	39, // 31: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
@@ -5318,15 +5412,15 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	25, // 49: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
 	26, // 50: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
 	27, // 51: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	51, // 52: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	52, // 53: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	52, // 52: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	53, // 53: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
 	22, // 54: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
 	41, // 55: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	53, // 56: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	54, // 56: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
 	42, // 57: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
 	43, // 58: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
-	44, // 59: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	45, // 60: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	45, // 59: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	46, // 60: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
 	61, // [61:61] is the sub-list for method output_type
 	61, // [61:61] is the sub-list for method input_type
 	61, // [61:61] is the sub-list for extension type_name
@@ -5344,7 +5438,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[34].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[35].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -5374,7 +5468,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

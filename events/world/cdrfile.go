@@ -20,21 +20,25 @@ type cdrProfile struct {
 	// Every is how often, as 15m or 1d; Offset shifts the times from midnight UTC.
 	Every  string `yaml:"every"`
 	Offset string `yaml:"offset"`
-	// Format is csv or pipe.
+	// Format is csv, pipe or xlsx.
 	Format  string   `yaml:"format"`
 	Columns []string `yaml:"columns"`
-	// Directory is below the one of the node's cdr_files; URL is an https one.
+	// Directory is below the one of the node's cdr_files; URL is https:// or
+	// sftp://user@host:port/path.
 	Directory string `yaml:"directory"`
 	URL       string `yaml:"url"`
-	// Token is sent with each file; left out, it stays.
+	// Token is sent with each file; for sftp it is the password or the private key. Left out,
+	// it stays.
 	Token string `yaml:"token"`
 	CA    string `yaml:"ca"`
+	// HostKey is the key of an sftp server: ssh-ed25519 AAAA….
+	HostKey string `yaml:"host_key"`
 }
 
 func (e *edit) cdrProfile(p cdrProfile) error {
 	out := &wire.CdrProfile{
 		Id: p.ID, Name: p.Name, Disabled: p.Disabled, Company: p.Company, Account: p.Account, Columns: p.Columns,
-		Directory: p.Directory, Url: p.URL, Ca: p.CA,
+		Directory: p.Directory, Url: p.URL, Ca: p.CA, HostKey: p.HostKey,
 	}
 	from, err := time.Parse(time.RFC3339, p.From)
 	if err != nil {
@@ -48,12 +52,12 @@ func (e *edit) cdrProfile(p cdrProfile) error {
 		return err
 	}
 	if out.Format, err = choice("format", p.Format, map[string]wire.CdrFormat{
-		"csv": wire.CdrFormat_CDR_FORMAT_CSV, "pipe": wire.CdrFormat_CDR_FORMAT_PIPE,
+		"csv": wire.CdrFormat_CDR_FORMAT_CSV, "pipe": wire.CdrFormat_CDR_FORMAT_PIPE, "xlsx": wire.CdrFormat_CDR_FORMAT_XLSX,
 	}); err != nil {
 		return err
 	}
 	var old []byte
-	if was := e.cat.CdrProfile(p.ID); was.GetUrl() == p.URL { // a token is not sent to another place than it was given for
+	if was := e.cat.CdrProfile(p.ID); was.GetUrl() == p.URL && was.GetHostKey() == p.HostKey { // a token is not sent to another place than it was given for
 		old = was.GetSecret()
 	}
 	if p.Token != "" || p.URL != "" && len(old) > 0 {

@@ -494,6 +494,29 @@ func (ec *executionContext) fieldContext_CdrProfile_url(_ context.Context, field
 	return graphql.NewScalarFieldContext("CdrProfile", field, false, false, "String")
 }
 
+func (ec *executionContext) _CdrProfile_hostKey(ctx context.Context, field graphql.CollectedField, obj *model.CdrProfile) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CdrProfile_hostKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HostKey, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CdrProfile_hostKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CdrProfile", field, false, false, "String")
+}
+
 func (ec *executionContext) _CdrProfile_last(ctx context.Context, field graphql.CollectedField, obj *model.CdrProfile) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -880,7 +903,7 @@ func (ec *executionContext) unmarshalInputCdrProfilePutInput(ctx context.Context
 		asMap["dryRun"] = false
 	}
 
-	fieldsInOrder := [...]string{"key", "name", "disabled", "company", "account", "from", "intervalSeconds", "offsetSeconds", "format", "columns", "directory", "url", "token", "ca", "expectedVersion", "dryRun"}
+	fieldsInOrder := [...]string{"key", "name", "disabled", "company", "account", "from", "intervalSeconds", "offsetSeconds", "format", "columns", "directory", "url", "hostKey", "token", "ca", "expectedVersion", "dryRun"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -971,6 +994,13 @@ func (ec *executionContext) unmarshalInputCdrProfilePutInput(ctx context.Context
 				return it, err
 			}
 			it.URL = graphql.OmittableOf(data)
+		case "hostKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hostKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.HostKey = graphql.OmittableOf(data)
 		case "token":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("token"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -1188,6 +1218,11 @@ func (ec *executionContext) _CdrProfile(ctx context.Context, sel ast.SelectionSe
 			}
 		case "url":
 			out.Values[i] = ec._CdrProfile_url(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hostKey":
+			out.Values[i] = ec._CdrProfile_hostKey(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}

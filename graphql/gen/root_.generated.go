@@ -361,6 +361,7 @@ type ComplexityRoot struct {
 		Disabled        func(childComplexity int) int
 		Format          func(childComplexity int) int
 		From            func(childComplexity int) int
+		HostKey         func(childComplexity int) int
 		ID              func(childComplexity int) int
 		IntervalSeconds func(childComplexity int) int
 		Key             func(childComplexity int) int
@@ -3312,6 +3313,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CdrProfile.From(childComplexity), true
+	case "CdrProfile.hostKey":
+		if e.ComplexityRoot.CdrProfile.HostKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CdrProfile.HostKey(childComplexity), true
 	case "CdrProfile.id":
 		if e.ComplexityRoot.CdrProfile.ID == nil {
 			break
@@ -11169,6 +11176,8 @@ enum AuditKind {
   SOURCE_REJECTED
   "An account will soon be empty at the pace of its calls: the actor is the account, the count its calls."
   BALANCE_FORECAST
+  "A file of CDRs could not be delivered for an hour: the actor is its profile."
+  CDR_FILE_LATE
   "A terminator answers pings again."
   TERMINATOR_UP
   "A terminator does not answer pings and gets no calls."
@@ -11722,6 +11731,8 @@ enum CdrFileFormat {
   CSV
   "Fields parted by |, with none in them."
   PIPE
+  "A workbook: numbers as numbers, the rest as text."
+  XLSX
 }
 
 "Which CDRs are written into files, when, how, and where those go. Each CDR comes into exactly one file of a profile."
@@ -11750,8 +11761,10 @@ type CdrProfile implements Node {
   columns: [String!]!
   "The directory, below the one of the node that keeps the book; empty where files are sent."
   directory: String!
-  "Where files are sent to, by PUT; empty where they are stored."
+  "Where files are sent to: https, by PUT, or sftp; empty where they are stored."
   url: String!
+  "The key that the sftp server must have; empty for others."
+  hostKey: String!
   "The last file; null before the first."
   last: CdrFile
   "Where the profile was last changed."
@@ -11830,9 +11843,11 @@ input CdrProfilePutInput {
   columns: [String!]
   "The directory; empty where files are sent."
   directory: String
-  "An https address that files are sent to; empty where they are stored."
+  "An https address that files are sent to, or sftp://user@host:port/path; empty where they are stored."
   url: String
-  "A bearer token that is sent with files; empty takes it away."
+  "The key that an sftp server must have, such as ssh-ed25519 AAAA…; empty for https."
+  hostKey: String
+  "A bearer token that is sent with files, for sftp the password or the private key (PEM); empty takes it away."
   token: String
   "Certificates (PEM) of those who vouch for the server; empty is the system's."
   ca: String
@@ -16721,6 +16736,8 @@ func (ec *executionContext) childFields_CdrProfile(ctx context.Context, field gr
 		return ec.fieldContext_CdrProfile_directory(ctx, field)
 	case "url":
 		return ec.fieldContext_CdrProfile_url(ctx, field)
+	case "hostKey":
+		return ec.fieldContext_CdrProfile_hostKey(ctx, field)
 	case "last":
 		return ec.fieldContext_CdrProfile_last(ctx, field)
 	case "version":

@@ -653,8 +653,10 @@ type CdrProfile struct {
 	Columns []string `json:"columns"`
 	// The directory, below the one of the node that keeps the book; empty where files are sent.
 	Directory string `json:"directory"`
-	// Where files are sent to, by PUT; empty where they are stored.
+	// Where files are sent to: https, by PUT, or sftp; empty where they are stored.
 	URL string `json:"url"`
+	// The key that the sftp server must have; empty for others.
+	HostKey string `json:"hostKey"`
 	// The last file; null before the first.
 	Last *CdrFile `json:"last,omitempty"`
 	// Where the profile was last changed.
@@ -687,9 +689,11 @@ type CdrProfilePutInput struct {
 	Columns graphql.Omittable[[]string] `json:"columns,omitempty"`
 	// The directory; empty where files are sent.
 	Directory graphql.Omittable[*string] `json:"directory,omitempty"`
-	// An https address that files are sent to; empty where they are stored.
+	// An https address that files are sent to, or sftp://user@host:port/path; empty where they are stored.
 	URL graphql.Omittable[*string] `json:"url,omitempty"`
-	// A bearer token that is sent with files; empty takes it away.
+	// The key that an sftp server must have, such as ssh-ed25519 AAAA…; empty for https.
+	HostKey graphql.Omittable[*string] `json:"hostKey,omitempty"`
+	// A bearer token that is sent with files, for sftp the password or the private key (PEM); empty takes it away.
 	Token graphql.Omittable[*string] `json:"token,omitempty"`
 	// Certificates (PEM) of those who vouch for the server; empty is the system's.
 	Ca graphql.Omittable[*string] `json:"ca,omitempty"`
@@ -3754,6 +3758,8 @@ const (
 	AuditKindSourceRejected AuditKind = "SOURCE_REJECTED"
 	// An account will soon be empty at the pace of its calls: the actor is the account, the count its calls.
 	AuditKindBalanceForecast AuditKind = "BALANCE_FORECAST"
+	// A file of CDRs could not be delivered for an hour: the actor is its profile.
+	AuditKindCdrFileLate AuditKind = "CDR_FILE_LATE"
 	// A terminator answers pings again.
 	AuditKindTerminatorUp AuditKind = "TERMINATOR_UP"
 	// A terminator does not answer pings and gets no calls.
@@ -3790,6 +3796,7 @@ var AllAuditKind = []AuditKind{
 	AuditKindSignInFailed,
 	AuditKindSourceRejected,
 	AuditKindBalanceForecast,
+	AuditKindCdrFileLate,
 	AuditKindTerminatorUp,
 	AuditKindTerminatorDown,
 	AuditKindRegistered,
@@ -3808,7 +3815,7 @@ var AllAuditKind = []AuditKind{
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindFilesStopped, AuditKindFilesResumed, AuditKindFileDamaged, AuditKindFileServed, AuditKindFileErased, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindCdrFileLate, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindFilesStopped, AuditKindFilesResumed, AuditKindFileDamaged, AuditKindFileServed, AuditKindFileErased, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
 		return true
 	}
 	return false
@@ -3918,16 +3925,19 @@ const (
 	CdrFileFormatCSV CdrFileFormat = "CSV"
 	// Fields parted by |, with none in them.
 	CdrFileFormatPipe CdrFileFormat = "PIPE"
+	// A workbook: numbers as numbers, the rest as text.
+	CdrFileFormatXlsx CdrFileFormat = "XLSX"
 )
 
 var AllCdrFileFormat = []CdrFileFormat{
 	CdrFileFormatCSV,
 	CdrFileFormatPipe,
+	CdrFileFormatXlsx,
 }
 
 func (e CdrFileFormat) IsValid() bool {
 	switch e {
-	case CdrFileFormatCSV, CdrFileFormatPipe:
+	case CdrFileFormatCSV, CdrFileFormatPipe, CdrFileFormatXlsx:
 		return true
 	}
 	return false

@@ -22,7 +22,7 @@ func (r *Resolver) cdrProfile(it catalog.Item) *model.CdrProfile {
 		CompanyID: model.OptionalID(catalog.KindCompany, p.Company), AccountID: model.OptionalID(catalog.KindAccount, p.Account),
 		From: events.Instant(p.FromUs), IntervalSeconds: int(p.IntervalS), OffsetSeconds: int(p.OffsetS),
 		Format:  model.CdrFileFormat(strings.TrimPrefix(p.Format.String(), cdrFormatPrefix)),
-		Columns: append([]string{}, p.Columns...), Directory: p.Directory, URL: p.Url, Version: it.Version,
+		Columns: append([]string{}, p.Columns...), Directory: p.Directory, URL: p.Url, HostKey: p.HostKey, Version: it.Version,
 	}
 	last, _ := r.Backend.Catalog().Get(catalog.Ref{Kind: catalog.KindCdrProgress, ID: p.Id})
 	if f := last.Entity.GetCdrProgress(); f != nil {
@@ -69,10 +69,12 @@ func (r *Resolver) fillCdrProfile(p *wire.CdrProfile, in model.CdrProfilePutInpu
 	}
 	replace(&p.Columns, in.Columns)
 	set(&p.Directory, in.Directory)
-	if url := value(in.URL); url != nil && *url != p.Url && !in.Token.IsSet() {
+	url, key := p.Url, p.HostKey
+	set(&p.Url, in.URL)
+	set(&p.HostKey, in.HostKey)
+	if (p.Url != url || p.HostKey != key) && !in.Token.IsSet() {
 		p.Secret = nil // a token is not sent to another place than it was given for
 	}
-	set(&p.Url, in.URL)
 	f.secret("token", &p.Secret, in.Token, func(plain []byte) ([]byte, error) {
 		return r.Backend.Wrap(catalog.Ref{Kind: catalog.KindCdrProfile, ID: in.Key}, plain)
 	})

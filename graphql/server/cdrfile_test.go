@@ -45,6 +45,16 @@ func TestCdrProfiles(t *testing.T) {
 	if p = f.Catalog().CdrProfile("daily"); len(p.Secret) != 0 {
 		t.Error("the token would go to another server")
 	}
+	c.must(cdrProfilePut, map[string]any{"i": map[string]any{
+		"key": "daily", "url": "sftp://tollbook@files.example.net/in", "hostKey": "ssh-ed25519 AAAA", "token": "password", "ca": "", "format": "XLSX",
+	}})
+	if p = f.Catalog().CdrProfile("daily"); p.HostKey != "ssh-ed25519 AAAA" || len(p.Secret) == 0 || p.Format != wire.CdrFormat_CDR_FORMAT_XLSX {
+		t.Errorf("%v", p)
+	}
+	if got := c.must(cdrProfilePut, map[string]any{"i": map[string]any{"key": "daily", "hostKey": "ssh-ed25519 BBBB"}}); got.len("cdrProfilePut.userErrors") != 1 {
+		t.Error("the password would go to a server with another key")
+	}
+	c.must(cdrProfilePut, map[string]any{"i": map[string]any{"key": "daily", "url": "https://other.example.net", "hostKey": ""}})
 	for field, wrong := range map[string]any{
 		"columns": []string{"no_such"}, "intervalSeconds": 59, "offsetSeconds": 900, "directory": "both",
 		"url": "http://files.example.net",

@@ -1,4 +1,4 @@
-// Package cdrfile delivers files of CDRs: into a directory, or to an HTTPS server. A
+// Package cdrfile delivers files of CDRs: into a directory, to an HTTPS or SFTP server. A
 // delivery may be repeated; the file that comes again has the same name and replaces the
 // first.
 package cdrfile
@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,9 +32,11 @@ const within = time.Minute
 type Target struct {
 	// Base is the directory that nothing is written outside of, Directory a path below it.
 	Base, Directory string
-	// URL is an https address; the file's name comes behind it. Token, if there is one, is
-	// sent as a bearer token; CA vouches for the server, empty is the system's.
-	URL, Token, CA string
+	// URL is an https or sftp address; the file's name comes behind it. Token, if there is
+	// one, is sent as a bearer token; to an SFTP server it is the password or the private key
+	// (PEM). CA vouches for an HTTPS server, empty is the system's; HostKey is the key of an
+	// SFTP server as known_hosts have it.
+	URL, Token, CA, HostKey string
 	// Allow are networks that files may be sent to although they are not of the public
 	// Internet.
 	Allow []netip.Prefix
@@ -41,6 +44,9 @@ type Target struct {
 
 // Put delivers a file. It is there whole, or not at all.
 func (t Target) Put(ctx context.Context, name string, data []byte) error {
+	if strings.HasPrefix(t.URL, "sftp:") {
+		return t.upload(ctx, name, data)
+	}
 	if t.URL != "" {
 		return t.send(ctx, name, data)
 	}
@@ -93,7 +99,7 @@ func (t Target) send(ctx context.Context, name string, data []byte) error {
 		return fmt.Errorf("send %s: %w", name, err)
 	}
 	sum := sha256.Sum256(data)
-	req.Header.Set("Content-Type", "text/csv; charset=utf-8")
+	req.Header.Set("Content-Type", mediaType(name))
 	req.Header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":") // RFC 9530
 	if t.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+t.Token)
@@ -120,6 +126,17 @@ func (t Target) send(ctx context.Context, name string, data []byte) error {
 		return fmt.Errorf("send %s: the server answers %s: %q", name, resp.Status, told)
 	}
 	return nil
+}
+
+// mediaType is what a file is by the ending of its name.
+func mediaType(name string) string {
+	switch path.Ext(name) {
+	case ".xlsx":
+		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	case ".csv":
+		return "text/csv; charset=utf-8"
+	}
+	return "text/plain; charset=utf-8"
 }
 
 // guard is asked with the address that a name led to, right before the connection: who

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/money"
@@ -24,6 +25,9 @@ const (
 	AuditForecast = "balance_forecast"
 	AuditBanned   = "source_banned"
 	AuditLifted   = "ban_lifted"
+
+	// A file of CDRs could not be delivered for an hour.
+	AuditCdrFileLate = "cdr_file_late"
 
 	// What pings found out of terminators, registrars said to our registrations.
 	AuditTerminatorUp     = "terminator_up"
@@ -76,6 +80,10 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 		row.Kind, row.Actor, row.Count = AuditForecast, "account:"+e.GetAccount(), int64(e.GetCalls())
 		row.Note = fmt.Sprintf("%s %s left, %s a minute: empty in %d min", money.Amount(e.GetAvailableMicro()), e.GetCurrency(),
 			money.Amount(e.GetBurnMicro()), e.GetMinutes())
+	case *wire.Event_CdrFileLate:
+		e := body.CdrFileLate
+		row.Kind, row.Actor = AuditCdrFileLate, "cdr profile:"+e.Profile
+		row.Note = fmt.Sprintf("file %d is owed since %s: %s", e.Number, events.Instant(e.CutUs).Format(time.RFC3339), e.Reason)
 	case *wire.Event_TerminatorStateChanged:
 		e := body.TerminatorStateChanged
 		row.Kind = pick(e.Up, AuditTerminatorUp, AuditTerminatorDown)

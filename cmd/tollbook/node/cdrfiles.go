@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +51,10 @@ const (
 	// leastPause to mostPause are between deliveries that fail, each twice the one before.
 	leastPause = 5 * time.Second
 	mostPause  = 10 * time.Minute
+	// lateAfter is how long a file is owed before people are told.
+	lateAfter = time.Hour
+	// maxLateReason bounds what is told of a failure, in bytes.
+	maxLateReason = 300
 )
 
 // cutting is how this node stands with a profile.
@@ -59,6 +64,7 @@ type cutting struct {
 	slot  int64
 	next  time.Time // of the next delivery, after one that failed
 	pause time.Duration
+	told  uint64 // the last file that was told to be late
 }
 
 // cdrFiles writes the files of all profiles when they are due, where this node keeps the
@@ -106,11 +112,35 @@ func (n *Node) dueCdrFiles(p *wire.CdrProfile, now time.Time) {
 		if _, err := n.writeCdrFiles(n.ctx, p); err != nil {
 			c.pause = min(max(2*c.pause, leastPause), mostPause)
 			c.next = time.Now().Add(c.pause)
+			n.tellLate(c, p.Id, err)
 			n.log.Warn("files of CDRs could not be written; it is tried again", "profile", p.Id, "in", c.pause, "err", err)
 			return
 		}
 		c.slot, c.pause, c.next = slot, 0, time.Time{}
 	}()
+}
+
+// tellLate raises the alert of a file that is owed for too long, once for each file. Since
+// when it is owed stands in the book, so a new start of the node does not begin to wait anew.
+func (n *Node) tellLate(c *cutting, profile string, reason error) {
+	progress, _ := n.progress(profile)
+	late := cdrFileLate(progress, time.Now(), reason)
+	if late == nil || late.Number == c.told {
+		return
+	}
+	c.told = late.Number
+	n.log.Error("a file of CDRs could not be delivered for an hour", "profile", profile, "file", late.Number, "err", reason)
+	n.audit.observe(&wire.Event{Body: &wire.Event_CdrFileLate{CdrFileLate: late}})
+}
+
+// cdrFileLate is what is to be told of a profile's last file, nil for nothing.
+func cdrFileLate(progress *wire.CdrProgress, now time.Time, reason error) *wire.CdrFileLate {
+	if progress == nil || progress.DeliveredUs != 0 || now.UnixMicro()-progress.CutUs < lateAfter.Microseconds() {
+		return nil
+	}
+	text := reason.Error()
+	text = strings.ToValidUTF8(text[:min(len(text), maxLateReason)], "?")
+	return &wire.CdrFileLate{Profile: progress.Id, Number: progress.Number, CutUs: progress.CutUs, Reason: text}
 }
 
 // cdrSlot numbers a profile's intervals.
@@ -190,10 +220,15 @@ func (n *Node) deliverCdrFile(ctx context.Context, p *wire.CdrProfile, progress 
 		return err
 	}
 	var file bytes.Buffer
-	if err := history.WriteRows(&file, rows, p.Columns, p.Format == wire.CdrFormat_CDR_FORMAT_PIPE); err != nil {
+	if p.Format == wire.CdrFormat_CDR_FORMAT_XLSX {
+		err = cdrfile.WriteWorkbook(&file, rows, p.Columns)
+	} else {
+		err = history.WriteRows(&file, rows, p.Columns, p.Format == wire.CdrFormat_CDR_FORMAT_PIPE)
+	}
+	if err != nil {
 		return err
 	}
-	to := cdrfile.Target{Base: n.settings.cdrDir, Directory: p.Directory, URL: p.Url, CA: p.Ca, Allow: n.settings.cdrAllow}
+	to := cdrfile.Target{Base: n.settings.cdrDir, Directory: p.Directory, URL: p.Url, CA: p.Ca, HostKey: p.HostKey, Allow: n.settings.cdrAllow}
 	if len(p.Secret) > 0 {
 		token, err := n.key.Unwrap(catalog.Ref{Kind: catalog.KindCdrProfile, ID: p.Id}.String(), p.Secret)
 		if err != nil {
@@ -215,8 +250,11 @@ func (n *Node) deliverCdrFile(ctx context.Context, p *wire.CdrProfile, progress 
 // cdrFileName is the same for each delivery of a file.
 func cdrFileName(p *wire.CdrProfile, of *wire.CdrProgress) string {
 	ending := "csv"
-	if p.Format == wire.CdrFormat_CDR_FORMAT_PIPE {
+	switch p.Format {
+	case wire.CdrFormat_CDR_FORMAT_PIPE:
 		ending = "psv"
+	case wire.CdrFormat_CDR_FORMAT_XLSX:
+		ending = "xlsx"
 	}
 	return fmt.Sprintf("%s-%08d-%s.%s", p.Id, of.Number, time.UnixMicro(of.CutUs).UTC().Format("20060102T150405Z"), ending)
 }

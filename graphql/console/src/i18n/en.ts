@@ -337,6 +337,7 @@ export const en = {
   'audit.SIGN_IN': 'sign-in',
   'audit.SIGN_IN_FAILED': 'sign-in failed',
   'audit.BALANCE_FORECAST': 'balance forecast',
+  'audit.CDR_FILE_LATE': 'file of CDRs late',
   'audit.SOURCE_REJECTED': 'source rejected',
   'nav.guard': 'Fraud guard',
   'guard.trips': 'Tripped now',

@@ -339,6 +339,7 @@ export const ru: Dictionary = {
   'audit.SIGN_IN': 'вход',
   'audit.SIGN_IN_FAILED': 'отказ во входе',
   'audit.BALANCE_FORECAST': 'прогноз баланса',
+  'audit.CDR_FILE_LATE': 'файл CDR задержан',
   'audit.SOURCE_REJECTED': 'отвергнутый источник',
   'nav.guard': 'Защита',
   'guard.trips': 'Сработало сейчас',
