@@ -27,6 +27,13 @@ func TestServeConsole(t *testing.T) {
 			ExceptAccounts: []string{"initech-eur"}, Hours: []*wire.Hours{{FromMinute: 1320, ToMinute: 1800}}, TimeZone: "Europe/Riga",
 			Measure: wire.GuardMeasure_GUARD_MEASURE_EVERY_CALL, WindowS: 600, Action: wire.GuardAction_GUARD_ACTION_ALERT},
 	)
+	from := f.now().Add(-48 * time.Hour).UnixMicro()
+	f.put(f.now(), "profiles of CDR files",
+		&wire.CdrProfile{Id: "daily", Name: "All, for the books", FromUs: from, IntervalS: 86_400, Format: wire.CdrFormat_CDR_FORMAT_XLSX, Directory: "books/daily"},
+		&wire.CdrProfile{Id: "acme", Company: "acme", FromUs: from, IntervalS: 3600, Format: wire.CdrFormat_CDR_FORMAT_PIPE,
+			Url: "sftp://tollbook@files.example.net:2022/in", HostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", Secret: []byte("wrapped")},
+		&wire.CdrProgress{Id: "acme", Number: 1, Count: 1, CutUs: from, Rows: make([]byte, 18)},
+	)
 	f.trip(f.answered, "acme-usd", "again")
 	f.trip(f.other, "initech-eur", "again")
 	srv := &http.Server{Addr: address, Handler: f.handler, ReadHeaderTimeout: 5 * time.Second}

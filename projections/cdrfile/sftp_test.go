@@ -34,7 +34,9 @@ func newKey(t *testing.T) (ssh.Signer, string) {
 	return signer, string(pem.EncodeToMemory(block))
 }
 
-func line(k ssh.Signer) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey()))) }
+func line(k ssh.Signer) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey())))
+}
 
 // sftpServer takes files into a directory from a user with a password or key.
 func sftpServer(t *testing.T) (to Target, dir, private string) {

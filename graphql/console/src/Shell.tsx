@@ -6,9 +6,10 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
+  to: '/' | '/live' | '/cdrs' | '/cdr-files' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
   text: Key;
   staff?: boolean;
+  money?: boolean;
 }
 
 const groups: { title: Key; items: Item[] }[] = [
@@ -19,6 +20,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/live', text: 'nav.live' },
       { to: '/cdrs', text: 'nav.cdrs' },
       { to: '/reports', text: 'nav.reports' },
+      { to: '/cdr-files', text: 'nav.files', money: true },
     ],
   },
   {
@@ -51,7 +53,7 @@ const groups: { title: Key; items: Item[] }[] = [
 
 export function Shell() {
   const { t } = useTexts();
-  const { staff } = useRights();
+  const { staff, money } = useRights();
   return (
     <AppShell header={{ height: 44 }} navbar={{ width: 176, breakpoint: 'sm' }} padding={16}>
       <AppShell.Header className={classes.header}>
@@ -68,7 +70,7 @@ export function Shell() {
             <div key={group.title} className={classes.group}>
               <div className={classes.heading}>{t(group.title)}</div>
               {group.items
-                .filter((item) => staff || !item.staff)
+                .filter((item) => (staff || !item.staff) && (money || !item.money))
                 .map((item) => (
                   <Link key={item.to} to={item.to} className={classes.item} activeOptions={{ exact: item.to === '/' }}>
                     {t(item.text)}

@@ -3,6 +3,7 @@ import { AccountPage } from './pages/Account';
 import { Accounts } from './pages/Accounts';
 import { Audit } from './pages/Audit';
 import { CallPage } from './pages/Call';
+import { CdrFiles } from './pages/CdrFiles';
 import { Cdrs } from './pages/Cdrs';
 import { readCdrSearch } from './pages/cdrSearch';
 import { Companies } from './pages/Companies';
@@ -59,6 +60,7 @@ const tree = root.addChildren([
   at('/', Home),
   at('/live', Live),
   cdrsRoute,
+  at('/cdr-files', CdrFiles),
   reportsRoute,
   callRoute,
   at('/accounts', Accounts),

@@ -28,7 +28,7 @@ export function usePolled<D, V extends AnyVariables>(query: TypedDocumentNode<D,
     }, everyMs);
     return () => clearInterval(timer);
   }, [again, everyMs]);
-  return result;
+  return { ...result, again };
 }
 
 /** Whether an answer says that nobody is signed in. */
