@@ -42,11 +42,13 @@ type streams struct {
 
 func newStreams(cfg Config) *streams { return &streams{cfg: cfg, of: map[string]int{}} }
 
-// wanted says whether a request wants a stream.
+// wanted says whether a request wants a stream. Who takes JSON as well, as browsers' clients
+// say with every question (urql does, and so the console), gets JSON.
 func wanted(r *http.Request) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	accept := r.Header.Get("Accept")
 	return err == nil && kind == "application/json" && r.Method == http.MethodPost &&
-		strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+		strings.Contains(accept, "text/event-stream") && !strings.Contains(accept, "json")
 }
 
 // Supports says whether a request is one of these.
