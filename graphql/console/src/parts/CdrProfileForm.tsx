@@ -73,8 +73,8 @@ export function CdrProfileForm({ of, close, changed }: { of: Profile | null; clo
     for (const name of ['intervalSeconds', 'offsetSeconds']) {
       if (!/^\d+$/.test(text(v, name))) return [{ message: t('guard.numberWrong'), path: `input.${name}` }];
     }
-    const from = new Date(text(v, 'from'));
-    if (Number.isNaN(from.getTime())) return [{ message: t('files.fromWrong'), path: 'input.from' }];
+    const from = Date.parse(text(v, 'from'));
+    if (Number.isNaN(from)) return [{ message: t('files.fromWrong'), path: 'input.from' }];
     const token = text(v, 'token');
     const ca = text(v, 'ca');
     const answer = await put({
@@ -84,7 +84,7 @@ export function CdrProfileForm({ of, close, changed }: { of: Profile | null; clo
         disabled: v['disabled'] === true,
         company: text(v, 'company') || null,
         account: text(v, 'account') || null,
-        from: from.toISOString(),
+        from: text(v, 'from'), // as it was written: a Date has no microseconds
         intervalSeconds: Number(text(v, 'intervalSeconds')),
         offsetSeconds: Number(text(v, 'offsetSeconds')),
         format: formats.find((f) => f === v['format']) ?? 'CSV',
