@@ -41,17 +41,19 @@ func TestClusterRescue(t *testing.T) {
 	until(t, "n1 has the hold", func() bool { return first.balance(t, s.account()).Holds == 1 })
 	first.kill(t)
 	g.nodes["n2"].credit(t, s.account(), "7", "the survivor has not heard of this")
+	keeper := g.keeper(t) // who wrote the payment down remembers that there was one
 	for _, name := range []string{"n2", "n3"} {
 		g.nodes[name].kill(t)
 	}
 
-	old, lost := g.path("n1", "old"), g.path("n2", "lost")
-	for from, to := range map[string]string{g.path("n1", "data"): old, g.path("n2", "data"): lost} {
+	old, lost := g.path("n1", "old"), g.path(keeper, "lost")
+	for from, to := range map[string]string{g.path("n1", "data"): old, g.path(keeper, "data"): lost} {
 		if err := os.Rename(from, to); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, gone := range []string{g.path("n3", "data"), lost + "/jetstream"} {
+	other := map[string]string{"n2": "n3", "n3": "n2"}[keeper]
+	for _, gone := range []string{g.path(other, "data"), lost + "/jetstream"} {
 		if err := os.RemoveAll(gone); err != nil {
 			t.Fatal(err)
 		}
