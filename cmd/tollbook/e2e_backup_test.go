@@ -44,6 +44,10 @@ func TestGrowAndRestore(t *testing.T) {
 		verify(t, n.data)
 	}
 
+	if code, _, stderr := tollbook(t, "restore", "-from", saved, "-config", g.path("n1", "yaml")); code == 0 || !strings.Contains(stderr, "a node has worked with this store") {
+		t.Fatalf("a store in use is restored into: %d %s", code, stderr)
+	}
+
 	again := newGroupOf(t, newNetwork(), filepath.Join(saved, "cluster.key"), plain)
 	again.bring(t, "restore", "-from", saved, "-config", again.path("n1", "yaml"))
 	for name, n := range again.nodes {
@@ -67,8 +71,11 @@ func TestGrowAndRestore(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	verify(t, data)
+	if err := os.RemoveAll(data); err != nil {
+		t.Fatal(err)
+	}
 	damageBackup(t, saved)
-	if code, _, stderr := tollbook(t, "restore", "-from", saved, "-config", g.path("n2", "yaml")); code == 0 || !strings.Contains(stderr, "damaged") {
+	if code, _, stderr := tollbook(t, "restore", "-from", saved, "-config", config); code == 0 || !strings.Contains(stderr, "damaged") {
 		t.Fatalf("a damaged backup is restored: %d %s", code, stderr)
 	}
 }

@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -50,9 +52,36 @@ func TestWitness(t *testing.T) {
 			t.Errorf("the members are %+v", m)
 		}
 	}
+	// A node that is removed is not let in by the witness either, with nobody else there
+	// and after it was started anew.
+	g.nodes["n2"].interrupt(t)
+	until(t, "it is removed", func() bool {
+		code, _, _ := tollbook(t, "node", "remove", "n2", "-url", g.nodes["n1"].url, "-token", adminSecret)
+		return code == 0
+	})
+	until(t, "the witness has heard of it", func() bool {
+		text, err := os.ReadFile(filepath.Join(g.path("n3", "data"), "refused.json"))
+		return err == nil && string(text) == `["n2"]`
+	})
+	g.nodes["n1"].interrupt(t)
+	w.interrupt(t)
+	w = launch(t, "witness", "--config", g.path("n3", "yaml"))
+	text, err := os.ReadFile(g.nodes["n2"].config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(g.nodes["n2"].config, []byte(strings.Replace(string(text), "cluster:\n", "cluster:\n  wait: 5s\n", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	back := launch(t, "serve", "--config", g.nodes["n2"].config)
+	if code := back.wait(t); code == 0 || !strings.Contains(back.stderr.String(), "too few of its 3 nodes") {
+		t.Errorf("the removed node is let in: %d %s", code, back.stderr.String())
+	}
+	until(t, "the witness refused it", func() bool {
+		return strings.Contains(w.stderr.String(), "node n2 was removed from the cluster")
+	})
+	w.kill(t)
 	for _, n := range g.nodes {
-		n.interrupt(t)
 		verify(t, n.data)
 	}
-	w.interrupt(t)
 }

@@ -52,7 +52,7 @@ func Restore(ctx context.Context, dir string, server *cluster.Server, blobs Blob
 	if err != nil {
 		return fail(err)
 	}
-	if err := restoreBlobs(ctx, dir, m, blobs); err != nil {
+	if err := restoreBlobs(ctx, dir, m, server, blobs); err != nil {
 		return fail(err)
 	}
 	for _, s := range m.Streams {
@@ -94,7 +94,7 @@ func restoreStream(ctx context.Context, server *cluster.Server, archive *journal
 	return store, last, err
 }
 
-func restoreBlobs(ctx context.Context, dir string, m Manifest, blobs Blobs) error {
+func restoreBlobs(ctx context.Context, dir string, m Manifest, server *cluster.Server, blobs Blobs) error {
 	entries, err := os.ReadDir(filepath.Join(dir, blobsDir))
 	if err != nil {
 		return err
@@ -111,7 +111,9 @@ func restoreBlobs(ctx context.Context, dir string, m Manifest, blobs Blobs) erro
 		if hex.EncodeToString(digest[:]) != e.Name() {
 			return fmt.Errorf("the blob %s is damaged", e.Name())
 		}
-		if err := blobs.Put(ctx, digest, data); err != nil {
+		// The bucket was made a moment ago: its leader may not be there yet.
+		err = server.Patiently(ctx, func(ctx context.Context) error { return blobs.Put(ctx, digest, data) })
+		if err != nil {
 			return err
 		}
 	}

@@ -160,9 +160,10 @@ func (s *Server) run(ctx context.Context, o *server.Options, opts Options) error
 		return fmt.Errorf("make the server: %w", err)
 	}
 	s.nats = srv
-	srv.SetLoggerV2(newLogger(opts.Logger), false, false, false)
+	log := newLogger(opts.Logger)
+	srv.SetLoggerV2(log, false, false, false)
 	go srv.Start()
-	if err := s.waitReady(ctx, opts.ReadyTimeout, o.JetStream); err != nil {
+	if err := s.waitReady(ctx, opts.ReadyTimeout, o.JetStream, log); err != nil {
 		return err
 	}
 	if s.conn, err = s.Connect(opts.Node); err != nil {
@@ -225,7 +226,7 @@ func (s *Server) waitQuorum(ctx context.Context, opts Options) error {
 
 // waitReady waits until the server takes connections and its streams are
 // recovered.
-func (s *Server) waitReady(ctx context.Context, limit time.Duration, store bool) error {
+func (s *Server) waitReady(ctx context.Context, limit time.Duration, store bool, log *logger) error {
 	deadline := time.Now().Add(limit)
 	for {
 		if s.nats.ReadyForConnections(50 * time.Millisecond) {
@@ -233,6 +234,9 @@ func (s *Server) waitReady(ctx context.Context, limit time.Duration, store bool)
 				return errors.New("JetStream did not start: see the server's messages above; the disk may be full or not writable")
 			}
 			return nil
+		}
+		if why := log.gaveUp(); why != "" {
+			return fmt.Errorf("the server gave up: %s", why)
 		}
 		if err := ctx.Err(); err != nil {
 			return err

@@ -273,3 +273,17 @@ func TestBadGroups(t *testing.T) {
 		}
 	}
 }
+
+// A node whose address another process has says so, and does not wait for others.
+func TestAddressInUse(t *testing.T) {
+	g := newGroup(t, "n1", "n2", "n3")
+	taken, err := net.Listen("tcp", g.members["n1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, err = cluster.Start(t.Context(), g.options("n1"))
+	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("the node says: %v", err)
+	}
+}

@@ -21,6 +21,7 @@ type logger struct {
 	second  int64
 	passed  int
 	dropped int
+	fatal   string
 }
 
 func newLogger(out *slog.Logger) *logger {
@@ -69,8 +70,21 @@ func (l *logger) Warnf(format string, v ...any) {
 	}
 }
 
-// Fatalf logs at error: whether to end is the caller's decision.
-func (l *logger) Fatalf(format string, v ...any) { l.say(slog.LevelError, format, v) }
+// Fatalf logs at error and keeps the text for who starts the server: whether to end is
+// the caller's decision.
+func (l *logger) Fatalf(format string, v ...any) {
+	l.mu.Lock()
+	l.fatal = fmt.Sprintf(format, v...)
+	l.mu.Unlock()
+	l.say(slog.LevelError, format, v)
+}
+
+// gaveUp is why the server cannot go on, "" if it can.
+func (l *logger) gaveUp() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
+}
 
 // Errorf logs at error.
 func (l *logger) Errorf(format string, v ...any) { l.say(slog.LevelError, format, v) }

@@ -58,14 +58,7 @@ func locator(t *testing.T, records ...string) (*Locator, *zone, *time.Time) {
 		q := question{rr.Header().Name, rr.Header().Rrtype}
 		z.records[q] = append(z.records[q], text)
 	}
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tcp, err := net.Listen("tcp", udp.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := pair(t)
 	for _, s := range []*dns.Server{{PacketConn: udp, Handler: z}, {Listener: tcp, Handler: z}} {
 		started := make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
@@ -82,6 +75,23 @@ func locator(t *testing.T, records ...string) (*Locator, *zone, *time.Time) {
 	l.cache.now = l.now
 	l.draw = func(n int) int { return n - 1 }
 	return l, z, &now
+}
+
+// pair listens to one port by UDP and TCP.
+func pair(t *testing.T) (udp net.PacketConn, tcp net.Listener) {
+	t.Helper()
+	for range 100 { // the port may be taken by another's connection
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tcp, err = net.Listen("tcp", udp.LocalAddr().String()); err == nil {
+			return udp, tcp
+		}
+		udp.Close()
+	}
+	t.Fatal("no port is free by UDP and TCP")
+	return nil, nil
 }
 
 func found(t *testing.T, l *Locator, target Target) string {

@@ -75,10 +75,25 @@ func Restore(ctx context.Context, c Config, from string, log *slog.Logger) (m ba
 	return restore(ctx, c, from, log, nil)
 }
 
+// unused refuses a store that a node has worked with; one that is being filled is none.
+func unused(data string) error {
+	used, err := journal.ReadHeads(data)
+	if err == nil && len(used.Last()) > 0 {
+		err = errors.New("a node has worked with this store: name an empty data directory in the configuration")
+	}
+	if err != nil {
+		return fmt.Errorf("restore into %s: %w", data, err)
+	}
+	return nil
+}
+
 // restore does so, and has something appended to the book before the nodes may begin.
 func restore(ctx context.Context, c Config, from string, log *slog.Logger, then func(context.Context, *journal.Stream) error) (m backup.Manifest, err error) {
 	s, err := c.parse()
 	if err != nil {
+		return m, err
+	}
+	if err := unused(s.Data); err != nil {
 		return m, err
 	}
 	if m, err = backup.Check(from); err != nil {

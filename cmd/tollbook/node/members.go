@@ -52,6 +52,8 @@ type standing struct {
 	Ports *portRange `json:"ports,omitempty"`
 	// Members are the addresses of all nodes that the teller knows of, by name.
 	Members map[string]string `json:"members"`
+	// Removed are the nodes that must not be let in: a witness cannot read the book.
+	Removed []string `json:"removed,omitempty"`
 	// HeardUS and ToldUS are the teller's clock when the question came and when the
 	// answer left.
 	HeardUS int64 `json:"heard_us"`
@@ -142,7 +144,7 @@ func (n *Node) standing(heard time.Time) standing {
 		Version: Version, SIP: n.settings.SIP.String(), Keeps: n.terms.Keeps(), Calls: n.live.Counts().ByNode[n.settings.Node],
 		MaxCalls: n.settings.MaxCalls, Draining: n.sw.Draining(), Position: pos, Marks: n.follower.Marks().Last(toldMarks),
 		HeardUS: heard.UnixMicro(), ToldUS: time.Now().UnixMicro(), Members: n.knownNodes(),
-		Place: n.settings.place(), Holds: n.sharing.holding(), Ports: n.settings.sharedPorts(),
+		Removed: n.follower.Catalog().Settings().GetRemovedNodes(), Place: n.settings.place(), Holds: n.sharing.holding(), Ports: n.settings.sharedPorts(),
 	}
 }
 
@@ -199,6 +201,9 @@ func (n *Node) hearsMajority() bool {
 	return 2*heard > len(n.members.addresses)
 }
 
+// errRemoved ends a node that is no member any more.
+var errRemoved = errors.New("this node was removed from the cluster: to come back it needs another name, an empty store and new secrets")
+
 // keepOut refuses nodes that were removed, and ends this node if it is one of them.
 func (n *Node) keepOut(ctx context.Context) error {
 	tick := time.NewTicker(keepOutEvery)
@@ -209,7 +214,7 @@ func (n *Node) keepOut(ctx context.Context) error {
 			n.log.Error("a node that was removed may be let in for a moment at the next start", "err", err)
 		}
 		if slices.Contains(removed, n.settings.Node) {
-			return errors.New("this node was removed from the cluster: to come back it needs another name, an empty store and new secrets")
+			return errRemoved
 		}
 		select {
 		case <-ctx.Done():

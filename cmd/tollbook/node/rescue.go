@@ -43,8 +43,8 @@ func (r Rescue) Make(ctx context.Context, c Config, log *slog.Logger) (*wire.Sto
 	if r.Key == "" {
 		r.Key = filepath.Join(s.keyDir(), cluster.KeyFile)
 	}
-	if used, err := journal.ReadHeads(s.Data); err != nil || len(used.Last()) > 0 {
-		return nil, errors.Join(err, fmt.Errorf("rescue into %s: a node has worked with this store: name an empty data directory in the configuration", s.Data))
+	if err := unused(s.Data); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(filepath.Clean(r.Data)), ".rescue-*")
 	if err != nil {

@@ -81,6 +81,9 @@ func (w *Witness) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-look.C:
+			if err := w.keepOut(); err != nil {
+				return err
+			}
 			go w.lookAround(ctx)
 		case <-lead.C:
 			if !w.server.Leads(cluster.StreamBook) {
@@ -108,6 +111,25 @@ func (w *Witness) best() string {
 		}
 	}
 	return best
+}
+
+// keepOut refuses the nodes that the one which has read furthest tells to be removed, and
+// ends this one if it is one of them. A witness folds no book.
+func (w *Witness) keepOut() error {
+	from := w.best()
+	if from == "" {
+		return nil // those that are remembered stay refused
+	}
+	w.mu.Lock()
+	removed := w.hears[from].Removed
+	w.mu.Unlock()
+	if err := w.server.Refuse(removed); err != nil {
+		w.log.Error("a node that was removed may be let in for a moment at the next start", "err", err)
+	}
+	if slices.Contains(removed, w.settings.Node) {
+		return errRemoved
+	}
+	return nil
 }
 
 // lookAround asks the members how they stand.
