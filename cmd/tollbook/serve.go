@@ -16,6 +16,7 @@ const adminToken = "TOLLBOOK_ADMIN_TOKEN"
 func serve(ctx context.Context, c *console, args []string) error {
 	f := c.flags("serve", "runs a node until it is told to stop (SIGINT, SIGTERM)")
 	config := f.String("config", "", "the node's configuration, a YAML file; without it: node n1 on 127.0.0.1 with data in ./data")
+	accept := f.Bool("accept-fold", false, "goes on although this program makes another state of the last day of the book than the one before did")
 	if err := parse(f, args, 0); err != nil {
 		return err
 	}
@@ -26,6 +27,7 @@ func serve(ctx context.Context, c *console, args []string) error {
 			return err
 		}
 	}
+	cfg.AcceptFold = *accept
 	log := logger(c)
 	n, err := node.Start(ctx, cfg, log)
 	if err != nil {

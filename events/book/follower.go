@@ -28,18 +28,6 @@ func NewFollower(st *state.State, at journal.Cursor) *Follower {
 	return &Follower{state: st, cursor: at, moved: make(chan struct{})}
 }
 
-// Fold reads the book from a place, to which st is folded, to its end, into st. It gives
-// the place that it came to.
-func Fold(ctx context.Context, store journal.Store, st *state.State, from journal.Cursor) (journal.Cursor, error) {
-	return journal.Read(ctx, store, Journal, from, func(b journal.Block) error {
-		evs, err := b.Decode()
-		if err != nil {
-			return err
-		}
-		return evolve(st, b, evs)
-	})
-}
-
 // evolve brings a block's events into a state.
 func evolve(st *state.State, b journal.Block, evs []*wire.Event) error {
 	for _, e := range evs {
@@ -66,7 +54,7 @@ func (f *Follower) Apply(b journal.Block) ([]*wire.Event, error) {
 		return nil, fmt.Errorf("the follower of the book is at block %d and was given block %d", f.cursor.Number, b.Number)
 	}
 	if f.cursor.Number > 0 && b.Time.Unix() != events.Instant(f.cursor.Time).Unix() {
-		f.marks.add(Mark{Position: events.Position(f.cursor.Position), Hash: f.state.Hash().String()})
+		f.marks.add(Mark{Position: events.Position(f.cursor.Position), Hash: f.state.Hash().String(), TimeUS: f.cursor.Time})
 	}
 	if err := evolve(f.state, b, evs); err != nil {
 		return nil, err

@@ -12,10 +12,12 @@ import (
 type Mark struct {
 	Position events.Position `json:"position"`
 	Hash     string          `json:"hash"`
+	// TimeUS is when the block before it was cut.
+	TimeUS int64 `json:"time_us,omitempty"`
 }
 
-// keptMarks bounds the marks that are kept: some minutes of a busy book.
-const keptMarks = 256
+// KeptMarks bounds the marks that are kept: some minutes of a busy book.
+const KeptMarks = 256
 
 // Marks are a node's own, the oldest first. They are compared with those of other
 // nodes all the time: the same events must give the same state everywhere.
@@ -27,8 +29,8 @@ type Marks struct {
 func (m *Marks) add(mark Mark) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.list) >= keptMarks {
-		m.list = slices.Delete(m.list, 0, len(m.list)-keptMarks+1)
+	if len(m.list) >= KeptMarks {
+		m.list = slices.Delete(m.list, 0, len(m.list)-KeptMarks+1)
 	}
 	m.list = append(m.list, mark)
 }

@@ -181,7 +181,7 @@ func (t *Terms) open(ctx context.Context) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err = Fold(ctx, t.Store, st, at)
+	at, err = Fold(ctx, t.Store, st, at, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read the book to its end: %w", err)
 	}

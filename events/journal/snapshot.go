@@ -73,6 +73,15 @@ func SaveSnapshot(dir, name string, s Snapshot) error {
 	return nil
 }
 
+// RemoveSnapshots removes all of a name.
+func RemoveSnapshots(dir, name string) error {
+	paths, err := snapshotPaths(dir, name)
+	for _, path := range paths {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
 // snapshotPaths are the files of a name, the newest first.
 func snapshotPaths(dir, name string) ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(dir, name+"-"+strings.Repeat("[0-9]", 20)+".snap"))
@@ -97,6 +106,20 @@ func LoadSnapshot(ctx context.Context, dir, name string, store Store, journal, f
 	if err != nil {
 		return Snapshot{}, err
 	}
+	return loadSnapshot(ctx, paths, name, store, journal, fold)
+}
+
+// LoadOldestSnapshot gives the oldest one instead.
+func LoadOldestSnapshot(ctx context.Context, dir, name string, store Store, journal, fold string) (Snapshot, error) {
+	paths, err := snapshotPaths(dir, name)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	slices.Reverse(paths)
+	return loadSnapshot(ctx, paths, name, store, journal, fold)
+}
+
+func loadSnapshot(ctx context.Context, paths []string, name string, store Store, journal, fold string) (Snapshot, error) {
 	var reasons []error
 	for _, path := range paths {
 		s, err := readSnapshot(path)

@@ -28,6 +28,9 @@ func (n *Node) openBook(ctx context.Context) error {
 		st, at, err = n.foldBook(ctx)
 		return err
 	})
+	if err == nil {
+		err = n.upgrade.judge(n)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,12 +52,24 @@ func (n *Node) openBook(ctx context.Context) error {
 	return nil
 }
 
-// foldBook starts from the newest snapshot that the journal vouches for, and
-// reads on from there.
+// foldBook starts from the newest snapshot that the journal vouches for, and reads on
+// from there. Where another program made the snapshot it reads the last day again, and
+// the whole book where another state of it is to be accepted.
 func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, error) {
 	st, from := state.New(), journal.Cursor{}
-	snap, err := journal.LoadSnapshot(ctx, n.snapshotDir(), snapshotName, n.bookStore, book.Journal, foldVersion())
+	u, err := n.beginUpgrade(ctx)
+	if err != nil {
+		return nil, from, err
+	}
+	n.upgrade = u
+	load, name := journal.LoadSnapshot, snapshotName
+	if u.is() {
+		load, name = journal.LoadOldestSnapshot, dayName
+	}
+	snap, err := load(ctx, n.snapshotDir(), name, n.bookStore, book.Journal, foldVersion())
 	switch {
+	case u.is() && n.settings.AcceptFold:
+		n.log.Info("the book is folded from its beginning", "why", "its state was made by another program, and a difference is accepted")
 	case errors.Is(err, journal.ErrNoSnapshot):
 		n.log.Info("the book is folded from its beginning", "why", err)
 	case err != nil:
@@ -65,7 +80,7 @@ func (n *Node) foldBook(ctx context.Context) (*state.State, journal.Cursor, erro
 		}
 		from = snap.At
 	}
-	end, err := book.Fold(ctx, n.bookStore, st, from)
+	end, err := book.Fold(ctx, n.bookStore, st, from, u.see)
 	if err != nil {
 		return nil, end, fmt.Errorf("fold the book: %w", err)
 	}
@@ -80,9 +95,13 @@ func (n *Node) saveBook() error {
 	if err != nil {
 		return err
 	}
-	return journal.SaveSnapshot(n.snapshotDir(), snapshotName, journal.Snapshot{
+	err = journal.SaveSnapshot(n.snapshotDir(), snapshotName, journal.Snapshot{
 		Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: foldVersion(), At: at, Payload: payload,
 	})
+	if err != nil {
+		return err
+	}
+	return n.savePast(payload, at)
 }
 
 const (

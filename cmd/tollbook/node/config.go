@@ -55,6 +55,9 @@ type Config struct {
 	EventStore EventStore `yaml:"eventstore"`
 	// History says how long CDRs are kept.
 	History History `yaml:"history"`
+	// AcceptFold goes on where this program makes another state of the book than the one
+	// before did. It is no matter of the file: it is meant once.
+	AcceptFold bool `yaml:"-"`
 	// MaxCalls bounds the calls in progress.
 	MaxCalls int `yaml:"max_calls"`
 	// Overload says when new calls are too many.

@@ -42,8 +42,8 @@ import (
 	"github.com/tollbook/tollbook/sip/registrar"
 )
 
-// Version is the program's.
-const Version = "0.1.0"
+// Version is the program's; a build may say another (-ldflags -X).
+var Version = "0.1.0"
 
 // closeWithin bounds each step of the stop.
 const closeWithin = 10 * time.Second
@@ -77,6 +77,7 @@ type Node struct {
 	quality    *quality.View
 	guard      *guard.View
 	viewing    viewing
+	upgrade    *upgrade
 	snapshot   *viewsSnapshot // what the node starts from, nil once it has started
 	earlier    earlier
 	calls      *recorder

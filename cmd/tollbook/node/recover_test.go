@@ -32,8 +32,8 @@ originators:
   - {id: orig, company: cust, account: cust-usd, sell_deck: sell, route_plan: plan, networks: [127.0.0.98/32]}
 `
 
-// start opens a node on free ports of loopback.
-func start(t *testing.T, dir string) *Node {
+// loopback is the configuration of a node on free ports of loopback.
+func loopback(t *testing.T, dir string) Config {
 	t.Helper()
 	free, err := net.ListenPacket("udp", "127.0.0.97:0")
 	if err != nil {
@@ -44,7 +44,13 @@ func start(t *testing.T, dir string) *Node {
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	n, err := Start(t.Context(), c, slog.New(slog.DiscardHandler))
+	return c
+}
+
+// start opens a node on free ports of loopback.
+func start(t *testing.T, dir string) *Node {
+	t.Helper()
+	n, err := Start(t.Context(), loopback(t, dir), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func (r Rescue) journals(reports []journal.Report) ([]*wire.RescuedJournal, erro
 // record has the rescue decided by a term of its own, the first one of the new book.
 func (r Rescue) record(ctx context.Context, store *journal.Stream, lost *wire.StoreRescued, log *slog.Logger) error {
 	st := state.New()
-	end, err := book.Fold(ctx, store, st, journal.Cursor{})
+	end, err := book.Fold(ctx, store, st, journal.Cursor{}, nil)
 	if err != nil {
 		return err
 	}
