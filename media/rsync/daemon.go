@@ -10,6 +10,7 @@ import (
 	"net"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -126,7 +127,7 @@ func (d *Daemon) serve(ctx context.Context, conn net.Conn) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	c := &timed{conn}
+	c := &leaving{Conn: &timed{conn}}
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
@@ -139,10 +140,33 @@ func (d *Daemon) serve(ctx context.Context, conn net.Conn) error {
 	err = cmd.Wait()
 	_ = conn.Close()
 	<-asked
-	if err != nil {
+	if err != nil && !c.left.Load() {
 		return errors.Join(err, words.err())
 	}
 	return nil
+}
+
+// leaving notes that the other side has gone: who only looks what is there may leave in
+// the middle of the protocol.
+type leaving struct {
+	net.Conn
+	left atomic.Bool
+}
+
+func (l *leaving) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if err != nil {
+		l.left.Store(true)
+	}
+	return n, err
+}
+
+func (l *leaving) Write(p []byte) (int, error) {
+	n, err := l.Conn.Write(p)
+	if err != nil {
+		l.left.Store(true)
+	}
+	return n, err
 }
 
 // last keeps the end of what a process says.

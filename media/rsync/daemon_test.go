@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -144,4 +146,37 @@ func TestCancel(t *testing.T) {
 	if _, err := Open(ctx, conn, "."); err == nil {
 		t.Error("a session with somebody silent")
 	}
+}
+
+// TestOnlyLooked: who lists and leaves is nothing to be warned of.
+func TestOnlyLooked(t *testing.T) {
+	dir := tree(t, map[string][]byte{"f.wav": noise(10)})
+	var log lockedBuffer
+	d := ours(t, dir, func(c *DaemonConfig) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	for _, where := range []string{".", "2026/01/01"} {
+		session(t, d.Addr().String(), where).Close()
+	}
+	fetch(t, d.Addr().String(), ".", t.TempDir(), "f.wav")
+	time.Sleep(200 * time.Millisecond) // for the processes to end
+	if text := log.String(); text != "" {
+		t.Error(text)
+	}
+}
+
+// lockedBuffer takes what several goroutines write.
+type lockedBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.String()
 }
