@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -29,6 +32,28 @@ func (s *Server) Peers() []string {
 	slices.Sort(peers)
 	return peers
 }
+
+// Refuses tells that a node's program is not there, by the word of its machine: there is
+// no connection to it, and its address refuses one. That nothing is heard of it says less.
+func (s *Server) Refuses(ctx context.Context, node, address string) bool {
+	if s.group == nil {
+		return false
+	}
+	routes, err := s.nats.Routez(nil)
+	if err != nil || slices.ContainsFunc(routes.Routes, func(r *server.RouteInfo) bool { return r.RemoteName == node }) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, knockWithin)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// knockWithin is how long the machine of a node may take to refuse a connection.
+const knockWithin = 200 * time.Millisecond
 
 // command has the server do something that its API says only yes or no to; a no is a
 // *jetstream.APIError.

@@ -87,6 +87,8 @@ type members struct {
 	of map[string]*member
 	// addresses are those of the node's file, and of the nodes that others told of.
 	addresses map[string]string
+	// gone is since when the machines of nodes say that no program is there.
+	gone map[string]time.Time
 	// whole are the nodes that have all that the streams hold.
 	whole []string
 }

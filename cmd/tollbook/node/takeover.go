@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -21,6 +22,9 @@ import (
 const (
 	// takeOverEvery is how often a node looks whether another one is silent.
 	takeOverEvery = 250 * time.Millisecond
+	// goneSooner is how many times sooner than from one that is only silent calls are taken
+	// over from a node whose machine says that its program is gone.
+	goneSooner = 4
 	// takeOverWithin is how long after its last sign of life a node's calls are taken
 	// over: later nobody waits at the other end.
 	takeOverWithin = time.Minute
@@ -47,6 +51,7 @@ func (n *Node) takeOvers(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
+			n.knock(ctx, now)
 			alive, silent, majority := n.heard(now)
 			if len(silent) == 0 || !majority {
 				clear(tried)
@@ -65,6 +70,27 @@ func (n *Node) takeOvers(ctx context.Context) error {
 	}
 }
 
+// knock looks which nodes' programs are gone, where their machines say so.
+func (n *Node) knock(ctx context.Context, now time.Time) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for name, address := range n.knownNodes() {
+		if name == n.settings.Node {
+			continue
+		}
+		all.Go(func() {
+			refuses := n.server.Refuses(ctx, name, address)
+			n.members.mu.Lock()
+			defer n.members.mu.Unlock()
+			if _, known := n.members.gone[name]; refuses && !known {
+				n.members.gone[name] = now
+			} else if !refuses {
+				delete(n.members.gone, name)
+			}
+		})
+	}
+}
+
 // heard are the nodes that give signs of life and serve calls, this one among them, and
 // those that give none, and whether the former and the witnesses are a majority.
 func (n *Node) heard(now time.Time) (alive, silent []string, majority bool) {
@@ -80,6 +106,10 @@ func (n *Node) heard(now time.Time) (alive, silent []string, majority bool) {
 		seen, witness, met := n.started, false, false
 		if m := n.members.of[name]; m != nil && m.seen.After(seen) {
 			seen, witness, met = m.seen, m.Witness, true
+		}
+		if since, gone := n.members.gone[name]; gone && met && now.Sub(since) >= n.settings.takeover/goneSooner {
+			silent = append(silent, name)
+			continue
 		}
 		if now.Sub(seen) < n.settings.takeover {
 			if witness {
