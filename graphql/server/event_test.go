@@ -147,6 +147,7 @@ type listener struct {
 	url     string
 	token   string
 	filter  string
+	socket  bool // listens over a websocket
 	seen    []told
 	endings []string
 }
@@ -158,7 +159,12 @@ func (l *listener) hear(ctx context.Context, enough func() bool) {
 	if len(l.seen) > 0 {
 		after = l.seen[len(l.seen)-1].Cursor
 	}
-	body, err := json.Marshal(map[string]any{"query": `subscription { events(after: "` + after + `"` + l.filter + `)` + toldFields + `}`})
+	query := `subscription { events(after: "` + after + `"` + l.filter + `)` + toldFields + `}`
+	if l.socket {
+		l.hearSocket(ctx, query, enough)
+		return
+	}
+	body, err := json.Marshal(map[string]any{"query": query})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -199,6 +205,30 @@ func (l *listener) hear(ctx context.Context, enough func() bool) {
 	}
 }
 
+// hearSocket listens over a websocket.
+func (l *listener) hearSocket(ctx context.Context, query string, enough func() bool) {
+	l.t.Helper()
+	s := dial(l.t, l.url, nil)
+	defer func() { _ = s.conn.CloseNow() }()
+	s.ctx = ctx
+	s.greet(bearer(l.token))
+	s.subscribe("feed", query)
+	for !enough() {
+		m, err := s.next()
+		if err != nil {
+			return
+		}
+		var next struct{ Data struct{ Events *told } }
+		if m.Type != "next" {
+			l.endings = append(l.endings, m.codes())
+		} else if err := json.Unmarshal(m.Payload, &next); err != nil || next.Data.Events == nil {
+			l.t.Fatalf("%s: %v", m.Payload, err)
+		} else {
+			l.seen = append(l.seen, *next.Data.Events)
+		}
+	}
+}
+
 // TestListenerMissesNothing has a consumer that breaks off at random places, is away
 // while thousands of events come, and finds another server when it is back.
 func TestListenerMissesNothing(t *testing.T) {
@@ -211,6 +241,7 @@ func TestListenerMissesNothing(t *testing.T) {
 	defer func() { srv.Close() }()
 	everything := &listener{t: t, url: srv.URL, token: root}
 	own := &listener{t: t, url: srv.URL, token: partner}
+	overSocket := &listener{t: t, url: srv.URL, token: root, socket: true}
 	luck := rand.New(rand.NewPCG(1, 2))
 	for round := range 8 {
 		f.credits("acme-usd", "USD", 100)
@@ -220,9 +251,9 @@ func TestListenerMissesNothing(t *testing.T) {
 			srv.CloseClientConnections()
 			srv.Close()
 			srv = serve()
-			everything.url, own.url = srv.URL, srv.URL
+			everything.url, own.url, overSocket.url = srv.URL, srv.URL, srv.URL
 		}
-		for _, l := range []*listener{everything, own} {
+		for _, l := range []*listener{everything, own, overSocket} {
 			for range 4 {
 				stop := len(l.seen) + luck.IntN(60)
 				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -231,9 +262,9 @@ func TestListenerMissesNothing(t *testing.T) {
 			}
 		}
 	}
-	for token, l := range map[string]*listener{root: everything, partner: own} {
+	for _, l := range []*listener{everything, own, overSocket} {
 		c := f.client()
-		c.token = token
+		c.token = l.token
 		want := c.all("")
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		l.hear(ctx, func() bool { return len(l.seen) >= len(want) })

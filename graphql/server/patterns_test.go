@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/tollbook/tollbook/graphql/auth"
 	"github.com/tollbook/tollbook/graphql/resolve"
@@ -20,3 +21,6 @@ func Patterns() []string {
 	}
 	return out
 }
+
+// Impatient are streams whose listeners have so long to read what is sent.
+func Impatient(d time.Duration) *Streams { return &Streams{patience: d} }

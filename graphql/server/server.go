@@ -53,6 +53,8 @@ type Config struct {
 	// Backup writes all that the switch knows, its secrets' key included, for admins. May
 	// be nil.
 	Backup func(ctx context.Context, w io.Writer) error
+	// Streams counts those who listen; its own if nil.
+	Streams *Streams
 	// Stopping is closed when the server stops: streams end then. May be nil.
 	Stopping <-chan struct{}
 	// Log hears of faults; the default logger if nil.
@@ -63,6 +65,9 @@ type Config struct {
 func New(cfg Config) http.Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
+	}
+	if cfg.Streams == nil {
+		cfg.Streams = &Streams{}
 	}
 	mux := http.NewServeMux()
 	for _, r := range routes(cfg) {
@@ -86,6 +91,7 @@ func routes(cfg Config) []route {
 	asked := api(cfg, r)
 	list := []route{
 		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(asked))))},
+		{"GET /graphql", cfg.Door.Middleware(asked)},
 		{"GET /export/list/{file}", cfg.Door.Middleware(r.paid(exportPoints, exportList(cfg, asked)))},
 		{"GET /export/cdrs.csv", in(wire.TokenScope_TOKEN_SCOPE_CDRS, exportPoints, exportCDRs(cfg))},
 		{"GET /export/deck.csv", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, false))},
@@ -124,7 +130,9 @@ func api(cfg Config, r *rates) http.Handler {
 	config := cfg.Resolver.Config()
 	setCosts(&config.Complexity)
 	srv := handler.New(gen.NewExecutableSchema(config))
-	srv.AddTransport(newStreams(cfg))
+	l := &listening{cfg: cfg, rates: r}
+	srv.AddTransport(sockets{l})
+	srv.AddTransport(sse{l})
 	srv.AddTransport(transport.POST{})
 	srv.AddTransport(transport.MultipartForm{MaxUploadSize: maxImport, MaxMemory: maxForm})
 	srv.SetQueryCache(lru.New[*ast.QueryDocument](queriesKept))

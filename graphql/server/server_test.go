@@ -154,7 +154,7 @@ func TestExport(t *testing.T) {
 func TestSite(t *testing.T) {
 	f := newFixture(t, noon)
 	for path, want := range map[string]int{
-		"/": 200, "/cdrs/xyz": 200, "/assets/none.js": 404, "/-/healthy": 200, "/-/ready": 200, "/-/nothing": 404, "/graphql": 404,
+		"/": 200, "/cdrs/xyz": 200, "/assets/none.js": 404, "/-/healthy": 200, "/-/ready": 200, "/-/nothing": 404, "/graphql": 426,
 	} {
 		w := f.client().send(httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != want {

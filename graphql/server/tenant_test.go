@@ -324,7 +324,7 @@ func TestTenantRoutes(t *testing.T) {
 	c := f.as("bert")
 	// A path has what foreign ids and unknown ones stand in; none where there is none.
 	paths := map[string][][2]string{
-		"POST /graphql": nil, "GET /-/healthy": nil, "GET /-/ready": nil, "GET /": nil,
+		"POST /graphql": nil, "GET /graphql": {{"", ""}}, "GET /-/healthy": nil, "GET /-/ready": nil, "GET /": nil,
 		"GET /export/cdrs.csv": {
 			{"?account=acme-usd", "?account=none"}, {"?company=acme", "?company=none"}, {"?originator=acme-1", "?originator=none"},
 			{"?terminator=globex-ams", "?terminator=none"}, {"?callId=" + f.answered.String(), "?callId=" + noCall},
