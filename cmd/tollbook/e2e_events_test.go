@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // hear listens to the events behind a cursor until the stream ends, and gives the
@@ -55,6 +57,52 @@ func hear(t *testing.T, n *node, after string) (heard <-chan [2]string, ended <-
 	return out, code
 }
 
+// hearSocket is hear over a websocket.
+func hearSocket(t *testing.T, n *node, after string) (heard <-chan [2]string, ended <-chan string) {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), n.url+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		fmt.Sprintf(`{"type": "connection_init", "payload": {"Authorization": "Bearer %s"}}`, adminSecret),
+		fmt.Sprintf(`{"id": "1", "type": "subscribe", "payload": {"query": "subscription($after: Cursor) { events(after: $after) { position cursor } }", "variables": {"after": %q}}}`, after),
+	} {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, code := make(chan [2]string, 1000), make(chan string, 1)
+	go func() {
+		last := "broken off"
+		for {
+			_, data, err := conn.Read(t.Context())
+			if err != nil {
+				code <- fmt.Sprint(last, " ", int(websocket.CloseStatus(err)))
+				return
+			}
+			var m struct {
+				Type    string
+				Payload json.RawMessage
+			}
+			var next struct {
+				Data struct {
+					Events struct{ Position, Cursor string }
+				}
+			}
+			var errs []struct{ Extensions struct{ Code string } }
+			switch {
+			case json.Unmarshal(data, &m) != nil:
+			case m.Type == "next" && json.Unmarshal(m.Payload, &next) == nil:
+				out <- [2]string{next.Data.Events.Position, next.Data.Events.Cursor}
+			case m.Type == "error" && json.Unmarshal(m.Payload, &errs) == nil && len(errs) > 0:
+				last = errs[0].Extensions.Code
+			}
+		}
+	}()
+	return out, code
+}
+
 // Who listens to a node is told when it stops, and goes on where he was when it runs
 // again: each event once, in order.
 func TestEventsAcrossRestart(t *testing.T) {
@@ -65,8 +113,11 @@ func TestEventsAcrossRestart(t *testing.T) {
 	n.apply(t, world(n, []*stage{s}))
 	cursor, last := "Ym9vay8w", 0 // book/0
 	for run := range 2 {
-		heard, ended := hear(t, n, cursor)
-		end := ""
+		listen, want, end := hear, "UNAVAILABLE", ""
+		if run == 1 {
+			listen, want = hearSocket, "UNAVAILABLE 1001"
+		}
+		heard, ended := listen(t, n, cursor)
 		for i := range 20 {
 			end = n.credit(t, s.account(), "1", fmt.Sprint("payment ", run, " ", i))
 		}
@@ -83,7 +134,7 @@ func TestEventsAcrossRestart(t *testing.T) {
 		}
 		began := time.Now()
 		n.interrupt(t)
-		if code := <-ended; code != "UNAVAILABLE" {
+		if code := <-ended; code != want {
 			t.Errorf("the stream ends with %q, %v after the interrupt", code, time.Since(began))
 		}
 		if run == 0 {

@@ -45,7 +45,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for _, want := range []string{
 		"# TYPE tollbook_calls gauge", "tollbook_calls 0", "# TYPE tollbook_calls_total counter", "tollbook_overload_refused_calls_total 0",
-		"tollbook_sip_bad_descriptions_total 0", "tollbook_media_kernel_packets_total 0", `tollbook_media_dropped_packets_total{reason="source"} 0`, "tollbook_history_lag_seconds", "go_goroutines", "process_resident_memory_bytes",
+		"tollbook_sip_bad_descriptions_total 0", "tollbook_media_kernel_packets_total 0", `tollbook_media_dropped_packets_total{reason="source"} 0`, "tollbook_history_lag_seconds", "tollbook_api_streams 0", "tollbook_api_websockets 0", "go_goroutines", "process_resident_memory_bytes",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %s in\n%s", want, text)

@@ -12466,7 +12466,7 @@ extend type Query {
   ): EventConnection! @needs(roles: [FINANCE, NOC, PARTNER])
 }
 
-"What one may listen to: by POST /graphql with \"Accept: text/event-stream\", as the graphql-sse protocol's distinct connections mode says."
+"What one may listen to: by POST /graphql with \"Accept: text/event-stream\", as the graphql-sse protocol's distinct connections mode says, or over a websocket at GET /graphql, in the graphql-transport-ws protocol."
 type Subscription {
   "The list of Query.events from a cursor on, and then each event as it comes: every one once, in order. Without a cursor it begins now."
   events(

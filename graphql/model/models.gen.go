@@ -3248,7 +3248,7 @@ type SubscriberPutPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
-// What one may listen to: by POST /graphql with "Accept: text/event-stream", as the graphql-sse protocol's distinct connections mode says.
+// What one may listen to: by POST /graphql with "Accept: text/event-stream", as the graphql-sse protocol's distinct connections mode says, or over a websocket at GET /graphql, in the graphql-transport-ws protocol.
 type Subscription struct {
 }
 

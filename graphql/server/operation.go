@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
@@ -80,7 +81,7 @@ func (k *socket) run(ctx context.Context, o *operation, op *graphql.OperationCon
 	errs := brokenOff(true)
 	if ctx.Err() != nil {
 		errs = nil // he said so himself
-		if why, ok := context.Cause(ctx).(*farewellTo); ok {
+		if why := (*farewellTo)(nil); errors.As(context.Cause(ctx), &why) {
 			errs = why.errs
 		}
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,7 +28,7 @@ const (
 	maxOperationID = 128
 	// silence is for how long a listener may say nothing: he answers every ping.
 	silence = 3 * heartbeat
-	// farewell is how long it is waited that a listener takes note of the end.
+	// farewell is how long a listener has to take note of the end.
 	farewell = 2 * time.Second
 )
 
@@ -168,16 +169,16 @@ func (k *socket) keep(ctx context.Context, end context.CancelCauseFunc) {
 			}
 		}
 	}
+	late := time.AfterFunc(farewell, func() { _ = k.conn.CloseNow() })
+	defer late.Stop()
 	k.mu.Lock()
 	k.ending = true // none begins any more
 	k.mu.Unlock()
 	k.all.Wait() // they say why to their listener
-	why, ok := context.Cause(ctx).(*farewellTo)
-	if !ok {
+	var why *farewellTo
+	if !errors.As(context.Cause(ctx), &why) {
 		why = bye(websocket.StatusGoingAway, "the server ends")
 	}
-	late := time.AfterFunc(farewell, func() { _ = k.conn.CloseNow() })
-	defer late.Stop()
 	_ = k.conn.Close(why.code, why.reason) // who is gone does not hear it
 }
 

@@ -96,6 +96,7 @@ type Node struct {
 	load       *overload.Controller
 	started    time.Time
 	http       *http.Server
+	streams    server.Streams
 	listener   net.Listener
 	historyAt  atomic.Pointer[reached]
 	past       past
@@ -334,7 +335,8 @@ func (n *Node) serveHTTP(context.Context) error {
 	stopping := make(chan struct{})
 	n.http = &http.Server{
 		Handler: server.New(server.Config{
-			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup, Stopping: stopping, Log: n.log,
+			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup,
+			Streams: &n.streams, Stopping: stopping, Log: n.log,
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
@@ -349,7 +351,7 @@ func (n *Node) serveHTTP(context.Context) error {
 	n.onClose(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 		defer cancel()
-		return n.http.Shutdown(ctx)
+		return errors.Join(n.http.Shutdown(ctx), n.streams.Wait(ctx))
 	})
 	return nil
 }
