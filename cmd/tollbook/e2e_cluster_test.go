@@ -26,6 +26,7 @@ type group struct {
 	// within has a node start on a machine of its own, and gives the way to its console;
 	// nil starts it here.
 	within func(name string, args []string) ([]string, func(string) string)
+	opens  opener // has the world outside open sockets
 }
 
 // last is the last number of a node's own address: n1 has that of a switch alone.
@@ -45,7 +46,7 @@ func plain(g *group, name string) string { return "sip: " + g.net.addr(last[name
 // with listeners as they are said for each node, and more lines about the cluster.
 func newGroupOf(t *testing.T, net network, key string, lines func(g *group, name string) string, more ...string) *group {
 	t.Helper()
-	g := &group{dir: t.TempDir(), net: net, nodes: map[string]*node{}, lines: lines, more: strings.Join(more, "")}
+	g := &group{opens: here, dir: t.TempDir(), net: net, nodes: map[string]*node{}, lines: lines, more: strings.Join(more, "")}
 	if code, _, stderr := tollbook(t, "node", "init", "-secrets", filepath.Join(g.dir, "secrets"), "-name", "test", "-key", key); code != 0 {
 		t.Fatal(stderr)
 	}

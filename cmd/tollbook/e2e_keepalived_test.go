@@ -49,7 +49,7 @@ func TestClusterKeepalived(t *testing.T) {
 	if _, err := exec.LookPath("keepalived"); err != nil {
 		t.Skip("SKIPPED: keepalived is not installed")
 	}
-	l := newLanOf(t, "  owner: external\n")
+	l := newLanOf(t, "  owner: external\n  dispatch: true\n")
 	l.open(t)
 	for i, name := range []string{"n1", "n2"} {
 		l.keepalived(t, name, 100-10*i)

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -26,7 +27,7 @@ type lan struct {
 // figures mean something on a quiet machine only.
 func newLan(t *testing.T) *lan {
 	t.Helper()
-	return newLanOf(t, "")
+	return newLanOf(t, "  dispatch: true\n")
 }
 
 // newLanOf makes them with more lines about the shared address.
@@ -37,22 +38,30 @@ func newLanOf(t *testing.T, more string) *lan {
 	}
 	needSipp(t)
 	l := &lan{stage: &stage{name: "lan", sell: sellPrice, buy: buyPrice, vendors: []string{""}}}
-	net := network{lan: "10.88.0"}
-	l.stage.node = &node{net: net}
-	hosts := map[string][]string{"out": {l.stage.customerIP() + "/24", l.stage.vendorIP(0) + "/24"}}
+	nw := network{lan: "10.88.0"}
+	l.stage.node = &node{net: nw}
+	hosts := map[string][]string{}
+	for number := range 2 { // of stages, at most
+		s := &stage{node: l.stage.node, number: number}
+		hosts["out"] = append(hosts["out"], s.customerIP()+"/24", s.vendorIP(0)+"/24")
+	}
 	for _, name := range []string{"n1", "n2", "n3"} {
-		hosts[name] = []string{net.ip(last[name]) + "/24"}
+		hosts[name] = []string{nw.ip(last[name]) + "/24"}
 	}
 	l.Lan = testnet.NewLan(t, hosts)
 	l.outside = []string{"ip", "netns", "exec", l.Hosts["out"]}
 	ports := map[string]string{"n1": "20000-23999", "n2": "24000-27999", "n3": "28000-31999"}
-	l.group = newGroupOf(t, net, "", func(g *group, name string) string {
-		return fmt.Sprintf("sip:\n- {name: own, address: %q}\n- {name: shared, address: %q}\nshared:\n  addresses: [{address: %s/24, interface: eth0}]\n  dispatch: true\n%smedia: {ports: %s}\n",
-			net.addr(last[name]), net.addr(sharedHost), net.ip(sharedHost), more, ports[name])
+	l.group = newGroupOf(t, nw, "", func(g *group, name string) string {
+		return fmt.Sprintf("sip:\n- {name: own, address: %q}\n- {name: shared, address: %q}\nshared:\n  addresses: [{address: %s/24, interface: eth0}]\n%smedia: {ports: %s}\n",
+			nw.addr(last[name]), nw.addr(sharedHost), nw.ip(sharedHost), more, ports[name])
 	})
 	l.within = func(name string, args []string) ([]string, func(string) string) {
 		ns := l.Hosts[name]
 		return append([]string{"ip", "netns", "exec", ns}, args...), func(console string) string { return doorway(t, l.Net, ns, console) }
+	}
+	l.opens = func(at *net.UDPAddr) (conn *net.UDPConn, err error) {
+		l.Lan.In(l.Hosts["out"], func() { conn, err = here(at) })
+		return conn, err
 	}
 	return l
 }
@@ -140,6 +149,35 @@ func TestClusterStandstill(t *testing.T) {
 		n.interrupt(t)
 		verify(t, n.data)
 	}
+}
+
+// TestClusterCalls kills the holder of the shared address that calls are on: they all go
+// on, and it is measured for how long nothing is heard in them.
+func TestClusterCalls(t *testing.T) {
+	const calls = 4
+	gap := moveWithTheirAddress(t, newLanOf(t, "").group, calls)
+	measured("established_calls", map[string]int{"survived": 2 * calls, "total": 2 * calls}) // else it has failed
+	measured("media_gap_ms", gap.Milliseconds())
+	t.Logf("%d of %d calls have survived, media was silent for %v", 2*calls, 2*calls, gap)
+}
+
+// TestClusterCallsElsewhere kills a node that calls are on with its own address: both far
+// ends of each get a re-INVITE from another one.
+func TestClusterCallsElsewhere(t *testing.T) {
+	const calls = 8
+	s := survivingIn(t, newLanOf(t, "").group, "")
+	s.place(t, calls, last["n2"])
+	s.nodes["n2"].kill(t)
+	moved(t, s.vendor, calls)
+	moved(t, s.caller, calls)
+	gap := talks(t, s.caller, s.vendor)
+	s.end(t)
+	s.billed(t, s.others("n2"), calls, func(c cdr) {
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	})
+	measured("media_gap_reinvite_ms", gap.Milliseconds())
 }
 
 // TestClusterGaps measures for how long nobody takes new calls when the holder of the

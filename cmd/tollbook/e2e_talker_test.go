@@ -17,6 +17,7 @@ import (
 // session and to their end, and talks all the time. Calls are known by their Call-ID.
 type talker struct {
 	conn   *net.UDPConn
+	opens  opener
 	ip     string
 	port   int
 	ended  atomic.Int32 // BYEs heard
@@ -53,14 +54,20 @@ var (
 	cseqLine   = regexp.MustCompile(`(?m)^CSeq: *(\d+) (\w+)`)
 )
 
-// newTalker begins to listen at an address.
-func newTalker(t *testing.T, ip string, port int) *talker {
+// opener opens a socket of UDP where a talker is.
+type opener func(at *net.UDPAddr) (*net.UDPConn, error)
+
+// here opens a socket on this machine.
+func here(at *net.UDPAddr) (*net.UDPConn, error) { return net.ListenUDP("udp", at) }
+
+// newTalker begins to listen at an address, in a place.
+func newTalker(t *testing.T, opens opener, ip string, port int) *talker {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip), Port: port})
+	conn, err := opens(&net.UDPAddr{IP: net.ParseIP(ip), Port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &talker{conn: conn, ip: ip, port: port, stop: make(chan struct{}), calls: map[string]*talkerCall{}}
+	p := &talker{conn: conn, opens: opens, ip: ip, port: port, stop: make(chan struct{}), calls: map[string]*talkerCall{}}
 	p.done.Go(p.listen)
 	p.done.Go(p.talk)
 	t.Cleanup(func() {
@@ -137,7 +144,7 @@ func (p *talker) take(m string, from *net.UDPAddr) {
 
 // open makes a call with media of its own.
 func (p *talker) open(id string) (*talkerCall, error) {
-	media, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(p.ip)})
+	media, err := p.opens(&net.UDPAddr{IP: net.ParseIP(p.ip)})
 	if err != nil {
 		return nil, err
 	}
