@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"maps"
+	"os"
 	"testing"
 	"time"
 )
@@ -168,6 +169,49 @@ func TestCallsOutliveTheirNode(t *testing.T) {
 	s.start(t, dead)
 	s.agrees(t, 3)
 	s.billed(t, []string{dead}, calls, func(c cdr) {
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestClusterTwice kills the node that serves calls, and, once that is back, one of those
+// that have taken them over: they go on for a second time.
+func TestClusterTwice(t *testing.T) {
+	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
+		t.Skip("SKIPPED: this is for make test-cluster")
+	}
+	const calls = 8
+	s := newSurviving(t, calls)
+	s.nodes["n2"].kill(t)
+	moved(t, s.vendor, calls)
+	moved(t, s.caller, calls)
+	talks(t, s.caller, s.vendor)
+	s.start(t, "n2")
+	s.agrees(t, 3)
+	second := "n1"
+	if s.nodes["n3"].serves(t) > s.nodes["n1"].serves(t) {
+		second = "n3"
+	}
+	again := s.nodes[second].serves(t)
+	s.nodes[second].kill(t)
+	for _, p := range []*talker{s.caller, s.vendor} {
+		until(t, "the far ends are told a second time", func() bool {
+			n := 0
+			p.each(func(c *talkerCall) { n += c.moved - 1 })
+			return n == again
+		})
+	}
+	talks(t, s.caller, s.vendor)
+	s.end(t)
+	s.billed(t, s.others(second), calls, func(c cdr) {
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	})
+	s.start(t, second)
+	s.agrees(t, 3)
+	s.billed(t, []string{second}, calls, func(c cdr) {
 		if c.Cause != "answered" {
 			t.Errorf("%+v", c)
 		}

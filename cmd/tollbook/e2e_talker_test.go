@@ -18,6 +18,8 @@ import (
 type talker struct {
 	conn   *net.UDPConn
 	opens  opener
+	wire   *streams // SIP goes by streams, nil by UDP
+	keyed  bool     // media is encrypted
 	ip     string
 	port   int
 	ended  atomic.Int32 // BYEs heard
@@ -43,7 +45,11 @@ type talkerCall struct {
 	heard             int
 	last              time.Time     // when media came last
 	gap               time.Duration // the longest time without
+	keys              keys
 }
+
+// path is a way to somebody: it sends him a message.
+type path func(message string)
 
 var (
 	connection = regexp.MustCompile(`(?m)^c=IN IP4 (\S+)`)
@@ -69,10 +75,19 @@ func newTalker(t *testing.T, opens opener, ip string, port int) *talker {
 	}
 	p := &talker{conn: conn, opens: opens, ip: ip, port: port, stop: make(chan struct{}), calls: map[string]*talkerCall{}}
 	p.done.Go(p.listen)
+	p.begins(t)
+	return p
+}
+
+// begins talks until the test is over.
+func (p *talker) begins(t *testing.T) {
+	t.Helper()
 	p.done.Go(p.talk)
 	t.Cleanup(func() {
 		close(p.stop)
-		conn.Close()
+		if p.conn != nil {
+			p.conn.Close()
+		}
 		p.mu.Lock()
 		for _, c := range p.calls {
 			c.media.Close()
@@ -80,7 +95,6 @@ func newTalker(t *testing.T, opens opener, ip string, port int) *talker {
 		p.mu.Unlock()
 		p.done.Wait()
 	})
-	return p
 }
 
 func (p *talker) listen() {
@@ -90,17 +104,37 @@ func (p *talker) listen() {
 		if err != nil {
 			return
 		}
-		p.take(strings.ReplaceAll(string(buf[:n]), "\r\n", "\n"), from)
+		p.take(strings.ReplaceAll(string(buf[:n]), "\r\n", "\n"), p.to(from.String()))
 	}
 }
 
-func (p *talker) send(to *net.UDPAddr, message string) {
-	// What cannot be sent is as lost as on any network.
-	_, _ = p.conn.WriteToUDP([]byte(strings.ReplaceAll(message, "\n", "\r\n")), to)
+// to is the way to an address.
+func (p *talker) to(at string) path {
+	if p.wire != nil {
+		return p.wire.to(at)
+	}
+	return func(message string) {
+		if to, err := net.ResolveUDPAddr("udp", at); err == nil { // else it is as lost as on any network
+			_, _ = p.conn.WriteToUDP([]byte(strings.ReplaceAll(message, "\n", "\r\n")), to)
+		}
+	}
+}
+
+// transport names how SIP goes, as in a Via.
+func (p *talker) transport() string {
+	if p.wire != nil {
+		return p.wire.name
+	}
+	return "UDP"
+}
+
+// contact is where we are.
+func (p *talker) contact() string {
+	return fmt.Sprintf("<sip:%s:%d;transport=%s>", p.ip, p.port, strings.ToLower(p.transport()))
 }
 
 // take answers one message.
-func (p *talker) take(m string, from *net.UDPAddr) {
+func (p *talker) take(m string, back path) {
 	id, cseq := callIDLine.FindStringSubmatch(m), cseqLine.FindStringSubmatch(m)
 	if id == nil || cseq == nil {
 		return
@@ -112,14 +146,14 @@ func (p *talker) take(m string, from *net.UDPAddr) {
 	case strings.HasPrefix(m, "SIP/2.0 200") && cseq[2] == "INVITE" && c != nil:
 		c.remote, c.accepted = toLine.FindStringSubmatch(m)[1], true
 		c.meet(m)
-		p.send(from, p.request(c, "ACK", ""))
+		back(p.request(c, "ACK", ""))
 	case strings.HasPrefix(m, "INVITE"):
 		if c != nil && p.refuse.Load() {
-			p.answer(m, from, "403 Forbidden", nil)
+			p.answer(m, back, "403 Forbidden", nil)
 			return
 		}
 		if c == nil && p.rings.Load() {
-			p.answer(m, from, "180 Ringing", nil)
+			p.answer(m, back, "180 Ringing", nil)
 			return
 		}
 		if c == nil {
@@ -132,13 +166,13 @@ func (p *talker) take(m string, from *net.UDPAddr) {
 			c.moved++
 		}
 		c.meet(m)
-		p.answer(m, from, "200 OK", c)
+		p.answer(m, back, "200 OK", c)
 	case strings.HasPrefix(m, "BYE"):
 		if c != nil {
 			c.over = true
 		}
 		p.ended.Add(1)
-		p.answer(m, from, "200 OK", nil)
+		p.answer(m, back, "200 OK", nil)
 	}
 }
 
@@ -149,14 +183,22 @@ func (p *talker) open(id string) (*talkerCall, error) {
 		return nil, err
 	}
 	c := &talkerCall{id: id, media: media}
+	if p.keyed {
+		c.keys.draw()
+	}
 	p.calls[id] = c
 	p.done.Go(func() {
 		buf := make([]byte, 2048)
 		for {
-			if _, _, err := media.ReadFromUDP(buf); err != nil {
+			n, _, err := media.ReadFromUDP(buf)
+			if err != nil {
 				return
 			}
 			p.mu.Lock()
+			if p.keyed && !c.keys.opens(buf[:n]) {
+				p.mu.Unlock()
+				continue
+			}
 			now := time.Now()
 			if c.heard++; c.heard > 1 && !c.over {
 				c.gap = max(c.gap, now.Sub(c.last))
@@ -173,6 +215,7 @@ func (c *talkerCall) meet(m string) {
 	if at := contactURI.FindStringSubmatch(m); at != nil {
 		c.target = at[1]
 	}
+	c.keys.meet(m)
 	address, port := connection.FindStringSubmatch(m), mediaLine.FindStringSubmatch(m)
 	if address == nil || port == nil {
 		return
@@ -184,11 +227,12 @@ func (c *talkerCall) meet(m string) {
 }
 
 func (p *talker) description(c *talkerCall) string {
-	return fmt.Sprintf("v=0\no=- 1 1 IN IP4 %s\ns=-\nc=IN IP4 %s\nt=0 0\nm=audio %d RTP/AVP 8\n", p.ip, p.ip, c.media.LocalAddr().(*net.UDPAddr).Port)
+	return fmt.Sprintf("v=0\no=- 1 1 IN IP4 %s\ns=-\nc=IN IP4 %s\nt=0 0\nm=audio %d %s 8\n%s",
+		p.ip, p.ip, c.media.LocalAddr().(*net.UDPAddr).Port, map[bool]string{false: "RTP/AVP", true: "RTP/SAVP"}[p.keyed], c.keys.line())
 }
 
 // answer answers a request, with a description where c is not nil.
-func (p *talker) answer(request string, to *net.UDPAddr, status string, c *talkerCall) {
+func (p *talker) answer(request string, back path, status string, c *talkerCall) {
 	body, line := "", toLine.FindString(request)
 	if c != nil {
 		body = p.description(c)
@@ -196,8 +240,8 @@ func (p *talker) answer(request string, to *net.UDPAddr, status string, c *talke
 	if !strings.Contains(line, "tag=") {
 		line += ";tag=talker"
 	}
-	p.send(to, fmt.Sprintf("SIP/2.0 %s\n%s%s\nContact: <sip:%s:%d>\nContent-Type: application/sdp\nContent-Length: %d\n\n%s", status,
-		strings.Join(header.FindAllString(request, -1), ""), line, p.ip, p.port, len(strings.ReplaceAll(body, "\n", "\r\n")), body))
+	back(fmt.Sprintf("SIP/2.0 %s\n%s%s\nContact: %s\nContent-Type: application/sdp\nContent-Length: %d\n\n%s", status,
+		strings.Join(header.FindAllString(request, -1), ""), line, p.contact(), len(strings.ReplaceAll(body, "\n", "\r\n")), body))
 }
 
 // request makes a request of our own.
@@ -205,9 +249,9 @@ func (p *talker) request(c *talkerCall, method, body string) string {
 	if method != "ACK" {
 		c.sequence++
 	}
-	return fmt.Sprintf("%s sip:%s SIP/2.0\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bK%s%s%d\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %s\n"+
-		"Contact: <sip:%s:%d>\nMax-Forwards: 70\nContent-Type: application/sdp\nContent-Length: %d\n\n%s",
-		method, c.target, p.ip, p.port, method, c.id, c.sequence, c.local, c.remote, c.id, c.sequence, method, p.ip, p.port,
+	return fmt.Sprintf("%s sip:%s SIP/2.0\nVia: SIP/2.0/%s %s:%d;branch=z9hG4bK%s%s%d\nFrom: %s\nTo: %s\nCall-ID: %s\nCSeq: %d %s\n"+
+		"Contact: %s\nMax-Forwards: 70\nContent-Type: application/sdp\nContent-Length: %d\n\n%s",
+		method, c.target, p.transport(), p.ip, p.port, method, c.id, c.sequence, c.local, c.remote, c.id, c.sequence, method, p.contact(),
 		len(strings.ReplaceAll(body, "\n", "\r\n")), body)
 }
 
@@ -234,12 +278,8 @@ func (p *talker) begin(t *testing.T, number, at, id string) *talkerCall {
 	c.target = number + "@" + at
 	c.local, c.remote = fmt.Sprintf("<sip:15550100@%s>;tag=%s", p.ip, id), fmt.Sprintf("<sip:%s@%s>", number, at)
 	invite := p.request(c, "INVITE", p.description(c))
-	to, err := net.ResolveUDPAddr("udp", at)
 	p.mu.Unlock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.send(to, invite)
+	p.to(at)(invite)
 	return c
 }
 
@@ -264,12 +304,8 @@ func (p *talker) hangUpAll(t *testing.T) {
 func (p *talker) bye(t *testing.T, c *talkerCall) {
 	t.Helper()
 	_, host, _ := strings.Cut(c.target, "@")
-	to, err := net.ResolveUDPAddr("udp", strings.Split(host, ";")[0])
-	if err != nil {
-		t.Fatal(err)
-	}
 	c.over = true
-	p.send(to, p.request(c, "BYE", ""))
+	p.to(strings.Split(host, ";")[0])(p.request(c, "BYE", ""))
 }
 
 // talk sends media in all calls, 20 ms a packet.
@@ -289,7 +325,11 @@ func (p *talker) talk() {
 		p.mu.Lock()
 		for _, c := range p.calls {
 			if c.to != nil && !c.over {
-				_, _ = c.media.WriteToUDP(packet, c.to) // as lost as on any network
+				out := packet
+				if p.keyed {
+					out = c.keys.seal(packet)
+				}
+				_, _ = c.media.WriteToUDP(out, c.to) // as lost as on any network
 			}
 		}
 		p.mu.Unlock()
