@@ -113,7 +113,12 @@ func (h *havoc) work(t *testing.T) {
 	for client := range 6 {
 		own := rand.New(rand.NewPCG(h.seed, uint64(client)+1))
 		h.clients.Go(func() {
+			mine := newRegister(fmt.Sprintf("r%d-%d", h.seed, client), 0)
+			defer func() { h.leaves(mine) }()
 			for i := 0; ctx.Err() == nil; i++ {
+				if i%3 == 0 {
+					mine = h.swap(context.WithoutCancel(ctx), own, mine, i)
+				}
 				h.command(ctx, own, fmt.Sprintf("h%d-%d-%d", h.seed, client, i), i%4 == 3)
 			}
 		})
@@ -184,6 +189,10 @@ func (h *havoc) check(t *testing.T) {
 	h.agrees(t, 3)
 	for _, name := range h.names() {
 		h.counted(t, name, before)
+		h.read(t, name)
+	}
+	for _, text := range h.wrong {
+		t.Errorf("an answer contradicts what was confirmed: %s", text)
 	}
 	pending := len(first.cdrs(t, map[string]any{"state": "PENDING"}))
 	for _, name := range h.names() {
@@ -209,7 +218,8 @@ func (h *havoc) check(t *testing.T) {
 	measured("duplicate_charges", h.twice)
 	measured("overspend", strconv.Itoa(overspent))
 	measured("state_hash_equal", len(states) == 1)
-	t.Logf("seed %d: %d commands confirmed, %d of which nobody knew, %d CDRs", h.seed, len(h.acked), len(h.unknown), len(before))
+	t.Logf("seed %d: %d commands confirmed, %d of which nobody knew, %d changes from known versions, %d of which nobody knew, %d CDRs",
+		h.seed, len(h.acked), len(h.unknown), h.swaps, h.unsure, len(before))
 }
 
 // counted compares what one node has with what was confirmed.

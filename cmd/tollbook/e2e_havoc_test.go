@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -36,6 +37,12 @@ type havoc struct {
 	// which nobody said anything, by their keys.
 	acked, unknown map[string]bool
 	twice          int // payments that were booked more than once, or by nobody
+	// registers are what clients left, swaps counts their confirmed changes, unsure those of
+	// which nobody knows how they ended, and wrong are answers that contradict others.
+	registers []register
+	swaps     int
+	unsure    int
+	wrong     []string
 }
 
 // TestHavoc runs TOLLBOOK_HAVOC seeds, from TOLLBOOK_SEED on. At the end every command
@@ -66,13 +73,8 @@ func wreak(t *testing.T, seed uint64) {
 	}
 	h.open(t)
 	h.work(t)
-	var last string
 	for end := time.Now().Add(havocFor); time.Now().Before(end); {
-		fault := h.faults()[h.rand.IntN(len(h.faults()))]
-		name := h.names()[h.rand.IntN(3)]
-		last = fault.name + " " + name
-		t.Logf("%s: %s", time.Now().Format("15:04:05.000"), last)
-		fault.do(t, name)
+		h.strike(t)
 		h.whole(t)
 		time.Sleep(time.Duration(h.rand.IntN(2000)) * time.Millisecond)
 	}
@@ -99,32 +101,61 @@ func (h *havoc) disk(t *testing.T, name string) {
 	})
 }
 
-// fault is something that happens to a node, and is over when it returns.
+// fault is something that happens to a node, and is over when it returns. Its numbers are
+// drawn from its own source, so that a seed makes the same faults again.
 type fault struct {
 	name string
-	do   func(t *testing.T, name string)
+	do   func(t *testing.T, name string, own *rand.Rand)
+	// spares says that no store suffers: it may happen while another fault does.
+	spares bool
 }
 
 func (h *havoc) faults() []fault {
 	return []fault{
-		{"killed", h.killed}, {"killed", h.killed}, {"stopped", h.stopped}, {"cut off", h.cutOff},
-		{"deaf to another", h.deaf}, {"disk full", h.diskFull}, {"store damaged", h.damaged}, {"store lost", h.lost},
+		{"killed", h.killed, true}, {"killed", h.killed, true}, {"stopped", h.stopped, true}, {"cut off", h.cutOff, true},
+		{"deaf to another", h.deaf, true}, {"disk full", h.diskFull, true},
+		{"store damaged", h.damaged, false}, {"log damaged", h.logDamaged, false}, {"store lost", h.lost, false},
 	}
 }
 
-func (h *havoc) while() { time.Sleep(time.Duration(500+h.rand.IntN(5500)) * time.Millisecond) }
+// strike has a fault happen to a node, and sometimes another one to another node meanwhile:
+// then nobody may have a majority for a while.
+func (h *havoc) strike(t *testing.T) {
+	t.Helper()
+	begin := func(f fault, name string) func() {
+		own := rand.New(rand.NewPCG(h.rand.Uint64(), 0))
+		t.Logf("%s: %s %s", time.Now().Format("15:04:05.000"), f.name, name)
+		return func() { f.do(t, name, own) }
+	}
+	all := h.faults()
+	first, name := all[h.rand.IntN(len(all))], h.names()[h.rand.IntN(3)]
+	run := []func(){begin(first, name)}
+	if h.rand.IntN(3) == 0 {
+		others := slices.DeleteFunc(all, func(f fault) bool { return !f.spares })
+		run = append(run, begin(others[h.rand.IntN(len(others))], h.others(name)[h.rand.IntN(2)]))
+	}
+	var over sync.WaitGroup
+	for _, fn := range run {
+		over.Go(fn)
+	}
+	over.Wait()
+}
 
-func (h *havoc) killed(t *testing.T, name string) {
-	h.nodes[name].kill(t)
-	h.while()
+func while(own *rand.Rand) { time.Sleep(time.Duration(500+own.IntN(5500)) * time.Millisecond) }
+
+func (h *havoc) killed(t *testing.T, name string, own *rand.Rand) {
+	h.node(name).kill(t)
+	while(own)
 	h.back(t, name)
 }
 
-func (h *havoc) stopped(t *testing.T, name string) {
-	goOn := h.nodes[name].stop(t)
-	h.while()
+func (h *havoc) stopped(t *testing.T, name string, own *rand.Rand) {
+	goOn := h.node(name).stop(t)
+	while(own)
 	goOn()
 }
+
+var filters atomic.Int32
 
 // filter drops what comes to a node from others.
 func (l *lan) filter(t *testing.T, name string, from ...string) (heal func()) {
@@ -135,12 +166,13 @@ func (l *lan) filter(t *testing.T, name string, from ...string) (heal func()) {
 			t.Fatalf("nft %v: %s", args, out)
 		}
 	}
-	nft("add", "table", "ip", "havoc")
-	nft("add", "chain", "ip", "havoc", "in", "{ type filter hook input priority 0 ; }")
+	table := fmt.Sprint("havoc", filters.Add(1)) // another may be there
+	nft("add", "table", "ip", table)
+	nft("add", "chain", "ip", table, "in", "{ type filter hook input priority 0 ; }")
 	for _, other := range from {
-		nft("add", "rule", "ip", "havoc", "in", "ip", "saddr", l.net.ip(last[other]), "drop")
+		nft("add", "rule", "ip", table, "in", "ip", "saddr", l.net.ip(last[other]), "drop")
 	}
-	return func() { nft("delete", "table", "ip", "havoc") }
+	return func() { nft("delete", "table", "ip", table) }
 }
 
 func (l *lan) others(name string) []string {
@@ -148,9 +180,9 @@ func (l *lan) others(name string) []string {
 }
 
 // cutOff has a node neither hear the others nor be heard by them.
-func (h *havoc) cutOff(t *testing.T, name string) {
+func (h *havoc) cutOff(t *testing.T, name string, own *rand.Rand) {
 	heal := h.isolate(t, name)
-	h.while()
+	while(own)
 	heal()
 }
 
@@ -167,14 +199,14 @@ func (l *lan) isolate(t *testing.T, name string) (heal func()) {
 }
 
 // deaf has a node not hear one of the others, which hears it.
-func (h *havoc) deaf(t *testing.T, name string) {
-	heal := h.filter(t, name, h.others(name)[h.rand.IntN(2)])
-	h.while()
+func (h *havoc) deaf(t *testing.T, name string, own *rand.Rand) {
+	heal := h.filter(t, name, h.others(name)[own.IntN(2)])
+	while(own)
 	heal()
 }
 
-func (h *havoc) diskFull(t *testing.T, name string) {
-	path := filepath.Join(h.nodes[name].data, "filler")
+func (h *havoc) diskFull(t *testing.T, name string, own *rand.Rand) {
+	path := filepath.Join(h.node(name).data, "filler")
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +215,7 @@ func (h *havoc) diskFull(t *testing.T, name string) {
 	if err == nil {
 		t.Fatal("the disk is endless")
 	}
-	h.while()
+	while(own)
 	if err := errors.Join(f.Close(), os.Remove(path)); err != nil {
 		t.Fatal(err)
 	}
@@ -195,19 +227,24 @@ type nothing struct{}
 func (nothing) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // damaged flips a bit somewhere in a node's copy of the book.
-func (h *havoc) damaged(t *testing.T, name string) {
-	h.nodes[name].kill(t)
-	files, err := filepath.Glob(filepath.Join(h.nodes[name].data, "jetstream", "$G", "streams", "BOOK", "msgs", "*.blk"))
+func (h *havoc) damaged(t *testing.T, name string, own *rand.Rand) { h.flips(t, name, "BOOK", own) }
+
+// logDamaged does so in its copy of the logs.
+func (h *havoc) logDamaged(t *testing.T, name string, own *rand.Rand) { h.flips(t, name, "LOG", own) }
+
+func (h *havoc) flips(t *testing.T, name, stream string, own *rand.Rand) {
+	h.node(name).kill(t)
+	files, err := filepath.Glob(filepath.Join(h.node(name).data, "jetstream", "$G", "streams", stream, "msgs", "*.blk"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	path := files[h.rand.IntN(len(files))]
+	path := files[own.IntN(len(files))]
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(text) > 0 {
-		text[h.rand.IntN(len(text))] ^= 1 << h.rand.IntN(8)
+		text[own.IntN(len(text))] ^= 1 << own.IntN(8)
 	}
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -216,39 +253,43 @@ func (h *havoc) damaged(t *testing.T, name string) {
 }
 
 // lost has a node come back with nothing.
-func (h *havoc) lost(t *testing.T, name string) {
-	h.nodes[name].kill(t)
-	entries, err := os.ReadDir(h.nodes[name].data)
+func (h *havoc) lost(t *testing.T, name string, _ *rand.Rand) {
+	h.node(name).kill(t)
+	entries, err := os.ReadDir(h.node(name).data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(h.nodes[name].data, e.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(h.node(name).data, e.Name())); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h.back(t, name)
 }
 
-// back starts a node again.
+// back starts a node again. It may not be ready before another one is back, too.
 func (h *havoc) back(t *testing.T, name string) {
 	t.Helper()
-	h.group.start(t, name)
 	h.mu.Lock()
-	h.urls[name] = h.nodes[name].url
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	h.launch(t, name)
+}
+
+// node is a node as it runs now; faults may start others meanwhile.
+func (h *havoc) node(name string) *node {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.nodes[name]
 }
 
 // whole starts what has ended meanwhile, and waits until all nodes see each other and
 // each has all that the streams hold: only then may the next store be lost.
 func (h *havoc) whole(t *testing.T) {
 	t.Helper()
+	until(t, "all nodes are up", func() bool { return h.up(t) })
 	until(t, "all nodes are whole", func() bool {
-		for _, name := range h.names() {
-			if !h.nodes[name].alive() {
-				t.Logf("%s has ended by itself: %s", name, lastLine(h.nodes[name].stderr.String()))
-				h.back(t, name)
-			}
+		if !h.up(t) {
+			return false
 		}
 		for _, name := range h.names() {
 			if !h.seesAll(t, name) {
@@ -268,6 +309,26 @@ func (h *havoc) whole(t *testing.T) {
 			return err == nil && len(answer.Entry) > 0
 		})
 	}
+}
+
+// up starts what has ended by itself, as a system does that looks after a program, and says
+// whether all nodes are ready.
+func (h *havoc) up(t *testing.T) bool {
+	t.Helper()
+	ready := 0
+	for _, name := range h.names() {
+		n := h.node(name)
+		if !n.alive() {
+			t.Logf("%s has ended by itself: %s", name, lastLine(n.stderr.String()))
+			h.back(t, name)
+		} else if n.isReady() {
+			h.mu.Lock()
+			h.urls[name] = n.url
+			h.mu.Unlock()
+			ready++
+		}
+	}
+	return ready == len(h.names())
 }
 
 // seesAll says whether a node sees all of them up and whole, and one keeper.

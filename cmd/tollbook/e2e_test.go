@@ -256,27 +256,31 @@ func demo(t *testing.T, net network, data string, args ...string) *node {
 
 func (n *node) ready(t *testing.T) {
 	t.Helper()
-	url := ""
 	until(t, "the node is ready", func() bool {
 		if !n.alive() {
 			t.Fatalf("the node has ended: %v\n%s", n.err, n.stderr.String())
 		}
-		if m := console.FindStringSubmatch(n.stderr.String()); m != nil {
-			if url == "" {
-				if url = m[0]; n.door != nil {
-					url = "http://" + n.door(m[1])
-				}
-			}
-			res, err := http.Get(url + "/-/ready")
-			if err != nil {
-				return false
-			}
-			defer res.Body.Close()
-			return res.StatusCode == http.StatusOK
-		}
-		return false
+		return n.isReady()
 	})
-	n.api = &api{url: url}
+}
+
+// isReady says whether a node has said where its console is, and can serve.
+func (n *node) isReady() bool {
+	if n.api == nil {
+		m := console.FindStringSubmatch(n.stderr.String())
+		if m == nil {
+			return false
+		}
+		if n.api = (&api{url: m[0]}); n.door != nil {
+			n.url = "http://" + n.door(m[1])
+		}
+	}
+	res, err := http.Get(n.url + "/-/ready")
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 // apply makes the configuration what a document says.
