@@ -3339,7 +3339,7 @@ type Settings struct {
 	// peers are told to call and to let in is right also while a node is down.
 	NodePlaces []*NodePlace `protobuf:"bytes,150,rep,name=node_places,json=nodePlaces,proto3" json:"node_places,omitempty"`
 	// api_points_per_minute are what one person's or token's questions may cost; 0 is the
-	// usual, a million.
+	// usual, ten million.
 	ApiPointsPerMinute uint32 `protobuf:"varint,222,opt,name=api_points_per_minute,json=apiPointsPerMinute,proto3" json:"api_points_per_minute,omitempty"`
 	// api_persisted_only takes only the console's own documents from people's sessions;
 	// tokens may ask what they like.

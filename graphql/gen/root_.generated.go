@@ -118,6 +118,15 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	AlertsChange struct {
+		At      func(childComplexity int) int
+		Cleared func(childComplexity int) int
+		Cursor  func(childComplexity int) int
+		More    func(childComplexity int) int
+		Raised  func(childComplexity int) int
+		Whole   func(childComplexity int) int
+	}
+
 	AsOf struct {
 		LagMs    func(childComplexity int) int
 		Position func(childComplexity int) int
@@ -388,6 +397,12 @@ type ComplexityRoot struct {
 		CdrProfile func(childComplexity int) int
 		Position   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	ClearedAlert struct {
+		Account func(childComplexity int) int
+		Balance func(childComplexity int) int
+		Kind    func(childComplexity int) int
 	}
 
 	Company struct {
@@ -881,6 +896,14 @@ type ComplexityRoot struct {
 	LiveCallEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	LiveCallsChange struct {
+		AsOf  func(childComplexity int) int
+		Calls func(childComplexity int) int
+		Gone  func(childComplexity int) int
+		More  func(childComplexity int) int
+		Whole func(childComplexity int) int
 	}
 
 	LiveMedia struct {
@@ -1765,7 +1788,10 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		Events func(childComplexity int, after *string, subject *string, kinds []model.EventKind) int
+		Alerts    func(childComplexity int, after *string) int
+		Balances  func(childComplexity int, accounts []string) int
+		Events    func(childComplexity int, after *string, subject *string, kinds []model.EventKind) int
+		LiveCalls func(childComplexity int, first int) int
 	}
 
 	Terminator struct {
@@ -2234,6 +2260,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.AlertEdge.Node(childComplexity), true
+
+	case "AlertsChange.at":
+		if e.ComplexityRoot.AlertsChange.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertsChange.At(childComplexity), true
+	case "AlertsChange.cleared":
+		if e.ComplexityRoot.AlertsChange.Cleared == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertsChange.Cleared(childComplexity), true
+	case "AlertsChange.cursor":
+		if e.ComplexityRoot.AlertsChange.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertsChange.Cursor(childComplexity), true
+	case "AlertsChange.more":
+		if e.ComplexityRoot.AlertsChange.More == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertsChange.More(childComplexity), true
+	case "AlertsChange.raised":
+		if e.ComplexityRoot.AlertsChange.Raised == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertsChange.Raised(childComplexity), true
+	case "AlertsChange.whole":
+		if e.ComplexityRoot.AlertsChange.Whole == nil {
+			break
+		}
+
+		return e.ComplexityRoot.AlertsChange.Whole(childComplexity), true
 
 	case "AsOf.lagMs":
 		if e.ComplexityRoot.AsOf.LagMs == nil {
@@ -3424,6 +3487,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CdrProfilePutPayload.UserErrors(childComplexity), true
+
+	case "ClearedAlert.account":
+		if e.ComplexityRoot.ClearedAlert.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClearedAlert.Account(childComplexity), true
+	case "ClearedAlert.balance":
+		if e.ComplexityRoot.ClearedAlert.Balance == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClearedAlert.Balance(childComplexity), true
+	case "ClearedAlert.kind":
+		if e.ComplexityRoot.ClearedAlert.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ClearedAlert.Kind(childComplexity), true
 
 	case "Company.accounts":
 		if e.ComplexityRoot.Company.Accounts == nil {
@@ -5367,6 +5449,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.LiveCallEdge.Node(childComplexity), true
+
+	case "LiveCallsChange.asOf":
+		if e.ComplexityRoot.LiveCallsChange.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCallsChange.AsOf(childComplexity), true
+	case "LiveCallsChange.calls":
+		if e.ComplexityRoot.LiveCallsChange.Calls == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCallsChange.Calls(childComplexity), true
+	case "LiveCallsChange.gone":
+		if e.ComplexityRoot.LiveCallsChange.Gone == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCallsChange.Gone(childComplexity), true
+	case "LiveCallsChange.more":
+		if e.ComplexityRoot.LiveCallsChange.More == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCallsChange.More(childComplexity), true
+	case "LiveCallsChange.whole":
+		if e.ComplexityRoot.LiveCallsChange.Whole == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LiveCallsChange.Whole(childComplexity), true
 
 	case "LiveMedia.a":
 		if e.ComplexityRoot.LiveMedia.A == nil {
@@ -9794,6 +9907,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SubscriberPutPayload.UserErrors(childComplexity), true
 
+	case "Subscription.alerts":
+		if e.ComplexityRoot.Subscription.Alerts == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_alerts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Alerts(childComplexity, args["after"].(*string)), true
+	case "Subscription.balances":
+		if e.ComplexityRoot.Subscription.Balances == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_balances_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.Balances(childComplexity, args["accounts"].([]string)), true
 	case "Subscription.events":
 		if e.ComplexityRoot.Subscription.Events == nil {
 			break
@@ -9805,6 +9940,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.Events(childComplexity, args["after"].(*string), args["subject"].(*string), args["kinds"].([]model.EventKind)), true
+	case "Subscription.liveCalls":
+		if e.ComplexityRoot.Subscription.LiveCalls == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_liveCalls_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.LiveCalls(childComplexity, args["first"].(int)), true
 
 	case "Terminator.account":
 		if e.ComplexityRoot.Terminator.Account == nil {
@@ -12670,6 +12816,64 @@ type RecordingPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/feed.graphqls", Input: `"What became of the running calls since the answer before: all changes of a moment as one."
+type LiveCallsChange {
+  "Whether the calls are all that are shown: so in the first answer."
+  whole: Boolean!
+  "Calls that are new, or stand otherwise than before, the newest first."
+  calls: [LiveCall!]!
+  "Calls, by global id, that ended, or are no longer among the newest."
+  gone: [ID!]!
+  "Whether there are more running calls than were asked for."
+  more: Boolean!
+  "How complete it is."
+  asOf: AsOf!
+}
+
+"A threshold that an account came back from, or that was taken away."
+type ClearedAlert {
+  "The account."
+  account: Account!
+  "Which threshold."
+  kind: AlertKind!
+  "The posted balance then."
+  balance: Money!
+}
+
+"What became of the alerts."
+type AlertsChange {
+  "Its place in the book: to go on after it."
+  cursor: Cursor!
+  "When the book took it; null where whole."
+  at: DateTime
+  "Whether these are all alerts that are raised: so in the first answer without a cursor."
+  whole: Boolean!
+  "Alerts that are raised."
+  raised: [Alert!]!
+  "Alerts that are raised no longer."
+  cleared: [ClearedAlert!]!
+  "Whether more are raised than are shown here: Query.alerts has all."
+  more: Boolean!
+}
+
+extend type Subscription {
+  "The newest of the running calls: first all of them, and then, at most once a second, what changed since the answer before, however long that was read. Talk times are counted from answeredAt. There is no cursor: who comes again begins with all of them."
+  liveCalls(
+    "At most so many, 1 to 500."
+    first: Int! = 500
+  ): LiveCallsChange! @needs(roles: [FINANCE, NOC, PARTNER])
+  "Accounts with their balances: first all that are asked for, and then, at most once a second, those with another balance or another setting than in the answer before, however long that was read. What is not there, or not the viewer's, is left out. There is no cursor: who comes again begins with all of them."
+  balances(
+    "The accounts, 1 to 500."
+    accounts: [ID!]!
+  ): [Account!]! @needs(roles: [FINANCE, NOC, PARTNER])
+  "Alerts as they are raised and cleared. After a cursor every one comes once, in order. Without a cursor it begins with all that are raised; what happens at that moment may come once more behind them."
+  alerts(
+    "Start after this cursor: that of the last answer one had, or of any event."
+    after: Cursor
+  ): AlertsChange! @needs(roles: [FINANCE, NOC, PARTNER])
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/file.graphqls", Input: `"What a file holds."
 enum FileKind {
   "The sound of a call: WAV."
@@ -15332,7 +15536,7 @@ type Settings {
   realm: String!
   "Nodes that were removed from the cluster and are not let in again."
   removedNodes: [String!]!
-  "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
+  "What one person's or token's questions may cost in a minute; 0 is the usual, ten million."
   apiPointsPerMinute: Int!
   "Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like."
   apiPersistedOnly: Boolean!
@@ -15370,7 +15574,7 @@ input SettingsPutInput {
   realm: String
   "Nodes that are not let into the cluster again; nodeRemove adds to them."
   removedNodes: [String!]
-  "What one person's or token's questions may cost in a minute; 0 is the usual, a million."
+  "What one person's or token's questions may cost in a minute; 0 is the usual, ten million."
   apiPointsPerMinute: Int
   "Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like."
   apiPersistedOnly: Boolean
@@ -16238,6 +16442,24 @@ func (ec *executionContext) childFields_AlertEdge(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type AlertEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_AlertsChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AlertsChange_cursor(ctx, field)
+	case "at":
+		return ec.fieldContext_AlertsChange_at(ctx, field)
+	case "whole":
+		return ec.fieldContext_AlertsChange_whole(ctx, field)
+	case "raised":
+		return ec.fieldContext_AlertsChange_raised(ctx, field)
+	case "cleared":
+		return ec.fieldContext_AlertsChange_cleared(ctx, field)
+	case "more":
+		return ec.fieldContext_AlertsChange_more(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AlertsChange", field.Name)
+}
+
 func (ec *executionContext) childFields_AsOf(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "position":
@@ -16780,6 +17002,18 @@ func (ec *executionContext) childFields_CdrProfilePutPayload(ctx context.Context
 		return ec.fieldContext_CdrProfilePutPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CdrProfilePutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ClearedAlert(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "account":
+		return ec.fieldContext_ClearedAlert_account(ctx, field)
+	case "kind":
+		return ec.fieldContext_ClearedAlert_kind(ctx, field)
+	case "balance":
+		return ec.fieldContext_ClearedAlert_balance(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClearedAlert", field.Name)
 }
 
 func (ec *executionContext) childFields_Company(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -17766,6 +18000,22 @@ func (ec *executionContext) childFields_LiveCallEdge(ctx context.Context, field 
 		return ec.fieldContext_LiveCallEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiveCallEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_LiveCallsChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "whole":
+		return ec.fieldContext_LiveCallsChange_whole(ctx, field)
+	case "calls":
+		return ec.fieldContext_LiveCallsChange_calls(ctx, field)
+	case "gone":
+		return ec.fieldContext_LiveCallsChange_gone(ctx, field)
+	case "more":
+		return ec.fieldContext_LiveCallsChange_more(ctx, field)
+	case "asOf":
+		return ec.fieldContext_LiveCallsChange_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiveCallsChange", field.Name)
 }
 
 func (ec *executionContext) childFields_LiveMedia(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

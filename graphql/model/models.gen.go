@@ -202,6 +202,22 @@ type Alert struct {
 	Threshold Money `json:"threshold"`
 }
 
+// What became of the alerts.
+type AlertsChange struct {
+	// Its place in the book: to go on after it.
+	Cursor string `json:"cursor"`
+	// When the book took it; null where whole.
+	At *time.Time `json:"at,omitempty"`
+	// Whether these are all alerts that are raised: so in the first answer without a cursor.
+	Whole bool `json:"whole"`
+	// Alerts that are raised.
+	Raised []*Alert `json:"raised"`
+	// Alerts that are raised no longer.
+	Cleared []*ClearedAlert `json:"cleared"`
+	// Whether more are raised than are shown here: Query.alerts has all.
+	More bool `json:"more"`
+}
+
 // How complete an answer is: it includes everything up to a position.
 type AsOf struct {
 	// The last position of the book that the answer includes.
@@ -711,6 +727,16 @@ type CdrProfilePutPayload struct {
 	Position *events.Position `json:"position,omitempty"`
 	// Why it was not done.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A threshold that an account came back from, or that was taken away.
+type ClearedAlert struct {
+	// The account.
+	Account Account `json:"account"`
+	// Which threshold.
+	Kind AlertKind `json:"kind"`
+	// The posted balance then.
+	Balance Money `json:"balance"`
 }
 
 // A counterparty: a customer and a vendor at once, if need be.
@@ -1607,6 +1633,20 @@ type LiveCall struct {
 	Talk time.Duration `json:"talk"`
 	// How its recording stands.
 	Recording RecordingState `json:"recording"`
+}
+
+// What became of the running calls since the answer before: all changes of a moment as one.
+type LiveCallsChange struct {
+	// Whether the calls are all that are shown: so in the first answer.
+	Whole bool `json:"whole"`
+	// Calls that are new, or stand otherwise than before, the newest first.
+	Calls []*LiveCall `json:"calls"`
+	// Calls, by global id, that ended, or are no longer among the newest.
+	Gone []string `json:"gone"`
+	// Whether there are more running calls than were asked for.
+	More bool `json:"more"`
+	// How complete it is.
+	AsOf AsOf `json:"asOf"`
 }
 
 // What is received on the two legs of a running call.
@@ -2950,7 +2990,7 @@ type Settings struct {
 	Realm string `json:"realm"`
 	// Nodes that were removed from the cluster and are not let in again.
 	RemovedNodes []string `json:"removedNodes"`
-	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
+	// What one person's or token's questions may cost in a minute; 0 is the usual, ten million.
 	APIPointsPerMinute int `json:"apiPointsPerMinute"`
 	// Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like.
 	APIPersistedOnly bool `json:"apiPersistedOnly"`
@@ -2978,7 +3018,7 @@ type SettingsPutInput struct {
 	Realm graphql.Omittable[*string] `json:"realm,omitempty"`
 	// Nodes that are not let into the cluster again; nodeRemove adds to them.
 	RemovedNodes graphql.Omittable[[]string] `json:"removedNodes,omitempty"`
-	// What one person's or token's questions may cost in a minute; 0 is the usual, a million.
+	// What one person's or token's questions may cost in a minute; 0 is the usual, ten million.
 	APIPointsPerMinute graphql.Omittable[*int] `json:"apiPointsPerMinute,omitempty"`
 	// Whether people's sessions may ask nothing but what the console asks; tokens may ask what they like.
 	APIPersistedOnly graphql.Omittable[*bool] `json:"apiPersistedOnly,omitempty"`

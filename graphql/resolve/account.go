@@ -5,8 +5,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/ledger"
+	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/model"
 )
@@ -68,4 +70,40 @@ func balanceOf(a *model.Account, l ledger.Account, cat *catalog.State) *model.Ba
 		b.Owable = optional(limit-int64(l.Posted), a.Currency)
 	}
 	return b
+}
+
+// watchBalances tells which of the accounts have another balance, or are set otherwise.
+func (r *Resolver) watchBalances(ctx context.Context, ids []string) (<-chan []*model.Account, error) {
+	if len(ids) < 1 || len(ids) > maxPage {
+		return nil, events.Invalid("1 to %d accounts are shown", maxPage).At("accounts")
+	}
+	type shown struct {
+		entity       *wire.Entity
+		posted, held money.Amount
+		calls        int
+	}
+	known, told, at := map[string]shown{}, false, events.Position(0)
+	return watch(ctx, func() ([]*model.Account, bool) {
+		position, _ := r.Backend.AsOf()
+		if told && position == at {
+			return nil, false
+		}
+		changed := []*model.Account{}
+		for _, id := range ids {
+			item, ok := r.find(ctx, catalog.KindAccount, id)
+			if !ok {
+				continue
+			}
+			key := item.Entity.GetAccount().Id
+			l := r.Backend.Ledger(key)
+			now := shown{item.Entity, l.Posted, l.Held, l.Calls}
+			if before, is := known[key]; !is || before != now {
+				known[key] = now
+				changed = append(changed, account(item))
+			}
+		}
+		first := !told
+		told, at = true, position
+		return changed, first || len(changed) > 0
+	}), nil
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
@@ -23,10 +22,6 @@ const (
 	lookAt = 500
 	// maxKinds bounds the kinds of a question.
 	maxKinds = 30
-	// feedPoll is how often a listener at the book's end looks whether it went on.
-	feedPoll = 50 * time.Millisecond
-	// feedAgain is when a listener reads again what could not be read.
-	feedAgain = time.Second
 	// bookCursor begins the cursors of the feed: the journal, then a position.
 	bookCursor = "book/"
 )
@@ -163,9 +158,7 @@ func (r *Resolver) lookBack(ctx context.Context, f eventFilter, low, high events
 	return from, nil
 }
 
-// listen sends every event behind a place, and then each as it comes, until ctx ends;
-// nothing is held for a listener who does not read. It ends where the book cannot be
-// read for long.
+// listen sends every event behind a place, and then each as it comes.
 func (r *Resolver) listen(ctx context.Context, after *string, f eventFilter) (<-chan *model.Event, error) {
 	at, _ := r.Backend.AsOf()
 	if after != nil {
@@ -174,47 +167,7 @@ func (r *Resolver) listen(ctx context.Context, after *string, f eventFilter) (<-
 			return nil, err
 		}
 	}
-	out := make(chan *model.Event)
-	go func() {
-		defer close(out)
-		for failed := 0; failed < 10; {
-			pause := feedPoll
-			if end, _ := r.Backend.AsOf(); at < end {
-				next, err := r.send(ctx, out, f, at, int(min(lookAt, end-at)))
-				if failed++; err != nil || next == at {
-					pause = feedAgain
-				} else {
-					failed, pause = 0, 0
-				}
-				at = next
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(pause):
-			}
-		}
-	}()
-	return out, nil
-}
-
-// send sends what matches of the next events and gives the position it came to.
-func (r *Resolver) send(ctx context.Context, out chan<- *model.Event, f eventFilter, at events.Position, most int) (events.Position, error) {
-	told, err := r.Backend.Told(ctx, at, most)
-	if err != nil {
-		return at, err
-	}
-	for i := range told {
-		if e := r.event(ctx, &told[i], f); e != nil {
-			select {
-			case out <- e:
-			case <-ctx.Done():
-				return at, ctx.Err()
-			}
-		}
-		at = events.Position(told[i].Position)
-	}
-	return at, nil
+	return follow(ctx, r, at, nil, func(rec *events.Recorded) *model.Event { return r.event(ctx, rec, f) }), nil
 }
 
 // event shows one event, nil if it does not match or is not the viewer's to see.

@@ -29,6 +29,7 @@ type Resolver struct {
 	Now func() time.Time
 
 	importing sync.Mutex // a price list is being read
+	sample    sample
 }
 
 // Config is the resolver with its directives, ready for the generated schema.

@@ -15,6 +15,9 @@ import (
 // listCost is what a list without a page costs: as many rows as are usual.
 const listCost = 20
 
+// reportCost is what the sums of a report cost, however many rows show them.
+const reportCost = 1000
+
 // page is how many rows a connection may give.
 func page(first, last *int) int {
 	n := 0
@@ -58,6 +61,11 @@ func setCosts(c *gen.ComplexityRoot) {
 	c.Query.Events = func(child int, first *int, _ *string, last *int, _, _ *string, _ []model.EventKind) int {
 		return 1 + page(first, last)*child
 	}
+	c.Query.Report = func(child int, _ model.ReportFilter, _ []model.ReportGroup, first int, _ *events.Position) int {
+		return reportCost + max(first, 1)*child/10 // a row looks nothing up
+	}
+	c.Subscription.LiveCalls = func(child int, first int) int { return 1 + page(&first, nil)*child }
+	c.Subscription.Balances = func(child int, accounts []string) int { return 1 + max(len(accounts), 1)*child }
 	c.Statement.Entries = list
 	c.DeckVersion.Rows = func(child int, first *int, _ *string, last *int, _, _ *string) int {
 		return 1 + page(first, last)*child

@@ -28,11 +28,11 @@ func scopesOfTypes() map[string]wire.TokenScope {
 			"QualityUsed MediaQuality DroppedPackets ReportedQuality",
 		wire.TokenScope_TOKEN_SCOPE_RECORDINGS: "CallFile EvidenceRule",
 		wire.TokenScope_TOKEN_SCOPE_RATES:      "Deck DeckVersion Rate Band ExchangeRate OriginSet DeckMapping MappedColumn",
-		wire.TokenScope_TOKEN_SCOPE_LIVE:       "LiveCall LiveMedia",
+		wire.TokenScope_TOKEN_SCOPE_LIVE:       "LiveCall LiveMedia LiveCallsChange",
 		wire.TokenScope_TOKEN_SCOPE_PEERS: "Company Originator Terminator TerminatorState Subscriber SubscriberContact Did RoutePlan Route RouteSimulation " +
 			"NumberList ListUse PrefixLimit RewriteRule HuntRule Hours OrderBy SipPolicy Ping Registration RegistrationState " +
 			"Interconnect InterconnectDoor InterconnectMedia Evidence",
-		wire.TokenScope_TOKEN_SCOPE_EVENTS:  "Alert Event AuditEvent AuditChange GuardRule GuardTrip Ban EntityVersion",
+		wire.TokenScope_TOKEN_SCOPE_EVENTS:  "Alert ClearedAlert AlertsChange Event AuditEvent AuditChange GuardRule GuardTrip Ban EntityVersion",
 		wire.TokenScope_TOKEN_SCOPE_METRICS: "Overview Window MinuteStat DayMoney Member Rescue RescuedJournal ThisNode OverloadState MediaDrop Settings",
 		wire.TokenScope_TOKEN_SCOPE_TOKENS:  "Token",
 	} {
