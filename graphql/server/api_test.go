@@ -20,6 +20,7 @@ type client struct {
 	handler http.Handler
 	cookies []*http.Cookie
 	token   string
+	moment  time.Duration // how long it listens, the usual if 0
 }
 
 func (f *fixture) client() *client { return &client{t: f.t, handler: f.handler} }

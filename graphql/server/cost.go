@@ -73,7 +73,7 @@ func setCosts(c *gen.ComplexityRoot) {
 	some := func(child int) int { return 1 + listCost*child }
 	c.Company.Accounts, c.Company.Originators, c.Company.Terminators = some, some, some
 	c.Company.Balances = some
-	c.Deck.Versions = some
+	c.Deck.Versions, c.AlertsChange.Raised = some, some
 }
 
 // showCost tells every answer's cost in its extensions.

@@ -47,7 +47,7 @@ func rules() map[string]string {
 		"Query.statement(atLeast)": reading, "Account.balance(atLeast)": reading, "Account.entries(atLeast)": reading,
 		"Account.balance(atPosition)": "position", "Query.entry(position)": "entry position",
 		"Query.call(id)": "call", "Query.cdr(call)": "call", "Query.liveCall(call)": "running", "Query.company(id)": "company",
-		"Query.events(subject)": "subject", "Subscription.events(subject)": "subject",
+		"Query.events(subject)": "subject", "Subscription.events(subject)": "subject", "Subscription.balances(accounts)": "account",
 		"Query.deck(id)": "deck", "Query.statement(account)": "account", "Query.subscriber(id)": "subscriber",
 		"DeckVersion.rows(prefix)": search,
 		"CdrFilter.account":        "account", "CdrFilter.company": "company", "CdrFilter.originator": "originator",
@@ -113,6 +113,8 @@ func (m *matrix) arguments(of string, f *ast.FieldDefinition, at, id string) str
 		switch {
 		case coordinate == at:
 			out = append(out, a.Name+": "+fmt.Sprintf("%q", id))
+		case a.Name == "after" && of == "Subscription":
+			out = append(out, `after: "Ym9vay8w"`) // book/0: everything that there was
 		case a.Name == "first":
 			out = append(out, "first: 5")
 		case t.Kind == ast.InputObject && (strings.HasPrefix(at, t.Name+".") || a.Type.NonNull):

@@ -113,6 +113,10 @@ func TestLimits(t *testing.T) {
 	if cost, _ := a.Extensions["cost"].(map[string]any); cost["cost"] != float64(21) {
 		t.Errorf("cost: %v", a.Extensions)
 	}
+	a = c.ask(`{ report(filter: {from: "2026-11-22T00:00:00Z"}, first: 100) { rows { attempts } } }`, nil)
+	if cost, _ := a.Extensions["cost"].(map[string]any); cost["cost"] != float64(1000+100*2/10) {
+		t.Errorf("a report costs %v", a.Extensions)
+	}
 	if a := f.client().ask(`{ __schema { queryType { name } } }`, nil); len(a.Errors) == 0 {
 		t.Error("the schema is shown to strangers")
 	}
