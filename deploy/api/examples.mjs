@@ -1,13 +1,16 @@
 // Runs the examples of docs/api.md as a client that knows nothing but the published schema:
 // examples.mjs SCHEMA DOCUMENT, with TOLLBOOK (the address) and TOKEN_PARTNER, TOKEN_FINANCE, TOKEN_ADMIN.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { buildSchema, parse, validate } from 'graphql';
 import { GraphQLClient } from 'graphql-request';
 
 const [schemaFile, documentFile] = process.argv.slice(2);
 const schema = buildSchema(readFileSync(schemaFile, 'utf8'));
-const blocks = [...readFileSync(documentFile, 'utf8').matchAll(/```graphql\n([\s\S]*?)```/g)].map((m) => m[1]);
-let failed = blocks.length === 0;
+const document = readFileSync(documentFile, 'utf8');
+const blocksOf = (language) => [...document.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, 'gm'))].map((m) => m[1]);
+const [blocks, programs] = [blocksOf('graphql'), blocksOf('js')];
+let failed = blocks.length === 0 || programs.length === 0;
 for (const text of blocks) {
   const who = /^# as (\w+)/.exec(text)?.[1] ?? 'partner';
   const mistakes = validate(schema, parse(text));
@@ -30,5 +33,16 @@ for (const text of blocks) {
     failed = true;
   }
 }
-console.log(`${blocks.length} examples`);
+for (const text of programs) {
+  // Node 20 has WebSocket behind a flag.
+  const flags = typeof WebSocket === 'undefined' ? ['--experimental-websocket'] : [];
+  const program = spawnSync(process.execPath, [...flags, '--input-type=module', '-'], {
+    input: text, cwd: import.meta.dirname, encoding: 'utf8', timeout: 20_000,
+  });
+  if (program.status !== 0 || !program.stdout) {
+    console.error(`${text}${program.stdout}${program.stderr}${program.error ?? ''}`);
+    failed = true;
+  }
+}
+console.log(`${blocks.length} examples, ${programs.length} programs`);
 process.exit(failed ? 1 : 0);

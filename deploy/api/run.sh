@@ -4,7 +4,7 @@
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$here/../.."
-if [ ! -d "$here/node_modules/graphql-request" ] && ! (cd "$here" && timeout 120 npm ci --no-audit --no-fund >/dev/null 2>&1); then
+if [ ! -d "$here/node_modules/graphql-ws" ] && ! (cd "$here" && timeout 120 npm ci --no-audit --no-fund >/dev/null 2>&1); then
   echo "SKIPPED: npm cannot install deploy/api/package-lock.json here, so the API was not checked with npm's tools" >&2
   exit 77
 fi
