@@ -6,10 +6,11 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/cdrs' | '/cdr-files' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
+  to: '/' | '/live' | '/events' | '/tokens' | '/cdrs' | '/cdr-files' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
   text: Key;
   staff?: boolean;
   money?: boolean;
+  admin?: boolean;
 }
 
 const groups: { title: Key; items: Item[] }[] = [
@@ -19,6 +20,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/', text: 'nav.overview', staff: true },
       { to: '/live', text: 'nav.live' },
       { to: '/cdrs', text: 'nav.cdrs' },
+      { to: '/events', text: 'nav.events' },
       { to: '/reports', text: 'nav.reports' },
       { to: '/cdr-files', text: 'nav.files', money: true },
     ],
@@ -47,13 +49,14 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/evidence', text: 'nav.evidence', staff: true },
       { to: '/audit', text: 'nav.audit', staff: true },
       { to: '/security', text: 'nav.security' },
+      { to: '/tokens', text: 'nav.tokens', admin: true },
     ],
   },
 ];
 
 export function Shell() {
   const { t } = useTexts();
-  const { staff, money } = useRights();
+  const { staff, money, admin } = useRights();
   return (
     <AppShell header={{ height: 44 }} navbar={{ width: 176, breakpoint: 'sm' }} padding={16}>
       <AppShell.Header className={classes.header}>
@@ -70,7 +73,7 @@ export function Shell() {
             <div key={group.title} className={classes.group}>
               <div className={classes.heading}>{t(group.title)}</div>
               {group.items
-                .filter((item) => (staff || !item.staff) && (money || !item.money))
+                .filter((item) => (staff || !item.staff) && (money || !item.money) && (admin || !item.admin))
                 .map((item) => (
                   <Link key={item.to} to={item.to} className={classes.item} activeOptions={{ exact: item.to === '/' }}>
                     {t(item.text)}

@@ -10,6 +10,7 @@ import { Companies } from './pages/Companies';
 import { DeckPage } from './pages/Deck';
 import { DeckImportPage } from './pages/DeckImport';
 import { Decks } from './pages/Decks';
+import { Events, readEventSearch } from './pages/Events';
 import { ExchangeRates } from './pages/ExchangeRates';
 import { Evidence } from './pages/Evidence';
 import { Guard } from './pages/Guard';
@@ -26,6 +27,7 @@ import { Routes } from './pages/Routes';
 import { readSimulateSearch, Simulate } from './pages/Simulate';
 import { Security } from './pages/Security';
 import { Subscribers } from './pages/Subscribers';
+import { Tokens } from './pages/Tokens';
 import { useRights } from './session';
 import { Shell } from './Shell';
 
@@ -54,6 +56,7 @@ export const callRoute = at('/calls/$id', CallPage);
 export const accountRoute = createRoute({ getParentRoute: () => root, path: '/accounts/$key', component: AccountPage, validateSearch: readPaged });
 export const deckRoute = at('/decks/$key', DeckPage);
 export const auditRoute = createRoute({ getParentRoute: () => root, path: '/audit', component: Audit, validateSearch: readPaged });
+export const eventsRoute = createRoute({ getParentRoute: () => root, path: '/events', component: Events, validateSearch: readEventSearch });
 export const simulateRoute = createRoute({ getParentRoute: () => root, path: '/simulate', component: Simulate, validateSearch: readSimulateSearch });
 
 const tree = root.addChildren([
@@ -81,6 +84,8 @@ const tree = root.addChildren([
   at('/guard', Guard),
   at('/evidence', Evidence),
   at('/security', Security),
+  at('/tokens', Tokens),
+  eventsRoute,
   auditRoute,
 ]);
 

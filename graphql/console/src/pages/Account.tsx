@@ -1,6 +1,6 @@
 import { Button, SimpleGrid } from '@mantine/core';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { usePolled } from '../api/client';
 import { graphql } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
@@ -9,13 +9,14 @@ import { Amount } from '../parts/Amount';
 import { EntryTable } from '../parts/EntryTable';
 import { keyOf } from '../parts/format';
 import { Export } from '../parts/Export';
-import { Page, Section } from '../parts/Page';
+import { Heard, Page, Section } from '../parts/Page';
 import { Pager } from '../parts/Pager';
 import classes from '../parts/parts.module.css';
 import { Periods } from '../parts/Periods';
 import { PostingForm } from '../parts/PostingForm';
 import { Statement } from '../parts/Statement';
 import { useRights } from '../session';
+import { useBalances } from './Accounts';
 
 const AccountQuery = graphql(`
   query Account($id: ID!, $first: Int, $after: Cursor, $last: Int, $before: Cursor) {
@@ -104,13 +105,19 @@ export function AccountPage() {
   const { key } = useParams({ from: '/accounts/$key' });
   const search = useSearch({ from: '/accounts/$key' });
   const page = search.before ? { last: pageSize, before: search.before } : { first: pageSize, ...(search.after ? { after: search.after } : {}) };
-  const { data, error, fetching } = usePolled(AccountQuery, { id: `account:${key}`, ...page }, 2000);
+  const feed = useBalances([`account:${key}`]);
+  const { data, error, fetching, again } = usePolled(AccountQuery, { id: `account:${key}`, ...page }, feed.live ? 30_000 : 2000);
+  // A balance that changes has new entries.
+  useEffect(() => {
+    if (feed.state) again({ requestPolicy: 'network-only' });
+  }, [feed.state, again]);
   const [posting, setPosting] = useState<'credit' | 'debit' | null>(null);
   const [shown, setShown] = useState<'entries' | 'statement' | 'periods'>('entries');
   const [editing, setEditing] = useState(false);
   const account = data?.account;
   const actions = account && (
     <>
+      <Heard live={feed.live} />
       <Export list="account.entries" query={{ id: key }} />
       <Link className={classes.link} to="/cdrs" search={{ account: key }}>
         {t('account.cdrs')}

@@ -1,12 +1,14 @@
 import { useNavigate } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
 import { usePolled } from '../api/client';
-import { graphql } from '../api/graphql';
+import { useFeed } from '../api/feed';
+import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { DataTable } from '../parts/DataTable';
 import { keyOf } from '../parts/format';
 import { Export } from '../parts/Export';
-import { Page } from '../parts/Page';
+import { Heard, Page } from '../parts/Page';
 
 const AccountsQuery = graphql(`
   query Accounts {
@@ -54,16 +56,69 @@ const AccountsQuery = graphql(`
   }
 `);
 
+export const BalancesFeed = graphql(`
+  subscription BalancesFeed($accounts: [ID!]!) {
+    balances(accounts: $accounts) {
+      id
+      balance {
+        posted {
+          amount
+          currency
+        }
+        reserved {
+          amount
+          currency
+        }
+        available {
+          amount
+          currency
+        }
+        owable {
+          amount
+          currency
+        }
+        holds
+        asOf {
+          position
+          lagMs
+        }
+      }
+    }
+  }
+`);
+
+type Balances = Map<string, ResultOf<typeof BalancesFeed>['balances'][number]['balance']>;
+
+/** The balances of accounts, by global id, as they change. */
+export function useBalances(accounts: readonly string[]) {
+  return useFeed(BalancesFeed, {
+    key: accounts.join(' '),
+    pause: accounts.length === 0,
+    variables: () => ({ accounts: [...accounts] }),
+    fold: (before: Balances | undefined, data: ResultOf<typeof BalancesFeed>) => new Map([...(before ?? []), ...data.balances.map((a) => [a.id, a.balance] as const)]),
+  });
+}
+
 export function Accounts() {
   const { t } = useTexts();
   const navigate = useNavigate();
-  const { data, error } = usePolled(AccountsQuery, {}, 2000);
+  const [every, setEvery] = useState(2000);
+  const { data, error } = usePolled(AccountsQuery, {}, every);
   const accounts = data?.accounts;
+  const feed = useBalances(accounts?.nodes.map((a) => a.id) ?? []);
+  // New accounts and other settings are asked for, now and then.
+  useEffect(() => setEvery(feed.live ? 30_000 : 2000), [feed.live]);
+  const rows = accounts?.nodes.map((a) => ({ ...a, balance: (feed.live && feed.state?.get(a.id)) || a.balance }));
   return (
-    <Page title={t('nav.accounts')} error={error} actions={<Export list="accounts" />} asOf={accounts?.asOf} loading={!accounts && !error}>
+    <Page title={t('nav.accounts')} error={error} actions={
+        <>
+          <Heard live={feed.live} />
+          <Export list="accounts" />
+        </>
+      } asOf={accounts?.asOf} loading={!accounts && !error}>
       <DataTable
         label={t('nav.accounts')}
-        rows={accounts?.nodes ?? []}
+        rows={rows ?? []}
         rowKey={(a) => a.id}
         open={(a) => void navigate({ to: '/accounts/$key', params: { key: a.key }, search: {} })}
         faded={(a) => a.disabled}

@@ -2,13 +2,14 @@ import { SimpleGrid } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
 import { type ReactNode, useEffect, useState } from 'react';
 import { usePolled } from '../api/client';
+import { useFeed } from '../api/feed';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
 import { Amount } from '../parts/Amount';
 import { Chart } from '../parts/Chart';
 import { DataTable } from '../parts/DataTable';
 import { clock, percent, seconds } from '../parts/format';
-import { Page, Section, Tag } from '../parts/Page';
+import { Heard, Page, Section, Tag } from '../parts/Page';
 import classes from '../parts/parts.module.css';
 
 const OverviewQuery = graphql(`
@@ -77,7 +78,12 @@ const OverviewQuery = graphql(`
       }
       memory
     }
-    alerts(first: 20) {
+  }
+`);
+
+const AlertsQuery = graphql(`
+  query Alerts {
+    alerts(first: 100) {
       nodes {
         kind
         account {
@@ -96,13 +102,66 @@ const OverviewQuery = graphql(`
   }
 `);
 
+const AlertsFeed = graphql(`
+  subscription AlertsFeed($after: Cursor) {
+    alerts(after: $after) {
+      cursor
+      whole
+      raised {
+        kind
+        account {
+          key
+        }
+        balance {
+          amount
+          currency
+        }
+        threshold {
+          amount
+          currency
+        }
+      }
+      cleared {
+        kind
+        account {
+          key
+        }
+      }
+    }
+  }
+`);
+
 type Data = ResultOf<typeof OverviewQuery>['overview'];
 type NodeData = ResultOf<typeof OverviewQuery>['thisNode'];
-type Alerts = ResultOf<typeof OverviewQuery>['alerts']['nodes'];
+type Alerts = ResultOf<typeof AlertsQuery>['alerts']['nodes'];
+
+interface Raised {
+  cursor: string;
+  rows: Map<string, Alerts[number]>;
+}
+
+const alertKey = (a: { account: { key: string }; kind: string }) => `${a.account.key} ${a.kind}`;
+
+/** The alerts after what was heard, by account. */
+function alertsAfter(before: Raised | undefined, { alerts }: ResultOf<typeof AlertsFeed>): Raised {
+  const rows = new Map(alerts.whole ? [] : before?.rows);
+  for (const a of alerts.cleared) rows.delete(alertKey(a));
+  for (const a of alerts.raised) rows.set(alertKey(a), a);
+  return { cursor: alerts.cursor, rows };
+}
+
+/** The raised alerts as they change; while nothing is heard, as they are asked for. */
+function useAlerts() {
+  const feed = useFeed(AlertsFeed, { variables: (state: Raised | undefined) => (state ? { after: state.cursor } : {}), fold: alertsAfter });
+  const { data } = usePolled(AlertsQuery, {}, feed.live ? 0 : 2000);
+  if (feed.live && feed.state) return { live: true, rows: [...feed.state.rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row) };
+  return { live: false, rows: [...(data?.alerts.nodes ?? [])] };
+}
 
 export function Overview() {
   const { t } = useTexts();
   const { data, error } = usePolled(OverviewQuery, {}, 2000);
+  const alerts = useAlerts();
   const o = data?.overview;
   return (
     <Page title={t('nav.overview')} error={error} asOf={o?.asOf} loading={!o && !error}>
@@ -152,11 +211,9 @@ export function Overview() {
               <ThisNode node={data.thisNode} />
             </Section>
           )}
-          {data && data.alerts.nodes.length > 0 && (
-            <Section title={t('alerts.title')}>
-              <AlertTable rows={data.alerts.nodes} />
-            </Section>
-          )}
+          <Section title={t('alerts.title')} actions={<Heard live={alerts.live} />}>
+            <AlertTable rows={alerts.rows} />
+          </Section>
         </>
       )}
     </Page>
@@ -220,7 +277,7 @@ function AlertTable({ rows }: { rows: Alerts }) {
     <DataTable
       label={t('alerts.title')}
       rows={rows}
-      rowKey={(a) => `${a.account.key} ${a.kind}`}
+      rowKey={alertKey}
       open={(a) => void navigate({ to: '/accounts/$key', params: { key: a.account.key }, search: {} })}
       columns={[
         { id: 'account', title: t('account.account'), cell: (a) => a.account.key },

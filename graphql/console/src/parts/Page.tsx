@@ -72,3 +72,13 @@ export function Tag({ tone, children }: { tone?: 'good' | 'bad' | 'wait' | undef
     </span>
   );
 }
+
+/** Whether a page hears what changes, or asks for it again and again. */
+export function Heard({ live }: { live: boolean }) {
+  const { t } = useTexts();
+  return (
+    <span role="status" title={t(live ? 'feed.liveHint' : 'feed.askedHint')}>
+      <Tag tone={live ? 'good' : 'wait'}>{t(live ? 'feed.live' : 'feed.asked')}</Tag>
+    </span>
+  );
+}
