@@ -1,7 +1,7 @@
 import { Button, Group, NativeSelect, TextInput } from '@mantine/core';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { type FormEvent, Fragment, useState } from 'react';
-import { useQuery } from 'urql';
+import { type FormEvent, Fragment, useEffect, useState } from 'react';
+import { usePolled } from '../api/client';
 import { useFeed } from '../api/feed';
 import { graphql, type ResultOf } from '../api/graphql';
 import { useTexts } from '../i18n/i18n';
@@ -124,26 +124,36 @@ interface Tail {
 
 /** What the book decided, the newest first; on the newest page each event as it comes. */
 export function Events() {
+  const search = useSearch({ from: '/events' });
+  return <EventList key={JSON.stringify(search)} search={search} />; // another page begins with nothing
+}
+
+function EventList({ search }: { search: EventSearch }) {
   const { t } = useTexts();
   const { staff } = useRights();
   const navigate = useNavigate();
-  const search = useSearch({ from: '/events' });
   const [listening, setListening] = useState(true);
   const filter = { ...(search.subject ? { subject: search.subject } : {}), ...(search.kind ? { kinds: [search.kind] } : {}), staff };
   const page = search.after ? { first: pageSize, after: search.after } : { last: pageSize, ...(search.before ? { before: search.before } : {}) };
-  const [{ data, error, fetching }] = useQuery({ query: EventsQuery, variables: { ...page, ...filter } });
+  const newest = !search.after && !search.before;
+  const [live, setLive] = useState(false);
+  const { data, error, fetching } = usePolled(EventsQuery, { ...page, ...filter }, newest && listening && !live ? 2000 : 0);
   const events = data?.events;
   const info = events?.pageInfo;
-  const newest = !search.after && !search.before;
   const end = info?.endCursor ?? '';
   const feed = useFeed(EventsFeed, {
-    key: `${end} ${search.subject ?? ''} ${search.kind ?? ''}`,
-    pause: !newest || !listening || !events || fetching,
+    key: end,
+    pause: !newest || !listening || !events,
     variables: (tail: Tail | undefined) => ({ ...filter, ...(tail?.cursor || end ? { after: tail?.cursor ?? end } : {}) }),
     fold: (tail: Tail | undefined, { events: e }: ResultOf<typeof EventsFeed>) => ({ cursor: e.cursor, rows: [e, ...(tail?.rows ?? [])].slice(0, rowsKept) }),
   });
+  useEffect(() => setLive(feed.live), [feed.live]);
   const rows = [...(newest ? (feed.state?.rows ?? []) : []), ...[...(events?.nodes ?? [])].reverse()].slice(0, rowsKept);
   const go = (to: EventSearch) => void navigate({ to: '/events', search: { ...(search.subject ? { subject: search.subject } : {}), ...(search.kind ? { kind: search.kind } : {}), ...to } });
+  const last = search.after && info && !info.hasNextPage;
+  useEffect(() => {
+    if (last) void navigate({ to: '/events', search: ({ after: _, ...rest }) => rest, replace: true });
+  }, [last, navigate]);
   // The list of the API has the oldest first, this page the newest.
   const turned = info && { hasNextPage: info.hasPreviousPage, hasPreviousPage: info.hasNextPage && !newest, startCursor: info.endCursor, endCursor: info.startCursor };
   return (
@@ -154,7 +164,7 @@ export function Events() {
       actions={
         newest && (
           <>
-            <Heard live={feed.live} />
+            {listening && <Heard live={feed.live} />}
             <Button size="compact-sm" variant="default" aria-pressed={listening} onClick={() => setListening(!listening)}>
               {t(listening ? 'events.pause' : 'events.listen')}
             </Button>
@@ -162,7 +172,7 @@ export function Events() {
         )
       }
     >
-      <Filter key={`${search.subject} ${search.kind}`} search={search} kinds={staff ? kinds : partnerKinds} />
+      <Filter search={search} kinds={staff ? kinds : partnerKinds} />
       <DataTable label={t('nav.events')} rows={rows} rowKey={(e) => e.id} loading={fetching} maxHeight="calc(100vh - 220px)" columns={columns(t, staff)} />
       <Pager info={turned} asOf={events?.asOf} go={({ after, before }) => go(before ? { after: before } : after ? { before: after } : {})} />
     </Page>
@@ -174,18 +184,19 @@ function columns(t: ReturnType<typeof useTexts>['t'], staff: boolean): Column<Ev
     { id: 'at', title: t('audit.at'), cell: (e) => fullTime(e.at) },
     { id: 'kind', title: t('audit.kind'), cell: (e) => <Tag tone={bad.has(e.kind) ? 'bad' : undefined}>{t(`event.${e.kind}`)}</Tag> },
     ...(staff ? [{ id: 'text', title: t('events.text'), cell: (e: Event) => e.text }] : []),
+    { id: 'subjects', title: t('events.subjects'), cell: (e) => <Subjects ids={e.subjects} /> },
     {
       id: 'entries',
       title: t('events.entries'),
       cell: (e) =>
-        e.entries.map((entry, i) => (
+        // The switch's own side of a movement stands on the call's page.
+        e.entries.filter((entry) => !entry.accountName.startsWith('own/')).map((entry, i) => (
           <Fragment key={entry.id}>
             {i > 0 && ' · '}
             {entry.accountName} <Amount money={entry.amount} />
           </Fragment>
         )),
     },
-    { id: 'subjects', title: t('events.subjects'), cell: (e) => <Subjects ids={e.subjects} /> },
     { id: 'actor', title: t('audit.actor'), cell: (e) => e.actor },
     { id: 'position', title: t('entry.position'), right: true, cell: (e) => e.position },
   ];

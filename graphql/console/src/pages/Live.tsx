@@ -122,8 +122,8 @@ function useCalls() {
   const feed = useFeed(LiveFeed, { variables: () => ({}), fold: (before: Calls | undefined, data: ResultOf<typeof LiveFeed>) => changed(before, data.liveCalls) });
   const { data, error } = usePolled(LiveQuery, {}, feed.live ? 0 : 2000);
   const asked = data?.liveCalls;
-  const newest = feed.state && asked && BigInt(feed.state.asOf.position) > BigInt(asked.asOf.position);
-  if (feed.state && (feed.live || newest)) return { calls: feed.state, live: feed.live, error: undefined };
+  const newer = !asked || (feed.state && BigInt(feed.state.asOf.position) > BigInt(asked.asOf.position));
+  if (feed.state && (feed.live || newer)) return { calls: feed.state, live: feed.live, error: feed.live ? undefined : error };
   const calls: Calls | undefined = asked && { rows: [...asked.nodes], more: asked.pageInfo.hasNextPage, asOf: asked.asOf, ahead: aheadBy(asked.nodes) ?? 0 };
   return { calls, live: false, error };
 }

@@ -206,14 +206,14 @@ export function Overview() {
               />
             </Section>
           </SimpleGrid>
+          <Section title={t('alerts.title')} actions={<Heard live={alerts.live} />}>
+            <AlertTable rows={alerts.rows} />
+          </Section>
           {data && (
             <Section title={`${t('node.title')}: ${data.thisNode.name}, ${data.thisNode.version}`}>
               <ThisNode node={data.thisNode} />
             </Section>
           )}
-          <Section title={t('alerts.title')} actions={<Heard live={alerts.live} />}>
-            <AlertTable rows={alerts.rows} />
-          </Section>
         </>
       )}
     </Page>
