@@ -57,34 +57,56 @@ func hear(t *testing.T, n *node, after string) (heard <-chan [2]string, ended <-
 	return out, code
 }
 
-// hearSocket is hear over a websocket.
-func hearSocket(t *testing.T, n *node, after string) (heard <-chan [2]string, ended <-chan string) {
+// said is a message of the graphql-transport-ws protocol.
+type said struct {
+	ID, Type string
+	Payload  json.RawMessage
+}
+
+// subscribed listens over one websocket, to operations by name, as an admin. Each is a query
+// with its variables, as JSON. The messages end with one of the connection's end.
+func subscribed(t *testing.T, n *node, operations map[string]string) <-chan said {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), n.url+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, text := range []string{
-		fmt.Sprintf(`{"type": "connection_init", "payload": {"Authorization": "Bearer %s"}}`, adminSecret),
-		fmt.Sprintf(`{"id": "1", "type": "subscribe", "payload": {"query": "subscription($after: Cursor) { events(after: $after) { position cursor } }", "variables": {"after": %q}}}`, after),
-	} {
+	texts := []string{fmt.Sprintf(`{"type": "connection_init", "payload": {"Authorization": "Bearer %s"}}`, adminSecret)}
+	for name, operation := range operations {
+		texts = append(texts, fmt.Sprintf(`{"id": %q, "type": "subscribe", "payload": %s}`, name, operation))
+	}
+	for _, text := range texts {
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	out, code := make(chan [2]string, 1000), make(chan string, 1)
+	out := make(chan said, 1000)
 	go func() {
-		last := "broken off"
+		defer close(out)
 		for {
 			_, data, err := conn.Read(t.Context())
 			if err != nil {
-				code <- fmt.Sprint(last, " ", int(websocket.CloseStatus(err)))
+				out <- said{Type: fmt.Sprint("closed ", int(websocket.CloseStatus(err)))}
 				return
 			}
-			var m struct {
-				Type    string
-				Payload json.RawMessage
+			var m said
+			if json.Unmarshal(data, &m) == nil {
+				out <- m
 			}
+		}
+	}()
+	return out
+}
+
+// hearSocket is hear over a websocket.
+func hearSocket(t *testing.T, n *node, after string) (heard <-chan [2]string, ended <-chan string) {
+	t.Helper()
+	all := subscribed(t, n, map[string]string{"1": fmt.Sprintf(
+		`{"query": "subscription($after: Cursor) { events(after: $after) { position cursor } }", "variables": {"after": %q}}`, after)})
+	out, code := make(chan [2]string, 1000), make(chan string, 1)
+	go func() {
+		last := "broken off"
+		for m := range all {
 			var next struct {
 				Data struct {
 					Events struct{ Position, Cursor string }
@@ -92,11 +114,14 @@ func hearSocket(t *testing.T, n *node, after string) (heard <-chan [2]string, en
 			}
 			var errs []struct{ Extensions struct{ Code string } }
 			switch {
-			case json.Unmarshal(data, &m) != nil:
 			case m.Type == "next" && json.Unmarshal(m.Payload, &next) == nil:
 				out <- [2]string{next.Data.Events.Position, next.Data.Events.Cursor}
 			case m.Type == "error" && json.Unmarshal(m.Payload, &errs) == nil && len(errs) > 0:
 				last = errs[0].Extensions.Code
+			default:
+				if end, is := strings.CutPrefix(m.Type, "closed"); is {
+					code <- last + end
+				}
 			}
 		}
 	}()

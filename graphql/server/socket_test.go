@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/console"
 	"github.com/tollbook/tollbook/graphql/server"
 )
 
@@ -270,16 +272,14 @@ func TestSocketWaitsForNobody(t *testing.T) {
 		f.book = append(f.book, f.book[i%len(f.book)])
 	}
 	f.state.Position += 6000
-	conn, _, err := websocket.Dial(t.Context(), srv.URL+"/graphql", &websocket.DialOptions{
-		Subprotocols: []string{"graphql-transport-ws"},
-		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			if err == nil {
-				err = c.(*net.TCPConn).SetReadBuffer(4096)
-			}
-			return c, err
-		}}},
-	})
+	narrow := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			err = c.(*net.TCPConn).SetReadBuffer(4096)
+		}
+		return c, err
+	}}}
+	conn, _, err := websocket.Dial(t.Context(), srv.URL+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: narrow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,6 +289,21 @@ func TestSocketWaitsForNobody(t *testing.T) {
 	for i := range 20 {
 		s.subscribe(fmt.Sprint(i), `subscription { events(after: "Ym9vay8w") { id cursor position kind subjects text actor at } }`)
 	}
+	var often strings.Builder
+	for i := range 25 {
+		fmt.Fprintf(&often, " a%d: id", i)
+	}
+	long := `{"query": "subscription { events(after: \"Ym9vay8w\") {` + often.String() + ` } }"}`
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/graphql", strings.NewReader(long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}, "Authorization": {"Bearer " + f.bearerOf("sse", wire.Role_ROLE_ADMIN, "")}}
+	w, err := narrow.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Body.Close()
 	silent := dial(t, srv.URL, nil)
 	if code := silent.ended(); code != 4408 {
 		t.Errorf("who says nothing is sent away with %d", code)
@@ -298,8 +313,12 @@ func TestSocketWaitsForNobody(t *testing.T) {
 	if err := streams.Wait(ctx); err != nil {
 		t.Error("who reads nothing goes on and on")
 	}
-	if operations, sockets := streams.Count(); operations != 0 || sockets != 0 {
-		t.Errorf("%d operations over %d sockets are left", operations, sockets)
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if operations, sockets := streams.Count(); operations == 0 && sockets == 0 {
+			break
+		} else if time.Now().After(limit) {
+			t.Fatalf("%d operations over %d sockets are left", operations, sockets)
+		}
 	}
 }
 
@@ -315,6 +334,29 @@ func TestSocketTakesTheConsolesOnly(t *testing.T) {
 	s.subscribe("own", anyEvents)
 	if m := s.must(); m.codes() != "FORBIDDEN" {
 		t.Errorf("an operation that the console does not have: %+v", m)
+	}
+	data, err := fs.ReadFile(console.Files(), "documents.json")
+	documents := map[string]string{}
+	if err == nil {
+		err = json.Unmarshal(data, &documents)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	feeds := 0
+	for hash, text := range documents {
+		if !strings.HasPrefix(text, "subscription LiveFeed") {
+			continue
+		}
+		feeds++
+		s.subscribe("whole", text)
+		s.say(`{"id": "hash", "type": "subscribe", "payload": {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "` + hash + `"}}}}`)
+		if one, two := s.must(), s.must(); one.Type != "next" || two.Type != "next" || one.ID == two.ID {
+			t.Errorf("the console's own: %+v and %+v", one, two)
+		}
+	}
+	if feeds != 1 {
+		t.Errorf("the console has %d feeds of running calls", feeds)
 	}
 	s = dial(t, srv.URL, nil)
 	s.greet(bearer(f.bearerOf("free", wire.Role_ROLE_ADMIN, "")))

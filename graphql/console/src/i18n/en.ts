@@ -797,6 +797,7 @@ export const en = {
   'tokens.pointsHint': 'Empty: as the settings say',
   'tokens.expiresHint': '2030-01-01 00:00, or empty for never',
   'tokens.secret': 'The token',
+  'tokens.kept': 'I have kept it',
   'tokens.once': 'Copy it now: it is shown once, and only its hash is kept. Programs send it as Authorization: Bearer.',
   'tokens.BALANCES': 'accounts, balances, statements',
   'tokens.CDRS': 'calls that were, reports',

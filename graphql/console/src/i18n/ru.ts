@@ -799,6 +799,7 @@ export const ru: Dictionary = {
   'tokens.pointsHint': 'Пусто: как в настройках',
   'tokens.expiresHint': '2030-01-01 00:00 или пусто — бессрочно',
   'tokens.secret': 'Токен',
+  'tokens.kept': 'Сохранил',
   'tokens.once': 'Скопируйте сейчас: он показывается один раз, хранится только его хеш. Программы посылают его как Authorization: Bearer.',
   'tokens.BALANCES': 'счета, балансы, выписки',
   'tokens.CDRS': 'прошедшие вызовы, отчёты',

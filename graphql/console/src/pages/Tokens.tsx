@@ -174,7 +174,7 @@ function Secret({ secret, close }: { secret: string; close: () => void }) {
       </Code>
       <Group justify="flex-end" mt={16}>
         <Button size="xs" onClick={close}>
-          {t('security.done')}
+          {t('tokens.kept')}
         </Button>
       </Group>
     </Modal>
