@@ -46,6 +46,9 @@ const (
 
 	KindCdrProfile  Kind = "cdr profile"
 	KindCdrProgress Kind = "cdr progress"
+
+	KindWebhook         Kind = "webhook"
+	KindWebhookProgress Kind = "webhook progress"
 )
 
 // Kinds lists all kinds in their order.
@@ -53,7 +56,8 @@ func Kinds() []Kind {
 	return []Kind{
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
-		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindEvidenceRule, KindCdrProfile, KindCdrProgress, KindUser, KindToken,
+		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindEvidenceRule, KindCdrProfile, KindCdrProgress,
+		KindWebhook, KindWebhookProgress, KindUser, KindToken,
 	}
 }
 

@@ -174,6 +174,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 		return s.checkEvidence()
 	case *wire.Entity_CdrProfile:
 		return s.checkCdrProfile(ref, of.CdrProfile)
+	case *wire.Entity_Webhook:
+		return s.checkWebhook()
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ func small() []any {
 		&wire.EvidenceRule{Id: "ev", Callers: []string{"49"}, Recording: wire.RecordingPolicy_RECORDING_POLICY_ON},
 		&wire.CdrProfile{Id: "cdrs", Company: "co", FromUs: 1, IntervalS: 60, Format: wire.CdrFormat_CDR_FORMAT_CSV, Directory: "in"},
 		&wire.CdrProgress{Id: "cdrs", Number: 1, Rows: make([]byte, 18), Count: 1, CutUs: 1},
+		&wire.Webhook{Id: "erp", Company: "co", Kinds: []string{"call_charged"}, Url: "https://erp.example.net/in", Secret: []byte{1}},
+		&wire.WebhookProgress{Id: "erp", Position: 1, AtUs: 1},
 		&wire.User{Id: "u", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$"},
 		&wire.Token{Id: "k", Role: wire.Role_ROLE_PARTNER, Company: "co", Hash: make([]byte, 32)},
 	}

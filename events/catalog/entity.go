@@ -53,6 +53,10 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindCdrProfile, of.CdrProfile.GetId()}
 	case *wire.Entity_CdrProgress:
 		return Ref{KindCdrProgress, of.CdrProgress.GetId()}
+	case *wire.Entity_Webhook:
+		return Ref{KindWebhook, of.Webhook.GetId()}
+	case *wire.Entity_WebhookProgress:
+		return Ref{KindWebhookProgress, of.WebhookProgress.GetId()}
 	default:
 		return Ref{}
 	}
@@ -114,18 +118,25 @@ func References(e *wire.Entity) []Ref {
 	case *wire.Entity_Registration:
 		need(KindOriginator, of.Registration.Originator)
 	case *wire.Entity_GuardRule:
-		for _, id := range slices.Concat(of.GuardRule.Accounts, of.GuardRule.ExceptAccounts) {
-			need(KindAccount, id)
-		}
+		refs = append(refs, accounts(of.GuardRule.Accounts, of.GuardRule.ExceptAccounts)...)
 	case *wire.Entity_EvidenceRule:
 		refs = append(refs, evidenceNeeds(of.EvidenceRule)...)
 	case *wire.Entity_CdrProfile:
 		need(KindCompany, of.CdrProfile.Company)
 		need(KindAccount, of.CdrProfile.Account)
+	case *wire.Entity_Webhook:
+		need(KindCompany, of.Webhook.Company)
 	case *wire.Entity_User:
 		need(KindCompany, of.User.Company)
 	case *wire.Entity_Token:
 		need(KindCompany, of.Token.Company)
+	}
+	return refs
+}
+
+func accounts(ids ...[]string) (refs []Ref) {
+	for _, id := range slices.Concat(ids...) {
+		refs = append(refs, Ref{KindAccount, id})
 	}
 	return refs
 }
@@ -187,6 +198,10 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_CdrProfile{CdrProfile: m}}
 	case *wire.CdrProgress:
 		return &wire.Entity{Of: &wire.Entity_CdrProgress{CdrProgress: m}}
+	case *wire.Webhook:
+		return &wire.Entity{Of: &wire.Entity_Webhook{Webhook: m}}
+	case *wire.WebhookProgress:
+		return &wire.Entity{Of: &wire.Entity_WebhookProgress{WebhookProgress: m}}
 	default:
 		panic("catalog: not an entity")
 	}

@@ -132,6 +132,10 @@ func validateFields(e *wire.Entity) error {
 		return validateCdrProfile(of.CdrProfile)
 	case *wire.Entity_CdrProgress:
 		return validateCdrProgress(of.CdrProgress)
+	case *wire.Entity_Webhook:
+		return validateWebhook(of.Webhook)
+	case *wire.Entity_WebhookProgress:
+		return validateWebhookProgress(of.WebhookProgress)
 	}
 	return nil
 }

@@ -74,6 +74,8 @@ func (b *book) configuration() {
 			Columns: []string{"call", "leg"}, Url: "https://files.example.net/in", Secret: []byte{1},
 		},
 		&wire.CdrProgress{Id: "cdrs", Number: 1, Rows: make([]byte, 18), Count: 1, CutUs: noon},
+		&wire.Webhook{Id: "erp", Company: "co", Kinds: []string{"call_charged"}, Url: "https://erp.example.net/in", Secret: []byte{1}},
+		&wire.WebhookProgress{Id: "erp", Position: 1, AtUs: noon, FailingSinceUs: noon, Paused: true, Reason: "gone"},
 		&wire.User{Id: "u1", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$x"},
 		&wire.Token{Id: "k1", Role: wire.Role_ROLE_NOC, Hash: make([]byte, 32)},
 	)

@@ -4114,6 +4114,206 @@ func (x *CdrProfile) GetHostKey() string {
 	return ""
 }
 
+// Webhook says which of the book's events are sent to a server, by HTTPS, as they come.
+type Webhook struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name     string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Disabled bool                   `protobuf:"varint,3,opt,name=disabled,proto3" json:"disabled,omitempty"`
+	// company leaves the events that it may see itself; empty is all that staff see.
+	Company string `protobuf:"bytes,4,opt,name=company,proto3" json:"company,omitempty"`
+	// kinds are those of events, by the names of Event's fields, such as call_charged; none is
+	// all.
+	Kinds []string `protobuf:"bytes,5,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	// url takes the events, by POST.
+	Url string `protobuf:"bytes,6,opt,name=url,proto3" json:"url,omitempty"`
+	// secret signs what is sent. It is wrapped by the cluster key.
+	Secret []byte `protobuf:"bytes,7,opt,name=secret,proto3" json:"secret,omitempty"`
+	// ca are the certificates (PEM) of those who vouch for the url's server; empty is the
+	// system's.
+	Ca            string `protobuf:"bytes,8,opt,name=ca,proto3" json:"ca,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Webhook) Reset() {
+	*x = Webhook{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Webhook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Webhook) ProtoMessage() {}
+
+func (x *Webhook) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Webhook.ProtoReflect.Descriptor instead.
+func (*Webhook) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Webhook) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Webhook) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Webhook) GetDisabled() bool {
+	if x != nil {
+		return x.Disabled
+	}
+	return false
+}
+
+func (x *Webhook) GetCompany() string {
+	if x != nil {
+		return x.Company
+	}
+	return ""
+}
+
+func (x *Webhook) GetKinds() []string {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *Webhook) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Webhook) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *Webhook) GetCa() string {
+	if x != nil {
+		return x.Ca
+	}
+	return ""
+}
+
+// WebhookProgress is how far the deliveries of a webhook have come. Nodes write it, each
+// from the version that it read, so that a node which keeps the book no more cannot put it
+// back.
+type WebhookProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is the webhook's.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// position is that of the last event of the book that was delivered, or passed over.
+	Position uint64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	AtUs     int64  `protobuf:"varint,3,opt,name=at_us,json=atUs,proto3" json:"at_us,omitempty"`
+	// failing_since_us is since when the server has taken nothing, 0 while it does.
+	FailingSinceUs int64 `protobuf:"varint,4,opt,name=failing_since_us,json=failingSinceUs,proto3" json:"failing_since_us,omitempty"`
+	// paused says that nothing is sent until somebody resumes it.
+	Paused bool `protobuf:"varint,5,opt,name=paused,proto3" json:"paused,omitempty"`
+	// reason is why the last delivery failed, for a person.
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WebhookProgress) Reset() {
+	*x = WebhookProgress{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WebhookProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WebhookProgress) ProtoMessage() {}
+
+func (x *WebhookProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WebhookProgress.ProtoReflect.Descriptor instead.
+func (*WebhookProgress) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *WebhookProgress) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WebhookProgress) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *WebhookProgress) GetAtUs() int64 {
+	if x != nil {
+		return x.AtUs
+	}
+	return 0
+}
+
+func (x *WebhookProgress) GetFailingSinceUs() int64 {
+	if x != nil {
+		return x.FailingSinceUs
+	}
+	return 0
+}
+
+func (x *WebhookProgress) GetPaused() bool {
+	if x != nil {
+		return x.Paused
+	}
+	return false
+}
+
+func (x *WebhookProgress) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // CdrProgress is how far a profile's files have come: its last file. Nodes write it, each
 // from the version that it read, so that no two nodes write the same file.
 type CdrProgress struct {
@@ -4138,7 +4338,7 @@ type CdrProgress struct {
 
 func (x *CdrProgress) Reset() {
 	*x = CdrProgress{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4150,7 +4350,7 @@ func (x *CdrProgress) String() string {
 func (*CdrProgress) ProtoMessage() {}
 
 func (x *CdrProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[33]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4163,7 +4363,7 @@ func (x *CdrProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CdrProgress.ProtoReflect.Descriptor instead.
 func (*CdrProgress) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{33}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CdrProgress) GetId() string {
@@ -4237,7 +4437,7 @@ type CdrFileLate struct {
 
 func (x *CdrFileLate) Reset() {
 	*x = CdrFileLate{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +4449,7 @@ func (x *CdrFileLate) String() string {
 func (*CdrFileLate) ProtoMessage() {}
 
 func (x *CdrFileLate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[34]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4262,7 +4462,7 @@ func (x *CdrFileLate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CdrFileLate.ProtoReflect.Descriptor instead.
 func (*CdrFileLate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{34}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CdrFileLate) GetProfile() string {
@@ -4320,6 +4520,8 @@ type Entity struct {
 	//	*Entity_EvidenceRule
 	//	*Entity_CdrProfile
 	//	*Entity_CdrProgress
+	//	*Entity_Webhook
+	//	*Entity_WebhookProgress
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4327,7 +4529,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4339,7 +4541,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4352,7 +4554,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -4560,6 +4762,24 @@ func (x *Entity) GetCdrProgress() *CdrProgress {
 	return nil
 }
 
+func (x *Entity) GetWebhook() *Webhook {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_Webhook); ok {
+			return x.Webhook
+		}
+	}
+	return nil
+}
+
+func (x *Entity) GetWebhookProgress() *WebhookProgress {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_WebhookProgress); ok {
+			return x.WebhookProgress
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -4652,6 +4872,14 @@ type Entity_CdrProgress struct {
 	CdrProgress *CdrProgress `protobuf:"bytes,201,opt,name=cdr_progress,json=cdrProgress,proto3,oneof"`
 }
 
+type Entity_Webhook struct {
+	Webhook *Webhook `protobuf:"bytes,240,opt,name=webhook,proto3,oneof"`
+}
+
+type Entity_WebhookProgress struct {
+	WebhookProgress *WebhookProgress `protobuf:"bytes,241,opt,name=webhook_progress,json=webhookProgress,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -4696,6 +4924,10 @@ func (*Entity_CdrProfile) isEntity_Of() {}
 
 func (*Entity_CdrProgress) isEntity_Of() {}
 
+func (*Entity_Webhook) isEntity_Of() {}
+
+func (*Entity_WebhookProgress) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4707,7 +4939,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4719,7 +4951,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4732,7 +4964,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -4763,7 +4995,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4775,7 +5007,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4788,7 +5020,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{37}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -5165,7 +5397,23 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x03url\x18\f \x01(\tR\x03url\x12\x16\n" +
 	"\x06secret\x18\r \x01(\fR\x06secret\x12\x0e\n" +
 	"\x02ca\x18\x0e \x01(\tR\x02ca\x12\x1a\n" +
-	"\bhost_key\x18\x84\x02 \x01(\tR\ahostKey\"\xc5\x01\n" +
+	"\bhost_key\x18\x84\x02 \x01(\tR\ahostKey\"\xb3\x01\n" +
+	"\aWebhook\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bdisabled\x18\x03 \x01(\bR\bdisabled\x12\x18\n" +
+	"\acompany\x18\x04 \x01(\tR\acompany\x12\x14\n" +
+	"\x05kinds\x18\x05 \x03(\tR\x05kinds\x12\x10\n" +
+	"\x03url\x18\x06 \x01(\tR\x03url\x12\x16\n" +
+	"\x06secret\x18\a \x01(\fR\x06secret\x12\x0e\n" +
+	"\x02ca\x18\b \x01(\tR\x02ca\"\xac\x01\n" +
+	"\x0fWebhookProgress\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x13\n" +
+	"\x05at_us\x18\x03 \x01(\x03R\x04atUs\x12(\n" +
+	"\x10failing_since_us\x18\x04 \x01(\x03R\x0efailingSinceUs\x12\x16\n" +
+	"\x06paused\x18\x05 \x01(\bR\x06paused\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xc5\x01\n" +
 	"\vCdrProgress\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x12\n" +
@@ -5179,7 +5427,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\aprofile\x18\x01 \x01(\tR\aprofile\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x15\n" +
 	"\x06cut_us\x18\x03 \x01(\x03R\x05cutUs\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xcf\t\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xce\n" +
+	"\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
 	"\aaccount\x18\x02 \x01(\v2\x14.tollbook.v1.AccountH\x00R\aaccount\x129\n" +
@@ -5214,7 +5463,9 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\revidence_rule\x18d \x01(\v2\x19.tollbook.v1.EvidenceRuleH\x00R\fevidenceRule\x12;\n" +
 	"\vcdr_profile\x18\xc8\x01 \x01(\v2\x17.tollbook.v1.CdrProfileH\x00R\n" +
 	"cdrProfile\x12>\n" +
-	"\fcdr_progress\x18\xc9\x01 \x01(\v2\x18.tollbook.v1.CdrProgressH\x00R\vcdrProgressB\x04\n" +
+	"\fcdr_progress\x18\xc9\x01 \x01(\v2\x18.tollbook.v1.CdrProgressH\x00R\vcdrProgress\x121\n" +
+	"\awebhook\x18\xf0\x01 \x01(\v2\x14.tollbook.v1.WebhookH\x00R\awebhook\x12J\n" +
+	"\x10webhook_progress\x18\xf1\x01 \x01(\v2\x1c.tollbook.v1.WebhookProgressH\x00R\x0fwebhookProgressB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -5301,7 +5552,7 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -5346,18 +5597,20 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(*NodePort)(nil),          // 40: tollbook.v1.NodePort
 	(*GuardRule)(nil),         // 41: tollbook.v1.GuardRule
 	(*CdrProfile)(nil),        // 42: tollbook.v1.CdrProfile
-	(*CdrProgress)(nil),       // 43: tollbook.v1.CdrProgress
-	(*CdrFileLate)(nil),       // 44: tollbook.v1.CdrFileLate
-	(*Entity)(nil),            // 45: tollbook.v1.Entity
-	(*Change)(nil),            // 46: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 47: tollbook.v1.ChangeSetAccepted
-	nil,                       // 48: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 49: tollbook.v1.Settings.SecretsEntry
-	(Srtp)(0),                 // 50: tollbook.v1.Srtp
-	(RoundingMode)(0),         // 51: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 52: tollbook.v1.Subscriber
-	(*Did)(nil),               // 53: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 54: tollbook.v1.EvidenceRule
+	(*Webhook)(nil),           // 43: tollbook.v1.Webhook
+	(*WebhookProgress)(nil),   // 44: tollbook.v1.WebhookProgress
+	(*CdrProgress)(nil),       // 45: tollbook.v1.CdrProgress
+	(*CdrFileLate)(nil),       // 46: tollbook.v1.CdrFileLate
+	(*Entity)(nil),            // 47: tollbook.v1.Entity
+	(*Change)(nil),            // 48: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 49: tollbook.v1.ChangeSetAccepted
+	nil,                       // 50: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 51: tollbook.v1.Settings.SecretsEntry
+	(Srtp)(0),                 // 52: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 53: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 54: tollbook.v1.Subscriber
+	(*Did)(nil),               // 55: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 56: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	11, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
@@ -5374,11 +5627,11 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	16, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
 	21, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
 	20, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	50, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
-	51, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	52, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	53, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
 	24, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
 	32, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	48, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	50, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
 	29, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
@@ -5388,7 +5641,7 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	37, // 25: tollbook.v1.User.second_factor:type_name -> tollbook.v1.SecondFactor
 	5,  // 26: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
 	6,  // 27: tollbook.v1.Token.scopes:type_name -> tollbook.v1.TokenScope
-	49, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	51, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
 	38, // 29: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
 	5,  // 30: tollbook.v1.Settings.second_factor_roles:type_name -> tollbook.v1.Role
 	39, // 31: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
@@ -5412,20 +5665,22 @@ var file_tollbook_v1_catalog_proto_depIdxs = []int32{
 	25, // 49: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
 	26, // 50: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
 	27, // 51: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	52, // 52: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	53, // 53: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	54, // 52: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	55, // 53: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
 	22, // 54: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
 	41, // 55: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	54, // 56: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	56, // 56: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
 	42, // 57: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
-	43, // 58: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
-	45, // 59: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	46, // 60: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	61, // [61:61] is the sub-list for method output_type
-	61, // [61:61] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	45, // 58: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
+	43, // 59: tollbook.v1.Entity.webhook:type_name -> tollbook.v1.Webhook
+	44, // 60: tollbook.v1.Entity.webhook_progress:type_name -> tollbook.v1.WebhookProgress
+	47, // 61: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	48, // 62: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -5438,7 +5693,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[35].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[37].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -5461,6 +5716,8 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_EvidenceRule)(nil),
 		(*Entity_CdrProfile)(nil),
 		(*Entity_CdrProgress)(nil),
+		(*Entity_Webhook)(nil),
+		(*Entity_WebhookProgress)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5468,7 +5725,7 @@ func file_tollbook_v1_catalog_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,6 +36,7 @@ func (e *edit) all(doc *document) error {
 		each("guard_rules", func(d *document) []guardRule { return d.GuardRules }, func(g guardRule) string { return g.ID }, e.guardRule),
 		each("evidence_rules", func(d *document) []evidenceRule { return d.EvidenceRules }, func(r evidenceRule) string { return r.ID }, e.evidenceRule),
 		each("cdr_profiles", func(d *document) []cdrProfile { return d.CdrProfiles }, func(p cdrProfile) string { return p.ID }, e.cdrProfile),
+		each("webhooks", func(d *document) []webhook { return d.Webhooks }, func(w webhook) string { return w.ID }, e.webhook),
 		each("users", func(d *document) []user { return d.Users }, func(u user) string { return u.ID }, e.user),
 		each("remove", func(d *document) []removal { return d.Remove }, func(r removal) string { return r.ID }, e.removal),
 	}

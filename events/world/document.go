@@ -20,6 +20,7 @@ type document struct {
 	GuardRules    []guardRule    `yaml:"guard_rules"`
 	EvidenceRules []evidenceRule `yaml:"evidence_rules"`
 	CdrProfiles   []cdrProfile   `yaml:"cdr_profiles"`
+	Webhooks      []webhook      `yaml:"webhooks"`
 	Users         []user         `yaml:"users"`
 	Remove        []removal      `yaml:"remove"`
 }

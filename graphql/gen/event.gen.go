@@ -770,6 +770,36 @@ func (ec *executionContext) marshalNEventKind2githubᚗcomᚋtollbookᚋtollbook
 	return v
 }
 
+func (ec *executionContext) unmarshalNEventKind2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐEventKindᚄ(ctx context.Context, v any) ([]model.EventKind, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]model.EventKind, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNEventKind2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐEventKind(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNEventKind2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐEventKindᚄ(ctx context.Context, sel ast.SelectionSet, v []model.EventKind) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEventKind2githubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐEventKind(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOEventKind2ᚕgithubᚗcomᚋtollbookᚋtollbookᚋgraphqlᚋmodelᚐEventKindᚄ(ctx context.Context, v any) ([]model.EventKind, error) {
 	if v == nil {
 		return nil, nil

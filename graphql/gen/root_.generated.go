@@ -1041,6 +1041,10 @@ type ComplexityRoot struct {
 		UserPut             func(childComplexity int, input model.UserPutInput) int
 		UserRemove          func(childComplexity int, input model.RemoveInput) int
 		UserSetPassword     func(childComplexity int, input model.UserSetPasswordInput) int
+		WebhookPut          func(childComplexity int, input model.WebhookPutInput) int
+		WebhookRemove       func(childComplexity int, input model.RemoveInput) int
+		WebhookResume       func(childComplexity int, input model.WebhookResumeInput) int
+		WebhookTest         func(childComplexity int, input model.WebhookTestInput) int
 		WorldApply          func(childComplexity int, input model.WorldApplyInput) int
 	}
 
@@ -1359,6 +1363,7 @@ type ComplexityRoot struct {
 		Tokens        func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Users         func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Viewer        func(childComplexity int) int
+		Webhooks      func(childComplexity int, first *int, after *string, last *int, before *string) int
 	}
 
 	Rate struct {
@@ -1962,6 +1967,45 @@ type ComplexityRoot struct {
 		Role         func(childComplexity int) int
 		Scopes       func(childComplexity int) int
 		SecondFactor func(childComplexity int) int
+	}
+
+	Webhook struct {
+		At           func(childComplexity int) int
+		CompanyID    func(childComplexity int) int
+		Cursor       func(childComplexity int) int
+		Disabled     func(childComplexity int) int
+		FailingSince func(childComplexity int) int
+		ID           func(childComplexity int) int
+		Key          func(childComplexity int) int
+		Kinds        func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Paused       func(childComplexity int) int
+		Reason       func(childComplexity int) int
+		URL          func(childComplexity int) int
+		Version      func(childComplexity int) int
+	}
+
+	WebhookConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	WebhookEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	WebhookPutPayload struct {
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
+	}
+
+	WebhookTestPayload struct {
+		Delivered  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Window struct {
@@ -6491,6 +6535,50 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.UserSetPassword(childComplexity, args["input"].(model.UserSetPasswordInput)), true
+	case "Mutation.webhookPut":
+		if e.ComplexityRoot.Mutation.WebhookPut == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_webhookPut_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WebhookPut(childComplexity, args["input"].(model.WebhookPutInput)), true
+	case "Mutation.webhookRemove":
+		if e.ComplexityRoot.Mutation.WebhookRemove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_webhookRemove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WebhookRemove(childComplexity, args["input"].(model.RemoveInput)), true
+	case "Mutation.webhookResume":
+		if e.ComplexityRoot.Mutation.WebhookResume == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_webhookResume_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WebhookResume(childComplexity, args["input"].(model.WebhookResumeInput)), true
+	case "Mutation.webhookTest":
+		if e.ComplexityRoot.Mutation.WebhookTest == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_webhookTest_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.WebhookTest(childComplexity, args["input"].(model.WebhookTestInput)), true
 	case "Mutation.worldApply":
 		if e.ComplexityRoot.Mutation.WorldApply == nil {
 			break
@@ -8105,6 +8193,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+	case "Query.webhooks":
+		if e.ComplexityRoot.Query.Webhooks == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhooks_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
 	case "Rate.attemptFee":
 		if e.ComplexityRoot.Rate.AttemptFee == nil {
@@ -10666,6 +10765,155 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Viewer.SecondFactor(childComplexity), true
 
+	case "Webhook.at":
+		if e.ComplexityRoot.Webhook.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.At(childComplexity), true
+	case "Webhook.companyId":
+		if e.ComplexityRoot.Webhook.CompanyID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.CompanyID(childComplexity), true
+	case "Webhook.cursor":
+		if e.ComplexityRoot.Webhook.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Cursor(childComplexity), true
+	case "Webhook.disabled":
+		if e.ComplexityRoot.Webhook.Disabled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Disabled(childComplexity), true
+	case "Webhook.failingSince":
+		if e.ComplexityRoot.Webhook.FailingSince == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.FailingSince(childComplexity), true
+	case "Webhook.id":
+		if e.ComplexityRoot.Webhook.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ID(childComplexity), true
+	case "Webhook.key":
+		if e.ComplexityRoot.Webhook.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Key(childComplexity), true
+	case "Webhook.kinds":
+		if e.ComplexityRoot.Webhook.Kinds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Kinds(childComplexity), true
+	case "Webhook.name":
+		if e.ComplexityRoot.Webhook.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Name(childComplexity), true
+	case "Webhook.paused":
+		if e.ComplexityRoot.Webhook.Paused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Paused(childComplexity), true
+	case "Webhook.reason":
+		if e.ComplexityRoot.Webhook.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Reason(childComplexity), true
+	case "Webhook.url":
+		if e.ComplexityRoot.Webhook.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.URL(childComplexity), true
+	case "Webhook.version":
+		if e.ComplexityRoot.Webhook.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Version(childComplexity), true
+
+	case "WebhookConnection.asOf":
+		if e.ComplexityRoot.WebhookConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookConnection.AsOf(childComplexity), true
+	case "WebhookConnection.edges":
+		if e.ComplexityRoot.WebhookConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookConnection.Edges(childComplexity), true
+	case "WebhookConnection.nodes":
+		if e.ComplexityRoot.WebhookConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookConnection.Nodes(childComplexity), true
+	case "WebhookConnection.pageInfo":
+		if e.ComplexityRoot.WebhookConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookConnection.PageInfo(childComplexity), true
+
+	case "WebhookEdge.cursor":
+		if e.ComplexityRoot.WebhookEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEdge.Cursor(childComplexity), true
+	case "WebhookEdge.node":
+		if e.ComplexityRoot.WebhookEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookEdge.Node(childComplexity), true
+
+	case "WebhookPutPayload.position":
+		if e.ComplexityRoot.WebhookPutPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPutPayload.Position(childComplexity), true
+	case "WebhookPutPayload.userErrors":
+		if e.ComplexityRoot.WebhookPutPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPutPayload.UserErrors(childComplexity), true
+	case "WebhookPutPayload.webhook":
+		if e.ComplexityRoot.WebhookPutPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPutPayload.Webhook(childComplexity), true
+
+	case "WebhookTestPayload.delivered":
+		if e.ComplexityRoot.WebhookTestPayload.Delivered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookTestPayload.Delivered(childComplexity), true
+	case "WebhookTestPayload.userErrors":
+		if e.ComplexityRoot.WebhookTestPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookTestPayload.UserErrors(childComplexity), true
+
 	case "Window.acd":
 		if e.ComplexityRoot.Window.Acd == nil {
 			break
@@ -10782,6 +11030,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("TokenCreateInput", ec.unmarshalInputTokenCreateInput),
 			graphql.NewInputUnmarshaler("UserPutInput", ec.unmarshalInputUserPutInput),
 			graphql.NewInputUnmarshaler("UserSetPasswordInput", ec.unmarshalInputUserSetPasswordInput),
+			graphql.NewInputUnmarshaler("WebhookPutInput", ec.unmarshalInputWebhookPutInput),
+			graphql.NewInputUnmarshaler("WebhookResumeInput", ec.unmarshalInputWebhookResumeInput),
+			graphql.NewInputUnmarshaler("WebhookTestInput", ec.unmarshalInputWebhookTestInput),
 			graphql.NewInputUnmarshaler("WorldApplyInput", ec.unmarshalInputWorldApplyInput),
 		)
 	}
@@ -16266,6 +16517,128 @@ type BanLiftPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/graphql/webhook.graphqls", Input: `"A server that gets the book's events as they come, by HTTPS. Each delivery is signed; one may come twice, none is left out, and those of a webhook come in the order of the book (docs/api.md)."
+type Webhook implements Node {
+  "The global id."
+  id: ID!
+  "The webhook's key."
+  key: String!
+  "The webhook's name."
+  name: String!
+  "Whether it is switched off."
+  disabled: Boolean!
+  "Only the events that this company may see itself; null is all."
+  companyId: ID
+  "Only these kinds; none is all."
+  kinds: [EventKind!]!
+  "Where events are sent to."
+  url: String!
+  "How far the deliveries have come: an event behind this cursor was not written down as delivered. Null before the first."
+  cursor: Cursor
+  "When that was written down."
+  at: DateTime
+  "Since when the server has taken nothing; null while it does."
+  failingSince: DateTime
+  "Why the last delivery failed; empty while they do not."
+  reason: String!
+  "Whether nothing is sent until webhookResume: the server said that it is gone, or took nothing for a day."
+  paused: Boolean!
+  "Where the webhook was last changed."
+  version: Position!
+}
+
+"A page of webhooks."
+type WebhookConnection {
+  "The rows with their cursors."
+  edges: [WebhookEdge!]!
+  "The rows."
+  nodes: [Webhook!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the webhooks with its cursor."
+type WebhookEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Webhook!
+}
+
+extend type Query {
+  "The webhooks, by key."
+  webhooks("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): WebhookConnection! @needs(roles: [])
+}
+
+extend type Mutation {
+  "Creates or changes a webhook. A new one begins with the event after the one that made it."
+  webhookPut("The webhook." input: WebhookPutInput!): WebhookPutPayload! @needs(roles: [])
+  "Removes a webhook."
+  webhookRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [])
+  "Goes on with a webhook that is paused, or sends again from another place."
+  webhookResume("Which one, and from where." input: WebhookResumeInput!): WebhookPutPayload! @needs(roles: [])
+  "Sends a delivery without events, once, and says what the server answered. Ask the node that keeps the book."
+  webhookTest("Which one." input: WebhookTestInput!): WebhookTestPayload! @needs(roles: [])
+}
+
+"What a webhook shall be. Fields left out keep their value."
+input WebhookPutInput {
+  "The webhook's key: letters, digits, dots and dashes."
+  key: String!
+  "The webhook's name."
+  name: String
+  "Whether to switch it off."
+  disabled: Boolean
+  "Only the events that this company may see itself; null is all."
+  company: ID
+  "Only these kinds; replaces all of them; none is all."
+  kinds: [EventKind!]
+  "An https address that events are sent to, without user, query or fragment."
+  url: String
+  "What deliveries are signed with: 16 to 200 characters."
+  secret: String
+  "Certificates (PEM) of those who vouch for the server; empty is the system's."
+  ca: String
+  "The version this edit was made from; \"0\" for a new webhook; left out, the last edit wins."
+  expectedVersion: Position
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"The answer to webhookPut and webhookResume."
+type WebhookPutPayload {
+  "The webhook as it is now."
+  webhook: Webhook
+  "Where the edit was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+
+"Which webhook to go on with."
+input WebhookResumeInput {
+  "The webhook's key."
+  key: String!
+  "Send what is behind this cursor of the feed, again if need be; left out, it goes on where it stopped."
+  after: Cursor
+}
+
+"Which webhook to try."
+input WebhookTestInput {
+  "The webhook's key."
+  key: String!
+}
+
+"The answer to webhookTest."
+type WebhookTestPayload {
+  "Whether the server took it."
+  delivered: Boolean!
+  "Why it was not done, or what the server said."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/graphql/world.graphqls", Input: `"What a document would change, or did."
 enum DifferenceKind {
   "It is new."
@@ -19870,6 +20243,84 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_secondFactor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
+}
+
+func (ec *executionContext) childFields_Webhook(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Webhook_id(ctx, field)
+	case "key":
+		return ec.fieldContext_Webhook_key(ctx, field)
+	case "name":
+		return ec.fieldContext_Webhook_name(ctx, field)
+	case "disabled":
+		return ec.fieldContext_Webhook_disabled(ctx, field)
+	case "companyId":
+		return ec.fieldContext_Webhook_companyId(ctx, field)
+	case "kinds":
+		return ec.fieldContext_Webhook_kinds(ctx, field)
+	case "url":
+		return ec.fieldContext_Webhook_url(ctx, field)
+	case "cursor":
+		return ec.fieldContext_Webhook_cursor(ctx, field)
+	case "at":
+		return ec.fieldContext_Webhook_at(ctx, field)
+	case "failingSince":
+		return ec.fieldContext_Webhook_failingSince(ctx, field)
+	case "reason":
+		return ec.fieldContext_Webhook_reason(ctx, field)
+	case "paused":
+		return ec.fieldContext_Webhook_paused(ctx, field)
+	case "version":
+		return ec.fieldContext_Webhook_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Webhook", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_WebhookConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_WebhookConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_WebhookConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_WebhookConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_WebhookEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_WebhookEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookPutPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_WebhookPutPayload_webhook(ctx, field)
+	case "position":
+		return ec.fieldContext_WebhookPutPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookPutPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookPutPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookTestPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivered":
+		return ec.fieldContext_WebhookTestPayload_delivered(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_WebhookTestPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookTestPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Window(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -160,6 +160,12 @@ type GuardTripConnection = Connection[GuardTrip]
 // GuardTripEdge is a row of its kind with its cursor.
 type GuardTripEdge = Edge[GuardTrip]
 
+// WebhookConnection is a page of its kind.
+type WebhookConnection = Connection[Webhook]
+
+// WebhookEdge is a row of its kind with its cursor.
+type WebhookEdge = Edge[Webhook]
+
 // CdrProfileConnection is a page of its kind.
 type CdrProfileConnection = Connection[CdrProfile]
 

@@ -3634,6 +3634,94 @@ type Viewer struct {
 	CompanyKey   string        `json:"-"`
 }
 
+// A server that gets the book's events as they come, by HTTPS. Each delivery is signed; one may come twice, none is left out, and those of a webhook come in the order of the book (docs/api.md).
+type Webhook struct {
+	// The global id.
+	ID string `json:"id"`
+	// The webhook's key.
+	Key string `json:"key"`
+	// The webhook's name.
+	Name string `json:"name"`
+	// Whether it is switched off.
+	Disabled bool `json:"disabled"`
+	// Only the events that this company may see itself; null is all.
+	CompanyID *string `json:"companyId,omitempty"`
+	// Only these kinds; none is all.
+	Kinds []EventKind `json:"kinds"`
+	// Where events are sent to.
+	URL string `json:"url"`
+	// How far the deliveries have come: an event behind this cursor was not written down as delivered. Null before the first.
+	Cursor *string `json:"cursor,omitempty"`
+	// When that was written down.
+	At *time.Time `json:"at,omitempty"`
+	// Since when the server has taken nothing; null while it does.
+	FailingSince *time.Time `json:"failingSince,omitempty"`
+	// Why the last delivery failed; empty while they do not.
+	Reason string `json:"reason"`
+	// Whether nothing is sent until webhookResume: the server said that it is gone, or took nothing for a day.
+	Paused bool `json:"paused"`
+	// Where the webhook was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (Webhook) IsNode() {}
+
+// What a webhook shall be. Fields left out keep their value.
+type WebhookPutInput struct {
+	// The webhook's key: letters, digits, dots and dashes.
+	Key string `json:"key"`
+	// The webhook's name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Whether to switch it off.
+	Disabled graphql.Omittable[*bool] `json:"disabled,omitempty"`
+	// Only the events that this company may see itself; null is all.
+	Company graphql.Omittable[*string] `json:"company,omitempty"`
+	// Only these kinds; replaces all of them; none is all.
+	Kinds graphql.Omittable[[]EventKind] `json:"kinds,omitempty"`
+	// An https address that events are sent to, without user, query or fragment.
+	URL graphql.Omittable[*string] `json:"url,omitempty"`
+	// What deliveries are signed with: 16 to 200 characters.
+	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
+	// Certificates (PEM) of those who vouch for the server; empty is the system's.
+	Ca graphql.Omittable[*string] `json:"ca,omitempty"`
+	// The version this edit was made from; "0" for a new webhook; left out, the last edit wins.
+	ExpectedVersion graphql.Omittable[*events.Position] `json:"expectedVersion,omitempty"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The answer to webhookPut and webhookResume.
+type WebhookPutPayload struct {
+	// The webhook as it is now.
+	Webhook *Webhook `json:"webhook,omitempty"`
+	// Where the edit was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which webhook to go on with.
+type WebhookResumeInput struct {
+	// The webhook's key.
+	Key string `json:"key"`
+	// Send what is behind this cursor of the feed, again if need be; left out, it goes on where it stopped.
+	After graphql.Omittable[*string] `json:"after,omitempty"`
+}
+
+// Which webhook to try.
+type WebhookTestInput struct {
+	// The webhook's key.
+	Key string `json:"key"`
+}
+
+// The answer to webhookTest.
+type WebhookTestPayload struct {
+	// Whether the server took it.
+	Delivered bool `json:"delivered"`
+	// Why it was not done, or what the server said.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What the last fifteen minutes were like.
 type Window struct {
 	// Calls that came.

@@ -55,12 +55,12 @@ func (r *Resolver) followAlerts(ctx context.Context, after *string) (<-chan *mod
 	var whole *model.AlertsChange
 	if after != nil {
 		var err error
-		if at, err = place(*after, at); err != nil {
+		if at, err = Place(*after, at); err != nil {
 			return nil, err
 		}
 	} else {
 		rows := r.raised(ctx)
-		whole = &model.AlertsChange{Cursor: placeCursor(at), Whole: true, Raised: []*model.Alert{}, Cleared: []*model.ClearedAlert{}, More: len(rows) > maxPage}
+		whole = &model.AlertsChange{Cursor: PlaceCursor(at), Whole: true, Raised: []*model.Alert{}, Cleared: []*model.ClearedAlert{}, More: len(rows) > maxPage}
 		for _, row := range rows[:min(len(rows), maxPage)] {
 			whole.Raised = append(whole.Raised, row.node)
 		}
@@ -72,7 +72,7 @@ func (r *Resolver) followAlerts(ctx context.Context, after *string) (<-chan *mod
 // that are not the viewer's to see.
 func (r *Resolver) alertChange(ctx context.Context, rec *events.Recorded) *model.AlertsChange {
 	at := events.Instant(rec.TimeUS)
-	c := &model.AlertsChange{Cursor: placeCursor(events.Position(rec.Position)), At: &at, Raised: []*model.Alert{}, Cleared: []*model.ClearedAlert{}}
+	c := &model.AlertsChange{Cursor: PlaceCursor(events.Position(rec.Position)), At: &at, Raised: []*model.Alert{}, Cleared: []*model.ClearedAlert{}}
 	switch b := rec.Event.GetBody().(type) {
 	case *wire.Event_AlertRaised:
 		a := r.alert(ctx, b.AlertRaised)

@@ -66,6 +66,8 @@ type Backend interface {
 	// ApplyWorld makes the catalog what a YAML document says, in the actor's name.
 	ApplyWorld(ctx context.Context, edit WorldEdit) (WorldChange, error)
 
+	// TryWebhook sends a delivery without events, once.
+	TryWebhook(ctx context.Context, key string) error
 	// WriteCdrFiles writes a profile's files of CDRs now and tells how many; it is
 	// CodeUnavailable where another node keeps the book.
 	WriteCdrFiles(ctx context.Context, profile string) (int, error)

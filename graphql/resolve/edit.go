@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -42,6 +43,10 @@ type outcome struct {
 // entity is stored whole but edited in parts, so the change always names the
 // version that it was made from.
 func (r *Resolver) edit(ctx context.Context, e edit) (outcome, error) {
+	if err := r.reads(ctx, value(e.expected)); err != nil {
+		list, err := userErrors(err)
+		return outcome{errors: list}, err
+	}
 	for try := 1; ; try++ {
 		out, err := r.tryEdit(ctx, e)
 		if err == nil {
@@ -54,6 +59,22 @@ func (r *Resolver) edit(ctx context.Context, e edit) (outcome, error) {
 		list, err := userErrors(err)
 		return outcome{errors: list}, err
 	}
+}
+
+// editWithin is how long an edit waits for this node to read the version that it was made
+// from, which another node told.
+const editWithin = 2 * time.Second
+
+// reads waits for a version: what an edit leaves out keeps the value that it has there, not
+// the one before.
+func (r *Resolver) reads(ctx context.Context, version *events.Position) error {
+	now, _ := r.Backend.AsOf()
+	if version == nil || *version <= now {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, editWithin)
+	defer cancel()
+	return r.Backend.Await(ctx, *version)
 }
 
 // moved waits until the catalog is as new as the book was when it refused.

@@ -50,8 +50,8 @@ func newEventFilter(subject *string, kinds []model.EventKind) (eventFilter, erro
 	return f, nil
 }
 
-// place is the position of a cursor; otherwise where there is none.
-func place(cursor string, otherwise events.Position) (events.Position, error) {
+// Place is the position of a cursor of the feed; otherwise where there is none.
+func Place(cursor string, otherwise events.Position) (events.Position, error) {
 	key, err := decodeCursor(cursor)
 	if err != nil || key == "" {
 		return otherwise, err
@@ -64,7 +64,8 @@ func place(cursor string, otherwise events.Position) (events.Position, error) {
 	return events.Position(n), nil
 }
 
-func placeCursor(p events.Position) string {
+// PlaceCursor is the feed's cursor behind a position of the book.
+func PlaceCursor(p events.Position) string {
 	return encodeCursor(bookCursor + strconv.FormatUint(uint64(p), 10))
 }
 
@@ -72,11 +73,11 @@ func placeCursor(p events.Position) string {
 // is not shown yet, so that whoever reads an event finds its entries and balances.
 func (r *Resolver) eventsPage(ctx context.Context, s span, f eventFilter) (*model.Connection[model.Event], error) {
 	asOf := r.asOf()
-	low, err := place(s.after, 0)
+	low, err := Place(s.after, 0)
 	if err != nil {
 		return nil, err
 	}
-	high, err := place(s.before, asOf.Position+1)
+	high, err := Place(s.before, asOf.Position+1)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (r *Resolver) eventsPage(ctx context.Context, s span, f eventFilter) (*mode
 		return nil, err
 	}
 	if from < to {
-		start, end := placeCursor(from), placeCursor(to-1)
+		start, end := PlaceCursor(from), PlaceCursor(to-1)
 		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &start, &end
 	}
 	c.PageInfo.HasPreviousPage, c.PageInfo.HasNextPage = from > 1, to <= asOf.Position
@@ -163,7 +164,7 @@ func (r *Resolver) listen(ctx context.Context, after *string, f eventFilter) (<-
 	at, _ := r.Backend.AsOf()
 	if after != nil {
 		var err error
-		if at, err = place(*after, at); err != nil {
+		if at, err = Place(*after, at); err != nil {
 			return nil, err
 		}
 	}
@@ -200,7 +201,7 @@ func (r *Resolver) event(ctx context.Context, rec *events.Recorded, f eventFilte
 		return nil
 	}
 	return &model.Event{
-		ID: hex.EncodeToString(e.Id), Cursor: placeCursor(events.Position(rec.Position)), Position: events.Position(rec.Position),
+		ID: hex.EncodeToString(e.Id), Cursor: PlaceCursor(events.Position(rec.Position)), Position: events.Position(rec.Position),
 		At: events.Instant(rec.TimeUS), EffectiveAt: events.Instant(e.EffectiveAtUs), Kind: kind, Actor: e.Actor,
 		Subjects: append([]string{}, subjects...), Body: e,
 	}

@@ -61,7 +61,8 @@ func sees(v *auth.Viewer, cat *catalog.State, e *wire.Entity) bool {
 		return v.Sees(cat.Deck(of.DeckVersion.Deck).GetCompany())
 	case *wire.Entity_RoutePlan, *wire.Entity_Route, *wire.Entity_NumberList, *wire.Entity_Registration,
 		*wire.Entity_ExchangeRate, *wire.Entity_OriginSet, *wire.Entity_DeckMapping, *wire.Entity_GuardRule,
-		*wire.Entity_EvidenceRule, *wire.Entity_CdrProfile, *wire.Entity_CdrProgress:
+		*wire.Entity_EvidenceRule, *wire.Entity_CdrProfile, *wire.Entity_CdrProgress,
+		*wire.Entity_Webhook, *wire.Entity_WebhookProgress:
 		return v.Staff()
 	case *wire.Entity_User:
 		return v.Role == wire.Role_ROLE_ADMIN || v.User != "" && v.User == of.User.Id

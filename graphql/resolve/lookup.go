@@ -114,6 +114,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return evidenceRule(item)
 	case catalog.KindCdrProfile:
 		return r.cdrProfile(item)
+	case catalog.KindWebhook:
+		return r.webhook(item)
 	case catalog.KindSubscriber:
 		return subscriber(item)
 	case catalog.KindDid:

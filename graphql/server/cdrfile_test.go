@@ -8,6 +8,13 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
+func (f *fixture) TryWebhook(_ context.Context, key string) error {
+	if key != "erp" {
+		return events.NotFound("there is no webhook %s", key)
+	}
+	return nil
+}
+
 func (f *fixture) WriteCdrFiles(_ context.Context, profile string) (int, error) {
 	if f.Catalog().CdrProfile(profile) == nil {
 		return 0, events.NotFound("there is no profile %s of CDR files", profile)

@@ -34,6 +34,11 @@ func TestServeConsole(t *testing.T) {
 			Url: "sftp://tollbook@files.example.net:2022/in", HostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA", Secret: []byte("wrapped")},
 		&wire.CdrProgress{Id: "acme", Number: 1, Count: 1, CutUs: from, Rows: make([]byte, 18)},
 	)
+	f.put(f.now(), "webhooks",
+		&wire.Webhook{Id: "erp", Name: "Books of the house", Url: "https://erp.example.net/tollbook", Secret: []byte("wrapped"), Kinds: []string{"money_posted", "call_charged"}},
+		&wire.Webhook{Id: "acme", Company: "acme", Url: "https://hooks.acme.example/in", Secret: []byte("wrapped")},
+		&wire.WebhookProgress{Id: "acme", Position: 3, AtUs: from, FailingSinceUs: from, Paused: true, Reason: "the server says that it is gone"},
+	)
 	f.trip(f.answered, "acme-usd", "again")
 	f.trip(f.other, "initech-eur", "again")
 	srv := &http.Server{Addr: address, Handler: f.handler, ReadHeaderTimeout: 5 * time.Second}

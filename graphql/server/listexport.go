@@ -127,31 +127,11 @@ func (e *listExport) page(ctx context.Context, after *string) (*listPageOf, erro
 	if after != nil {
 		e.variables["after"] = *after
 	}
-	body, err := json.Marshal(map[string]any{"query": e.operation, "variables": e.variables})
+	said, err := ask(ctx, e.api, e.operation, e.variables)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/graphql", bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	answer := &memory{header: http.Header{}}
-	e.api.ServeHTTP(answer, req)
-	var said struct {
-		Data   map[string]json.RawMessage
-		Errors []struct {
-			Message    string
-			Extensions struct{ Code string }
-		}
-	}
-	if err := json.Unmarshal(answer.body.Bytes(), &said); err != nil {
-		return nil, fmt.Errorf("read the API's answer: %w", err)
-	}
-	if len(said.Errors) > 0 {
-		return nil, events.Refuse(events.Code(said.Errors[0].Extensions.Code), "%s", said.Errors[0].Message)
-	}
-	raw, missing := said.Data[e.steps[0]], events.NotFound("there is no such list")
+	raw, missing := said[e.steps[0]], events.NotFound("there is no such list")
 	for _, step := range e.steps[1:] {
 		var inner map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &inner); err != nil {
@@ -166,6 +146,36 @@ func (e *listExport) page(ctx context.Context, after *string) (*listPageOf, erro
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	return page, d.Decode(page)
+}
+
+// ask puts a question to the API in the name of the context's viewer, and gives the
+// answers by name.
+func ask(ctx context.Context, api http.Handler, query string, variables map[string]any) (map[string]json.RawMessage, error) {
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/graphql", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer := &memory{header: http.Header{}}
+	api.ServeHTTP(answer, req)
+	var said struct {
+		Data   map[string]json.RawMessage
+		Errors []struct {
+			Message    string
+			Extensions struct{ Code string }
+		}
+	}
+	if err := json.Unmarshal(answer.body.Bytes(), &said); err != nil {
+		return nil, fmt.Errorf("read the API's answer: %w", err)
+	}
+	if len(said.Errors) > 0 {
+		return nil, events.Refuse(events.Code(said.Errors[0].Extensions.Code), "%s", said.Errors[0].Message)
+	}
+	return said.Data, nil
 }
 
 // write writes all rows, a page at a time.

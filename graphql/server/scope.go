@@ -32,7 +32,7 @@ func scopesOfTypes() map[string]wire.TokenScope {
 		wire.TokenScope_TOKEN_SCOPE_PEERS: "Company Originator Terminator TerminatorState Subscriber SubscriberContact Did RoutePlan Route RouteSimulation " +
 			"NumberList ListUse PrefixLimit RewriteRule HuntRule Hours OrderBy SipPolicy Ping Registration RegistrationState " +
 			"Interconnect InterconnectDoor InterconnectMedia Evidence",
-		wire.TokenScope_TOKEN_SCOPE_EVENTS:  "Alert ClearedAlert AlertsChange Event AuditEvent AuditChange GuardRule GuardTrip Ban EntityVersion",
+		wire.TokenScope_TOKEN_SCOPE_EVENTS:  "Alert ClearedAlert AlertsChange Event Webhook AuditEvent AuditChange GuardRule GuardTrip Ban EntityVersion",
 		wire.TokenScope_TOKEN_SCOPE_METRICS: "Overview Window MinuteStat DayMoney Member Rescue RescuedJournal ThisNode OverloadState MediaDrop Settings",
 		wire.TokenScope_TOKEN_SCOPE_TOKENS:  "Token",
 	} {

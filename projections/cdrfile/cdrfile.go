@@ -7,22 +7,19 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/tollbook/tollbook/projections/outside"
 )
 
 // within bounds a delivery to a server.
@@ -104,18 +101,10 @@ func (t Target) send(ctx context.Context, name string, data []byte) error {
 	if t.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+t.Token)
 	}
-	trust := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t.CA != "" {
-		trust.RootCAs = x509.NewCertPool()
-		if !trust.RootCAs.AppendCertsFromPEM([]byte(t.CA)) {
-			return fmt.Errorf("send %s: the profile's ca has no certificate", name)
-		}
+	client, err := t.reach().Client(t.CA)
+	if err != nil {
+		return fmt.Errorf("send %s: the profile's %w", name, err)
 	}
-	transport := &http.Transport{ // no proxy: it would reach what we may not
-		TLSClientConfig: trust, DisableKeepAlives: true,
-		DialContext: (&net.Dialer{Timeout: 10 * time.Second, Control: t.guard}).DialContext,
-	}
-	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("send %s: %w", name, err)
@@ -139,30 +128,7 @@ func mediaType(name string) string {
 	return "text/plain; charset=utf-8"
 }
 
-// guard is asked with the address that a name led to, right before the connection: who
-// writes a profile must not reach by it what only this machine can reach.
-func (t Target) guard(_, address string, _ syscall.RawConn) error {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is no address: %w", address, err)
-	}
-	addr := at.Addr().WithZone("").Unmap()
-	if public(addr) || slices.ContainsFunc(t.Allow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-		return nil
-	}
-	return fmt.Errorf("%s is no address of the public Internet; cdr_files.allow in the node's configuration lets files go there", addr)
-}
-
-// closed are what netip does not know as special: shared and reserved addresses, and
-// those in IPv6 that lead to addresses of IPv4 (RFC 6890 and its updates).
-var closed = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("::/96"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("fec0::/10"),
-}
-
-func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(closed, func(p netip.Prefix) bool { return p.Contains(a) })
+// reach is what files may be sent to.
+func (t Target) reach() outside.Reach {
+	return outside.Reach{Allow: t.Allow, Setting: "cdr_files.allow"}
 }

@@ -98,7 +98,7 @@ func (t Target) login(ctx context.Context, to *url.URL) (*ssh.Client, error) {
 	if to.Port() == "" {
 		address = net.JoinHostPort(to.Hostname(), "22")
 	}
-	conn, err := (&net.Dialer{Timeout: 10 * time.Second, Control: t.guard}).DialContext(ctx, "tcp", address)
+	conn, err := t.reach().Dialer().DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

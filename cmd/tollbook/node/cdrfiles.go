@@ -261,23 +261,7 @@ func cdrFileName(p *wire.CdrProfile, of *wire.CdrProgress) string {
 
 // putProgress puts a progress behind the version that it was made from.
 func (n *Node) putProgress(ctx context.Context, p *wire.CdrProgress, version events.Position, note string) (events.Position, error) {
-	key := events.KeyOf("cdr file", p.Id, fmt.Sprint(p.Number, version), time.Now().String())
-	reply, err := n.book.Execute(ctx, &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node,
-		Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{
-			Note: note,
-			Changes: []*wire.ExpectedChange{{
-				Change: &wire.Change{Entity: catalog.EntityOf(p)}, ExpectedVersion: uint64(version), Absent: version == 0,
-			}},
-		}},
-	})
-	if err == nil && reply.GetError() != nil {
-		err = errors.New(reply.GetError().GetMessage())
-	}
-	if err == nil {
-		err = n.Await(ctx, events.Position(reply.GetPosition()))
-	}
-	if err != nil {
+	if err := n.putEntity(ctx, catalog.EntityOf(p), version, note); err != nil {
 		return 0, err
 	}
 	now, version := n.progress(p.Id)
@@ -285,4 +269,25 @@ func (n *Node) putProgress(ctx context.Context, p *wire.CdrProgress, version eve
 		return 0, events.Refuse(events.CodeConflict, "another node has gone on with the files of %s", p.Id)
 	}
 	return version, nil
+}
+
+// putEntity has the book take an entity of the node's own behind the version that it was
+// made from, 0 for none, and waits until this node has read it.
+func (n *Node) putEntity(ctx context.Context, e *wire.Entity, version events.Position, note string) error {
+	ref := catalog.RefOf(e)
+	key := events.KeyOf("put", ref.String(), fmt.Sprint(version), time.Now().String())
+	reply, err := n.book.Execute(ctx, &wire.Command{
+		Key: key[:], Actor: "node:" + n.settings.Node,
+		Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{
+			Note:    note,
+			Changes: []*wire.ExpectedChange{{Change: &wire.Change{Entity: e}, ExpectedVersion: uint64(version), Absent: version == 0}},
+		}},
+	})
+	if err == nil && reply.GetError() != nil {
+		err = errors.New(reply.GetError().GetMessage())
+	}
+	if err != nil {
+		return err
+	}
+	return n.Await(ctx, events.Position(reply.GetPosition()))
 }

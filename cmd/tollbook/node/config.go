@@ -47,6 +47,8 @@ type Config struct {
 	Files Files `yaml:"files"`
 	// CdrFiles says where files of CDRs may go.
 	CdrFiles CdrFiles `yaml:"cdr_files"`
+	// Webhooks says where events may be sent.
+	Webhooks Webhooks `yaml:"webhooks"`
 	// HEP says where a HOMER server gets the signalling.
 	HEP HEP `yaml:"hep"`
 	// ClickHouse says where CDRs are copied to.
@@ -142,6 +144,7 @@ type settings struct {
 	files            filesConfig
 	cdrDir           string
 	cdrAllow         []netip.Prefix
+	hookAllow        []netip.Prefix
 	memory           uint64         // 0 is no limit
 	group            *cluster.Group // nil for a node alone
 	wait             time.Duration
@@ -199,8 +202,7 @@ func (c Config) parse() (settings, error) {
 	if s.files, err = c.Files.parse(c.Node, c.Data); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
-	s.cdrDir, s.cdrAllow, err = c.CdrFiles.parse(c.Data)
-	if err := errors.Join(err, c.HEP.check(), c.ClickHouse.check(), c.EventStore.check(), c.History.check()); err != nil {
+	if err := errors.Join(s.parseReach(c), c.HEP.check(), c.ClickHouse.check(), c.EventStore.check(), c.History.check()); err != nil {
 		return s, fmt.Errorf("node configuration: %w", err)
 	}
 	if s.memory, err = c.Memory.parse(); err != nil {

@@ -102,6 +102,8 @@ type Node struct {
 	past       past
 	told       told
 	cuttings   sync.Map // *cutting by profile
+	sendings   sync.Map // *sending by webhook
+	feed       *server.Feed
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -333,11 +335,14 @@ func (n *Node) serveHTTP(context.Context) error {
 	door := auth.New(auth.Config{Catalog: n.follower.Catalog, Now: time.Now, Unwrap: n.unwrapFactor, Record: n.recordAudit, Log: n.log})
 	resolver := &resolve.Resolver{Backend: n, History: n.history, CDRs: n.stores(), Door: door, Now: time.Now}
 	stopping := make(chan struct{})
+	api := server.Config{
+		Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup,
+		Streams: &n.streams, Stopping: stopping, Log: n.log,
+	}
+	n.feed = server.NewFeed(api)
+	n.task("webhooks", n.webhooks)
 	n.http = &http.Server{
-		Handler: server.New(server.Config{
-			Resolver: resolver, Door: door, Console: console.Files(), Ready: n.ready, Metrics: n.metrics(), Backup: n.Backup,
-			Streams: &n.streams, Stopping: stopping, Log: n.log,
-		}),
+		Handler:           server.New(api),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}

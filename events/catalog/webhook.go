@@ -1,0 +1,64 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/wire"
+)
+
+// FeedKinds are the kinds of events in the feed, as Event's fields are named.
+const FeedKinds = `keeper_opened money_posted hold_placed hold_extended call_charged hold_released charge_contested hold_claimed
+alert_raised alert_cleared period_closed offline_written_up store_rescued change_set_accepted`
+
+const (
+	// maxWebhooks bounds the webhooks, each of which reads the book by itself.
+	maxWebhooks      = 50
+	maxWebhookSecret = 256 // wrapped
+	maxWebhookReason = 300
+)
+
+// Webhook finds a webhook by its id.
+func (s *State) Webhook(id string) *wire.Webhook { return s.items[KindWebhook][id].Entity.GetWebhook() }
+
+func validateWebhook(w *wire.Webhook) error {
+	known := strings.Fields(FeedKinds)
+	for i, k := range w.Kinds {
+		switch {
+		case !slices.Contains(known, k):
+			return events.Invalid("kinds.%d: %q is no kind of event, such as call_charged or money_posted", i, k)
+		case slices.Contains(w.Kinds[:i], k):
+			return events.Invalid("kinds.%d: %s stands twice", i, k)
+		}
+	}
+	switch {
+	case len(w.Url) > maxCdrPlace || !cdrURL.MatchString(w.Url):
+		return events.Invalid("url: %q is not an address such as https://erp.example.net/tollbook, without user, query or fragment", w.Url)
+	case len(w.Secret) == 0:
+		return events.Invalid("secret: what is sent must be signed: give a secret of at least 16 characters")
+	case len(w.Secret) > maxWebhookSecret:
+		return events.Invalid("secret: it is longer than 200 characters")
+	case w.Ca != "" && (len(w.Ca) > maxCdrCA || !strings.HasPrefix(w.Ca, "-----BEGIN CERTIFICATE-----")):
+		return events.Invalid("ca: certificates in PEM are expected, %d bytes at most", maxCdrCA)
+	}
+	return checkName(w.Name)
+}
+
+func validateWebhookProgress(p *wire.WebhookProgress) error {
+	switch {
+	case p.AtUs <= 0:
+		return events.Invalid("at_us: the time of a progress is missing")
+	case len(p.Reason) > maxWebhookReason:
+		return events.Invalid("reason: %d bytes are more than %d", len(p.Reason), maxWebhookReason)
+	}
+	return nil
+}
+
+// checkWebhook looks at a webhook beside the rest of the state after an edit.
+func (s *State) checkWebhook() *events.Error {
+	if n := s.Len(KindWebhook); n > maxWebhooks {
+		return events.Invalid("there would be %d webhooks; at most %d are allowed", n, maxWebhooks)
+	}
+	return nil
+}
