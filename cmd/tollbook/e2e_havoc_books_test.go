@@ -113,7 +113,7 @@ func (h *havoc) work(t *testing.T) {
 	for client := range 6 {
 		own := rand.New(rand.NewPCG(h.seed, uint64(client)+1))
 		h.clients.Go(func() {
-			mine := newRegister(fmt.Sprintf("r%d-%d", h.seed, client), 0)
+			mine := newRegister(fmt.Sprintf("r%d-%d", h.seed, client), -1)
 			defer func() { h.leaves(mine) }()
 			for i := 0; ctx.Err() == nil; i++ {
 				if i%3 == 0 {
