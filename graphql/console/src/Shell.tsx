@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/events' | '/tokens' | '/cdrs' | '/cdr-files' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
+  to: '/' | '/live' | '/events' | '/tokens' | '/cdrs' | '/cdr-files' | '/webhooks' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
   text: Key;
   staff?: boolean;
   money?: boolean;
@@ -50,6 +50,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/audit', text: 'nav.audit', staff: true },
       { to: '/security', text: 'nav.security' },
       { to: '/tokens', text: 'nav.tokens', admin: true },
+      { to: '/webhooks', text: 'nav.webhooks', admin: true },
     ],
   },
 ];

@@ -28,6 +28,7 @@ import { readSimulateSearch, Simulate } from './pages/Simulate';
 import { Security } from './pages/Security';
 import { Subscribers } from './pages/Subscribers';
 import { Tokens } from './pages/Tokens';
+import { Webhooks } from './pages/Webhooks';
 import { useRights } from './session';
 import { Shell } from './Shell';
 
@@ -64,6 +65,7 @@ const tree = root.addChildren([
   at('/live', Live),
   cdrsRoute,
   at('/cdr-files', CdrFiles),
+  at('/webhooks', Webhooks),
   reportsRoute,
   callRoute,
   at('/accounts', Accounts),
