@@ -144,7 +144,9 @@ func TestWebhooks(t *testing.T) {
 		t.Errorf("the webhook stands at %+v", s)
 	}
 	staff.answers(0)
-	var resumed struct{ WebhookResume struct{ UserErrors []struct{ Message string } } }
+	var resumed struct {
+		WebhookResume struct{ UserErrors []struct{ Message string } }
+	}
 	n.ask(t, &resumed, `mutation { webhookResume(input: {key: "erp"}) { userErrors { message } } }`, nil)
 	until(t, "it goes on where it stopped", func() bool { return len(staff.has()) == paid })
 	var tried struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/wire"
@@ -33,6 +34,9 @@ type FeedPage struct {
 	// Events are as the API shows them, Positions where they stand in the book.
 	Events    []json.RawMessage
 	Positions []events.Position
+	// Counts says that there is one among them that is more than a node's own note, such as
+	// that of how far it has come with this feed.
+	Counts bool
 	// End is the position behind which the feed goes on, and More says that it does.
 	End  events.Position
 	More bool
@@ -66,11 +70,13 @@ func (f *Feed) Page(ctx context.Context, actor, company string, kinds []string, 
 	page.Events, page.More = said.Nodes, said.PageInfo.HasNextPage
 	for _, raw := range said.Nodes {
 		var e struct {
-			Position events.Position `json:",string"`
+			Position    events.Position `json:",string"`
+			Actor, Kind string
 		}
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return page, err
 		}
+		page.Counts = page.Counts || !strings.HasPrefix(e.Actor, "node:") || e.Kind != "CHANGE_SET_ACCEPTED"
 		page.Positions = append(page.Positions, e.Position)
 	}
 	if said.PageInfo.EndCursor != nil {

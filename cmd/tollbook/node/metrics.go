@@ -83,8 +83,9 @@ var (
 		{prometheus.NewDesc("tollbook_hep_sent_total", "Packets that were sent to the HOMER server.", nil, nil), func(s evidence.Stats) uint64 { return s.HEPSent }},
 		{prometheus.NewDesc("tollbook_hep_dropped_total", "Packets that the HOMER server did not get.", nil, nil), func(s evidence.Stats) uint64 { return s.HEPDropped }},
 	}
-	lag   = prometheus.NewDesc("tollbook_history_lag_seconds", "How far the history is behind the book.", nil, nil)
-	reads = prometheus.NewDesc("tollbook_book_position", "The position of the book that the node's views include.", nil, nil)
+	failing = prometheus.NewDesc("tollbook_webhooks_failing", "Webhooks whose server takes nothing, or that are paused for that.", nil, nil)
+	lag     = prometheus.NewDesc("tollbook_history_lag_seconds", "How far the history is behind the book.", nil, nil)
+	reads   = prometheus.NewDesc("tollbook_book_position", "The position of the book that the node's views include.", nil, nil)
 )
 
 // figures collects a node's figures when it is asked for them.
@@ -110,6 +111,7 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 	if m := f.node.mirror; m != nil {
 		tell(to, m.Stats(), mirrored)
 	}
+	to <- prometheus.MustNewConstMetric(failing, prometheus.GaugeValue, float64(f.node.failingWebhooks()))
 	f.ofCluster(to)
 	position, behind := f.node.AsOf()
 	to <- prometheus.MustNewConstMetric(reads, prometheus.GaugeValue, float64(position))

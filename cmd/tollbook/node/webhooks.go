@@ -38,11 +38,9 @@ func (c Webhooks) parse() (allow []netip.Prefix, err error) {
 const (
 	// hookTick is how often it is looked whether there are events to send.
 	hookTick = 500 * time.Millisecond
-	// notedEvery and notedEach are after how long, and after how many positions of the book,
-	// it is written down what was delivered: what is behind may be sent twice when another
-	// node goes on.
-	notedEvery = 10 * time.Second
-	notedEach  = 1000
+	// notedEach is after how many positions of the book it is written down what was
+	// delivered: what is behind may be sent twice when another node goes on.
+	notedEach = 1000
 	// hookPause to mostPause are between deliveries that fail, each twice the one before.
 	hookPause = time.Second
 	// failingAfter is how long deliveries fail before that is written down, givenUpAfter
@@ -50,6 +48,9 @@ const (
 	failingAfter = time.Minute
 	givenUpAfter = 24 * time.Hour
 )
+
+// notedEvery is after how long it is.
+var notedEvery = 10 * time.Second
 
 // sending is how this node stands with a webhook.
 type sending struct {
@@ -163,7 +164,7 @@ func (n *Node) sendEvents(ctx context.Context, w *wire.Webhook, s *sending) erro
 			if err := to.Send(ctx, d, time.Now()); err != nil {
 				return err
 			}
-			s.at, s.begun = at[count-1], true
+			s.at, s.begun = at[count-1], s.begun || page.Counts
 			s.failing, s.pause = time.Time{}, 0
 			list, at = list[count:], at[count:]
 		}
@@ -228,6 +229,17 @@ func (n *Node) noteWebhook(ctx context.Context, w *wire.Webhook, s *sending, fai
 	}
 	s.version, s.noted, s.notedAt, s.begun = version, s.at, now, false
 	return nil
+}
+
+// failingWebhooks counts those whose server takes nothing.
+func (n *Node) failingWebhooks() (count int) {
+	for _, item := range n.Catalog().List(catalog.KindWebhook) {
+		w := item.Entity.GetWebhook()
+		if p, _ := n.webhookProgress(w.Id); !w.Disabled && (p.GetPaused() || p.GetFailingSinceUs() != 0) {
+			count++
+		}
+	}
+	return count
 }
 
 // TryWebhook sends a delivery without events, once.
