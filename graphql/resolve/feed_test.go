@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,10 +13,10 @@ import (
 func TestWatchKeepsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		began, last, looked := time.Now(), -1, 0
+		began, last, looked := time.Now(), -1, atomic.Int32{}
 		number := func() int { return int(time.Since(began) / time.Millisecond) }
 		out := watch(ctx, func() (int, bool) {
-			looked++
+			looked.Add(1)
 			now := min(number(), 60_000) // it rises for a minute
 			changed := now != last
 			last = now
@@ -28,8 +29,8 @@ func TestWatchKeepsNothing(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second) // nothing is read
 		late, now := <-out, <-out
-		if late != 5000 || now < 34_000 || looked > 8 {
-			t.Errorf("after a while the answers are %d and %d, it was looked %d times", late, now, looked)
+		if late != 5000 || now < 34_000 || looked.Load() > 8 {
+			t.Errorf("after a while the answers are %d and %d, it was looked %d times", late, now, looked.Load())
 		}
 		for got := range out {
 			if got == 60_000 {

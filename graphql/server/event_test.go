@@ -205,6 +205,22 @@ func (l *listener) hear(ctx context.Context, enough func() bool) {
 	}
 }
 
+// status is what a request for the feed is answered with at once.
+func (l *listener) status(ctx context.Context) int {
+	l.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url+"/graphql", strings.NewReader(asJSON(`subscription { events { id } }`)))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}, "Authorization": {"Bearer " + l.token}}
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	_ = w.Body.Close()
+	return w.StatusCode
+}
+
 // hearSocket listens over a websocket.
 func (l *listener) hearSocket(ctx context.Context, query string, enough func() bool) {
 	l.t.Helper()
@@ -232,6 +248,7 @@ func (l *listener) hearSocket(ctx context.Context, query string, enough func() b
 // TestListenerMissesNothing has a consumer that breaks off at random places, is away
 // while thousands of events come, and finds another server when it is back.
 func TestListenerMissesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	root, partner := f.bearerOf("all", wire.Role_ROLE_ADMIN, ""), f.bearerOf("one", wire.Role_ROLE_PARTNER, "initech")
 	serve := func() *httptest.Server {
@@ -285,6 +302,7 @@ func TestListenerMissesNothing(t *testing.T) {
 
 // TestListenerIsSentAway ends streams whose token is revoked, and refuses too many.
 func TestListenerIsSentAway(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	secret := f.bearerOf("soon", wire.Role_ROLE_PARTNER, "initech")
 	srv := httptest.NewServer(server.New(server.Config{Resolver: f.resolver, Door: f.resolver.Door}))

@@ -3,6 +3,7 @@ package server_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +47,7 @@ func (s *fakeSwitch) change(to func([]resolve.LiveCall) []resolve.LiveCall) {
 }
 
 func TestLiveCallsFeed(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	all := f.feed(f.bearerOf("all", wire.Role_ROLE_NOC, ""), fmt.Sprintf(liveFeed, 500))
 	few := f.feed(f.bearerOf("few", wire.Role_ROLE_NOC, ""), fmt.Sprintf(liveFeed, 3))
@@ -94,13 +96,14 @@ func TestLiveCallsFeed(t *testing.T) {
 		t.Errorf("the newest are now %v", next)
 	}
 	for _, bad := range []string{"0", "501"} {
-		if m := f.feed(f.bearerOf("bad"+bad, wire.Role_ROLE_NOC, ""), `subscription { liveCalls(first: `+bad+`) { whole } }`).must(); !strings.Contains(string(m.Payload), `"INVALID"`) {
+		if m := f.feed(f.bearerOf("bad"+bad, wire.Role_ROLE_NOC, ""), `subscription { liveCalls(first: `+bad+`) { whole } }`).must(); m.codes() != "INVALID" {
 			t.Errorf("first: %s is answered with %s", bad, m.Payload)
 		}
 	}
 }
 
 func TestBalancesFeed(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	const query = `subscription { balances(accounts: ["acme-usd", "account:initech-eur", "none", "acme-usd"]) { key creditLimit { amount } balance { posted { amount } asOf { position } } } }`
 	all, own := f.feed(f.bearerOf("all", wire.Role_ROLE_FINANCE, ""), query), f.feed(f.bearerOf("own", wire.Role_ROLE_PARTNER, "initech"), query)
@@ -132,7 +135,7 @@ func TestBalancesFeed(t *testing.T) {
 		}
 	}
 	many := `"x"` + strings.Repeat(`, "x"`, 500)
-	if m := f.feed(f.bearerOf("bad", wire.Role_ROLE_FINANCE, ""), `subscription { balances(accounts: [`+many+`]) { key } }`).must(); !strings.Contains(string(m.Payload), `"INVALID"`) {
+	if m := f.feed(f.bearerOf("bad", wire.Role_ROLE_FINANCE, ""), `subscription { balances(accounts: [`+many+`]) { key } }`).must(); m.codes() != "INVALID" {
 		t.Errorf("501 accounts are answered with %s", m.Payload)
 	}
 }
@@ -146,6 +149,7 @@ func (f *fixture) threshold(account string, low int64) {
 }
 
 func TestAlertsFeed(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	const high, fields = 1_000_000_000_000, `{ cursor at whole more raised { account { key } kind threshold { amount } } cleared { account { key } kind balance { amount } } }`
 	finance, partner := f.bearerOf("all", wire.Role_ROLE_FINANCE, ""), f.bearerOf("own", wire.Role_ROLE_PARTNER, "initech")
@@ -192,13 +196,14 @@ func TestAlertsFeed(t *testing.T) {
 			t.Errorf("after cursor %d: %v", i, got)
 		}
 	}
-	if m := f.feed(finance, `subscription { alerts(after: "nonsense") { cursor } }`).must(); !strings.Contains(string(m.Payload), `"INVALID"`) {
+	if m := f.feed(finance, `subscription { alerts(after: "nonsense") { cursor } }`).must(); m.codes() != "INVALID" {
 		t.Errorf("a bad cursor is answered with %s", m.Payload)
 	}
 }
 
 // TestFeedCosts has a listener with few points hear less in a minute, and nothing lost.
 func TestFeedCosts(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	f := newFixture(t, func() time.Time { return noon().Add(time.Since(began)) })
 	f.credits("acme-usd", "USD", 100)
@@ -212,5 +217,29 @@ func TestFeedCosts(t *testing.T) {
 	}
 	if took := time.Since(start); took < time.Second {
 		t.Errorf("82 answers for 246 points within %v", took)
+	}
+}
+
+// TestFeedsAreRefused: who may not listen, or asks what there is not, hears so and nothing
+// of coming again.
+func TestFeedsAreRefused(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, noon)
+	c := f.as("bert")
+	f.put(noon(), "factor", &wire.Settings{Id: "settings", SecondFactorRoles: []wire.Role{wire.Role_ROLE_PARTNER}})
+	srv := f.serving(nil)
+	s := dial(t, srv.URL, http.Header{"Origin": {srv.URL}, "Cookie": c.cookieText()})
+	s.greet(`{}`)
+	for _, query := range []string{anyEvents, `subscription { liveCalls { more } }`, `subscription { balances(accounts: ["initech-eur"]) { id } }`, `subscription { alerts { cursor } }`} {
+		s.subscribe("x", query)
+		if m := s.must(); m.codes() != "FORBIDDEN" {
+			t.Errorf("%s: a person without the second factor that he must have hears %s %s", query, m.Type, m.Payload)
+		}
+	}
+	r := c.request(`subscription { balances(accounts: []) { id } }`, nil)
+	r.Header.Set("Accept", "text/event-stream")
+	f.put(noon(), "no factor", &wire.Settings{Id: "settings"})
+	if got := c.send(r).Body.String(); !strings.Contains(got, `"INVALID"`) || strings.Contains(got, "UNAVAILABLE") || !strings.Contains(got, "event: complete") {
+		t.Errorf("by server-sent events: %s", got)
 	}
 }

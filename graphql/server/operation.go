@@ -74,11 +74,13 @@ func (k *socket) add(o *operation) *farewellTo {
 // run answers one operation until it ends: by the listener, by what ends the connection,
 // or because there is no more to say.
 func (k *socket) run(ctx context.Context, o *operation, op *graphql.OperationContext) {
-	k.pass(ctx, k.exec, op, func(response *graphql.Response) bool {
+	errs := k.pass(ctx, k.exec, op, func(response *graphql.Response) bool {
 		data, err := json.Marshal(response)
-		return err == nil && k.send(message{ID: o.id, Type: "next", Payload: data})
+		return err == nil && ctx.Err() == nil && k.send(message{ID: o.id, Type: "next", Payload: data})
 	})
-	errs := brokenOff(true)
+	if errs == nil {
+		errs = brokenOff(true)
+	}
 	if ctx.Err() != nil {
 		errs = nil // he said so himself
 		if why := (*farewellTo)(nil); errors.As(context.Cause(ctx), &why) {

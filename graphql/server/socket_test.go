@@ -26,14 +26,17 @@ const anyEvents = `subscription { events(after: "Ym9vay8w") { id cursor } }` // 
 // TestSocketAnswersMany has many operations on one connection, ends some, and begins
 // others under their names.
 func TestSocketAnswersMany(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	streams := &server.Streams{}
-	s := dial(t, f.serving(func(c *server.Config) { c.Streams = streams }).URL, nil)
+	srv := f.serving(func(c *server.Config) { c.Streams = streams })
+	s := dial(t, srv.URL, nil)
 	s.say(`{"type": "ping", "payload": {"n": 1}}`)
 	if m := s.must(); m.Type != "pong" || string(m.Payload) != `{"n":1}` {
 		t.Errorf("a ping is answered with %+v", m)
 	}
-	s.greet(bearer(f.bearerOf("many", wire.Role_ROLE_ADMIN, "")))
+	token := f.bearerOf("many", wire.Role_ROLE_ADMIN, "")
+	s.greet(bearer(token))
 	for i := range 20 {
 		s.subscribe(fmt.Sprint(i), `subscription { events(after: "Ym9vay8w") { position } }`)
 	}
@@ -57,6 +60,10 @@ func TestSocketAnswersMany(t *testing.T) {
 	s.subscribe("more", anyEvents)
 	if m := s.must(); m.ID != "more" || m.codes() != "RATE_LIMITED" {
 		t.Errorf("one more is answered with %+v", m)
+	}
+	sse := &listener{t: t, url: srv.URL, token: token}
+	if status := sse.status(s.ctx); status != http.StatusTooManyRequests {
+		t.Errorf("one more by server-sent events is answered %d", status)
 	}
 	s.say(`{"id": "7", "type": "complete"}`)
 	for operations := 20; operations == 20; operations, _ = streams.Count() {
@@ -85,6 +92,7 @@ func TestSocketAnswersMany(t *testing.T) {
 
 // TestSocketKnowsWho lets nobody listen by a session that another site's page sends along.
 func TestSocketKnowsWho(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	srv := f.serving(nil)
 	token := f.bearerOf("known", wire.Role_ROLE_PARTNER, "initech")
@@ -141,6 +149,7 @@ func TestSocketKnowsWho(t *testing.T) {
 
 // TestSocketRefuses ends connections that do not keep to the protocol, or say too much.
 func TestSocketRefuses(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	srv := f.serving(nil)
 	token := f.bearerOf("bad", wire.Role_ROLE_ADMIN, "")
@@ -198,6 +207,7 @@ func TestSocketRefuses(t *testing.T) {
 
 // TestSocketCrowd has more connections than one may have, known and unknown.
 func TestSocketCrowd(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	srv := f.serving(nil)
 	token := f.bearerOf("crowd", wire.Role_ROLE_PARTNER, "initech")
@@ -221,6 +231,7 @@ func TestSocketCrowd(t *testing.T) {
 // TestSocketIsSentAway ends connections whose token is revoked, and all when the server
 // stops; each operation hears why.
 func TestSocketIsSentAway(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	stopping, streams := make(chan struct{}), &server.Streams{}
 	srv := f.serving(func(c *server.Config) { c.Stopping, c.Streams = stopping, streams })
@@ -265,6 +276,7 @@ func TestSocketIsSentAway(t *testing.T) {
 
 // TestSocketWaitsForNobody cuts off who does not read, and who does not say who he is.
 func TestSocketWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	streams := server.Impatient(300 * time.Millisecond)
 	srv := f.serving(func(c *server.Config) { c.Streams = streams })
@@ -324,6 +336,7 @@ func TestSocketWaitsForNobody(t *testing.T) {
 
 // TestSocketTakesTheConsolesOnly where the settings want it so.
 func TestSocketTakesTheConsolesOnly(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, noon)
 	root := f.as("root")
 	root.must(`mutation { settingsPut(input: {apiPersistedOnly: true}) { settings { apiPersistedOnly } } }`, nil)

@@ -65,10 +65,13 @@ func (s sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	}
 	var kept sync.WaitGroup
 	kept.Go(func() { s.keep(ctx, cancel, r, v, out) })
-	s.pass(ctx, exec, op, out.next)
+	errs = s.pass(ctx, exec, op, out.next)
 	cancel()
 	kept.Wait()
-	out.end(&graphql.Response{Errors: brokenOff(s.again(r, v)), Data: []byte("null")})
+	if errs == nil {
+		errs = brokenOff(s.again(r, v))
+	}
+	out.end(&graphql.Response{Errors: errs, Data: []byte("null")})
 }
 
 // keep sends signs of life, and ends the stream when its listener may not listen any

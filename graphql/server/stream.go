@@ -131,18 +131,22 @@ func (l *listening) begin(ctx context.Context, exec graphql.GraphExecutor, param
 }
 
 // pass sends answers while there are any and the listener takes them. Each costs what the
-// operation costs: who has no points left hears the next one later.
-func (l *listening) pass(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext, next func(*graphql.Response) bool) {
+// operation costs: who has no points left hears the next one later. It gives the errors of
+// an operation that did not begin.
+func (l *listening) pass(ctx context.Context, exec graphql.GraphExecutor, op *graphql.OperationContext, next func(*graphql.Response) bool) gqlerror.List {
 	responses, ctx := exec.DispatchOperation(ctx, op)
-	for {
-		response := responses(ctx)
-		if response == nil || ctx.Err() != nil || !next(response) || !l.pay(ctx) {
-			return
+	for response := responses(ctx); response != nil; response = responses(ctx) {
+		if response.Data == nil && len(response.Errors) > 0 {
+			return response.Errors // an answer that could not be made has the data null
+		}
+		if !next(response) || !l.pay(ctx) {
+			break
 		}
 	}
+	return nil
 }
 
-// pay waits until there are points for one more answer, or ctx ends.
+// pay waits until there are points for one more answer; false if ctx has ended.
 func (l *listening) pay(ctx context.Context) bool {
 	points := 1
 	if stats := extension.GetComplexityStats(ctx); stats != nil {
@@ -151,7 +155,7 @@ func (l *listening) pay(ctx context.Context) bool {
 	for {
 		s := l.rates.spend(ctx, points)
 		if s.wait == 0 {
-			return true
+			return ctx.Err() == nil
 		}
 		select {
 		case <-ctx.Done():
