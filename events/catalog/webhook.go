@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ const (
 	maxWebhooks      = 50
 	maxWebhookSecret = 256 // wrapped
 	maxWebhookReason = 300
+	maxMailTo        = 20
 )
 
 // Webhook finds a webhook by its id.
@@ -32,7 +34,14 @@ func validateWebhook(w *wire.Webhook) error {
 			return events.Invalid("kinds.%d: %s stands twice", i, k)
 		}
 	}
+	if len(w.MailTo) > 0 {
+		return validateMail(w)
+	}
 	switch {
+	case w.Language != "":
+		return events.Invalid("language: a server gets no words; it is for e-mail")
+	case w.Url == "":
+		return events.Invalid("events go either to a url or to people (mail_to): name one of them")
 	case len(w.Url) > maxCdrPlace || !cdrURL.MatchString(w.Url):
 		return events.Invalid("url: %q is not an address such as https://erp.example.net/tollbook, without user, query or fragment", w.Url)
 	case len(w.Secret) == 0:
@@ -41,6 +50,32 @@ func validateWebhook(w *wire.Webhook) error {
 		return events.Invalid("secret: it is longer than 200 characters")
 	case w.Ca != "" && (len(w.Ca) > maxCdrCA || !strings.HasPrefix(w.Ca, "-----BEGIN CERTIFICATE-----")):
 		return events.Invalid("ca: certificates in PEM are expected, %d bytes at most", maxCdrCA)
+	}
+	return checkName(w.Name)
+}
+
+// mailAddress is an address that needs no quoting (RFC 5321, 4.1.2, dot-string).
+var mailAddress = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$")
+
+func validateMail(w *wire.Webhook) error {
+	if len(w.MailTo) > maxMailTo {
+		return events.Invalid("mail_to: %d addresses are more than %d", len(w.MailTo), maxMailTo)
+	}
+	for i, a := range w.MailTo {
+		switch {
+		case len(a) > 254 || !mailAddress.MatchString(a):
+			return events.Invalid("mail_to.%d: %.80q is not an address such as noc@example.net", i, a)
+		case slices.Contains(w.MailTo[:i], a):
+			return events.Invalid("mail_to.%d: %s stands twice", i, a)
+		}
+	}
+	switch {
+	case w.Url != "" || len(w.Secret) > 0 || w.Ca != "":
+		return events.Invalid("mail_to: url, secret and ca are of a server; name either")
+	case len(w.Kinds) == 0:
+		return events.Invalid("kinds: say what people are told of, such as alert_raised; all would be too much")
+	case w.Language != "" && w.Language != "en" && w.Language != "ru":
+		return events.Invalid("language: %.20q is none of en and ru", w.Language)
 	}
 	return checkName(w.Name)
 }

@@ -4114,7 +4114,8 @@ func (x *CdrProfile) GetHostKey() string {
 	return ""
 }
 
-// Webhook says which of the book's events are sent to a server, by HTTPS, as they come.
+// Webhook says which of the book's events are sent to a server, by HTTPS, or told to people,
+// by e-mail, as they come.
 type Webhook struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Id       string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -4131,7 +4132,11 @@ type Webhook struct {
 	Secret []byte `protobuf:"bytes,7,opt,name=secret,proto3" json:"secret,omitempty"`
 	// ca are the certificates (PEM) of those who vouch for the url's server; empty is the
 	// system's.
-	Ca            string `protobuf:"bytes,8,opt,name=ca,proto3" json:"ca,omitempty"`
+	Ca string `protobuf:"bytes,8,opt,name=ca,proto3" json:"ca,omitempty"`
+	// mail_to are addresses that the events are told to by e-mail instead of by a url, in a
+	// language: en or ru, empty is en.
+	MailTo        []string `protobuf:"bytes,9,rep,name=mail_to,json=mailTo,proto3" json:"mail_to,omitempty"`
+	Language      string   `protobuf:"bytes,10,opt,name=language,proto3" json:"language,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4218,6 +4223,20 @@ func (x *Webhook) GetSecret() []byte {
 func (x *Webhook) GetCa() string {
 	if x != nil {
 		return x.Ca
+	}
+	return ""
+}
+
+func (x *Webhook) GetMailTo() []string {
+	if x != nil {
+		return x.MailTo
+	}
+	return nil
+}
+
+func (x *Webhook) GetLanguage() string {
+	if x != nil {
+		return x.Language
 	}
 	return ""
 }
@@ -5397,7 +5416,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x03url\x18\f \x01(\tR\x03url\x12\x16\n" +
 	"\x06secret\x18\r \x01(\fR\x06secret\x12\x0e\n" +
 	"\x02ca\x18\x0e \x01(\tR\x02ca\x12\x1a\n" +
-	"\bhost_key\x18\x84\x02 \x01(\tR\ahostKey\"\xb3\x01\n" +
+	"\bhost_key\x18\x84\x02 \x01(\tR\ahostKey\"\xe8\x01\n" +
 	"\aWebhook\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
@@ -5406,7 +5425,10 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05kinds\x18\x05 \x03(\tR\x05kinds\x12\x10\n" +
 	"\x03url\x18\x06 \x01(\tR\x03url\x12\x16\n" +
 	"\x06secret\x18\a \x01(\fR\x06secret\x12\x0e\n" +
-	"\x02ca\x18\b \x01(\tR\x02ca\"\xac\x01\n" +
+	"\x02ca\x18\b \x01(\tR\x02ca\x12\x17\n" +
+	"\amail_to\x18\t \x03(\tR\x06mailTo\x12\x1a\n" +
+	"\blanguage\x18\n" +
+	" \x01(\tR\blanguage\"\xac\x01\n" +
 	"\x0fWebhookProgress\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x13\n" +

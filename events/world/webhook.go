@@ -20,12 +20,19 @@ type webhook struct {
 	// Secret signs what is sent. Left out, it stays.
 	Secret string `yaml:"secret"`
 	CA     string `yaml:"ca"`
+	// MailTo are addresses that the events are told to instead, Language is en or ru.
+	MailTo   []string `yaml:"mail_to"`
+	Language string   `yaml:"language"`
 }
 
 func (e *edit) webhook(w webhook) error {
-	out := &wire.Webhook{Id: w.ID, Name: w.Name, Disabled: w.Disabled, Company: w.Company, Kinds: w.Kinds, Url: w.URL, Ca: w.CA}
+	out := &wire.Webhook{Id: w.ID, Name: w.Name, Disabled: w.Disabled, Company: w.Company, Kinds: w.Kinds, Url: w.URL, Ca: w.CA, MailTo: w.MailTo, Language: w.Language}
 	if w.Secret != "" && len(w.Secret) < 16 {
 		return events.Invalid("secret: give at least 16 characters")
+	}
+	if len(w.MailTo) > 0 && w.Secret == "" {
+		e.put(out)
+		return nil
 	}
 	var err error
 	if out.Secret, err = e.secret("webhook "+w.ID, e.cat.Webhook(w.ID).GetSecret(), w.Secret); err != nil {

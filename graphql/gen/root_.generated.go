@@ -1978,6 +1978,8 @@ type ComplexityRoot struct {
 		ID           func(childComplexity int) int
 		Key          func(childComplexity int) int
 		Kinds        func(childComplexity int) int
+		Language     func(childComplexity int) int
+		MailTo       func(childComplexity int) int
 		Name         func(childComplexity int) int
 		Paused       func(childComplexity int) int
 		Reason       func(childComplexity int) int
@@ -10813,6 +10815,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Webhook.Kinds(childComplexity), true
+	case "Webhook.language":
+		if e.ComplexityRoot.Webhook.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.Language(childComplexity), true
+	case "Webhook.mailTo":
+		if e.ComplexityRoot.Webhook.MailTo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.MailTo(childComplexity), true
 	case "Webhook.name":
 		if e.ComplexityRoot.Webhook.Name == nil {
 			break
@@ -16517,7 +16531,7 @@ type BanLiftPayload {
   userErrors: [UserError!]!
 }
 `, BuiltIn: false},
-	{Name: "../../schema/graphql/webhook.graphqls", Input: `"A server that gets the book's events as they come, by HTTPS. Each delivery is signed; one may come twice, none is left out, and those of a webhook come in the order of the book (docs/api.md)."
+	{Name: "../../schema/graphql/webhook.graphqls", Input: `"A server that gets the book's events as they come, by HTTPS, or people who are told of them by e-mail. Each delivery to a server is signed; one may come twice, none is left out, and those of a webhook come in the order of the book (docs/api.md)."
 type Webhook implements Node {
   "The global id."
   id: ID!
@@ -16531,8 +16545,12 @@ type Webhook implements Node {
   companyId: ID
   "Only these kinds; none is all."
   kinds: [EventKind!]!
-  "Where events are sent to."
+  "Where events are sent to; empty where people are told of them."
   url: String!
+  "Who is told of them by e-mail, at most once a minute."
+  mailTo: [String!]!
+  "The language of the e-mail, en or ru; empty is en."
+  language: String!
   "How far the deliveries have come: an event behind this cursor was not written down as delivered. Null before the first."
   cursor: Cursor
   "When that was written down."
@@ -16579,7 +16597,7 @@ extend type Mutation {
   webhookRemove("Which one." input: RemoveInput!): RemovePayload! @needs(roles: [])
   "Goes on with a webhook that is paused, or sends again from another place."
   webhookResume("Which one, and from where." input: WebhookResumeInput!): WebhookPutPayload! @needs(roles: [])
-  "Sends a delivery without events, once, and says what the server answered. Ask the node that keeps the book."
+  "Sends a delivery without events, once, or an e-mail that says that it is a trial, and says what the server answered."
   webhookTest("Which one." input: WebhookTestInput!): WebhookTestPayload! @needs(roles: [])
 }
 
@@ -16597,6 +16615,10 @@ input WebhookPutInput {
   kinds: [EventKind!]
   "An https address that events are sent to, without user, query or fragment."
   url: String
+  "Who is told by e-mail instead; replaces all of them. It needs kinds, and mail in the node's configuration."
+  mailTo: [String!]
+  "The language of the e-mail: en or ru."
+  language: String
   "What deliveries are signed with: 16 to 200 characters."
   secret: String
   "Certificates (PEM) of those who vouch for the server; empty is the system's."
@@ -20261,6 +20283,10 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_kinds(ctx, field)
 	case "url":
 		return ec.fieldContext_Webhook_url(ctx, field)
+	case "mailTo":
+		return ec.fieldContext_Webhook_mailTo(ctx, field)
+	case "language":
+		return ec.fieldContext_Webhook_language(ctx, field)
 	case "cursor":
 		return ec.fieldContext_Webhook_cursor(ctx, field)
 	case "at":

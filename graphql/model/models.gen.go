@@ -3634,7 +3634,7 @@ type Viewer struct {
 	CompanyKey   string        `json:"-"`
 }
 
-// A server that gets the book's events as they come, by HTTPS. Each delivery is signed; one may come twice, none is left out, and those of a webhook come in the order of the book (docs/api.md).
+// A server that gets the book's events as they come, by HTTPS, or people who are told of them by e-mail. Each delivery to a server is signed; one may come twice, none is left out, and those of a webhook come in the order of the book (docs/api.md).
 type Webhook struct {
 	// The global id.
 	ID string `json:"id"`
@@ -3648,8 +3648,12 @@ type Webhook struct {
 	CompanyID *string `json:"companyId,omitempty"`
 	// Only these kinds; none is all.
 	Kinds []EventKind `json:"kinds"`
-	// Where events are sent to.
+	// Where events are sent to; empty where people are told of them.
 	URL string `json:"url"`
+	// Who is told of them by e-mail, at most once a minute.
+	MailTo []string `json:"mailTo"`
+	// The language of the e-mail, en or ru; empty is en.
+	Language string `json:"language"`
 	// How far the deliveries have come: an event behind this cursor was not written down as delivered. Null before the first.
 	Cursor *string `json:"cursor,omitempty"`
 	// When that was written down.
@@ -3680,6 +3684,10 @@ type WebhookPutInput struct {
 	Kinds graphql.Omittable[[]EventKind] `json:"kinds,omitempty"`
 	// An https address that events are sent to, without user, query or fragment.
 	URL graphql.Omittable[*string] `json:"url,omitempty"`
+	// Who is told by e-mail instead; replaces all of them. It needs kinds, and mail in the node's configuration.
+	MailTo graphql.Omittable[[]string] `json:"mailTo,omitempty"`
+	// The language of the e-mail: en or ru.
+	Language graphql.Omittable[*string] `json:"language,omitempty"`
 	// What deliveries are signed with: 16 to 200 characters.
 	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
 	// Certificates (PEM) of those who vouch for the server; empty is the system's.

@@ -259,6 +259,19 @@ func about(e *wire.Event) (call []byte, accounts []string) {
 	return call, accounts
 }
 
+// About names for a person what an event is about.
+func About(e *wire.Event) string {
+	call, accounts := about(e)
+	words := slices.Compact(accounts)
+	if id, err := events.CallIDFrom(call); err == nil {
+		words = append(words, "call "+id.String())
+	}
+	if text := eventText(e); text != "" {
+		words = append(words, text)
+	}
+	return strings.Join(words, ", ")
+}
+
 // eventText tells an event in a line.
 func eventText(e *wire.Event) string {
 	switch b := e.GetBody().(type) {

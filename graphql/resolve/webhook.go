@@ -22,7 +22,8 @@ func (r *Resolver) webhook(it catalog.Item) *model.Webhook {
 	w := it.Entity.GetWebhook()
 	out := &model.Webhook{
 		ID: model.ID(catalog.KindWebhook, w.Id), Key: w.Id, Name: w.Name, Disabled: w.Disabled,
-		CompanyID: model.OptionalID(catalog.KindCompany, w.Company), Kinds: []model.EventKind{}, URL: w.Url, Version: it.Version,
+		CompanyID: model.OptionalID(catalog.KindCompany, w.Company), Kinds: []model.EventKind{}, URL: w.Url,
+		MailTo: append([]string{}, w.MailTo...), Language: w.Language, Version: it.Version,
 	}
 	for _, k := range w.Kinds {
 		out.Kinds = append(out.Kinds, model.EventKind(strings.ToUpper(k)))
@@ -71,6 +72,8 @@ func (r *Resolver) fillWebhook(w *wire.Webhook, in model.WebhookPutInput) error 
 		}
 	}
 	set(&w.Url, in.URL)
+	replace(&w.MailTo, in.MailTo)
+	set(&w.Language, in.Language)
 	if s := value(in.Secret); s != nil && (len(*s) < minWebhookSecret || len(*s) > maxWebhookSecret) {
 		f.fail("secret", events.Invalid("a secret has %d to %d characters", minWebhookSecret, maxWebhookSecret))
 	} else if s != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tollbook/tollbook/events/cluster"
 	"github.com/tollbook/tollbook/media/relay"
+	"github.com/tollbook/tollbook/projections/mail"
 	"github.com/tollbook/tollbook/sip/edge"
 	"github.com/tollbook/tollbook/sip/gate"
 )
@@ -49,6 +50,8 @@ type Config struct {
 	CdrFiles CdrFiles `yaml:"cdr_files"`
 	// Webhooks says where events may be sent.
 	Webhooks Webhooks `yaml:"webhooks"`
+	// Mail says how people are told of events.
+	Mail mail.Config `yaml:"mail"`
 	// HEP says where a HOMER server gets the signalling.
 	HEP HEP `yaml:"hep"`
 	// ClickHouse says where CDRs are copied to.
@@ -145,6 +148,7 @@ type settings struct {
 	cdrDir           string
 	cdrAllow         []netip.Prefix
 	hookAllow        []netip.Prefix
+	mail             *mail.Sender
 	memory           uint64         // 0 is no limit
 	group            *cluster.Group // nil for a node alone
 	wait             time.Duration

@@ -15,6 +15,8 @@ import (
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
+	"github.com/tollbook/tollbook/graphql/resolve"
+	"github.com/tollbook/tollbook/projections/mail"
 	"github.com/tollbook/tollbook/projections/webhook"
 )
 
@@ -43,6 +45,8 @@ const (
 	notedEach = 1000
 	// hookPause to mostPause are between deliveries that fail, each twice the one before.
 	hookPause = time.Second
+	// mailEvery is how often people are told by e-mail at most.
+	mailEvery = time.Minute
 	// failingAfter is how long deliveries fail before that is written down, givenUpAfter
 	// before the webhook is paused.
 	failingAfter = time.Minute
@@ -145,7 +149,7 @@ func (n *Node) webhookProgress(id string) (*wire.WebhookProgress, events.Positio
 
 // sendEvents delivers what is behind s.at, until nothing is left.
 func (n *Node) sendEvents(ctx context.Context, w *wire.Webhook, s *sending) error {
-	to, err := n.webhookTarget(w)
+	deliver, err := n.deliverer(w)
 	if err != nil {
 		return err
 	}
@@ -159,14 +163,17 @@ func (n *Node) sendEvents(ctx context.Context, w *wire.Webhook, s *sending) erro
 			return err
 		}
 		for list, at := page.Events, page.Positions; len(list) > 0; {
-			count := webhook.Batch(list)
-			d := webhook.Delivery{Webhook: w.Id, Events: list[:count], Delivery: fmt.Sprintf("%s-%d-%d", w.Id, at[0], at[count-1])}
-			if err := to.Send(ctx, d, time.Now()); err != nil {
+			count, err := deliver(ctx, list, at)
+			if err != nil {
 				return err
 			}
 			s.at, s.begun = at[count-1], s.begun || page.Counts
 			s.failing, s.pause = time.Time{}, 0
 			list, at = list[count:], at[count:]
+			if len(w.MailTo) > 0 {
+				s.next = time.Now().Add(mailEvery) // what comes meanwhile is told at once
+				return nil
+			}
 		}
 		s.at = max(s.at, page.End)
 		if s.begun && s.at >= s.noted+notedEach {
@@ -242,20 +249,61 @@ func (n *Node) failingWebhooks() (count int) {
 	return count
 }
 
+// deliverer is how events of a webhook are delivered: it takes some of those that are
+// behind the last, tells how many, and is asked again for the rest.
+func (n *Node) deliverer(w *wire.Webhook) (func(context.Context, []json.RawMessage, []events.Position) (int, error), error) {
+	if len(w.MailTo) > 0 {
+		return func(ctx context.Context, _ []json.RawMessage, at []events.Position) (int, error) {
+			return len(at), n.mailEvents(ctx, w, at)
+		}, nil
+	}
+	to, err := n.webhookTarget(w)
+	return func(ctx context.Context, list []json.RawMessage, at []events.Position) (int, error) {
+		count := webhook.Batch(list)
+		d := webhook.Delivery{Webhook: w.Id, Events: list[:count], Delivery: fmt.Sprintf("%s-%d-%d", w.Id, at[0], at[count-1])}
+		return count, to.Send(ctx, d, time.Now())
+	}, err
+}
+
+// mailEvents tells people of events, in one message.
+func (n *Node) mailEvents(ctx context.Context, w *wire.Webhook, at []events.Position) error {
+	var list []events.Recorded
+	for _, p := range at {
+		told, err := n.Told(ctx, p-1, 1)
+		if err != nil || len(told) != 1 {
+			return fmt.Errorf("read the event at position %d: %w", p, errors.Join(err, events.Refuse(events.CodeUnavailable, "the book does not answer")))
+		}
+		list = append(list, told[0])
+	}
+	subject, text := mail.Told(w.Language, list, resolve.About)
+	return n.settings.mail.Send(ctx, mail.Message{
+		ID: fmt.Sprintf("%s-%d-%d", w.Id, at[0], at[len(at)-1]), To: w.MailTo, Subject: subject, Text: text, Date: time.Now(),
+	})
+}
+
 // TryWebhook sends a delivery without events, once.
 func (n *Node) TryWebhook(ctx context.Context, key string) error {
 	w := n.Catalog().Webhook(key)
 	if w == nil {
 		return events.NotFound("there is no webhook %s", key)
 	}
+	if err := n.tryDelivery(ctx, w); err != nil {
+		return events.Refuse(events.CodeUnavailable, "it was not delivered: %v", err)
+	}
+	return nil
+}
+
+func (n *Node) tryDelivery(ctx context.Context, w *wire.Webhook) error {
+	if len(w.MailTo) > 0 {
+		subject, text := mail.Trial(w.Language)
+		now := time.Now()
+		return n.settings.mail.Send(ctx, mail.Message{ID: fmt.Sprintf("%s-test-%d", w.Id, now.UnixNano()), To: w.MailTo, Subject: subject, Text: text, Date: now})
+	}
 	to, err := n.webhookTarget(w)
 	if err != nil {
 		return err
 	}
-	if err := to.Send(ctx, webhook.Delivery{Webhook: w.Id, Delivery: w.Id + "-test", Events: []json.RawMessage{}}, time.Now()); err != nil {
-		return events.Refuse(events.CodeUnavailable, "it was not delivered: %v", err)
-	}
-	return nil
+	return to.Send(ctx, webhook.Delivery{Webhook: w.Id, Delivery: w.Id + "-test", Events: []json.RawMessage{}}, time.Now())
 }
 
 func (n *Node) webhookTarget(w *wire.Webhook) (webhook.Target, error) {
@@ -271,6 +319,9 @@ func (s *settings) parseReach(c Config) (err error) {
 	if s.cdrDir, s.cdrAllow, err = c.CdrFiles.parse(c.Data); err != nil {
 		return err
 	}
-	s.hookAllow, err = c.Webhooks.parse()
+	if s.hookAllow, err = c.Webhooks.parse(); err != nil {
+		return err
+	}
+	s.mail, err = mail.Open(c.Mail)
 	return err
 }

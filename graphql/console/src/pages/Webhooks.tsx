@@ -70,7 +70,7 @@ export function Webhooks() {
     { id: 'name', title: t('company.name'), cell: (w) => w.name },
     { id: 'company', title: t('files.company'), cell: (w) => (w.companyId ? keyOf(w.companyId) : t('common.all')) },
     { id: 'kinds', title: t('hooks.kinds'), cell: (w) => w.kinds.map((k) => t(`event.${k}`)).join(', ') || t('common.all') },
-    { id: 'url', title: t('files.url'), cell: (w) => w.url },
+    { id: 'url', title: t('files.url'), cell: (w) => w.url || w.mailTo.join(', ') },
     { id: 'at', title: t('hooks.at'), cell: (w) => (w.at ? fullTime(w.at) : '') },
     { id: 'reason', title: t('hooks.reason'), cell: (w) => w.reason },
     {

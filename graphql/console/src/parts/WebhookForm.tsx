@@ -15,6 +15,8 @@ export const WebhooksQuery = graphql(`
         companyId
         kinds
         url
+        mailTo
+        language
         cursor
         at
         failingSince
@@ -71,6 +73,9 @@ export function WebhookForm({ of, close, changed }: { of: Webhook | null; close:
         // What is no kind is refused by the switch, which says so.
         kinds: lines(v, 'kinds').map((k) => k.toUpperCase() as Kind),
         url: text(v, 'url'),
+        mailTo: lines(v, 'mailTo'),
+        // Words are for people alone.
+        language: lines(v, 'mailTo').length ? text(v, 'language') : '',
         ...(secret ? { secret } : {}),
         ...(ca ? { ca: `${ca}\n` } : {}),
         expectedVersion: of?.version ?? '0',
@@ -94,6 +99,8 @@ export function WebhookForm({ of, close, changed }: { of: Webhook | null; close:
         company: of?.companyId ? keyOf(of.companyId) : '',
         kinds: of?.kinds.join('\n') ?? '',
         url: of?.url ?? '',
+        mailTo: of?.mailTo.join('\n') ?? '',
+        language: of?.language || 'en',
         secret: '',
         ca: '',
       }}
@@ -106,7 +113,9 @@ export function WebhookForm({ of, close, changed }: { of: Webhook | null; close:
         { name: 'disabled', label: t('guard.disabled'), kind: 'check' },
         { name: 'company', label: t('files.company'), kind: 'text', hint: t('hooks.companyHint') },
         { name: 'kinds', label: t('hooks.kinds'), kind: 'lines', hint: 'CALL_CHARGED, MONEY_POSTED …' },
-        { name: 'url', label: t('files.url'), kind: 'text', required: true, hint: 'https://erp.example.net/tollbook' },
+        { name: 'url', label: t('files.url'), kind: 'text', hint: 'https://erp.example.net/tollbook' },
+        { name: 'mailTo', label: t('hooks.mailTo'), kind: 'lines', hint: t('hooks.mailToHint') },
+        { name: 'language', label: t('hooks.language'), kind: 'select', options: [{ value: 'en', label: 'English' }, { value: 'ru', label: 'Русский' }] },
         { name: 'secret', label: t('hooks.secret'), kind: 'password', hint: t('hooks.secretHint') },
         { name: 'ca', label: t('files.ca'), kind: 'lines', hint: t('files.caHint') },
       ]}
