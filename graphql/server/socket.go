@@ -26,8 +26,9 @@ const (
 	maxMessage = 2 * maxQuery
 	// maxOperationID bounds a listener's name for an operation, in bytes.
 	maxOperationID = 128
-	// silence is for how long a listener may say nothing: he answers every ping.
-	silence = 3 * heartbeat
+	// silence is for how long a listener may say nothing, in times of his patience: he
+	// answers every ping.
+	silence = 3
 	// farewell is how long a listener has to take note of the end.
 	farewell = 2 * time.Second
 )
@@ -78,6 +79,8 @@ type socket struct {
 	conn  *websocket.Conn
 	exec  graphql.GraphExecutor
 	asker atomic.Pointer[asker] // nil before the listener said who he is
+	heard atomic.Int64          // when he said something, in Unix nanoseconds
+	life  context.Context       // whose end cuts the connection off: what is read and written ends with it
 
 	writing sync.Mutex
 	mu      sync.Mutex
@@ -108,9 +111,11 @@ func (s sockets) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphEx
 	}
 	conn.SetReadLimit(maxMessage)
 	ctx, end := context.WithCancelCause(r.Context())
-	k := &socket{listening: s.listening, conn: conn, exec: exec, running: map[string]*operation{}}
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	k := &socket{listening: s.listening, conn: conn, exec: exec, life: life, running: map[string]*operation{}}
 	var kept sync.WaitGroup
-	kept.Go(func() { k.keep(ctx, end) })
+	kept.Go(func() { k.keep(ctx, end, cut) })
 	why := k.greet(ctx, r)
 	if why == nil {
 		v := k.asker.Load().viewer
@@ -145,7 +150,7 @@ func own(r *http.Request) *http.Request {
 
 // keep sends signs of life, and ends the connection when ctx does, with what caused it:
 // the listener is not who he was, the server stops, or what the reader found.
-func (k *socket) keep(ctx context.Context, end context.CancelCauseFunc) {
+func (k *socket) keep(ctx context.Context, end context.CancelCauseFunc, cut func()) {
 	begun := time.Now()
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
@@ -160,6 +165,8 @@ func (k *socket) keep(ctx context.Context, end context.CancelCauseFunc) {
 			switch a := k.asker.Load(); {
 			case a == nil && time.Since(begun) > k.cfg.Streams.slowest():
 				end(bye(noWord, "no connection_init came"))
+			case a != nil && time.Since(time.Unix(0, k.heard.Load())) > silence*k.cfg.Streams.slowest():
+				end(bye(noWord, "no pong came"))
 			case a != nil && !k.again(a.as, a.viewer):
 				end(bye(unauthorized, "the session or token has ended, or is another's now"))
 			}
@@ -169,7 +176,7 @@ func (k *socket) keep(ctx context.Context, end context.CancelCauseFunc) {
 			}
 		}
 	}
-	late := time.AfterFunc(farewell, func() { _ = k.conn.CloseNow() })
+	late := time.AfterFunc(farewell, cut)
 	defer late.Stop()
 	k.mu.Lock()
 	k.ending = true // none begins any more
@@ -183,14 +190,12 @@ func (k *socket) keep(ctx context.Context, end context.CancelCauseFunc) {
 }
 
 // read is the next message; the connection ends with what is wrong with it.
-func (k *socket) read(ctx context.Context) (m message, why *farewellTo) {
-	// When this runs out the connection is closed: nobody is there to hear why.
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), silence)
-	defer cancel()
-	kind, data, err := k.conn.Read(wait)
+func (k *socket) read() (m message, why *farewellTo) {
+	kind, data, err := k.conn.Read(k.life)
 	if err != nil {
 		return m, bye(websocket.StatusNormalClosure, "")
 	}
+	k.heard.Store(time.Now().UnixNano())
 	if kind != websocket.MessageText {
 		return m, bye(badMessage, "messages are texts")
 	}
@@ -209,8 +214,8 @@ func (k *socket) greet(ctx context.Context, r *http.Request) *farewellTo {
 	if k.conn.Subprotocol() != socketProtocol {
 		return bye(wrongProtocol, "only "+socketProtocol+" is spoken here")
 	}
-	m, why := k.read(ctx)
-	for ; why == nil && m.Type != "connection_init"; m, why = k.read(ctx) {
+	m, why := k.read()
+	for ; why == nil && m.Type != "connection_init"; m, why = k.read() {
 		if m.Type == "subscribe" {
 			return bye(unauthorized, "connection_init comes first")
 		}
@@ -245,7 +250,7 @@ func (k *socket) greet(ctx context.Context, r *http.Request) *farewellTo {
 // hear does what the listener wants until the connection ends.
 func (k *socket) hear(ctx context.Context) *farewellTo {
 	for {
-		m, why := k.read(ctx)
+		m, why := k.read()
 		if why != nil {
 			return why
 		}
@@ -294,7 +299,7 @@ func (k *socket) send(m message) bool {
 	}
 	k.writing.Lock() // so that each message has the whole time
 	defer k.writing.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), k.cfg.Streams.slowest())
+	ctx, cancel := context.WithTimeout(k.life, k.cfg.Streams.slowest())
 	defer cancel()
 	return k.conn.Write(ctx, websocket.MessageText, data) == nil // or it closes the connection
 }

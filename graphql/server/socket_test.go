@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -274,33 +273,31 @@ func TestSocketIsSentAway(t *testing.T) {
 	}
 }
 
+// TestSocketStopsForNobody: a server that stops does not wait for who does not read.
+func TestSocketStopsForNobody(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, noon)
+	stopping, streams := make(chan struct{}), server.Impatient(time.Minute)
+	f.stalled(f.serving(func(c *server.Config) { c.Stopping, c.Streams = stopping, streams }).URL, "slow")
+	for operations := 0; operations < 20; operations, _ = streams.Count() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	time.Sleep(500 * time.Millisecond) // what is on the way is full
+	close(stopping)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := streams.Wait(ctx); err != nil {
+		t.Error("it waits for a listener who does not read")
+	}
+}
+
 // TestSocketWaitsForNobody cuts off who does not read, and who does not say who he is.
 func TestSocketWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, noon)
 	streams := server.Impatient(300 * time.Millisecond)
 	srv := f.serving(func(c *server.Config) { c.Streams = streams })
-	for i := range 6000 { // much more than the buffers on the way hold
-		f.book = append(f.book, f.book[i%len(f.book)])
-	}
-	f.state.Position += 6000
-	narrow := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if err == nil {
-			err = c.(*net.TCPConn).SetReadBuffer(4096)
-		}
-		return c, err
-	}}}
-	conn, _, err := websocket.Dial(t.Context(), srv.URL+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: narrow})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.CloseNow() }()
-	s := &socket{t, conn, t.Context()}
-	s.greet(bearer(f.bearerOf("slow", wire.Role_ROLE_ADMIN, "")))
-	for i := range 20 {
-		s.subscribe(fmt.Sprint(i), `subscription { events(after: "Ym9vay8w") { id cursor position kind subjects text actor at } }`)
-	}
+	f.stalled(srv.URL, "slow")
 	var often strings.Builder
 	for i := range 25 {
 		fmt.Fprintf(&often, " a%d: id", i)
@@ -311,14 +308,17 @@ func TestSocketWaitsForNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}, "Authorization": {"Bearer " + f.bearerOf("sse", wire.Role_ROLE_ADMIN, "")}}
-	w, err := narrow.Do(r)
+	w, err := narrow().Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Body.Close()
-	silent := dial(t, srv.URL, nil)
-	if code := silent.ended(); code != 4408 {
-		t.Errorf("who says nothing is sent away with %d", code)
+	silent, mute := dial(t, srv.URL, nil), dial(t, srv.URL, nil)
+	mute.greet(bearer(f.bearerOf("mute", wire.Role_ROLE_ADMIN, "")))
+	for name, s := range map[string]*socket{"who does not say who he is": silent, "who answers nothing": mute} {
+		if code := s.ended(); code != 4408 {
+			t.Errorf("%s is sent away with %d", name, code)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/server"
 )
 
@@ -134,4 +136,34 @@ func (f *fixture) serving(change func(*server.Config)) *httptest.Server {
 	s := httptest.NewServer(server.New(cfg))
 	f.t.Cleanup(s.Close)
 	return s
+}
+
+// narrow is a client with hardly any room for what it does not read.
+func narrow() *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			err = c.(*net.TCPConn).SetReadBuffer(4096)
+		}
+		return c, err
+	}}}
+}
+
+// stalled asks over a websocket for much more than the buffers on the way hold, and reads none of it.
+func (f *fixture) stalled(url, token string) {
+	f.t.Helper()
+	for i := range 6000 {
+		f.book = append(f.book, f.book[i%len(f.book)])
+	}
+	f.state.Position += 6000
+	conn, _, err := websocket.Dial(f.t.Context(), url+"/graphql", &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}, HTTPClient: narrow()})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { _ = conn.CloseNow() })
+	s := &socket{f.t, conn, f.t.Context()}
+	s.greet(bearer(f.bearerOf(token, wire.Role_ROLE_ADMIN, "")))
+	for i := range 20 {
+		s.subscribe(fmt.Sprint(i), `subscription { events(after: "Ym9vay8w") { id cursor position kind subjects text actor at } }`)
+	}
 }
