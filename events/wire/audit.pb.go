@@ -137,6 +137,80 @@ func (x *SignInFailed) GetReason() string {
 	return ""
 }
 
+// MoneyDataRead is somebody who asked for balances or CDRs: the first time in an hour that
+// the actor asked for this of this subject, at this node.
+type MoneyDataRead struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// what is balances or cdrs.
+	What string `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`
+	// subject is the account, company or call that was named, empty for all that the actor may
+	// see.
+	Subject string `protobuf:"bytes,2,opt,name=subject,proto3" json:"subject,omitempty"`
+	// field is the API's or export's name of what was asked.
+	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	Address       string `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoneyDataRead) Reset() {
+	*x = MoneyDataRead{}
+	mi := &file_tollbook_v1_audit_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoneyDataRead) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoneyDataRead) ProtoMessage() {}
+
+func (x *MoneyDataRead) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_audit_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoneyDataRead.ProtoReflect.Descriptor instead.
+func (*MoneyDataRead) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MoneyDataRead) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *MoneyDataRead) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *MoneyDataRead) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *MoneyDataRead) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
 // SourceRejected sums up what an unidentified source sent in one minute.
 type SourceRejected struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -152,7 +226,7 @@ type SourceRejected struct {
 
 func (x *SourceRejected) Reset() {
 	*x = SourceRejected{}
-	mi := &file_tollbook_v1_audit_proto_msgTypes[2]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -164,7 +238,7 @@ func (x *SourceRejected) String() string {
 func (*SourceRejected) ProtoMessage() {}
 
 func (x *SourceRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_audit_proto_msgTypes[2]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -177,7 +251,7 @@ func (x *SourceRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceRejected.ProtoReflect.Descriptor instead.
 func (*SourceRejected) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{2}
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SourceRejected) GetNode() string {
@@ -237,7 +311,7 @@ type SourceBanned struct {
 
 func (x *SourceBanned) Reset() {
 	*x = SourceBanned{}
-	mi := &file_tollbook_v1_audit_proto_msgTypes[3]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -249,7 +323,7 @@ func (x *SourceBanned) String() string {
 func (*SourceBanned) ProtoMessage() {}
 
 func (x *SourceBanned) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_audit_proto_msgTypes[3]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -262,7 +336,7 @@ func (x *SourceBanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SourceBanned.ProtoReflect.Descriptor instead.
 func (*SourceBanned) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{3}
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SourceBanned) GetNode() string {
@@ -311,7 +385,7 @@ type BanLifted struct {
 
 func (x *BanLifted) Reset() {
 	*x = BanLifted{}
-	mi := &file_tollbook_v1_audit_proto_msgTypes[4]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +397,7 @@ func (x *BanLifted) String() string {
 func (*BanLifted) ProtoMessage() {}
 
 func (x *BanLifted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_audit_proto_msgTypes[4]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +410,7 @@ func (x *BanLifted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BanLifted.ProtoReflect.Descriptor instead.
 func (*BanLifted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{4}
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BanLifted) GetNode() string {
@@ -370,7 +444,7 @@ type TerminatorStateChanged struct {
 
 func (x *TerminatorStateChanged) Reset() {
 	*x = TerminatorStateChanged{}
-	mi := &file_tollbook_v1_audit_proto_msgTypes[5]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -382,7 +456,7 @@ func (x *TerminatorStateChanged) String() string {
 func (*TerminatorStateChanged) ProtoMessage() {}
 
 func (x *TerminatorStateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_audit_proto_msgTypes[5]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -395,7 +469,7 @@ func (x *TerminatorStateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TerminatorStateChanged.ProtoReflect.Descriptor instead.
 func (*TerminatorStateChanged) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{5}
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TerminatorStateChanged) GetNode() string {
@@ -448,7 +522,7 @@ type RegistrationStateChanged struct {
 
 func (x *RegistrationStateChanged) Reset() {
 	*x = RegistrationStateChanged{}
-	mi := &file_tollbook_v1_audit_proto_msgTypes[6]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +534,7 @@ func (x *RegistrationStateChanged) String() string {
 func (*RegistrationStateChanged) ProtoMessage() {}
 
 func (x *RegistrationStateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_audit_proto_msgTypes[6]
+	mi := &file_tollbook_v1_audit_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +547,7 @@ func (x *RegistrationStateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistrationStateChanged.ProtoReflect.Descriptor instead.
 func (*RegistrationStateChanged) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_audit_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RegistrationStateChanged) GetNode() string {
@@ -522,7 +596,12 @@ const file_tollbook_v1_audit_proto_rawDesc = "" +
 	"\fSignInFailed\x12\x12\n" +
 	"\x04user\x18\x01 \x01(\tR\x04user\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xaa\x01\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"m\n" +
+	"\rMoneyDataRead\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12\x18\n" +
+	"\asubject\x18\x02 \x01(\tR\asubject\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\"\xaa\x01\n" +
 	"\x0eSourceRejected\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
@@ -569,15 +648,16 @@ func file_tollbook_v1_audit_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_audit_proto_rawDescData
 }
 
-var file_tollbook_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_tollbook_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_tollbook_v1_audit_proto_goTypes = []any{
 	(*SignedIn)(nil),                 // 0: tollbook.v1.SignedIn
 	(*SignInFailed)(nil),             // 1: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),           // 2: tollbook.v1.SourceRejected
-	(*SourceBanned)(nil),             // 3: tollbook.v1.SourceBanned
-	(*BanLifted)(nil),                // 4: tollbook.v1.BanLifted
-	(*TerminatorStateChanged)(nil),   // 5: tollbook.v1.TerminatorStateChanged
-	(*RegistrationStateChanged)(nil), // 6: tollbook.v1.RegistrationStateChanged
+	(*MoneyDataRead)(nil),            // 2: tollbook.v1.MoneyDataRead
+	(*SourceRejected)(nil),           // 3: tollbook.v1.SourceRejected
+	(*SourceBanned)(nil),             // 4: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),                // 5: tollbook.v1.BanLifted
+	(*TerminatorStateChanged)(nil),   // 6: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 7: tollbook.v1.RegistrationStateChanged
 }
 var file_tollbook_v1_audit_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -598,7 +678,7 @@ func file_tollbook_v1_audit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_audit_proto_rawDesc), len(file_tollbook_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -71,6 +71,7 @@ type Event struct {
 	//	*Event_SourceBanned
 	//	*Event_BanLifted
 	//	*Event_CdrFileLate
+	//	*Event_MoneyDataRead
 	//	*Event_TerminatorStateChanged
 	//	*Event_RegistrationStateChanged
 	//	*Event_GuardTripped
@@ -426,6 +427,15 @@ func (x *Event) GetCdrFileLate() *CdrFileLate {
 	return nil
 }
 
+func (x *Event) GetMoneyDataRead() *MoneyDataRead {
+	if x != nil {
+		if x, ok := x.Body.(*Event_MoneyDataRead); ok {
+			return x.MoneyDataRead
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetTerminatorStateChanged() *TerminatorStateChanged {
 	if x != nil {
 		if x, ok := x.Body.(*Event_TerminatorStateChanged); ok {
@@ -640,6 +650,10 @@ type Event_CdrFileLate struct {
 	CdrFileLate *CdrFileLate `protobuf:"bytes,260,opt,name=cdr_file_late,json=cdrFileLate,proto3,oneof"`
 }
 
+type Event_MoneyDataRead struct {
+	MoneyDataRead *MoneyDataRead `protobuf:"bytes,261,opt,name=money_data_read,json=moneyDataRead,proto3,oneof"`
+}
+
 type Event_TerminatorStateChanged struct {
 	TerminatorStateChanged *TerminatorStateChanged `protobuf:"bytes,80,opt,name=terminator_state_changed,json=terminatorStateChanged,proto3,oneof"`
 }
@@ -741,6 +755,8 @@ func (*Event_BanLifted) isEvent_Body() {}
 
 func (*Event_CdrFileLate) isEvent_Body() {}
 
+func (*Event_MoneyDataRead) isEvent_Body() {}
+
 func (*Event_TerminatorStateChanged) isEvent_Body() {}
 
 func (*Event_RegistrationStateChanged) isEvent_Body() {}
@@ -765,7 +781,7 @@ var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\x8a\x16\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\xd1\x16\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -807,7 +823,8 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\rsource_banned\x18J \x01(\v2\x19.tollbook.v1.SourceBannedH\x00R\fsourceBanned\x127\n" +
 	"\n" +
 	"ban_lifted\x18K \x01(\v2\x16.tollbook.v1.BanLiftedH\x00R\tbanLifted\x12?\n" +
-	"\rcdr_file_late\x18\x84\x02 \x01(\v2\x18.tollbook.v1.CdrFileLateH\x00R\vcdrFileLate\x12_\n" +
+	"\rcdr_file_late\x18\x84\x02 \x01(\v2\x18.tollbook.v1.CdrFileLateH\x00R\vcdrFileLate\x12E\n" +
+	"\x0fmoney_data_read\x18\x85\x02 \x01(\v2\x1a.tollbook.v1.MoneyDataReadH\x00R\rmoneyDataRead\x12_\n" +
 	"\x18terminator_state_changed\x18P \x01(\v2#.tollbook.v1.TerminatorStateChangedH\x00R\x16terminatorStateChanged\x12e\n" +
 	"\x1aregistration_state_changed\x18Q \x01(\v2%.tollbook.v1.RegistrationStateChangedH\x00R\x18registrationStateChanged\x12@\n" +
 	"\rguard_tripped\x18Z \x01(\v2\x19.tollbook.v1.GuardTrippedH\x00R\fguardTripped\x12=\n" +
@@ -865,16 +882,17 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*SourceBanned)(nil),             // 27: tollbook.v1.SourceBanned
 	(*BanLifted)(nil),                // 28: tollbook.v1.BanLifted
 	(*CdrFileLate)(nil),              // 29: tollbook.v1.CdrFileLate
-	(*TerminatorStateChanged)(nil),   // 30: tollbook.v1.TerminatorStateChanged
-	(*RegistrationStateChanged)(nil), // 31: tollbook.v1.RegistrationStateChanged
-	(*GuardTripped)(nil),             // 32: tollbook.v1.GuardTripped
-	(*GuardLifted)(nil),              // 33: tollbook.v1.GuardLifted
-	(*RecordingSteered)(nil),         // 34: tollbook.v1.RecordingSteered
-	(*FileMade)(nil),                 // 35: tollbook.v1.FileMade
-	(*FileRemoved)(nil),              // 36: tollbook.v1.FileRemoved
-	(*FileStorageChanged)(nil),       // 37: tollbook.v1.FileStorageChanged
-	(*FileMismatched)(nil),           // 38: tollbook.v1.FileMismatched
-	(*FileServed)(nil),               // 39: tollbook.v1.FileServed
+	(*MoneyDataRead)(nil),            // 30: tollbook.v1.MoneyDataRead
+	(*TerminatorStateChanged)(nil),   // 31: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 32: tollbook.v1.RegistrationStateChanged
+	(*GuardTripped)(nil),             // 33: tollbook.v1.GuardTripped
+	(*GuardLifted)(nil),              // 34: tollbook.v1.GuardLifted
+	(*RecordingSteered)(nil),         // 35: tollbook.v1.RecordingSteered
+	(*FileMade)(nil),                 // 36: tollbook.v1.FileMade
+	(*FileRemoved)(nil),              // 37: tollbook.v1.FileRemoved
+	(*FileStorageChanged)(nil),       // 38: tollbook.v1.FileStorageChanged
+	(*FileMismatched)(nil),           // 39: tollbook.v1.FileMismatched
+	(*FileServed)(nil),               // 40: tollbook.v1.FileServed
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -906,21 +924,22 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	27, // 26: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
 	28, // 27: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
 	29, // 28: tollbook.v1.Event.cdr_file_late:type_name -> tollbook.v1.CdrFileLate
-	30, // 29: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
-	31, // 30: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
-	32, // 31: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
-	33, // 32: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
-	34, // 33: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
-	35, // 34: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
-	36, // 35: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
-	37, // 36: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
-	38, // 37: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
-	39, // 38: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	30, // 29: tollbook.v1.Event.money_data_read:type_name -> tollbook.v1.MoneyDataRead
+	31, // 30: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
+	32, // 31: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
+	33, // 32: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
+	34, // 33: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
+	35, // 34: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
+	36, // 35: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
+	37, // 36: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
+	38, // 37: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
+	39, // 38: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
+	40, // 39: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -967,6 +986,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_SourceBanned)(nil),
 		(*Event_BanLifted)(nil),
 		(*Event_CdrFileLate)(nil),
+		(*Event_MoneyDataRead)(nil),
 		(*Event_TerminatorStateChanged)(nil),
 		(*Event_RegistrationStateChanged)(nil),
 		(*Event_GuardTripped)(nil),

@@ -25,7 +25,8 @@ type Config struct {
 	Now func() time.Time
 	// Unwrap reads the secret of a user's second factor, which the cluster's key wraps.
 	Unwrap func(user string, wrapped []byte) ([]byte, error)
-	// Record writes a sign-in, or a refused one, into the log. May be nil.
+	// Record writes sign-ins, refused ones, and who asked for money data, into the log. May be
+	// nil.
 	Record func(ctx context.Context, e *wire.Event) error
 	// Log hears of records that could not be written; the default logger if nil.
 	Log *slog.Logger
@@ -104,7 +105,7 @@ func (d *Door) SignIn(ctx context.Context, a Attempt) (*Viewer, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	d.record(ctx, &wire.Event{Actor: "user:" + u.Id, Body: &wire.Event_SignedIn{
+	d.Record(ctx, &wire.Event{Actor: "user:" + u.Id, Body: &wire.Event_SignedIn{
 		SignedIn: &wire.SignedIn{User: u.Id, Address: a.Address},
 	}})
 	return d.viewerOf(u), secret, nil
@@ -112,7 +113,7 @@ func (d *Door) SignIn(ctx context.Context, a Attempt) (*Viewer, string, error) {
 
 // refused records an attempt that failed.
 func (d *Door) refused(ctx context.Context, a Attempt, why string) {
-	d.record(ctx, &wire.Event{Actor: "user:" + clip(a.User), Body: &wire.Event_SignInFailed{
+	d.Record(ctx, &wire.Event{Actor: "user:" + clip(a.User), Body: &wire.Event_SignInFailed{
 		SignInFailed: &wire.SignInFailed{User: clip(a.User), Address: a.Address, Reason: why},
 	}})
 }
@@ -166,14 +167,16 @@ func (d *Door) verify(ctx context.Context, hash, password string) (bool, error) 
 	}
 }
 
-func (d *Door) record(ctx context.Context, e *wire.Event) {
+// Record writes what somebody did at the door, or asked for behind it, into the log of this
+// node. That it could not be written is logged.
+func (d *Door) Record(ctx context.Context, e *wire.Event) {
 	if d.cfg.Record == nil {
 		return
 	}
 	e.Schema = 1
 	e.EffectiveAtUs = events.Micros(d.cfg.Now())
 	if err := d.cfg.Record(ctx, e); err != nil {
-		d.cfg.Log.WarnContext(ctx, "sign-in not recorded", "err", err)
+		d.cfg.Log.WarnContext(ctx, "what somebody did is not recorded", "actor", e.Actor, "err", err)
 	}
 }
 

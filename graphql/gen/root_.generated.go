@@ -11583,6 +11583,8 @@ enum AuditKind {
   SIGN_IN
   "A person was not let in."
   SIGN_IN_FAILED
+  "Somebody asked for balances or CDRs: the first time in an hour for each subject, at each node."
+  MONEY_DATA_READ
   "What an unidentified source sent in one minute."
   SOURCE_REJECTED
   "An account will soon be empty at the pace of its calls: the actor is the account, the count its calls."

@@ -3890,6 +3890,8 @@ const (
 	AuditKindSignIn AuditKind = "SIGN_IN"
 	// A person was not let in.
 	AuditKindSignInFailed AuditKind = "SIGN_IN_FAILED"
+	// Somebody asked for balances or CDRs: the first time in an hour for each subject, at each node.
+	AuditKindMoneyDataRead AuditKind = "MONEY_DATA_READ"
 	// What an unidentified source sent in one minute.
 	AuditKindSourceRejected AuditKind = "SOURCE_REJECTED"
 	// An account will soon be empty at the pace of its calls: the actor is the account, the count its calls.
@@ -3930,6 +3932,7 @@ var AllAuditKind = []AuditKind{
 	AuditKindChange,
 	AuditKindSignIn,
 	AuditKindSignInFailed,
+	AuditKindMoneyDataRead,
 	AuditKindSourceRejected,
 	AuditKindBalanceForecast,
 	AuditKindCdrFileLate,
@@ -3951,7 +3954,7 @@ var AllAuditKind = []AuditKind{
 
 func (e AuditKind) IsValid() bool {
 	switch e {
-	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindCdrFileLate, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindFilesStopped, AuditKindFilesResumed, AuditKindFileDamaged, AuditKindFileServed, AuditKindFileErased, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
+	case AuditKindChange, AuditKindSignIn, AuditKindSignInFailed, AuditKindMoneyDataRead, AuditKindSourceRejected, AuditKindBalanceForecast, AuditKindCdrFileLate, AuditKindTerminatorUp, AuditKindTerminatorDown, AuditKindRegistered, AuditKindRegistrationLost, AuditKindSourceBanned, AuditKindBanLifted, AuditKindFilesStopped, AuditKindFilesResumed, AuditKindFileDamaged, AuditKindFileServed, AuditKindFileErased, AuditKindRecordingSteered, AuditKindGuardTripped, AuditKindGuardLifted:
 		return true
 	}
 	return false

@@ -27,7 +27,7 @@ const feedQuery = `query ($first: Int!, $after: Cursor, $kinds: [EventKind!], $s
 type Feed struct{ api http.Handler }
 
 // NewFeed makes one of the same parts as the handler.
-func NewFeed(cfg Config) *Feed { return &Feed{api(cfg, newRates(cfg))} }
+func NewFeed(cfg Config) *Feed { return &Feed{api(cfg, newRates(cfg), newReads(cfg))} }
 
 // FeedPage is a part of the feed.
 type FeedPage struct {

@@ -88,12 +88,13 @@ func routes(cfg Config) []route {
 	in := func(scope wire.TokenScope, points int, h http.Handler) http.Handler {
 		return cfg.Door.Middleware(r.reads(scope, points, h))
 	}
-	asked := api(cfg, r)
+	noted := newReads(cfg)
+	asked := api(cfg, r, noted)
 	list := []route{
 		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(asked))))},
 		{"GET /graphql", cfg.Door.Middleware(asked)},
 		{"GET /export/list/{file}", cfg.Door.Middleware(r.paid(exportPoints, exportList(cfg, asked)))},
-		{"GET /export/cdrs.csv", in(wire.TokenScope_TOKEN_SCOPE_CDRS, exportPoints, exportCDRs(cfg))},
+		{"GET /export/cdrs.csv", in(wire.TokenScope_TOKEN_SCOPE_CDRS, exportPoints, noted.export("cdrs", exportCDRs(cfg)))},
 		{"GET /export/deck.csv", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, false))},
 		{"GET /export/deck.xlsx", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, true))},
 		{"GET " + resolve.InterconnectPath, in(wire.TokenScope_TOKEN_SCOPE_PEERS, 100, exportInterconnect(cfg))},
@@ -126,7 +127,7 @@ func forWatchers(next http.Handler) http.Handler {
 }
 
 // api is the GraphQL handler with its limits.
-func api(cfg Config, r *rates) http.Handler {
+func api(cfg Config, r *rates, noted *reads) http.Handler {
 	config := cfg.Resolver.Config()
 	setCosts(&config.Complexity)
 	srv := handler.New(gen.NewExecutableSchema(config))
@@ -148,6 +149,7 @@ func api(cfg Config, r *rates) http.Handler {
 	srv.Use(&scopes{})
 	srv.Use(extension.FixedComplexityLimit(maxCost))
 	srv.Use(r)
+	srv.Use(noted)
 	srv.AroundResponses(showCost)
 	srv.AroundResponses(fewErrors)
 	return srv

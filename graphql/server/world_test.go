@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +33,9 @@ type fixture struct {
 	// answered, failed and running are calls of acme; other is one of initech.
 	answered, failed, running, other events.CallID
 	credit                           uint64
+
+	noting   sync.Mutex
+	recorded []*wire.Event // by the door
 }
 
 func newFixture(t testing.TB, now func() time.Time) *fixture {
@@ -39,6 +44,11 @@ func newFixture(t testing.TB, now func() time.Time) *fixture {
 	f.build(now().Add(-20 * time.Hour))
 	f.door = auth.New(auth.Config{Catalog: f.Catalog, Now: now, Unwrap: func(user string, wrapped []byte) ([]byte, error) {
 		return bytes.TrimPrefix(wrapped, []byte("wrapped for user "+user+": ")), nil
+	}, Record: func(_ context.Context, e *wire.Event) error {
+		f.noting.Lock()
+		defer f.noting.Unlock()
+		f.recorded = append(f.recorded, e)
+		return nil
 	}})
 	f.resolver = &resolve.Resolver{Backend: f, History: f.history, CDRs: f.stores(), Door: f.door, Now: now}
 	f.handler = server.New(server.Config{Resolver: f.resolver, Door: f.door, Console: console.Files()})

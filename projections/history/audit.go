@@ -26,6 +26,9 @@ const (
 	AuditBanned   = "source_banned"
 	AuditLifted   = "ban_lifted"
 
+	// Somebody asked for balances or CDRs, the first time in an hour.
+	AuditRead = "money_data_read"
+
 	// A file of CDRs could not be delivered for an hour.
 	AuditCdrFileLate = "cdr_file_late"
 
@@ -68,6 +71,9 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
 	case *wire.Event_SignInFailed:
 		row.Kind, row.Address = AuditSignFail, body.SignInFailed.GetAddress()
 		row.Actor, row.Note = body.SignInFailed.GetUser(), body.SignInFailed.GetReason()
+	case *wire.Event_MoneyDataRead:
+		e := body.MoneyDataRead
+		row.Kind, row.Address, row.Note = AuditRead, e.GetAddress(), tellRead(e)
 	case *wire.Event_SourceRejected:
 		e := body.SourceRejected
 		row.Kind, row.Address, row.Note = AuditRejected, e.GetAddress(), e.GetReason()
@@ -113,6 +119,15 @@ func (s *Store) applyAudit(ctx context.Context, r events.Recorded) error {
  (time_us, serial, journal, position, kind, actor, node, address, note, count)
  VALUES (?,?,?,?,?,?,?,?,?,?)`, row.TimeUS, serial(r.Journal, r.Position), row.Journal,
 		row.Position, row.Kind, row.Actor, row.Node, row.Address, row.Note, row.Count)
+}
+
+// tellRead says what was asked for: "balances of account:acme-usd (account)".
+func tellRead(e *wire.MoneyDataRead) string {
+	subject := e.Subject
+	if subject == "" {
+		subject = "all"
+	}
+	return fmt.Sprintf("%s of %s (%s)", e.What, subject, e.Field)
 }
 
 // tellSteered says what was done to a recording: "pause 0199…: a card number".

@@ -335,6 +335,7 @@ export const en = {
   'audit.count': 'Count',
   'audit.CHANGE': 'edit',
   'audit.SIGN_IN': 'sign-in',
+  'audit.MONEY_DATA_READ': 'money data read',
   'audit.SIGN_IN_FAILED': 'sign-in failed',
   'audit.BALANCE_FORECAST': 'balance forecast',
   'audit.CDR_FILE_LATE': 'file of CDRs late',

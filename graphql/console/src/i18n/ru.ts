@@ -337,6 +337,7 @@ export const ru: Dictionary = {
   'audit.count': 'Число',
   'audit.CHANGE': 'правка',
   'audit.SIGN_IN': 'вход',
+  'audit.MONEY_DATA_READ': 'чтение денежных данных',
   'audit.SIGN_IN_FAILED': 'отказ во входе',
   'audit.BALANCE_FORECAST': 'прогноз баланса',
   'audit.CDR_FILE_LATE': 'файл CDR задержан',
