@@ -218,10 +218,13 @@ func TestClusterTwice(t *testing.T) {
 	})
 }
 
-// TestRefusedTakeOver has the caller refuse to go on with another node: the vendor gets
+// TestClusterRefusedTakeOver has the caller refuse to go on with another node: the vendor gets
 // a BYE, and the call is charged to its node's last sign of life. A call that nobody has
 // answered is closed, too.
-func TestRefusedTakeOver(t *testing.T) {
+func TestClusterRefusedTakeOver(t *testing.T) {
+	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
+		t.Skip("SKIPPED: this is for make test-cluster")
+	}
 	s := newSurviving(t, 2) // not in parallel: elections are quick, and this machine may not be slow
 	s.caller.refuse.Store(true)
 	s.vendor.rings.Store(true)
