@@ -37,7 +37,9 @@ webhooks:
 	if len(debited.AccountDebit.UserErrors) > 0 {
 		t.Fatal(debited)
 	}
-	until(t, "the server is asked", func() bool { return strings.Contains(n.stderr.String(), "anna@example.com: 450") && strings.Contains(n.stderr.String(), "noc@example.net: 450") })
+	until(t, "the server is asked", func() bool {
+		return strings.Contains(n.stderr.String(), "anna@example.com: 450") && strings.Contains(n.stderr.String(), "noc@example.net: 450")
+	})
 	server.Refuse("")
 	until(t, "both are told", func() bool { return len(server.Messages()) == 2 })
 	all := strings.Join(server.Messages(), "\n")
