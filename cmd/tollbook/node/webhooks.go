@@ -171,8 +171,8 @@ func (n *Node) sendEvents(ctx context.Context, w *wire.Webhook, s *sending) erro
 			s.failing, s.pause = time.Time{}, 0
 			list, at = list[count:], at[count:]
 			if len(w.MailTo) > 0 {
-				s.next = time.Now().Add(mailEvery) // what comes meanwhile is told at once
-				return nil
+				s.next = time.Now().Add(mailEvery)   // what comes meanwhile is told at once
+				return n.noteWebhook(ctx, w, s, nil) // nobody is told twice because another node goes on
 			}
 		}
 		s.at = max(s.at, page.End)
