@@ -378,3 +378,18 @@ func TestNoQuorum(t *testing.T) {
 		verify(t, g.nodes[name].data)
 	}
 }
+
+// TestStoppedWhileStarting stops a node that waits for the others, as systemd does: that is
+// no failure.
+func TestStoppedWhileStarting(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t)
+	g.launch(t, "n1")
+	lock := filepath.Join(g.path("n1", "data"), "lock")
+	until(t, "it has begun", func() bool { _, err := os.Stat(lock); return err == nil })
+	time.Sleep(300 * time.Millisecond)
+	g.nodes["n1"].interrupt(t)
+	if log := g.nodes["n1"].stderr.String(); !strings.Contains(log, "stopped before it served") {
+		t.Errorf("it says %s", log)
+	}
+}

@@ -31,7 +31,7 @@ func serve(ctx context.Context, c *console, args []string) error {
 	log := logger(c)
 	n, err := node.Start(ctx, cfg, log)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, log, err)
 	}
 	secret, made, err := n.FirstAdmin(ctx, os.Getenv(adminToken))
 	if err != nil {
@@ -43,6 +43,16 @@ func serve(ctx context.Context, c *console, args []string) error {
 	fmt.Fprintf(c.err, "Tollbook serves calls on %s and people on http://%s\n", cfg.SIP, n.Address())
 	notify(log, notifyReady)
 	return untilStopped(ctx, n, log)
+}
+
+// unlessStopped passes over what came of being stopped while starting: a node may wait long
+// for the others.
+func unlessStopped(ctx context.Context, log *slog.Logger, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	log.Warn("stopped before it served", "err", err)
+	return nil
 }
 
 // untilStopped waits for the end, ordered or not.

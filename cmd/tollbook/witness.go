@@ -25,7 +25,7 @@ func witness(ctx context.Context, c *console, args []string) error {
 	log := logger(c)
 	w, err := node.StartWitness(ctx, cfg, log)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, log, err)
 	}
 	fmt.Fprintf(c.err, "%s is a witness of cluster %s\n", cfg.Node, cfg.Cluster.Name)
 	notify(log, notifyReady)
