@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
@@ -10,6 +9,7 @@ import (
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/graphql/gen"
 	"github.com/tollbook/tollbook/graphql/model"
+	"github.com/tollbook/tollbook/graphql/resolve"
 )
 
 // listCost is what a list without a page costs: as many rows as are usual.
@@ -18,58 +18,42 @@ const listCost = 20
 // reportCost is what the sums of a report cost, however many rows show them.
 const reportCost = 1000
 
-// page is how many rows a connection may give.
-func page(first, last *int) int {
-	n := 0
-	if first != nil {
-		n = *first
-	}
-	if last != nil {
-		n = max(n, *last)
-	}
-	return min(max(n, 1), 500)
+// mostInPage is how many rows a page may have.
+const mostInPage = 500
+
+// costed is a schema of which every page costs what may be in it, whatever list it is of.
+type costed struct{ graphql.ExecutableSchema }
+
+// newCosted gives the schema of a resolver its costs.
+func newCosted(r *resolve.Resolver) costed {
+	config := r.Config()
+	setCosts(&config.Complexity)
+	return costed{gen.NewExecutableSchema(config)}
 }
 
-// setCosts multiplies what is in a page by the page's size.
+// Complexity is what a field costs with all below it.
+func (c costed) Complexity(ctx context.Context, typeName, field string, child int, arguments map[string]any) (int, bool) {
+	if cost, ok := c.ExecutableSchema.Complexity(ctx, typeName, field, child, arguments); ok {
+		return cost, true
+	}
+	size := 0
+	for _, name := range []string{"first", "last"} {
+		if n, err := graphql.UnmarshalInt(arguments[name]); err == nil {
+			size = max(size, n)
+		}
+	}
+	if size == 0 {
+		return 0, false
+	}
+	return 1 + min(size, mostInPage)*child, true
+}
+
+// setCosts says what fields cost whose size is not that of a page.
 func setCosts(c *gen.ComplexityRoot) {
-	list := func(child int, first *int, _ *string, last *int, _ *string) int { return 1 + page(first, last)*child }
-	c.Query.Companies, c.Query.Decks, c.Query.LiveCalls = list, list, list
-	c.Query.Originators, c.Query.Terminators, c.Query.RoutePlans = list, list, list
-	c.Query.Alerts, c.Query.OriginSets = list, list
-	c.Query.ExchangeRates = func(child int, first *int, _ *string, last *int, _, _, _ *string) int {
-		return 1 + page(first, last)*child
-	}
-	c.Query.DeckMappings = func(child int, first *int, _ *string, last *int, _, _ *string) int {
-		return 1 + page(first, last)*child
-	}
-	c.Query.Users, c.Query.Tokens, c.RoutePlan.Routes = list, list, list
-	c.Query.Accounts = func(child int, first *int, _ *string, last *int, _, _ *string, _ *events.Position) int {
-		return 1 + page(first, last)*child
-	}
-	c.Query.Audit = func(child int, first *int, _ *string, last *int, _ *string, _ *model.AuditKind, _ *string) int {
-		return 1 + page(first, last)*child
-	}
-	c.Query.Cdrs = func(child int, _ *model.CdrFilter, first *int, _ *string, last *int, _ *string, _ *events.Position) int {
-		return 1 + page(first, last)*child
-	}
-	c.Account.Entries = func(child int, first *int, _ *string, last *int, _ *string, _, _ *time.Time, _ *events.Position) int {
-		return 1 + page(first, last)*child
-	}
-	c.Query.Files = func(child int, first *int, _ *string, last *int, _ *string, _ *model.FileKind, _ *string, _ *bool) int {
-		return 1 + page(first, last)*child
-	}
-	c.Query.Events = func(child int, first *int, _ *string, last *int, _, _ *string, _ []model.EventKind) int {
-		return 1 + page(first, last)*child
-	}
 	c.Query.Report = func(child int, _ model.ReportFilter, _ []model.ReportGroup, first int, _ *events.Position) int {
 		return reportCost + max(first, 1)*child/10 // a row looks nothing up
 	}
-	c.Subscription.LiveCalls = func(child int, first int) int { return 1 + page(&first, nil)*child }
 	c.Subscription.Balances = func(child int, accounts []string) int { return 1 + max(len(accounts), 1)*child }
-	c.Statement.Entries = list
-	c.DeckVersion.Rows = func(child int, first *int, _ *string, last *int, _, _ *string) int {
-		return 1 + page(first, last)*child
-	}
 	some := func(child int) int { return 1 + listCost*child }
 	c.Company.Accounts, c.Company.Originators, c.Company.Terminators = some, some, some
 	c.Company.Balances = some

@@ -21,7 +21,6 @@ import (
 	"github.com/tollbook/tollbook/events/sheet"
 	"github.com/tollbook/tollbook/events/wire"
 	"github.com/tollbook/tollbook/graphql/auth"
-	"github.com/tollbook/tollbook/graphql/gen"
 	"github.com/tollbook/tollbook/graphql/resolve"
 )
 
@@ -128,9 +127,7 @@ func forWatchers(next http.Handler) http.Handler {
 
 // api is the GraphQL handler with its limits.
 func api(cfg Config, r *rates, noted *reads) http.Handler {
-	config := cfg.Resolver.Config()
-	setCosts(&config.Complexity)
-	srv := handler.New(gen.NewExecutableSchema(config))
+	srv := handler.New(newCosted(cfg.Resolver))
 	l := &listening{cfg: cfg, rates: r}
 	srv.AddTransport(sockets{l})
 	srv.AddTransport(sse{l})

@@ -82,8 +82,8 @@ func itoa64(n uint64) string {
 	return string(b)
 }
 
-// left is how much a viewer may still ask.
-var left = regexp.MustCompile(`"left":\d+,`)
+// left is how much a viewer may still ask, after what it cost.
+var left = regexp.MustCompile(`"cost":\d+,|"left":\d+,`)
 
 // text is the whole answer to a query, in which the id that was asked for is "$ID". Of a
 // subscription it is what comes in a moment.
