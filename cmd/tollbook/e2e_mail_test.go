@@ -14,7 +14,7 @@ import (
 // the server takes it, and once.
 func TestMail(t *testing.T) {
 	t.Parallel()
-	server := sinktest.NewSMTP(t)
+	server := sinktest.NewSMTP(t, "")
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(ca, server.CA, 0o600); err != nil {
 		t.Fatal(err)

@@ -48,8 +48,7 @@ func message() Message {
 
 // A message arrives as it was meant, over TLS, from somebody who has signed in.
 func TestSend(t *testing.T) {
-	server := sinktest.NewSMTP(t)
-	server.Password = base64.StdEncoding.EncodeToString([]byte("\x00noc\x00secret"))
+	server := sinktest.NewSMTP(t, base64.StdEncoding.EncodeToString([]byte("\x00noc\x00secret")))
 	if err := sender(t, server, nil).Send(t.Context(), message()); err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +77,7 @@ func TestSend(t *testing.T) {
 }
 
 func TestNotSent(t *testing.T) {
-	server := sinktest.NewSMTP(t)
-	server.Password = base64.StdEncoding.EncodeToString([]byte("\x00noc\x00secret"))
+	server := sinktest.NewSMTP(t, base64.StdEncoding.EncodeToString([]byte("\x00noc\x00secret")))
 	for name, c := range map[string]struct {
 		change func(*Config)
 		spoil  func(*Message)

@@ -17,19 +17,17 @@ type SMTP struct {
 	// Address is where it listens, CA vouches for it at 127.0.0.1.
 	Address string
 	CA      []byte
-	// Password is that of everybody, in base64 with the name as PLAIN has it; empty asks none.
-	Password string
-	// Plain offers no STARTTLS.
-	Plain bool
 
 	config   *tls.Config
+	password string
 	mu       sync.Mutex
 	messages []string
 	refuse   string
 }
 
-// NewSMTP starts a server that ends with the test.
-func NewSMTP(t testing.TB) *SMTP {
+// NewSMTP starts a server that ends with the test. Password is that of everybody, in base64
+// with the name as PLAIN has it; empty asks for none.
+func NewSMTP(t testing.TB, password string) *SMTP {
 	t.Helper()
 	certs := httptest.NewTLSServer(nil)
 	t.Cleanup(certs.Close)
@@ -38,7 +36,7 @@ func NewSMTP(t testing.TB) *SMTP {
 		t.Fatal(err)
 	}
 	s := &SMTP{
-		Address: l.Addr().String(), config: &tls.Config{Certificates: certs.TLS.Certificates, MinVersion: tls.VersionTLS12},
+		Address: l.Addr().String(), password: password, config: &tls.Config{Certificates: certs.TLS.Certificates, MinVersion: tls.VersionTLS12},
 		CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certs.Certificate().Raw}),
 	}
 	var served sync.WaitGroup
@@ -77,7 +75,7 @@ func (s *SMTP) serve(conn net.Conn) {
 	text := textproto.NewConn(conn)
 	say := func(line string) { _ = text.PrintfLine("%s", line) } // who has gone reads no more
 	say("220 test")
-	secure, known := s.Plain, s.Password == ""
+	secure, known := false, s.password == ""
 	for {
 		line, err := text.ReadLine()
 		if err != nil {
@@ -96,7 +94,7 @@ func (s *SMTP) serve(conn net.Conn) {
 			conn = tls.Server(conn, s.config)
 			text, secure = textproto.NewConn(conn), true
 		case "AUTH":
-			if known = rest == "PLAIN "+s.Password; known {
+			if known = rest == "PLAIN "+s.password; known {
 				say("235 welcome")
 			} else {
 				say("535 no")

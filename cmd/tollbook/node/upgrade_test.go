@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ func TestUpgrade(t *testing.T) {
 	runs := func(version string, accept bool) (*Node, string, error) {
 		t.Helper()
 		Version = version
-		c, log := loopback(t, dir), new(bytes.Buffer)
+		c, log := loopback(t, dir), new(sayings)
 		c.AcceptFold = accept
 		n, err := Start(t.Context(), c, slog.New(slog.NewTextHandler(log, nil)))
 		return n, log.String(), err
@@ -70,4 +71,22 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal("it is accepted for good:", log, err)
 	}
 	stops(n)
+}
+
+// sayings is what a node says, from any of its goroutines.
+type sayings struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *sayings) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *sayings) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
 }
