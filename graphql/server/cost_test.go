@@ -27,7 +27,7 @@ func TestPagesCostTheirSize(t *testing.T) {
 				arguments += fmt.Sprintf(", %s: %s", a.Name, sample(es.Schema(), a.Type))
 			}
 		}
-		query, errs := gqlparser.LoadQuery(es.Schema(), fmt.Sprintf("{ %s(%s) { edges { cursor } } }", f.Name, arguments))
+		query, errs := gqlparser.LoadQueryWithRules(es.Schema(), fmt.Sprintf("{ %s(%s) { edges { cursor } } }", f.Name, arguments), nil)
 		if errs != nil {
 			t.Fatalf("%s: %v", f.Name, errs)
 		}
