@@ -29,7 +29,7 @@ func TestGrowAndRestore(t *testing.T) {
 	}
 	s.takes(t, 0, 2, "answer")
 	call := g.call(t, s, "n2", "6000")
-	until(t, "the call is going on", func() bool { return len(g.nodes["n3"].liveCalls(t)) == 1 })
+	until(t, "the call is going on", func() bool { return g.nodes["n3"].talking(t) == 1 })
 	saved := filepath.Join(t.TempDir(), "saved")
 	n3 := g.nodes["n3"]
 	if code, _, stderr := tollbook(t, "backup", "-to", saved, "-url", n3.url, "-token", "wrong"); code == 0 || !strings.Contains(stderr, "401") {

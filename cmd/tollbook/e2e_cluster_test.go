@@ -282,7 +282,7 @@ func TestLostNode(t *testing.T) {
 	hungUp.end(t)
 
 	g.call(t, s, "n2", "60000")
-	until(t, "the call is seen from another node", func() bool { return len(third.liveCalls(t)) == 1 })
+	until(t, "the call is seen from another node", func() bool { return third.talking(t) == 1 })
 	time.Sleep(3 * time.Second)
 	second.kill(t)
 	killed := time.Now()
@@ -344,7 +344,7 @@ func TestNoQuorum(t *testing.T) {
 	first.credit(t, s.account(), "20", "opening")
 	s.takes(t, 0, 2, "answer")
 	going := g.call(t, s, "n1", "8000")
-	until(t, "the call is seen from another node", func() bool { return len(others[0].liveCalls(t)) == 1 })
+	until(t, "the call is seen from another node", func() bool { return others[0].talking(t) == 1 })
 
 	var goOn []func()
 	for _, n := range others {

@@ -196,7 +196,7 @@ func TestSharedAddress(t *testing.T) {
 	holder := g.sharedHolder(t)
 	talks := 24
 	calls := sipp(t, "call", s.customerIP(), g.net.port(), nil, g.net.addr(sharedHost), "-s", s.dial(), "-m", strconv.Itoa(talks), "-d", "6000", "-r", "50")
-	until(t, "all calls are up", func() bool { return len(first.liveCalls(t)) == talks })
+	until(t, "all calls are up", func() bool { return first.talking(t) == talks })
 	spread := g.spread(t)
 	for name, n := range spread {
 		if n == 0 || n == talks {
