@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,26 +34,42 @@ func (s *Server) Peers() []string {
 	return peers
 }
 
-// Refuses tells that a node's program is not there, by the word of its machine: there is
-// no connection to it, and its address refuses one. That nothing is heard of it says less.
-func (s *Server) Refuses(ctx context.Context, node, address string) bool {
+// Refusing are those of some nodes, given with their addresses, whose programs are not
+// there, by the word of their machines: there is no connection to them, and their addresses
+// refuse one. That nothing is heard of a node says less.
+func (s *Server) Refusing(ctx context.Context, nodes map[string]string) (refusing []string) {
 	if s.group == nil {
-		return false
+		return nil
 	}
 	routes, err := s.nats.Routez(nil)
-	if err != nil || slices.ContainsFunc(routes.Routes, func(r *server.RouteInfo) bool { return r.RemoteName == node }) {
-		return false
+	if err != nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, knockWithin)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err == nil {
-		_ = conn.Close()
+	var mu sync.Mutex
+	var knocks sync.WaitGroup
+	for name, address := range nodes {
+		if slices.ContainsFunc(routes.Routes, func(r *server.RouteInfo) bool { return r.RemoteName == name }) {
+			continue
+		}
+		knocks.Go(func() {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+			if err == nil {
+				_ = conn.Close()
+			}
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				mu.Lock()
+				defer mu.Unlock()
+				refusing = append(refusing, name)
+			}
+		})
 	}
-	return errors.Is(err, syscall.ECONNREFUSED)
+	knocks.Wait()
+	return refusing
 }
 
-// knockWithin is how long the machine of a node may take to refuse a connection.
+// knockWithin is how long the machines of nodes may take to refuse a connection.
 const knockWithin = 200 * time.Millisecond
 
 // command has the server do something that its API says only yes or no to; a no is a

@@ -120,7 +120,7 @@ func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{settings: s, started: time.Now(), log: log.With("node", c.Node), members: members{of: map[string]*member{}, gone: map[string]time.Time{}, addresses: named(s.group)}, failed: make(chan error, 16)}
+	n := &Node{settings: s, started: time.Now(), log: log.With("node", c.Node), members: members{of: map[string]*member{}, addresses: named(s.group)}, failed: make(chan error, 16)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.collect()
 	steps := []func(context.Context) error{

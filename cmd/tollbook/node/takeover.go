@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -72,23 +71,19 @@ func (n *Node) takeOvers(ctx context.Context) error {
 
 // knock looks which nodes' programs are gone, where their machines say so.
 func (n *Node) knock(ctx context.Context, now time.Time) {
-	var all sync.WaitGroup
-	defer all.Wait()
-	for name, address := range n.knownNodes() {
-		if name == n.settings.Node {
-			continue
+	others := n.knownNodes()
+	delete(others, n.settings.Node)
+	refusing := n.server.Refusing(ctx, others)
+	n.members.mu.Lock()
+	defer n.members.mu.Unlock()
+	gone := map[string]time.Time{}
+	for _, name := range refusing {
+		gone[name] = now
+		if since, known := n.members.gone[name]; known {
+			gone[name] = since
 		}
-		all.Go(func() {
-			refuses := n.server.Refuses(ctx, name, address)
-			n.members.mu.Lock()
-			defer n.members.mu.Unlock()
-			if _, known := n.members.gone[name]; refuses && !known {
-				n.members.gone[name] = now
-			} else if !refuses {
-				delete(n.members.gone, name)
-			}
-		})
 	}
+	n.members.gone = gone
 }
 
 // heard are the nodes that give signs of life and serve calls, this one among them, and
