@@ -13,6 +13,9 @@ import (
 const FeedKinds = `keeper_opened money_posted hold_placed hold_extended call_charged hold_released charge_contested hold_claimed
 alert_raised alert_cleared period_closed offline_written_up store_rescued change_set_accepted`
 
+// MinWebhookSecret is how many characters sign at least.
+const MinWebhookSecret = 16
+
 const (
 	// maxWebhooks bounds the webhooks, each of which reads the book by itself.
 	maxWebhooks      = 50
@@ -45,11 +48,12 @@ func validateWebhook(w *wire.Webhook) error {
 	case len(w.Url) > maxCdrPlace || !cdrURL.MatchString(w.Url):
 		return events.Invalid("url: %q is not an address such as https://erp.example.net/tollbook, without user, query or fragment", w.Url)
 	case len(w.Secret) == 0:
-		return events.Invalid("secret: what is sent must be signed: give a secret of at least 16 characters")
+		return events.Invalid("secret: what is sent must be signed: give a secret of at least %d characters", MinWebhookSecret)
 	case len(w.Secret) > maxWebhookSecret:
 		return events.Invalid("secret: it is longer than 200 characters")
-	case w.Ca != "" && (len(w.Ca) > maxCdrCA || !strings.HasPrefix(w.Ca, "-----BEGIN CERTIFICATE-----")):
-		return events.Invalid("ca: certificates in PEM are expected, %d bytes at most", maxCdrCA)
+	}
+	if err := checkCA(w.Ca); err != nil {
+		return err
 	}
 	return checkName(w.Name)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tollbook/tollbook/events"
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -27,8 +28,8 @@ type webhook struct {
 
 func (e *edit) webhook(w webhook) error {
 	out := &wire.Webhook{Id: w.ID, Name: w.Name, Disabled: w.Disabled, Company: w.Company, Kinds: w.Kinds, Url: w.URL, Ca: w.CA, MailTo: w.MailTo, Language: w.Language}
-	if w.Secret != "" && len(w.Secret) < 16 {
-		return events.Invalid("secret: give at least 16 characters")
+	if w.Secret != "" && len(w.Secret) < catalog.MinWebhookSecret {
+		return events.Invalid("secret: give at least %d characters", catalog.MinWebhookSecret)
 	}
 	if len(w.MailTo) > 0 && w.Secret == "" {
 		e.put(out)

@@ -13,10 +13,7 @@ import (
 	"github.com/tollbook/tollbook/graphql/model"
 )
 
-const (
-	minWebhookSecret = 16
-	maxWebhookSecret = 200
-)
+const maxWebhookSecret = 200
 
 func (r *Resolver) webhook(it catalog.Item) *model.Webhook {
 	w := it.Entity.GetWebhook()
@@ -74,8 +71,8 @@ func (r *Resolver) fillWebhook(w *wire.Webhook, in model.WebhookPutInput) error 
 	set(&w.Url, in.URL)
 	replace(&w.MailTo, in.MailTo)
 	set(&w.Language, in.Language)
-	if s := value(in.Secret); s != nil && (len(*s) < minWebhookSecret || len(*s) > maxWebhookSecret) {
-		f.fail("secret", events.Invalid("a secret has %d to %d characters", minWebhookSecret, maxWebhookSecret))
+	if s := value(in.Secret); s != nil && (len(*s) < catalog.MinWebhookSecret || len(*s) > maxWebhookSecret) {
+		f.fail("secret", events.Invalid("a secret has %d to %d characters", catalog.MinWebhookSecret, maxWebhookSecret))
 	} else if s != nil {
 		f.secret("secret", &w.Secret, in.Secret, func(plain []byte) ([]byte, error) {
 			return r.Backend.Wrap(catalog.Ref{Kind: catalog.KindWebhook, ID: in.Key}, plain)
