@@ -26,8 +26,9 @@ const feedQuery = `query ($first: Int!, $after: Cursor, $kinds: [EventKind!], $s
 // Feed is the API's list of events for those to whom the node brings it.
 type Feed struct{ api http.Handler }
 
-// NewFeed makes one of the same parts as the handler.
-func NewFeed(cfg Config) *Feed { return &Feed{api(cfg, newRates(cfg), newReads(cfg))} }
+// NewFeed makes one of the same parts as the handler, but for the notes of who reads money
+// data: who gets what stands in the webhooks.
+func NewFeed(cfg Config) *Feed { return &Feed{api(cfg, newRates(cfg))} }
 
 // FeedPage is a part of the feed.
 type FeedPage struct {

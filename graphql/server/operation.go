@@ -24,14 +24,10 @@ func (k *socket) subscribe(ctx context.Context, m message) *farewellTo {
 	if m.ID == "" || len(m.ID) > maxOperationID {
 		return bye(badMessage, "an operation has a name of 1 to 128 bytes")
 	}
-	params := &graphql.RawParams{Headers: k.asker.Load().as.Header}
-	params.ReadTime.Start = graphql.Now()
-	decoder := json.NewDecoder(bytes.NewReader(m.Payload))
-	decoder.UseNumber()
-	if err := decoder.Decode(params); err != nil {
+	params, err := readParams(bytes.NewReader(m.Payload), k.asker.Load().as.Header)
+	if err != nil {
 		return bye(badMessage, "the payload of subscribe is no operation")
 	}
-	params.ReadTime.End = graphql.Now()
 	v := k.asker.Load().viewer
 	ctx, cancel := context.WithCancel(context.WithValue(auth.WithViewer(ctx, v), spentKey{}, &spent{}))
 	o := &operation{m.ID, cancel}

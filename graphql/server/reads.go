@@ -69,26 +69,10 @@ func (r *reads) InterceptOperation(ctx context.Context, next graphql.OperationHa
 	return next(ctx)
 }
 
-// fieldsOf are the fields of a selection, those of its fragments among them.
-func fieldsOf(set ast.SelectionSet) (list []*ast.Field) {
-	for _, selection := range set {
-		switch x := selection.(type) {
-		case *ast.Field:
-			list = append(list, x)
-		case *ast.InlineFragment:
-			list = append(list, fieldsOf(x.SelectionSet)...)
-		case *ast.FragmentSpread:
-			list = append(list, fieldsOf(x.Definition.SelectionSet)...)
-		}
-	}
-	return list
-}
-
 // look finds what kinds of money data a field gives; it is bounded by the limits, which are
 // looked at before.
 func (r *reads) look(f *ast.Field, found map[string]bool) {
-	name := strings.TrimSuffix(strings.TrimSuffix(f.Definition.Type.Name(), "Connection"), "Edge")
-	if what := moneyData[r.types[name]]; what != "" {
+	if what := moneyData[r.types[baseOf(f.Definition.Type.Name())]]; what != "" {
 		found[what] = true
 	}
 	for _, inner := range fieldsOf(f.SelectionSet) {
@@ -114,10 +98,9 @@ func subjectOf(f *ast.Field, variables map[string]any) string {
 	return ""
 }
 
-// note writes one down, unless that was done in this hour. What the node sends by itself
-// stands in the books of webhooks.
+// note writes one down, unless that was done in this hour.
 func (r *reads) note(ctx context.Context, v *auth.Viewer, what read, field string) {
-	if strings.HasPrefix(v.Actor, "webhook:") || !r.first(&what) {
+	if !r.first(&what) {
 		return
 	}
 	address := ""

@@ -78,26 +78,32 @@ func (s *scopes) MutateOperationContext(ctx context.Context, op *graphql.Operati
 
 // look is bounded by the limits, which are looked at before.
 func (s *scopes) look(v *auth.Viewer, set ast.SelectionSet) *gqlerror.Error {
-	for _, selection := range set {
-		var err *gqlerror.Error
-		switch x := selection.(type) {
-		case *ast.Field:
-			if scope, known := s.of(x); !known || scope != open && !v.May(scope) {
-				err = gqlerror.Errorf("%s", outOfScope(x, scope))
-				errcode.Set(err, "FORBIDDEN")
-			} else {
-				err = s.look(v, x.SelectionSet)
-			}
-		case *ast.InlineFragment:
-			err = s.look(v, x.SelectionSet)
-		case *ast.FragmentSpread:
-			err = s.look(v, x.Definition.SelectionSet)
+	for _, f := range fieldsOf(set) {
+		if scope, known := s.of(f); !known || scope != open && !v.May(scope) {
+			err := gqlerror.Errorf("%s", outOfScope(f, scope))
+			errcode.Set(err, "FORBIDDEN")
+			return err
 		}
-		if err != nil {
+		if err := s.look(v, f.SelectionSet); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fieldsOf are the fields of a selection, those of its fragments among them.
+func fieldsOf(set ast.SelectionSet) (list []*ast.Field) {
+	for _, selection := range set {
+		switch x := selection.(type) {
+		case *ast.Field:
+			list = append(list, x)
+		case *ast.InlineFragment:
+			list = append(list, fieldsOf(x.SelectionSet)...)
+		case *ast.FragmentSpread:
+			list = append(list, fieldsOf(x.Definition.SelectionSet)...)
+		}
+	}
+	return list
 }
 
 func outOfScope(f *ast.Field, scope wire.TokenScope) string {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
@@ -126,7 +127,7 @@ func forWatchers(next http.Handler) http.Handler {
 }
 
 // api is the GraphQL handler with its limits.
-func api(cfg Config, r *rates, noted *reads) http.Handler {
+func api(cfg Config, r *rates, more ...graphql.HandlerExtension) http.Handler {
 	srv := handler.New(newCosted(cfg.Resolver))
 	l := &listening{cfg: cfg, rates: r}
 	srv.AddTransport(sockets{l})
@@ -146,7 +147,9 @@ func api(cfg Config, r *rates, noted *reads) http.Handler {
 	srv.Use(&scopes{})
 	srv.Use(extension.FixedComplexityLimit(maxCost))
 	srv.Use(r)
-	srv.Use(noted)
+	for _, e := range more {
+		srv.Use(e)
+	}
 	srv.AroundResponses(showCost)
 	srv.AroundResponses(fewErrors)
 	return srv

@@ -43,15 +43,11 @@ func (s sse) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 		return
 	}
 	defer s.cfg.Streams.operations.leave(v.Actor)
-	params := &graphql.RawParams{Headers: r.Header}
-	params.ReadTime.Start = graphql.Now()
-	decoder := json.NewDecoder(r.Body)
-	decoder.UseNumber()
-	if err := decoder.Decode(params); err != nil {
+	params, err := readParams(r.Body, r.Header)
+	if err != nil {
 		refuseRequest(w, http.StatusBadRequest, "INVALID", "the request is not JSON")
 		return
 	}
-	params.ReadTime.End = graphql.Now()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	ctx, op, errs := s.begin(ctx, exec, params)

@@ -3,6 +3,8 @@ package server
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -119,6 +121,17 @@ func (c *crowd) count() int {
 type listening struct {
 	cfg   Config
 	rates *rates
+}
+
+// readParams reads what is asked for; headers are those of the request that came with it.
+func readParams(from io.Reader, headers http.Header) (*graphql.RawParams, error) {
+	params := &graphql.RawParams{Headers: headers}
+	params.ReadTime.Start = graphql.Now()
+	decoder := json.NewDecoder(from)
+	decoder.UseNumber()
+	err := decoder.Decode(params)
+	params.ReadTime.End = graphql.Now()
+	return params, err
 }
 
 // begin makes an operation of a request. It is a subscription if there are no errors.
