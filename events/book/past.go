@@ -24,8 +24,9 @@ type Past struct {
 	Build string `json:"build"`
 	// Fold is the version of its fold, as its snapshots name it.
 	Fold string `json:"fold"`
-	// SinceUS is the time of the book when marks were first left, 0 before.
-	SinceUS int64 `json:"since_us"`
+	// DayUS is the time of the newest of the states that are kept a day apart; before the
+	// first one, when marks were first left.
+	DayUS int64 `json:"day_us"`
 	// Marks are in the order of the book, about one a minute of block time.
 	Marks []Mark `json:"marks"`
 }

@@ -95,13 +95,17 @@ func (n *Node) saveBook() error {
 	if err != nil {
 		return err
 	}
-	err = journal.SaveSnapshot(n.snapshotDir(), snapshotName, journal.Snapshot{
-		Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: foldVersion(), At: at, Payload: payload,
-	})
-	if err != nil {
+	if err := n.saveSnapshot(snapshotName, foldVersion(), at, payload); err != nil {
 		return err
 	}
 	return n.savePast(payload, at)
+}
+
+// saveSnapshot writes what this node made of the book up to a place.
+func (n *Node) saveSnapshot(name, fold string, at journal.Cursor, payload []byte) error {
+	return journal.SaveSnapshot(n.snapshotDir(), name, journal.Snapshot{
+		Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: fold, At: at, Payload: payload,
+	})
 }
 
 const (

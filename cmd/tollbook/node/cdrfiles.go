@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -30,12 +29,8 @@ type CdrFiles struct {
 }
 
 func (c CdrFiles) parse(data string) (dir string, allow []netip.Prefix, err error) {
-	for i, text := range c.Allow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return "", nil, fmt.Errorf("cdr_files.allow[%d] %q is not a network such as 10.1.0.0/16", i, text)
-		}
-		allow = append(allow, p.Masked())
+	if allow, err = networks("cdr_files.allow", c.Allow); err != nil {
+		return "", nil, err
 	}
 	if dir = c.Dir; dir == "" {
 		dir = filepath.Join(data, "cdrs")
@@ -71,23 +66,13 @@ type cutting struct {
 // book. What is in a file is decided in the book, each by the version of the one before;
 // so a CDR comes into one file, whoever keeps the book meanwhile.
 func (n *Node) cdrFiles(ctx context.Context) error {
-	tick := time.NewTicker(cdrTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			if !n.terms.Keeps() {
-				continue
-			}
-			for _, item := range n.Catalog().List(catalog.KindCdrProfile) {
-				if p := item.Entity.GetCdrProfile(); !p.Disabled {
-					n.dueCdrFiles(p, now)
-				}
+	return n.whileKeeping(ctx, cdrTick, func(now time.Time) {
+		for _, item := range n.Catalog().List(catalog.KindCdrProfile) {
+			if p := item.Entity.GetCdrProfile(); !p.Disabled {
+				n.dueCdrFiles(p, now)
 			}
 		}
-	}
+	})
 }
 
 // dueCdrFiles begins work on a profile, unless it is under way: a slow server keeps
@@ -95,13 +80,7 @@ func (n *Node) cdrFiles(ctx context.Context) error {
 func (n *Node) dueCdrFiles(p *wire.CdrProfile, now time.Time) {
 	known, _ := n.cuttings.LoadOrStore(p.Id, new(cutting))
 	c := known.(*cutting)
-	if !c.mu.TryLock() {
-		return
-	}
-	n.tasks.Add(1)
-	go func() {
-		defer n.tasks.Done()
-		defer c.mu.Unlock()
+	n.unlessBusy(&c.mu, func() {
 		progress, _ := n.progress(p.Id)
 		slot := cdrSlot(p, now.UnixMicro())
 		owed := progress != nil && progress.DeliveredUs == 0
@@ -117,7 +96,7 @@ func (n *Node) dueCdrFiles(p *wire.CdrProfile, now time.Time) {
 			return
 		}
 		c.slot, c.pause, c.next = slot, 0, time.Time{}
-	}()
+	})
 }
 
 // tellLate raises the alert of a file that is owed for too long, once for each file. Since
@@ -269,25 +248,4 @@ func (n *Node) putProgress(ctx context.Context, p *wire.CdrProgress, version eve
 		return 0, events.Refuse(events.CodeConflict, "another node has gone on with the files of %s", p.Id)
 	}
 	return version, nil
-}
-
-// putEntity has the book take an entity of the node's own behind the version that it was
-// made from, 0 for none, and waits until this node has read it.
-func (n *Node) putEntity(ctx context.Context, e *wire.Entity, version events.Position, note string) error {
-	ref := catalog.RefOf(e)
-	key := events.KeyOf("put", ref.String(), fmt.Sprint(version), time.Now().String())
-	reply, err := n.book.Execute(ctx, &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node,
-		Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{
-			Note:    note,
-			Changes: []*wire.ExpectedChange{{Change: &wire.Change{Entity: e}, ExpectedVersion: uint64(version), Absent: version == 0}},
-		}},
-	})
-	if err == nil && reply.GetError() != nil {
-		err = errors.New(reply.GetError().GetMessage())
-	}
-	if err != nil {
-		return err
-	}
-	return n.Await(ctx, events.Position(reply.GetPosition()))
 }

@@ -60,15 +60,6 @@ func (n *Node) putPlace(ctx context.Context) error {
 	})
 	s.NodePlaces = append(s.NodePlaces, own)
 	slices.SortFunc(s.NodePlaces, func(a, b *wire.NodePlace) int { return strings.Compare(a.Node, b.Node) })
-	key := events.KeyOf("node", n.settings.Node, "place", time.Now().String())
-	_, err := n.book.Execute(ctx, &wire.Command{
-		Key: key[:], Actor: "node:" + n.settings.Node,
-		Body: &wire.Command_ChangeCatalog{ChangeCatalog: &wire.ChangeCatalog{
-			Note: "where this node takes calls and media",
-			Changes: []*wire.ExpectedChange{{
-				Change: &wire.Change{Entity: catalog.EntityOf(s)}, ExpectedVersion: uint64(item.Version), Absent: item.Version == 0,
-			}},
-		}},
-	})
+	_, err := n.book.Execute(ctx, n.ownEdit(catalog.EntityOf(s), item.Version, "where this node takes calls and media"))
 	return err
 }

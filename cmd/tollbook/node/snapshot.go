@@ -55,9 +55,7 @@ func (n *Node) saveViews() error {
 	if err != nil {
 		return fmt.Errorf("write the snapshot of the views: %w", err)
 	}
-	return journal.SaveSnapshot(n.snapshotDir(), viewsName, journal.Snapshot{
-		Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: viewsVersion, At: s.At[book.Journal], Payload: payload,
-	})
+	return n.saveSnapshot(viewsName, viewsVersion, s.At[book.Journal], payload)
 }
 
 func (n *Node) copyViews(s *viewsSnapshot) error {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/book"
 	"github.com/tollbook/tollbook/events/journal"
 	"github.com/tollbook/tollbook/events/state"
@@ -46,9 +45,6 @@ func Build() string {
 type upgrade struct {
 	past  book.Past
 	check *book.Check
-	// day is the time of the newest of the states that are a day apart, the zero Time
-	// without one.
-	day time.Time
 	// last is the last state that the other program saved, and named what differs in this
 	// program's.
 	last  journal.Snapshot
@@ -75,12 +71,7 @@ func (n *Node) loadPast(ctx context.Context) (past book.Past, err error) {
 // beginUpgrade compares nothing where this program has worked with the store before.
 func (n *Node) beginUpgrade(ctx context.Context) (*upgrade, error) {
 	u := &upgrade{check: new(book.Check)}
-	day, err := journal.LoadSnapshot(ctx, n.snapshotDir(), dayName, n.bookStore, book.Journal, foldVersion())
-	if err == nil {
-		u.day = events.Instant(day.At.Time)
-	} else if !errors.Is(err, journal.ErrNoSnapshot) {
-		return nil, err
-	}
+	var err error
 	if u.past, err = n.loadPast(ctx); err != nil || !u.is() {
 		return u, err
 	}
@@ -132,34 +123,28 @@ func (u *upgrade) judge(n *Node) error {
 		return fmt.Errorf("%s\nstart the other program again, or, if the difference is meant, this one with --accept-fold on every node", text)
 	}
 	n.log.Warn("another state of the book is accepted", "why", text)
-	u.past, u.day = book.Past{}, time.Time{}
+	u.past = book.Past{}
 	return errors.Join(journal.RemoveSnapshots(n.snapshotDir(), dayName), journal.RemoveSnapshots(n.snapshotDir(), snapshotName))
 }
 
 // savePast writes what this program makes of the last day, and once a day the state that
 // the next one reads on from.
 func (n *Node) savePast(payload []byte, at journal.Cursor) error {
-	save := func(name, fold string, payload []byte) error {
-		return journal.SaveSnapshot(n.snapshotDir(), name, journal.Snapshot{
-			Journal: book.Journal, Identity: n.bookStore.Identity(), Fold: fold, At: at, Payload: payload,
-		})
+	past := &n.upgrade.past
+	past.Build, past.Fold = Build(), foldVersion()
+	past.Add(n.follower.Marks().Last(book.KeptMarks))
+	switch day := time.Duration(at.Time-past.DayUS) * time.Microsecond; {
+	case past.DayUS == 0: // all that there are marks of is read from the beginning
+		past.DayUS = at.Time
+	case day >= dayApart:
+		if err := n.saveSnapshot(dayName, foldVersion(), at, payload); err != nil {
+			return err
+		}
+		past.DayUS = at.Time
 	}
-	u := n.upgrade
-	u.past.Build, u.past.Fold = Build(), foldVersion()
-	u.past.Add(n.follower.Marks().Last(book.KeptMarks))
-	if u.past.SinceUS == 0 {
-		u.past.SinceUS = at.Time
-	}
-	text, err := json.Marshal(u.past)
+	text, err := json.Marshal(past)
 	if err != nil {
 		return fmt.Errorf("write the marks: %w", err)
 	}
-	if err := save(marksName, marksVersion, text); err != nil {
-		return err
-	}
-	if now := events.Instant(at.Time); now.Sub(u.day) < dayApart || now.Sub(events.Instant(u.past.SinceUS)) < dayApart {
-		return nil // without one, all that there are marks of is read from the beginning
-	}
-	u.day = events.Instant(at.Time)
-	return save(dayName, foldVersion(), payload)
+	return n.saveSnapshot(marksName, marksVersion, at, text)
 }

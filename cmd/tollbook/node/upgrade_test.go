@@ -49,7 +49,7 @@ func TestUpgrade(t *testing.T) {
 	if n, log, err = runs("1.0", false); err != nil || strings.Contains(log, "the one before") {
 		t.Fatal("the same program compares:", log, err)
 	}
-	if len(n.upgrade.past.Marks) == 0 || n.upgrade.past.SinceUS == 0 {
+	if len(n.upgrade.past.Marks) == 0 || n.upgrade.past.DayUS == 0 {
 		t.Fatalf("nothing is left to the next program: %+v", n.upgrade)
 	}
 	stops(n)

@@ -26,17 +26,6 @@ type Webhooks struct {
 	Allow []string `yaml:"allow"`
 }
 
-func (c Webhooks) parse() (allow []netip.Prefix, err error) {
-	for i, text := range c.Allow {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("webhooks.allow[%d] %q is not a network such as 10.1.0.0/16", i, text)
-		}
-		allow = append(allow, p.Masked())
-	}
-	return allow, nil
-}
-
 const (
 	// hookTick is how often it is looked whether there are events to send.
 	hookTick = 500 * time.Millisecond
@@ -87,23 +76,13 @@ func (s *sending) goOn(p *wire.WebhookProgress, version events.Position, now tim
 // webhooks sends the book's events to the servers of all webhooks, where this node keeps
 // the book.
 func (n *Node) webhooks(ctx context.Context) error {
-	tick := time.NewTicker(hookTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			if !n.terms.Keeps() {
-				continue
-			}
-			for _, item := range n.Catalog().List(catalog.KindWebhook) {
-				if w := item.Entity.GetWebhook(); !w.Disabled {
-					n.dueWebhook(w, item.Version, now)
-				}
+	return n.whileKeeping(ctx, hookTick, func(now time.Time) {
+		for _, item := range n.Catalog().List(catalog.KindWebhook) {
+			if w := item.Entity.GetWebhook(); !w.Disabled {
+				n.dueWebhook(w, item.Version, now)
 			}
 		}
-	}
+	})
 }
 
 // dueWebhook begins work on a webhook, unless it is under way: a slow server keeps nobody
@@ -111,13 +90,7 @@ func (n *Node) webhooks(ctx context.Context) error {
 func (n *Node) dueWebhook(w *wire.Webhook, made events.Position, now time.Time) {
 	known, _ := n.sendings.LoadOrStore(w.Id, new(sending))
 	s := known.(*sending)
-	if !s.mu.TryLock() {
-		return
-	}
-	n.tasks.Add(1)
-	go func() {
-		defer n.tasks.Done()
-		defer s.mu.Unlock()
+	n.unlessBusy(&s.mu, func() {
 		p, version := n.webhookProgress(w.Id)
 		switch {
 		case p == nil:
@@ -139,7 +112,7 @@ func (n *Node) dueWebhook(w *wire.Webhook, made events.Position, now time.Time) 
 		if n.ctx.Err() == nil {
 			n.afterSending(w, s, err)
 		}
-	}()
+	})
 }
 
 func (n *Node) webhookProgress(id string) (*wire.WebhookProgress, events.Position) {
@@ -149,6 +122,9 @@ func (n *Node) webhookProgress(id string) (*wire.WebhookProgress, events.Positio
 
 // sendEvents delivers what is behind s.at, until nothing is left.
 func (n *Node) sendEvents(ctx context.Context, w *wire.Webhook, s *sending) error {
+	if end, _ := n.AsOf(); s.at >= end {
+		return nil // no reading of the feed while the book rests
+	}
 	deliver, err := n.deliverer(w)
 	if err != nil {
 		return err
@@ -314,12 +290,24 @@ func (n *Node) webhookTarget(w *wire.Webhook) (webhook.Target, error) {
 	return webhook.Target{Key: w.Id, URL: w.Url, CA: w.Ca, Secret: secret, Allow: n.settings.hookAllow}, nil
 }
 
+// networks reads a list of the configuration.
+func networks(key string, list []string) (out []netip.Prefix, err error) {
+	for i, text := range list {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s[%d] %q is not a network such as 10.1.0.0/16", key, i, text)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
 // parseReach reads which servers may be reached.
 func (s *settings) parseReach(c Config) (err error) {
 	if s.cdrDir, s.cdrAllow, err = c.CdrFiles.parse(c.Data); err != nil {
 		return err
 	}
-	if s.hookAllow, err = c.Webhooks.parse(); err != nil {
+	if s.hookAllow, err = networks("webhooks.allow", c.Webhooks.Allow); err != nil {
 		return err
 	}
 	s.mail, err = mail.Open(c.Mail)
