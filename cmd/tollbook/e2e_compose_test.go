@@ -35,9 +35,7 @@ type composed struct {
 // TestClusterCompose runs what deploy/compose.yaml runs to make the nodes' files, on this
 // machine's addresses, starts the three nodes and has them share a payment.
 func TestClusterCompose(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("TOLLBOOK_CLUSTER is not set: make test-cluster")
-	}
+	needCluster(t)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
@@ -106,9 +104,7 @@ func TestClusterCompose(t *testing.T) {
 // TestClusterFiles: a node's capture comes to the other nodes of its cluster, which nobody
 // told of each other's files; what one of them lost it fetches from another when it is asked.
 func TestClusterFiles(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("TOLLBOOK_CLUSTER is not set: make test-cluster")
-	}
+	needCluster(t)
 	g := newGroupOf(t, newNetwork(), "", func(g *group, name string) string { return plain(g, name) + "files: {floor: 0}\n" })
 	name := archive.Name{Node: "n1", Call: events.NewCallID(time.Now().Add(-time.Hour), [10]byte{1}), Part: 1, Kind: archive.Capture}
 	unfinished(t, g.path("n1", "data"), name, 2_000_000)

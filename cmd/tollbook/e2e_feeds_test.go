@@ -3,8 +3,6 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +47,7 @@ func TestFeedsOfACall(t *testing.T) {
 		}
 	}
 	hear("whole calls 0", "posted 5.000000, holds 0", "whole alerts 0")
-	if text := n.figures(t); !strings.Contains(text, "tollbook_api_streams 3") || !strings.Contains(text, "tollbook_api_websockets 1") {
+	if text := scraped(t, n); !strings.Contains(text, "tollbook_api_streams 3") || !strings.Contains(text, "tollbook_api_websockets 1") {
 		t.Error("three streams over a websocket are not in /metrics")
 	}
 	vendor := s.takes(t, 0, 1, "answer")
@@ -119,24 +117,4 @@ func tell(t *testing.T, m said) (out []string) {
 		}
 	}
 	return out
-}
-
-// figures are the node's, as Prometheus reads them.
-func (n *node) figures(t *testing.T) string {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+adminSecret)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -33,9 +32,7 @@ func newLan(t *testing.T) *lan {
 // newLanOf makes them with more lines about the shared address.
 func newLanOf(t *testing.T, more string) *lan {
 	t.Helper()
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	needSipp(t)
 	l := &lan{stage: &stage{name: "lan", sell: sellPrice, buy: buyPrice, vendors: []string{""}}}
 	nw := network{lan: "10.88.0"}
@@ -172,11 +169,7 @@ func TestClusterCallsElsewhere(t *testing.T) {
 	moved(t, s.caller, calls)
 	gap := talks(t, s.caller, s.vendor)
 	s.end(t)
-	s.billed(t, s.others("n2"), calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
+	s.billed(t, s.others("n2"), calls, answered(t))
 	measured("media_gap_reinvite_ms", gap.Milliseconds())
 }
 

@@ -24,9 +24,7 @@ func (a *api) rescues(t *testing.T) []rescued {
 // payment: a new cluster goes on from that node's store, which says what is missing, and
 // a call that was going on is charged to its node's last sign of life.
 func TestClusterRescue(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	needSipp(t)
 	g := newGroup(t, "  take_over: 0s\n")
 	g.start(t, "n1", "n2", "n3")

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -17,9 +16,7 @@ var sameAgain = regexp.MustCompile(`"this program makes the same of the last day
 // the other, while calls and payments go on: each proves first that it makes the same of
 // the book, no call is lost, and the books are the same on all.
 func TestClusterRollingUpgrade(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	needSipp(t)
 	next := filepath.Join(t.TempDir(), "tollbook")
 	flags := "-X github.com/tollbook/tollbook/cmd/tollbook/node.Version=0.2.0"

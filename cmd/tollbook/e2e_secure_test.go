@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/textproto"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -194,9 +193,7 @@ func (s *streams) read(conn net.Conn) {
 // TLS, with encrypted media: another one goes on with them over connections of its own and
 // with new keys.
 func TestClusterEncrypted(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	const calls = 4
 	certs, nw := newAuthority(t), newNetwork()
 	for name, number := range last {
@@ -236,10 +233,6 @@ func TestClusterEncrypted(t *testing.T) {
 	})
 	gap := talks(t, s.caller, s.vendor)
 	s.end(t)
-	s.billed(t, s.others("n2"), calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
+	s.billed(t, s.others("n2"), calls, answered(t))
 	t.Logf("media was silent for %v", gap)
 }

@@ -3,7 +3,6 @@ package main_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"testing"
 	"time"
 )
@@ -144,6 +143,16 @@ func (s *surviving) billed(t *testing.T, nodes []string, calls int, check func(c
 	}
 }
 
+// answered wants a leg that was answered and ended as calls do.
+func answered(t *testing.T) func(c cdr) {
+	return func(c cdr) {
+		t.Helper()
+		if c.Cause != "answered" {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // TestCallsOutliveTheirNode kills the node that serves calls, and keeps the book: the
 // others take them over by re-INVITE, the talk goes on, either side can end it, and each
 // leg has one CDR.
@@ -168,19 +177,13 @@ func TestCallsOutliveTheirNode(t *testing.T) {
 	t.Logf(`{"established_calls": {"survived": %d, "total": %d}, "media_gap_ms": %d}`, survived/4, calls, gap.Milliseconds())
 	s.start(t, dead)
 	s.agrees(t, 3)
-	s.billed(t, []string{dead}, calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
+	s.billed(t, []string{dead}, calls, answered(t))
 }
 
 // TestClusterTwice kills the node that serves calls, and, once that is back, one of those
 // that have taken them over: they go on for a second time.
 func TestClusterTwice(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	const calls = 8
 	s := newSurviving(t, calls)
 	s.nodes["n2"].kill(t)
@@ -204,27 +207,17 @@ func TestClusterTwice(t *testing.T) {
 	}
 	talks(t, s.caller, s.vendor)
 	s.end(t)
-	s.billed(t, s.others(second), calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
+	s.billed(t, s.others(second), calls, answered(t))
 	s.start(t, second)
 	s.agrees(t, 3)
-	s.billed(t, []string{second}, calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
+	s.billed(t, []string{second}, calls, answered(t))
 }
 
 // TestClusterRefusedTakeOver has the caller refuse to go on with another node: the vendor gets
 // a BYE, and the call is charged to its node's last sign of life. A call that nobody has
 // answered is closed, too.
 func TestClusterRefusedTakeOver(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	s := newSurviving(t, 2) // not in parallel: elections are quick, and this machine may not be slow
 	s.caller.refuse.Store(true)
 	s.vendor.rings.Store(true)
@@ -330,11 +323,7 @@ func moveWithTheirAddress(t *testing.T, g *group, calls int) (gap time.Duration)
 	}
 	for _, s := range all {
 		s.end(t)
-		s.billed(t, s.others(holder), calls, func(c cdr) {
-			if c.Cause != "answered" {
-				t.Errorf("%+v", c)
-			}
-		})
+		s.billed(t, s.others(holder), calls, answered(t))
 	}
 	return gap
 }
@@ -368,11 +357,7 @@ func TestCallsOutliveARestart(t *testing.T) {
 		})
 	}
 	s.end(t)
-	s.billed(t, []string{"n1", "n2", "n3"}, calls, func(c cdr) {
-		if c.Cause != "answered" {
-			t.Errorf("%+v", c)
-		}
-	})
+	s.billed(t, []string{"n1", "n2", "n3"}, calls, answered(t))
 	t.Logf("media was silent for %v", gap.Round(time.Millisecond))
 }
 

@@ -74,6 +74,15 @@ func needSipp(t *testing.T) {
 	}
 }
 
+// needCluster skips a test that is for make test-cluster: it takes long, or its figures mean
+// something on a quiet machine only.
+func needCluster(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
+		t.Skip("SKIPPED: this is for make test-cluster")
+	}
+}
+
 // network is a /24 of loopback addresses of one test's own, with one port that
 // all its parties use: so tests do not meet, nor other runs of them.
 type network struct {

@@ -11,9 +11,7 @@ import (
 // TestClusterWitness has two nodes and a witness, and each of the two killed in turn: the other
 // one keeps the book, takes calls, and has all that the first one had.
 func TestClusterWitness(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	needSipp(t) // not in parallel: elections are quick, and this machine may not be slow
 	g := newGroup(t)
 	g.launch(t, "n1")

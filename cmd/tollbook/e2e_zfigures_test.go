@@ -3,7 +3,6 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 )
@@ -27,9 +26,7 @@ func measured(name string, value any) {
 // object. Of lost CDRs, double charges and overspent accounts none is allowed: the test
 // that counts them has failed already.
 func TestClusterFigures(t *testing.T) {
-	if os.Getenv("TOLLBOOK_CLUSTER") == "" {
-		t.Skip("SKIPPED: this is for make test-cluster")
-	}
+	needCluster(t)
 	figures.Lock()
 	defer figures.Unlock()
 	line, err := json.Marshal(figures.of)
