@@ -133,6 +133,8 @@ func (d *Desk) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, err
 // desk's.
 func callOf(cmd *wire.Command) []byte {
 	switch b := cmd.Body.(type) {
+	case *wire.Command_AdvanceRoute:
+		return b.AdvanceRoute.Call
 	case *wire.Command_ExtendHold:
 		return b.ExtendHold.Call
 	case *wire.Command_ChargeCall:
@@ -172,7 +174,7 @@ func (d *Desk) place(ctx context.Context, cmd *wire.Command, p *wire.PlaceHold) 
 	if events.CodeOf(err) != events.CodeUnavailable {
 		return reply, err
 	}
-	if reply, no := d.decide(a, o, p.Route); no == nil {
+	if reply, no := d.decide(a, o, p); no == nil {
 		return reply, nil
 	}
 	return d.ask(ctx, cmd) // the same again, for as long as the caller waits
@@ -196,9 +198,15 @@ func (d *Desk) wait(emergency bool) time.Duration {
 }
 
 // decide lets a call through, if it may be.
-func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, route []*wire.Candidate) (*wire.Reply, error) {
+func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, p *wire.PlaceHold) (*wire.Reply, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for ; d.full(p.Route[o.At].Terminator) && o.Emergency == ""; o.At++ {
+		o.Passed = append(o.Passed, &wire.PassedOver{Candidate: o.At, Reason: ledger.PassedFull})
+		if int(o.At)+1 == len(p.Route) {
+			return nil, events.Refuse(events.CodeLimit, "the channels of all vendors of the route are in use").At("route")
+		}
+	}
 	let, err := d.calls.Let(a, o)
 	if err == nil {
 		err = d.write(let)
@@ -206,10 +214,37 @@ func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, route []*wire.Candid
 	if err != nil {
 		return nil, err
 	}
-	d.open[events.CallID(let.Call)] = &entry{call: let, route: route}
+	d.open[events.CallID(let.Call)] = &entry{call: let, route: p.Route}
 	d.Log.Warn("a call is let through while the book is silent", "call_id", events.CallID(let.Call).String(), "account", let.Payer,
 		"number", let.Number, "emergency", let.Emergency != "")
-	return &wire.Reply{Body: &wire.Reply_HoldGranted{HoldGranted: &wire.HoldGranted{PaidMs: let.PaidMs}}}, nil
+	return &wire.Reply{Body: &wire.Reply_HoldGranted{HoldGranted: &wire.HoldGranted{PaidMs: let.PaidMs, Candidate: let.At}}}, nil
+}
+
+// VendorCalls counts the calls that have a channel of a terminator: those in the book, as
+// it was last heard, and those of this desk.
+func (d *Desk) VendorCalls(terminator string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.vendorCalls(terminator)
+}
+
+// vendorCalls is VendorCalls; the lock is held. A call that is just being written up may
+// count twice.
+func (d *Desk) vendorCalls(terminator string) (n int) {
+	d.Follower.View(func(st *state.State) { n = st.Ledger.VendorCalls(terminator) })
+	for _, e := range d.open {
+		if e.call.Running && e.route[e.call.At].GetTerminator() == terminator {
+			n++
+		}
+	}
+	return n
+}
+
+// full tells whether a terminator has no channel free, as far as it is known here; the
+// lock is held.
+func (d *Desk) full(terminator string) bool {
+	limit := d.Follower.Catalog().Terminator(terminator).GetChannels()
+	return limit > 0 && d.vendorCalls(terminator) >= int(limit)
 }
 
 // offered is a call as it could be decided here, and the account that pays; nil for one
@@ -257,6 +292,9 @@ func (d *Desk) ours(id events.CallID, cmd *wire.Command) (reply *wire.Reply, our
 		return &wire.Reply{Repeated: true}, true, nil // the first end counts
 	}
 	switch b := cmd.Body.(type) {
+	case *wire.Command_AdvanceRoute:
+		next.At = min(b.AdvanceRoute.Candidate, uint32(len(e.route)-1))
+		reply = &wire.Reply{Body: &wire.Reply_HoldGranted{HoldGranted: &wire.HoldGranted{PaidMs: next.PaidMs, Candidate: next.At}}}
 	case *wire.Command_ExtendHold:
 		next, err = d.calls.Longer(d.Follower.Catalog().Account(next.Payer), next.Number)
 		reply = &wire.Reply{Body: &wire.Reply_HoldGranted{HoldGranted: &wire.HoldGranted{PaidMs: next.GetPaidMs()}}}

@@ -51,6 +51,11 @@ type Plan struct {
 	Candidate *wire.Candidate
 	Company   string
 	PDD, Ring time.Duration
+	// Limited says that the vendor has so many channels, or calls a second: the book
+	// is asked before he is tried, and told when he is left.
+	Limited bool
+	// Passed says that the book has passed him over; the Machine writes it.
+	Passed bool
 }
 
 type phase uint8
@@ -70,6 +75,12 @@ type leg struct {
 	cancelled bool
 }
 
+// failure is an attempt's end that is recorded when it is known whether it was the last.
+type failure struct {
+	at Now
+	ending
+}
+
 // Machine is one call from the moment its hold is placed.
 type Machine struct {
 	id    events.CallID
@@ -78,7 +89,9 @@ type Machine struct {
 	hunts func(code, q850 uint32) bool // replaces stop
 
 	phase    phase
-	next     int // the candidate to try next
+	next     int      // the candidate to try next
+	asking   bool     // the book is asked for leave to try him
+	failed   *failure // the attempt before, while the book is asked
 	current  *leg
 	ringing  bool // leg 0 has been told
 	paid     time.Duration

@@ -15,6 +15,8 @@ type (
 		Leg   uint32
 		Index int
 	}
+	// Advance asks the book for leave to try a candidate.
+	Advance struct{ Index int }
 	// SendCancel gives up an attempt that has no final answer.
 	SendCancel struct {
 		Leg  uint32
@@ -54,6 +56,7 @@ type (
 )
 
 func (SendInvite) effect()   {}
+func (Advance) effect()      {}
 func (SendCancel) effect()   {}
 func (SendBye) effect()      {}
 func (Provisional) effect()  {}

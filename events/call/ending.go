@@ -7,24 +7,25 @@ import (
 
 // The causes of a leg's end, in our own words.
 const (
-	CauseAnswered  = "answered"
-	CauseCancelled = "cancelled"
-	CauseBusy      = "busy"
-	CauseNoAnswer  = "no_answer"
-	CauseTimeout   = "timeout"
-	CauseRejected  = "rejected"
-	CauseVendors   = "no_vendor_took_it"
-	CauseNoMoney   = "paid_time_over"
-	CauseNoMedia   = "no_media"
-	CauseNoAck     = "no_ack"
-	CauseOperator  = "operator"
-	CauseDrained   = "shutdown"
-	CauseLost      = "node_lost"
-	CauseInternal  = "internal"
-	CauseExpired   = "session_expired" // nobody refreshed the session in time (RFC 4028)
-	CauseGone      = "far_end_gone"    // a side no longer knows of the call, or says nothing
-	CauseBadAnswer = "bad_answer"      // a side's session description cannot be used
-	CauseUntaken   = "not_taken_over"  // its node was lost, and a side would not go on with another
+	CauseAnswered   = "answered"
+	CauseCancelled  = "cancelled"
+	CauseBusy       = "busy"
+	CauseNoAnswer   = "no_answer"
+	CauseTimeout    = "timeout"
+	CauseRejected   = "rejected"
+	CauseVendors    = "no_vendor_took_it"
+	CauseNoMoney    = "paid_time_over"
+	CauseNoMedia    = "no_media"
+	CauseNoAck      = "no_ack"
+	CauseOperator   = "operator"
+	CauseDrained    = "shutdown"
+	CauseLost       = "node_lost"
+	CauseInternal   = "internal"
+	CauseExpired    = "session_expired" // nobody refreshed the session in time (RFC 4028)
+	CauseGone       = "far_end_gone"    // a side no longer knows of the call, or says nothing
+	CauseBadAnswer  = "bad_answer"      // a side's session description cannot be used
+	CauseBookSilent = "book_unavailable"
+	CauseUntaken    = "not_taken_over" // its node was lost, and a side would not go on with another
 )
 
 // q850 is the cause of Q.850 that the far ends are told when the switch ends an
@@ -33,7 +34,7 @@ func q850(cause string) uint32 {
 	switch cause {
 	case CauseExpired, CauseGone, CauseNoAck, CauseTimeout:
 		return 102 // recovery on timer expiry
-	case CauseInternal, CauseNoMedia, CauseLost, CauseUntaken:
+	case CauseInternal, CauseNoMedia, CauseLost, CauseUntaken, CauseBookSilent:
 		return 41 // temporary failure
 	case CauseBadAnswer:
 		return 88 // incompatible destination
@@ -121,6 +122,7 @@ func (m *Machine) abandon(now Now, code uint32, text string, q850 uint32, cause 
 		effects = append(effects, SendCancel{l.number, q850},
 			m.end(now, ending{leg: l.number, code: 487, text: "Request Terminated", q850: q850, cause: cause, by: by, last: true}))
 	}
+	effects = append(effects, m.settleFailed(true)...)
 	return append(effects, m.refuse(now, code, text, q850, cause, by)...)
 }
 

@@ -7,8 +7,48 @@ import (
 	"github.com/tollbook/tollbook/events/wire"
 )
 
-// Start begins hunting.
-func (m *Machine) Start(now Now) []Effect { return m.hunt(now) }
+// Start begins hunting with the candidate that the book has given the call a channel of.
+func (m *Machine) Start(now Now, candidate int) []Effect {
+	m.pass(candidate)
+	return m.attempt(now)
+}
+
+// pass leaves out the candidates before one.
+func (m *Machine) pass(candidate int) {
+	for ; m.next < min(candidate, len(m.plans)); m.next++ {
+		m.plans[m.next].Passed = true
+	}
+}
+
+// Advanced tells which candidate the book lets the call try next; beyond the last one
+// nobody is left.
+func (m *Machine) Advanced(now Now, candidate int) []Effect {
+	if m.phase != hunting || !m.asking {
+		return nil
+	}
+	m.asking = false
+	m.pass(candidate)
+	return append(m.settleFailed(m.next == len(m.plans)), m.attempt(now)...)
+}
+
+// NotAdvanced tells that the book said nothing: who knows whose channels are free?
+func (m *Machine) NotAdvanced(now Now) []Effect {
+	if m.phase != hunting || !m.asking {
+		return nil
+	}
+	m.asking = false
+	return append(m.settleFailed(true), m.refuse(now, 503, "Service Unavailable", q850(CauseBookSilent), CauseBookSilent, wire.EndedBy_ENDED_BY_SWITCH)...)
+}
+
+// settleFailed records the end of the attempt before.
+func (m *Machine) settleFailed(last bool) []Effect {
+	f := m.failed
+	if f == nil {
+		return nil
+	}
+	m.failed, f.last = nil, last
+	return []Effect{m.end(f.at, f.ending)}
+}
 
 // Resume makes the machine of an answered call that another node served: the attempt
 // of a number was answered, and the call is known to have lived until proven. Until it
@@ -40,8 +80,19 @@ func (m *Machine) Drop(now Now) []Effect {
 	return nil
 }
 
-// hunt tries the next candidate, or gives the caller the last vendor's answer.
-func (m *Machine) hunt(now Now) []Effect {
+// hunt goes on after an attempt that has failed. Where that vendor or the next one has
+// limits, the book is asked first.
+func (m *Machine) hunt(now Now, f failure) []Effect {
+	m.failed = &f
+	if m.next < len(m.plans) && (m.plans[m.next].Limited || m.plans[m.current.candidate].Limited) {
+		m.asking = true
+		return []Effect{Advance{m.next}}
+	}
+	return append(m.settleFailed(m.next == len(m.plans)), m.attempt(now)...)
+}
+
+// attempt tries the next candidate, or gives the caller the last vendor's answer.
+func (m *Machine) attempt(now Now) []Effect {
 	if m.next == len(m.plans) {
 		code, text := forCaller(m.lastCode, m.lastText)
 		return m.refuse(now, code, text, m.lastQ850, CauseVendors, wire.EndedBy_ENDED_BY_CALLEE)
@@ -121,17 +172,14 @@ func (m *Machine) Failed(now Now, legNumber, code uint32, text string, q850 uint
 	if l.cancelled {
 		cause = CauseTimeout
 	}
-	stop := m.stops(code, q850) && !l.cancelled
-	last := stop || m.next == len(m.plans)
-	effects := []Effect{
-		Clear{TimerPDD}, Clear{TimerRing},
-		m.end(now, ending{leg: l.number, code: code, text: text, q850: q850, cause: cause, by: wire.EndedBy_ENDED_BY_CALLEE, last: last}),
-	}
-	if stop {
+	effects := []Effect{Clear{TimerPDD}, Clear{TimerRing}}
+	e := ending{leg: l.number, code: code, text: text, q850: q850, cause: cause, by: wire.EndedBy_ENDED_BY_CALLEE}
+	if m.stops(code, q850) && !l.cancelled {
+		e.last = true
 		code, text = forCaller(code, text)
-		return append(effects, m.refuse(now, code, text, q850, cause, wire.EndedBy_ENDED_BY_CALLEE)...)
+		return append(append(effects, m.end(now, e)), m.refuse(now, code, text, q850, cause, wire.EndedBy_ENDED_BY_CALLEE)...)
 	}
-	return append(effects, m.hunt(now)...)
+	return append(effects, m.hunt(now, failure{now, e})...)
 }
 
 // Expired tells that a timer ran out.

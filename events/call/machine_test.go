@@ -2,6 +2,7 @@ package call_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,12 +22,17 @@ func at(seconds float64) call.Now {
 	return call.Now{US: 1_783_000_800_000_000 + d.Microseconds(), Mono: 7*time.Hour + d}
 }
 
-func machine(plans int, paid time.Duration) *call.Machine {
+func machine(plans int, paid time.Duration, limited ...int) *call.Machine {
 	p := make([]call.Plan, plans)
 	for i := range p {
-		p[i] = call.Plan{Candidate: &wire.Candidate{}, PDD: 8 * time.Second, Ring: 60 * time.Second}
+		p[i] = call.Plan{Candidate: &wire.Candidate{}, PDD: 8 * time.Second, Ring: 60 * time.Second, Limited: slices.Contains(limited, i)}
 	}
 	return call.New(id, p, paid, call.DefaultStop())
+}
+
+// fail tells a machine of a vendor's final answer.
+func fail(when float64, leg, code uint32) func(*call.Machine) []call.Effect {
+	return func(m *call.Machine) []call.Effect { return m.Failed(at(when), leg, code, "Reason", 0) }
 }
 
 // words writes effects as people would tell them.
@@ -42,6 +48,8 @@ func word(e call.Effect) string {
 	switch e := e.(type) {
 	case call.SendInvite:
 		return fmt.Sprintf("invite %d", e.Leg)
+	case call.Advance:
+		return fmt.Sprintf("ask for candidate %d", e.Index)
 	case call.SendCancel:
 		return fmt.Sprintf("cancel %d", e.Leg)
 	case call.SendBye:
@@ -94,14 +102,11 @@ type step struct {
 }
 
 func TestLives(t *testing.T) {
-	begin := step{func(m *call.Machine) []call.Effect { return m.Start(at(0)) }, "invite 1; set pdd 8s; set ring 1m0s"}
+	begin := step{func(m *call.Machine) []call.Effect { return m.Start(at(0), 0) }, "invite 1; set pdd 8s; set ring 1m0s"}
 	ring := step{func(m *call.Machine) []call.Effect { return m.Ringing(at(1), 1, 180, false) }, "clear pdd; pass 180; record ringing 1; record ringing 0"}
 	answer := step{func(m *call.Machine) []call.Effect { return m.Answer(at(2), 1) },
 		"clear pdd; clear ring; answer with 1; record answered 1; record answered 0; set cut 59.7s; set extend 40s"}
 	second := "clear pdd; clear ring; record end 1 %d %s; invite 2; set pdd 8s; set ring 1m0s"
-	fail := func(when float64, leg, code uint32) func(*call.Machine) []call.Effect {
-		return func(m *call.Machine) []call.Effect { return m.Failed(at(when), leg, code, "Reason", 0) }
-	}
 	for _, c := range []struct {
 		name  string
 		plans int
@@ -190,7 +195,7 @@ func TestLives(t *testing.T) {
 			{func(m *call.Machine) []call.Effect { return m.NotExtended(at(71.7)) }, ""},
 		}},
 		{"no candidates", 0, []step{
-			{func(m *call.Machine) []call.Effect { return m.Start(at(0)) }, "reject 480; release no_vendor_took_it; record end 0 480 no_vendor_took_it last"},
+			{func(m *call.Machine) []call.Effect { return m.Start(at(0), 0) }, "reject 480; release no_vendor_took_it; record end 0 480 no_vendor_took_it last"},
 			{func(m *call.Machine) []call.Effect { return m.Cancel(at(0), 0) }, ""},
 		}},
 		{"refused before any vendor", 1, []step{
@@ -252,7 +257,7 @@ func TestResumedCall(t *testing.T) {
 
 func TestChargeCarriesTheFigures(t *testing.T) {
 	m := machine(1, time.Minute)
-	m.Start(at(0))
+	m.Start(at(0), 0)
 	m.Answer(at(2), 1)
 	if a, ok := m.Answered(); !ok || a != at(2) || !m.Talking() || m.Over() || m.Paid() != time.Minute {
 		t.Error("the machine forgets")

@@ -26,6 +26,10 @@ type driver struct {
 	charges   []*wire.ChargeCall
 	releases  int
 	asked     bool // an extension is under way
+	advancing bool // the book is asked for leave to go on to wish
+	wish      int
+	vendors   int
+	passed    map[uint32]bool
 	answered  map[uint32]call.Now
 	crossed   bool
 	lastEnd   uint32
@@ -35,12 +39,18 @@ func (d *driver) do(effects []call.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case call.SendInvite:
-			d.invited++
-			if e.Leg != d.invited {
+			for d.invited++; d.invited < e.Leg; d.invited++ {
+				if !d.passed[d.invited] || e.Leg > uint32(d.vendors) {
+					d.t.Fatalf("leg %d is invited, %d was not, and not passed over", e.Leg, d.invited)
+				}
+			}
+			if e.Leg != d.invited || d.passed[e.Leg] || d.advancing {
 				d.t.Fatalf("leg %d is invited after %d legs", e.Leg, d.invited-1)
 			}
+		case call.Advance:
+			d.advancing, d.wish = true, e.Index
 		case call.SendCancel:
-			if e.Leg == 0 || e.Leg > d.invited || d.cancelled[e.Leg] {
+			if e.Leg == 0 || e.Leg > d.invited || d.cancelled[e.Leg] || d.passed[e.Leg] {
 				d.t.Fatalf("leg %d is cancelled", e.Leg)
 			}
 			d.cancelled[e.Leg] = true
@@ -101,7 +111,7 @@ func (d *driver) move(to time.Duration) {
 func (d *driver) input() {
 	leg := uint32(rapid.IntRange(0, 4).Draw(d.t, "leg"))
 	vendor := max(leg, 1)
-	switch rapid.SampledFrom([]string{"wait", "ring", "answer", "fail", "cancel", "bye", "hang up", "book", "stale timer"}).Draw(d.t, "input") {
+	switch rapid.SampledFrom([]string{"wait", "ring", "answer", "fail", "cancel", "bye", "hang up", "book", "leave", "stale timer"}).Draw(d.t, "input") {
 	case "wait":
 		d.pass(time.Duration(rapid.IntRange(1, 30_000).Draw(d.t, "ms")) * time.Millisecond)
 	case "ring":
@@ -122,6 +132,8 @@ func (d *driver) input() {
 		}
 	case "book":
 		d.book()
+	case "leave":
+		d.leave()
 	case "stale timer":
 		timer := rapid.SampledFrom([]call.Timer{call.TimerPDD, call.TimerRing, call.TimerExtend, call.TimerCut}).Draw(d.t, "timer")
 		d.do(d.m.Expired(d.now, timer))
@@ -129,7 +141,7 @@ func (d *driver) input() {
 }
 
 func (d *driver) answer(leg uint32) {
-	if leg > d.invited || d.ended[leg] > 0 && !d.cancelled[leg] {
+	if leg > d.invited || d.passed[leg] || d.ended[leg] > 0 && !d.cancelled[leg] {
 		return // no vendor answers what it was not asked, or has refused
 	}
 	before, talking := d.byes[leg], d.m.Talking()
@@ -158,6 +170,23 @@ func (d *driver) book() {
 	}
 }
 
+// leave answers the question for the next vendor.
+func (d *driver) leave() {
+	if !d.advancing {
+		return
+	}
+	d.advancing = false
+	to := d.wish
+	for ; to < d.vendors && rapid.IntRange(0, 3).Draw(d.t, "full") == 0; to++ {
+		d.passed[uint32(to+1)] = true
+	}
+	if rapid.IntRange(0, 5).Draw(d.t, "silent") == 0 {
+		d.do(d.m.NotAdvanced(d.now))
+		return
+	}
+	d.do(d.m.Advanced(d.now, to))
+}
+
 // over checks the accounts of a call that has ended.
 func (d *driver) over() {
 	switch {
@@ -173,6 +202,9 @@ func (d *driver) over() {
 		d.t.Fatalf("timers are left: %v", d.timers)
 	}
 	for leg := uint32(1); leg <= d.invited; leg++ {
+		if d.passed[leg] && d.ended[leg] == 0 {
+			continue
+		}
 		if d.ended[leg] != 1 {
 			d.t.Fatalf("leg %d ended %d times", leg, d.ended[leg])
 		}
@@ -192,11 +224,17 @@ func (d *driver) over() {
 func TestRandomLives(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		paid := time.Duration(rapid.IntRange(1, 120).Draw(rt, "paid")) * time.Second
+		vendors := rapid.IntRange(0, 4).Draw(rt, "vendors")
+		limited := rapid.SliceOfN(rapid.IntRange(0, 3), 0, 3).Draw(rt, "limited")
 		d := &driver{
-			t: rt, m: machine(rapid.IntRange(0, 4).Draw(rt, "vendors"), paid), now: at(0), timers: map[call.Timer]time.Duration{},
+			t: rt, m: machine(vendors, paid, limited...), vendors: vendors, passed: map[uint32]bool{}, now: at(0), timers: map[call.Timer]time.Duration{},
 			cancelled: map[uint32]bool{}, byes: map[uint32]int{}, ended: map[uint32]int{}, answered: map[uint32]call.Now{},
 		}
-		d.do(d.m.Start(d.now))
+		first := rapid.IntRange(0, max(0, vendors-1)).Draw(rt, "first")
+		for i := range first {
+			d.passed[uint32(i+1)] = true
+		}
+		d.do(d.m.Start(d.now, first))
 		for range rapid.IntRange(0, 40).Draw(rt, "inputs") {
 			over := d.m.Over()
 			finals, ended := d.finals, len(d.ended)

@@ -16,7 +16,7 @@ func TestTimeoutCancelsTheLateAttempt(t *testing.T) {
 	for _, timer := range []call.Timer{call.TimerPDD, call.TimerRing} {
 		plans := []call.Plan{{PDD: time.Second, Ring: time.Minute}, {PDD: 2 * time.Second, Ring: time.Minute}}
 		m := call.New(events.CallID{1}, plans, time.Minute, call.DefaultStop())
-		m.Start(call.Now{US: 1})
+		m.Start(call.Now{US: 1}, 0)
 		got := m.Expired(call.Now{US: 2, Mono: time.Second}, timer)
 		want := []call.Effect{
 			call.SendCancel{Leg: 1, Q850: 102},

@@ -80,9 +80,11 @@ func PeerRef(k Kind, id string) Ref {
 
 // called is the terminator that a subscriber is when he is called, or forwards.
 func called(peer string, s *wire.Subscriber) *wire.Terminator {
-	return &wire.Terminator{
-		Id: peer, Company: s.Company, Channels: s.Channels, Sip: treated(s, strings.HasPrefix(peer, ForwardPeer)),
+	t := &wire.Terminator{Id: peer, Company: s.Company, Sip: treated(s, strings.HasPrefix(peer, ForwardPeer))}
+	if strings.HasPrefix(peer, DevicePeer) { // what he forwards is limited as a call of his own
+		t.Channels = s.Channels
 	}
+	return t
 }
 
 // treated is how a subscriber's signalling is treated; what he forwards comes back to

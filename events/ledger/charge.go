@@ -109,7 +109,7 @@ func price(c *wire.CallCharged, h *Hold) error {
 		}
 	}
 	for i := range int(c.Attempts) {
-		if c.Unanswered || i != int(c.Candidate) {
+		if !Passed(h.HoldPlaced, i) && (c.Unanswered || i != int(c.Candidate)) {
 			if err := pay(c, h.Route[i], uint32(i)+1, true); err != nil {
 				return err
 			}

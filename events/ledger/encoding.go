@@ -37,6 +37,9 @@ func (a *Account) encoding(in *scratch) []byte {
 func (h *Hold) encoding(in *scratch, id events.CallID) []byte {
 	e := in.begin('h').bytes(id[:]).text(h.Node).
 		number(int64(h.Position)).number(h.PaidMs).number(h.ExpiresAtUs)
+	if h.Candidate > 0 {
+		e = e.number(int64(h.Candidate))
+	}
 	for _, l := range h.Lines {
 		e = e.text(l.Payer).number(l.AmountMicro)
 		if l.Package != "" {

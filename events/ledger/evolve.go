@@ -20,6 +20,8 @@ func (s *State) Evolve(pos events.Position, timeUS int64, e *wire.Event) error {
 		return s.evolvePosted(pos, b.MoneyPosted)
 	case *wire.Event_HoldPlaced:
 		return s.evolvePlaced(pos, timeUS, b.HoldPlaced)
+	case *wire.Event_RouteAdvanced:
+		return s.evolveAdvanced(b.RouteAdvanced)
 	case *wire.Event_HoldExtended:
 		return s.evolveExtended(b.HoldExtended)
 	case *wire.Event_CallCharged:
@@ -126,6 +128,7 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 	h := &Hold{HoldPlaced: p, Position: pos, PlacedAtUS: timeUS}
 	s.holds[id] = h
 	s.sum.Add(h.encoding(&s.scratch, id))
+	s.take(s.holdsAt(p))
 	for _, l := range p.Lines {
 		reserves(l, func(account, currency string, amount money.Amount) {
 			s.touch(account, currency, func(a *Account) { a.Held += amount; a.Calls++ })
@@ -179,11 +182,12 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 	return nil
 }
 
-// copyPlaced copies what an extension or a claim changes; events stay as they are.
+// copyPlaced copies what an extension, an advance or a claim changes; events stay as they are.
 func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 	c := &wire.HoldPlaced{
 		Call: p.Call, Node: p.Node, Route: p.Route, PaidMs: p.PaidMs,
 		ExpiresAtUs: p.ExpiresAtUs, SetupMs: p.SetupMs, MaxMs: p.MaxMs, Emergency: p.Emergency,
+		Candidate: p.Candidate, Passed: p.Passed,
 	}
 	for _, l := range p.Lines {
 		c.Lines = append(c.Lines, &wire.HoldLine{
@@ -197,6 +201,7 @@ func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 	s.sum.Remove(h.encoding(&s.scratch, id))
 	delete(s.holds, id)
+	s.free(s.holdsAt(h.HoldPlaced))
 	for _, l := range h.Lines {
 		reserves(l, func(account, currency string, amount money.Amount) {
 			s.touch(account, currency, func(a *Account) { a.Held -= amount; a.Calls-- })

@@ -30,6 +30,9 @@ type Deciding struct {
 	NowUS   int64
 	Catalog *catalog.State
 	Command *wire.Command
+	// Pace counts a call of somebody who may have so many a second, and tells whether he
+	// may have this one; nil counts none.
+	Pace func(who string, perSecond uint32) bool
 }
 
 // PlaceHold decides whether a call is let through, and for how long its payers'
@@ -70,6 +73,9 @@ func (s *State) PlaceHold(d Deciding, p *wire.PlaceHold) (*wire.HoldPlaced, erro
 	}
 	for i, sh := range shares {
 		placed.Lines[i].AmountMicro, placed.Lines[i].PackageMicro = int64(sh.amount), sh.seconds*second
+	}
+	if err := s.seat(d, placed); err != nil {
+		return nil, err
 	}
 	placed.PaidMs = paid
 	placed.ExpiresAtUs = d.NowUS + (p.SetupMs+paid)*1000 + graceUS

@@ -63,20 +63,21 @@ type Known struct {
 
 // State is the ledger at one position.
 type State struct {
-	accounts  map[string]*Account
-	holds     map[events.CallID]*Hold
-	closed    map[events.CallID]*Closed
-	queue     []events.CallID // closed calls by the time of their closing
-	keys      map[events.Key]*Known
-	postedAt  map[events.Position]*Known
-	raised    map[alertKey]*wire.AlertRaised
-	periods   map[string]*wire.PeriodClosed // the last closed one of each account
-	offline   map[string]uint64             // the last number of each node's offline calls
-	peerCalls map[string]int                // open holds by originator, and by originator and limited prefix
-	sums      map[money.Currency]money.Amount
-	sum       events.Sum
-	stale     []*Account // changed since the hash was last asked for
-	scratch   scratch
+	accounts    map[string]*Account
+	holds       map[events.CallID]*Hold
+	closed      map[events.CallID]*Closed
+	queue       []events.CallID // closed calls by the time of their closing
+	keys        map[events.Key]*Known
+	postedAt    map[events.Position]*Known
+	raised      map[alertKey]*wire.AlertRaised
+	periods     map[string]*wire.PeriodClosed // the last closed one of each account
+	offline     map[string]uint64             // the last number of each node's offline calls
+	peerCalls   map[string]int                // open holds by originator, and by originator and limited prefix
+	vendorCalls map[string]int                // open holds by the terminator that they have a channel of
+	sums        map[money.Currency]money.Amount
+	sum         events.Sum
+	stale       []*Account // changed since the hash was last asked for
+	scratch     scratch
 }
 
 // New is the ledger before the first event.
@@ -84,7 +85,7 @@ func New() *State {
 	return &State{
 		accounts: map[string]*Account{}, holds: map[events.CallID]*Hold{}, closed: map[events.CallID]*Closed{},
 		keys: map[events.Key]*Known{}, postedAt: map[events.Position]*Known{},
-		raised: map[alertKey]*wire.AlertRaised{}, periods: map[string]*wire.PeriodClosed{}, offline: map[string]uint64{}, peerCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
+		raised: map[alertKey]*wire.AlertRaised{}, periods: map[string]*wire.PeriodClosed{}, offline: map[string]uint64{}, peerCalls: map[string]int{}, vendorCalls: map[string]int{}, sums: map[money.Currency]money.Amount{},
 	}
 }
 

@@ -216,8 +216,8 @@ func OfflineHold(u *wire.OfflineWrittenUp) *wire.HoldPlaced {
 	o := u.Call
 	return &wire.HoldPlaced{
 		Call: o.Call, Node: u.Node, PaidMs: o.PaidMs, SetupMs: o.SetupMs, MaxMs: o.MaxMs, Route: offlineRoute(o),
-		Emergency: o.Emergency,
-		Lines:     []*wire.HoldLine{{Payer: o.Payer, Originator: o.Originator, Sell: o.Sell, LimitPrefixes: o.LimitPrefixes}},
+		Emergency: o.Emergency, Candidate: o.At, Passed: o.Passed,
+		Lines: []*wire.HoldLine{{Payer: o.Payer, Originator: o.Originator, Sell: o.Sell, LimitPrefixes: o.LimitPrefixes}},
 	}
 }
 

@@ -138,9 +138,6 @@ func crowded(t *wire.Terminator, r *Request) Reason {
 	if t.Channels > 0 && r.InUse != nil && r.InUse(t.Id) >= int(t.Channels) {
 		return Full
 	}
-	if t.CallsPerSecond > 0 && r.Started != nil && r.Started(t.Id) >= int(t.CallsPerSecond) {
-		return TooFast
-	}
 	return ""
 }
 

@@ -27,7 +27,7 @@ func TestEmergencyIsRouted(t *testing.T) {
 	w, o := emergencyWorld(t, "sell 112 0.01", "sell 44 0.01", "buy-a 112 0.05", "buy-a 44 0.05")
 	r := routing.Request{
 		Originator: o, Called: "112",
-		InUse: func(string) int { return 9 }, Started: func(string) int { return 9 }, VendorOut: func(string) bool { return true },
+		InUse: func(string) int { return 9 }, VendorOut: func(string) bool { return true },
 	}
 	d := w.Route(r)
 	if got, want := told(d), "b a | off:disabled"; got != want {

@@ -122,11 +122,9 @@ type Request struct {
 	// Offset tells how many seconds a time zone is ahead of UTC at the instant; nil
 	// knows only UTC.
 	Offset func(zone string) (seconds int, known bool)
-	// InUse tells a terminator's calls in progress; nil counts none.
+	// InUse tells a terminator's calls in progress, so that one who is full is left out;
+	// whether he has a channel is decided when the call is let through. Nil counts none.
 	InUse func(terminator string) int
-	// Started tells how many attempts a terminator got within the last second; nil
-	// counts none.
-	Started func(terminator string) int
 	// Rests tells whether a terminator asked to be left alone for a while; nil knows of
 	// none.
 	Rests func(terminator string) bool
@@ -168,7 +166,6 @@ const (
 	VendorOut      Reason = "vendor_out"       // we owe the vendor all that he lets us owe
 	Rests          Reason = "rests"            // the vendor asked to be left alone for a while
 	Down           Reason = "down"             // the vendor does not answer our pings
-	TooFast        Reason = "too_fast"         // the vendor had his calls of this second
 	Elsewhere      Reason = "elsewhere"        // other nodes serve the peer
 	TooMany        Reason = "too_many"         // behind the first MaxCandidates
 )

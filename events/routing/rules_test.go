@@ -70,8 +70,6 @@ func TestRules(t *testing.T) {
 		{name: "allowed", origin: func(o *wire.Originator) { o.Lists = allow(called) }, want: "a b"},
 		{name: "a block goes before", origin: func(o *wire.Originator) { o.Lists = append(allow(called), block(called)...) }, want: "!number_blocked"},
 		{name: "blocked at the terminator", vendor: func(v *wire.Terminator) { v.Lists = block(called) }, want: "b | a:number_blocked"},
-		{name: "too fast", vendor: func(v *wire.Terminator) { v.CallsPerSecond = 2 }, want: "b | a:too_fast"},
-		{name: "fast enough", vendor: func(v *wire.Terminator) { v.CallsPerSecond = 3 }, want: "a b"},
 		{name: "a margin in per cent", origin: func(o *wire.Originator) { o.MinimumMarginPpm = 900_000 }, want: "a | b:unprofitable"},
 		{name: "all of the price", origin: func(o *wire.Originator) { o.MinimumMarginPpm = 1_000_000 }, want: "| a:unprofitable b:unprofitable !no_candidate"},
 	} {
@@ -83,7 +81,6 @@ func TestRules(t *testing.T) {
 			w := newWorld(t, o, []string{"49 a", "49 b"}, []string{"sell 49 0.10", "buy-a 49 0.01", "buy-b 49 0.02"}, edited(c.route, c.vendor))
 			r := c.ask
 			r.Originator, r.AtUS = o, monday.UnixMicro()
-			r.Started = func(string) int { return 2 }
 			if r.Called == "" {
 				r.Called = "4930"
 			}

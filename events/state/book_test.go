@@ -170,6 +170,10 @@ func (b *book) placing(n int, payer string, perMinute int64) *wire.Command {
 	}}}
 }
 
+func advancing(n int, candidate uint32) *wire.Command {
+	return &wire.Command{Body: &wire.Command_AdvanceRoute{AdvanceRoute: &wire.AdvanceRoute{Call: callID(n), Candidate: candidate}}}
+}
+
 func extending(n int, paidMS int64) *wire.Command {
 	return &wire.Command{Body: &wire.Command_ExtendHold{ExtendHold: &wire.ExtendHold{Call: callID(n), PaidMs: paidMS, AnsweredAtUs: noon}}}
 }

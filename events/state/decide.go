@@ -66,6 +66,9 @@ func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 	switch b := cmd.Body.(type) {
 	case *wire.Command_PlaceHold:
 		return s.placeHold(d, rates, b.PlaceHold)
+	case *wire.Command_AdvanceRoute:
+		d.Pace = rates.pace(nowUS)
+		return s.advanceRoute(d, b.AdvanceRoute)
 	case *wire.Command_ExtendHold:
 		return s.extendHold(d, b.ExtendHold)
 	case *wire.Command_ChargeCall:
@@ -103,7 +106,7 @@ func one(correlation []byte, e *wire.Event) []*wire.Event {
 }
 
 func granted(h *wire.HoldPlaced) *wire.Reply_HoldGranted {
-	g := &wire.HoldGranted{PaidMs: h.PaidMs}
+	g := &wire.HoldGranted{PaidMs: h.PaidMs, Candidate: h.Candidate}
 	for _, l := range h.Lines {
 		g.AmountsMicro = append(g.AmountsMicro, l.AmountMicro)
 	}
@@ -125,12 +128,27 @@ func (s *State) placeHold(d ledger.Deciding, rates *Rates, p *wire.PlaceHold) ([
 	if err := rates.take(d, p); err != nil {
 		return nil, nil, err
 	}
+	d.Pace = rates.pace(d.NowUS)
 	placed, err := s.Ledger.PlaceHold(d, p)
 	if err != nil {
 		return nil, nil, err
 	}
 	evs := one(p.Call, &wire.Event{Body: &wire.Event_HoldPlaced{HoldPlaced: placed}})
 	return evs, &wire.Reply{Body: granted(placed)}, nil
+}
+
+func (s *State) advanceRoute(d ledger.Deciding, a *wire.AdvanceRoute) ([]*wire.Event, *wire.Reply, error) {
+	adv, h, err := s.Ledger.AdvanceRoute(d, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	g := granted(h.HoldPlaced)
+	if adv == nil {
+		return nil, &wire.Reply{Repeated: true, Body: g}, nil
+	}
+	g.HoldGranted.Candidate = adv.Candidate
+	evs := one(a.Call, &wire.Event{Body: &wire.Event_RouteAdvanced{RouteAdvanced: adv}})
+	return evs, &wire.Reply{Body: g}, nil
 }
 
 func (s *State) extendHold(d ledger.Deciding, x *wire.ExtendHold) ([]*wire.Event, *wire.Reply, error) {

@@ -99,6 +99,7 @@ func (b *book) traffic() {
 		b.must(c)
 		b.now += 1_000_000
 	}
+	b.must(advancing(6, 1))
 	b.must(extending(1, 60_000))
 	b.must(charging(1, 90_000))
 	b.must(charging(1, 91_000))

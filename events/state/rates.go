@@ -10,8 +10,8 @@ import (
 // maxBuckets bounds the memory of Rates; beyond it the buckets start anew.
 const maxBuckets = 100_000
 
-// Rates counts calls a second of accounts and originators, accepted and refused
-// ones alike. It belongs to a keeper's term and starts empty with it: it is no
+// Rates counts calls a second: of accounts and originators accepted and refused ones
+// alike, of terminators those that they are sent. It belongs to a keeper's term and starts empty with it: it is no
 // part of the folded state.
 type Rates struct {
 	buckets map[string]*bucket
@@ -56,6 +56,14 @@ func (r *Rates) takePrefixes(d ledger.Deciding, l *wire.HoldLine) error {
 		}
 	}
 	return nil
+}
+
+// pace counts vendors' calls; nil where nothing is counted.
+func (r *Rates) pace(nowUS int64) func(who string, perSecond uint32) bool {
+	if r == nil {
+		return nil
+	}
+	return func(who string, perSecond uint32) bool { return r.allow(who, perSecond, nowUS) }
 }
 
 func (r *Rates) allow(name string, perSecond uint32, nowUS int64) bool {

@@ -46,6 +46,15 @@ func (s *script) more(words []string) bool {
 		a := proto.CloneOf(s.st.Catalog.Account(arg(1)))
 		a.CutOff, a.CreditLimitMicro = true, s.amount(arg(2))
 		s.put(a)
+	case "terminator": // VENDOR CHANNELS CALLSPERSECOND
+		channels, _ := strconv.Atoi(arg(2))
+		pace, _ := strconv.Atoi(arg(3))
+		s.put(&wire.Deck{Id: arg(1), Currency: "USD", Decimals: 6}, &wire.Terminator{
+			Id: arg(1), Company: "co", Account: arg(1), BuyDeck: arg(1), Host: "192.0.2.1", Channels: uint32(channels), CallsPerSecond: uint32(pace),
+		})
+	case "advance": // CALL NUMBER: the vendor before has failed
+		n, _ := strconv.Atoi(arg(2))
+		s.show(advancing(s.call(arg(1)), uint32(n-1)))
 	case "vendor":
 		word := "gets calls"
 		if ledger.VendorOut(s.st.Catalog.Account(arg(1)), s.posted(arg(1))) {
@@ -144,5 +153,21 @@ func (s *script) writtenUp(u *wire.OfflineWrittenUp) {
 		s.say("call %d of %s is booked", u.Call.Number, u.Node)
 	default:
 		s.say("call %d of %s is known", u.Call.Number, u.Node)
+	}
+}
+
+// seated tells which vendor a call has a channel of, if he is not the first of a short
+// route, and how many calls have one of his.
+func (s *script) seated(call []byte, candidate uint32, passed []*wire.PassedOver) {
+	h, _ := s.st.Ledger.Hold([16]byte(call))
+	for _, p := range passed {
+		s.say("%s is passed over: %s", h.Route[p.Candidate].Terminator, p.Reason)
+	}
+	if int(candidate) == len(h.Route) {
+		s.say("nobody is left")
+		return
+	}
+	if id := h.Route[candidate].Terminator; s.st.Catalog.Terminator(id) != nil {
+		s.say("goes to %s, who has %d", id, s.st.Ledger.VendorCalls(id))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tollbook/tollbook/events/ledger"
 	"github.com/tollbook/tollbook/events/money"
 	"github.com/tollbook/tollbook/events/rating"
+	"github.com/tollbook/tollbook/events/state"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &script{book: newBook(t), t: t, decks: map[string]*wire.Terms{}, calls: map[string]int{}, bands: map[string]func() *wire.Terms{}}
+			s.rates = state.NewRates()
 			s.put(&wire.Company{Id: "co"})
 			for line := range strings.Lines(string(want)) {
 				if !strings.HasPrefix(line, "  ") {
@@ -273,7 +275,8 @@ func (s *script) hold(call, payer, deck string, route []string) *wire.Command {
 		CatalogPosition: uint64(s.st.Catalog.Position()), SetupMs: 120_000, MaxMs: 7_200_000,
 	}
 	for pair := range slices.Chunk(route, 2) {
-		p.Route = append(p.Route, &wire.Candidate{VendorAccount: pair[0], Buy: s.terms(pair[1])})
+		t := s.st.Catalog.Terminator(pair[0]) // most scripts have none
+		p.Route = append(p.Route, &wire.Candidate{Terminator: t.GetId(), VendorAccount: pair[0], Buy: s.terms(pair[1])})
 	}
 	return &wire.Command{Body: &wire.Command_PlaceHold{PlaceHold: p}}
 }
@@ -308,8 +311,11 @@ func (s *script) show(c *wire.Command) {
 			s.say("armed again %s: %s has %s", strings.TrimPrefix(r.Kind.String(), "ALERT_KIND_"), r.Account, money.Amount(r.BalanceMicro))
 		case e.GetHoldClaimed() != nil:
 			s.say("from %s to %s", e.GetHoldClaimed().FromNode, e.GetHoldClaimed().ToNode)
+		case e.GetRouteAdvanced() != nil:
+			s.seated(e.GetRouteAdvanced().Call, e.GetRouteAdvanced().Candidate, e.GetRouteAdvanced().Passed)
 		case e.GetHoldPlaced() != nil:
 			s.reserved(e.GetHoldPlaced().Call)
+			s.seated(e.GetHoldPlaced().Call, e.GetHoldPlaced().Candidate, e.GetHoldPlaced().Passed)
 		case e.GetHoldExtended() != nil:
 			s.reserved(e.GetHoldExtended().Call)
 		}

@@ -468,7 +468,12 @@ type OfflineCall struct {
 	LimitPrefixes []string `protobuf:"bytes,48,rep,name=limit_prefixes,json=limitPrefixes,proto3" json:"limit_prefixes,omitempty"`
 	// emergency is the number that was called, of a call that nothing may refuse: it
 	// uses up no allowance.
-	Emergency     string `protobuf:"bytes,49,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	Emergency string `protobuf:"bytes,49,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// at is the vendor that is tried, or was answered by: his index among tried and the
+	// candidate, in this order. It is of a call that is running.
+	At uint32 `protobuf:"varint,270,opt,name=at,proto3" json:"at,omitempty"`
+	// passed are those among them that were passed over.
+	Passed        []*PassedOver `protobuf:"bytes,271,rep,name=passed,proto3" json:"passed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -657,6 +662,20 @@ func (x *OfflineCall) GetEmergency() string {
 	return ""
 }
 
+func (x *OfflineCall) GetAt() uint32 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *OfflineCall) GetPassed() []*PassedOver {
+	if x != nil {
+		return x.Passed
+	}
+	return nil
+}
+
 // OfflineWrittenUp is an offline call in the book: ended, with its price, which is
 // a forced debit, since the call was served already; or running, as a hold. A call
 // that the book knew to be closed, or had let through itself, has neither.
@@ -781,7 +800,7 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"\athrough\x18\a \x01(\x04R\athrough\x12\x10\n" +
 	"\x03key\x18( \x01(\fR\x03key\x12\x1f\n" +
 	"\vinputs_hash\x18) \x01(\fR\n" +
-	"inputsHash\"\xc3\x05\n" +
+	"inputsHash\"\x86\x06\n" +
 	"\vOfflineCall\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04call\x18\x02 \x01(\fR\x04call\x12\x14\n" +
@@ -811,7 +830,9 @@ const file_tollbook_v1_account_proto_rawDesc = "" +
 	"\x06max_ms\x18. \x01(\x03R\x05maxMs\x12\x17\n" +
 	"\apaid_ms\x18/ \x01(\x03R\x06paidMs\x12%\n" +
 	"\x0elimit_prefixes\x180 \x03(\tR\rlimitPrefixes\x12\x1c\n" +
-	"\temergency\x181 \x01(\tR\temergency\"\xf9\x01\n" +
+	"\temergency\x181 \x01(\tR\temergency\x12\x0f\n" +
+	"\x02at\x18\x8e\x02 \x01(\rR\x02at\x120\n" +
+	"\x06passed\x18\x8f\x02 \x03(\v2\x17.tollbook.v1.PassedOverR\x06passed\"\xf9\x01\n" +
 	"\x10OfflineWrittenUp\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12,\n" +
 	"\x04call\x18\x02 \x01(\v2\x18.tollbook.v1.OfflineCallR\x04call\x12,\n" +
@@ -849,9 +870,10 @@ var file_tollbook_v1_account_proto_goTypes = []any{
 	(*Terms)(nil),            // 7: tollbook.v1.Terms
 	(*Candidate)(nil),        // 8: tollbook.v1.Candidate
 	(EndedBy)(0),             // 9: tollbook.v1.EndedBy
-	(*PriceLine)(nil),        // 10: tollbook.v1.PriceLine
-	(*Posting)(nil),          // 11: tollbook.v1.Posting
-	(*HoldPlaced)(nil),       // 12: tollbook.v1.HoldPlaced
+	(*PassedOver)(nil),       // 10: tollbook.v1.PassedOver
+	(*PriceLine)(nil),        // 11: tollbook.v1.PriceLine
+	(*Posting)(nil),          // 12: tollbook.v1.Posting
+	(*HoldPlaced)(nil),       // 13: tollbook.v1.HoldPlaced
 }
 var file_tollbook_v1_account_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.AlertRaised.kind:type_name -> tollbook.v1.AlertKind
@@ -860,15 +882,16 @@ var file_tollbook_v1_account_proto_depIdxs = []int32{
 	8,  // 3: tollbook.v1.OfflineCall.candidate:type_name -> tollbook.v1.Candidate
 	9,  // 4: tollbook.v1.OfflineCall.ended_by:type_name -> tollbook.v1.EndedBy
 	8,  // 5: tollbook.v1.OfflineCall.tried:type_name -> tollbook.v1.Candidate
-	5,  // 6: tollbook.v1.OfflineWrittenUp.call:type_name -> tollbook.v1.OfflineCall
-	10, // 7: tollbook.v1.OfflineWrittenUp.lines:type_name -> tollbook.v1.PriceLine
-	11, // 8: tollbook.v1.OfflineWrittenUp.postings:type_name -> tollbook.v1.Posting
-	12, // 9: tollbook.v1.OfflineWrittenUp.hold:type_name -> tollbook.v1.HoldPlaced
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 6: tollbook.v1.OfflineCall.passed:type_name -> tollbook.v1.PassedOver
+	5,  // 7: tollbook.v1.OfflineWrittenUp.call:type_name -> tollbook.v1.OfflineCall
+	11, // 8: tollbook.v1.OfflineWrittenUp.lines:type_name -> tollbook.v1.PriceLine
+	12, // 9: tollbook.v1.OfflineWrittenUp.postings:type_name -> tollbook.v1.Posting
+	13, // 10: tollbook.v1.OfflineWrittenUp.hold:type_name -> tollbook.v1.HoldPlaced
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_account_proto_init() }

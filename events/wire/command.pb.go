@@ -49,6 +49,7 @@ type Command struct {
 	//	*Command_ChangeCatalog
 	//	*Command_ClosePeriod
 	//	*Command_WriteUpOffline
+	//	*Command_AdvanceRoute
 	//	*Command_RecordRescue
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -215,6 +216,15 @@ func (x *Command) GetWriteUpOffline() *WriteUpOffline {
 	return nil
 }
 
+func (x *Command) GetAdvanceRoute() *AdvanceRoute {
+	if x != nil {
+		if x, ok := x.Body.(*Command_AdvanceRoute); ok {
+			return x.AdvanceRoute
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetRecordRescue() *StoreRescued {
 	if x != nil {
 		if x, ok := x.Body.(*Command_RecordRescue); ok {
@@ -264,6 +274,11 @@ type Command_WriteUpOffline struct {
 	WriteUpOffline *WriteUpOffline `protobuf:"bytes,21,opt,name=write_up_offline,json=writeUpOffline,proto3,oneof"`
 }
 
+type Command_AdvanceRoute struct {
+	// advance_route asks for leave to try the next vendor.
+	AdvanceRoute *AdvanceRoute `protobuf:"bytes,270,opt,name=advance_route,json=advanceRoute,proto3,oneof"`
+}
+
 type Command_RecordRescue struct {
 	// record_rescue notes that the book goes on from one survivor's store.
 	RecordRescue *StoreRescued `protobuf:"bytes,230,opt,name=record_rescue,json=recordRescue,proto3,oneof"`
@@ -286,6 +301,8 @@ func (*Command_ChangeCatalog) isCommand_Body() {}
 func (*Command_ClosePeriod) isCommand_Body() {}
 
 func (*Command_WriteUpOffline) isCommand_Body() {}
+
+func (*Command_AdvanceRoute) isCommand_Body() {}
 
 func (*Command_RecordRescue) isCommand_Body() {}
 
@@ -384,6 +401,61 @@ func (x *PlaceHold) GetEmergency() string {
 	return ""
 }
 
+// AdvanceRoute asks for leave to try the next vendor of a call's route, where the
+// vendor before or the next one has a limit of channels or of calls a second.
+type AdvanceRoute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// candidate is the one to try: his index in the hold's route.
+	Candidate     uint32 `protobuf:"varint,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdvanceRoute) Reset() {
+	*x = AdvanceRoute{}
+	mi := &file_tollbook_v1_command_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdvanceRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdvanceRoute) ProtoMessage() {}
+
+func (x *AdvanceRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_command_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdvanceRoute.ProtoReflect.Descriptor instead.
+func (*AdvanceRoute) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AdvanceRoute) GetCall() []byte {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *AdvanceRoute) GetCandidate() uint32 {
+	if x != nil {
+		return x.Candidate
+	}
+	return 0
+}
+
 // ExtendHold asks for more paid time for a running call.
 type ExtendHold struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -397,7 +469,7 @@ type ExtendHold struct {
 
 func (x *ExtendHold) Reset() {
 	*x = ExtendHold{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[2]
+	mi := &file_tollbook_v1_command_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +481,7 @@ func (x *ExtendHold) String() string {
 func (*ExtendHold) ProtoMessage() {}
 
 func (x *ExtendHold) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[2]
+	mi := &file_tollbook_v1_command_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +494,7 @@ func (x *ExtendHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExtendHold.ProtoReflect.Descriptor instead.
 func (*ExtendHold) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{2}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ExtendHold) GetCall() []byte {
@@ -469,7 +541,7 @@ type ChargeCall struct {
 
 func (x *ChargeCall) Reset() {
 	*x = ChargeCall{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[3]
+	mi := &file_tollbook_v1_command_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -481,7 +553,7 @@ func (x *ChargeCall) String() string {
 func (*ChargeCall) ProtoMessage() {}
 
 func (x *ChargeCall) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[3]
+	mi := &file_tollbook_v1_command_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -494,7 +566,7 @@ func (x *ChargeCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeCall.ProtoReflect.Descriptor instead.
 func (*ChargeCall) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{3}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ChargeCall) GetCall() []byte {
@@ -585,7 +657,7 @@ type ReleaseHold struct {
 
 func (x *ReleaseHold) Reset() {
 	*x = ReleaseHold{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[4]
+	mi := &file_tollbook_v1_command_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +669,7 @@ func (x *ReleaseHold) String() string {
 func (*ReleaseHold) ProtoMessage() {}
 
 func (x *ReleaseHold) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[4]
+	mi := &file_tollbook_v1_command_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +682,7 @@ func (x *ReleaseHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseHold.ProtoReflect.Descriptor instead.
 func (*ReleaseHold) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{4}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReleaseHold) GetCall() []byte {
@@ -639,7 +711,7 @@ type ClaimHold struct {
 
 func (x *ClaimHold) Reset() {
 	*x = ClaimHold{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[5]
+	mi := &file_tollbook_v1_command_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +723,7 @@ func (x *ClaimHold) String() string {
 func (*ClaimHold) ProtoMessage() {}
 
 func (x *ClaimHold) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[5]
+	mi := &file_tollbook_v1_command_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +736,7 @@ func (x *ClaimHold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimHold.ProtoReflect.Descriptor instead.
 func (*ClaimHold) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{5}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ClaimHold) GetCall() []byte {
@@ -703,7 +775,7 @@ type PostMoney struct {
 
 func (x *PostMoney) Reset() {
 	*x = PostMoney{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[6]
+	mi := &file_tollbook_v1_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +787,7 @@ func (x *PostMoney) String() string {
 func (*PostMoney) ProtoMessage() {}
 
 func (x *PostMoney) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[6]
+	mi := &file_tollbook_v1_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +800,7 @@ func (x *PostMoney) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PostMoney.ProtoReflect.Descriptor instead.
 func (*PostMoney) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{6}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PostMoney) GetKind() PostingKind {
@@ -807,7 +879,7 @@ type ClosePeriod struct {
 
 func (x *ClosePeriod) Reset() {
 	*x = ClosePeriod{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[7]
+	mi := &file_tollbook_v1_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +891,7 @@ func (x *ClosePeriod) String() string {
 func (*ClosePeriod) ProtoMessage() {}
 
 func (x *ClosePeriod) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[7]
+	mi := &file_tollbook_v1_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +904,7 @@ func (x *ClosePeriod) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClosePeriod.ProtoReflect.Descriptor instead.
 func (*ClosePeriod) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{7}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ClosePeriod) GetAccount() string {
@@ -861,7 +933,7 @@ type WriteUpOffline struct {
 
 func (x *WriteUpOffline) Reset() {
 	*x = WriteUpOffline{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[8]
+	mi := &file_tollbook_v1_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +945,7 @@ func (x *WriteUpOffline) String() string {
 func (*WriteUpOffline) ProtoMessage() {}
 
 func (x *WriteUpOffline) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[8]
+	mi := &file_tollbook_v1_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +958,7 @@ func (x *WriteUpOffline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteUpOffline.ProtoReflect.Descriptor instead.
 func (*WriteUpOffline) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WriteUpOffline) GetCalls() []*OfflineCall {
@@ -907,7 +979,7 @@ type ChangeCatalog struct {
 
 func (x *ChangeCatalog) Reset() {
 	*x = ChangeCatalog{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[9]
+	mi := &file_tollbook_v1_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +991,7 @@ func (x *ChangeCatalog) String() string {
 func (*ChangeCatalog) ProtoMessage() {}
 
 func (x *ChangeCatalog) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[9]
+	mi := &file_tollbook_v1_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1004,7 @@ func (x *ChangeCatalog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeCatalog.ProtoReflect.Descriptor instead.
 func (*ChangeCatalog) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ChangeCatalog) GetNote() string {
@@ -964,7 +1036,7 @@ type ExpectedChange struct {
 
 func (x *ExpectedChange) Reset() {
 	*x = ExpectedChange{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[10]
+	mi := &file_tollbook_v1_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1048,7 @@ func (x *ExpectedChange) String() string {
 func (*ExpectedChange) ProtoMessage() {}
 
 func (x *ExpectedChange) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[10]
+	mi := &file_tollbook_v1_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1061,7 @@ func (x *ExpectedChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpectedChange.ProtoReflect.Descriptor instead.
 func (*ExpectedChange) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExpectedChange) GetChange() *Change {
@@ -1037,7 +1109,7 @@ type Reply struct {
 
 func (x *Reply) Reset() {
 	*x = Reply{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[11]
+	mi := &file_tollbook_v1_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1049,7 +1121,7 @@ func (x *Reply) String() string {
 func (*Reply) ProtoMessage() {}
 
 func (x *Reply) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[11]
+	mi := &file_tollbook_v1_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1062,7 +1134,7 @@ func (x *Reply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reply.ProtoReflect.Descriptor instead.
 func (*Reply) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Reply) GetPosition() uint64 {
@@ -1177,7 +1249,7 @@ type Refusal struct {
 
 func (x *Refusal) Reset() {
 	*x = Refusal{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[12]
+	mi := &file_tollbook_v1_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1189,7 +1261,7 @@ func (x *Refusal) String() string {
 func (*Refusal) ProtoMessage() {}
 
 func (x *Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[12]
+	mi := &file_tollbook_v1_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1202,7 +1274,7 @@ func (x *Refusal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refusal.ProtoReflect.Descriptor instead.
 func (*Refusal) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Refusal) GetCode() string {
@@ -1228,16 +1300,20 @@ func (x *Refusal) GetPath() string {
 
 // HoldGranted says how long a call may talk for the money held.
 type HoldGranted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	PaidMs        int64                  `protobuf:"varint,1,opt,name=paid_ms,json=paidMs,proto3" json:"paid_ms,omitempty"`
-	AmountsMicro  []int64                `protobuf:"varint,2,rep,packed,name=amounts_micro,json=amountsMicro,proto3" json:"amounts_micro,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	PaidMs       int64                  `protobuf:"varint,1,opt,name=paid_ms,json=paidMs,proto3" json:"paid_ms,omitempty"`
+	AmountsMicro []int64                `protobuf:"varint,2,rep,packed,name=amounts_micro,json=amountsMicro,proto3" json:"amounts_micro,omitempty"`
+	// candidate is the vendor to try: his index in the route. Those between the one
+	// before, or the beginning, and him are passed over. Beyond the route, after an
+	// advance, nobody is left.
+	Candidate     uint32 `protobuf:"varint,270,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HoldGranted) Reset() {
 	*x = HoldGranted{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[13]
+	mi := &file_tollbook_v1_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1325,7 @@ func (x *HoldGranted) String() string {
 func (*HoldGranted) ProtoMessage() {}
 
 func (x *HoldGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[13]
+	mi := &file_tollbook_v1_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1338,7 @@ func (x *HoldGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldGranted.ProtoReflect.Descriptor instead.
 func (*HoldGranted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *HoldGranted) GetPaidMs() int64 {
@@ -1279,6 +1355,13 @@ func (x *HoldGranted) GetAmountsMicro() []int64 {
 	return nil
 }
 
+func (x *HoldGranted) GetCandidate() uint32 {
+	if x != nil {
+		return x.Candidate
+	}
+	return 0
+}
+
 // Charged says what a call cost.
 type Charged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1291,7 +1374,7 @@ type Charged struct {
 
 func (x *Charged) Reset() {
 	*x = Charged{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[14]
+	mi := &file_tollbook_v1_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1303,7 +1386,7 @@ func (x *Charged) String() string {
 func (*Charged) ProtoMessage() {}
 
 func (x *Charged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[14]
+	mi := &file_tollbook_v1_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1316,7 +1399,7 @@ func (x *Charged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Charged.ProtoReflect.Descriptor instead.
 func (*Charged) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Charged) GetGrossMicro() int64 {
@@ -1350,7 +1433,7 @@ type Posted struct {
 
 func (x *Posted) Reset() {
 	*x = Posted{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[15]
+	mi := &file_tollbook_v1_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1445,7 @@ func (x *Posted) String() string {
 func (*Posted) ProtoMessage() {}
 
 func (x *Posted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[15]
+	mi := &file_tollbook_v1_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1458,7 @@ func (x *Posted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Posted.ProtoReflect.Descriptor instead.
 func (*Posted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{15}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Posted) GetPosition() uint64 {
@@ -1395,7 +1478,7 @@ type WrittenUp struct {
 
 func (x *WrittenUp) Reset() {
 	*x = WrittenUp{}
-	mi := &file_tollbook_v1_command_proto_msgTypes[16]
+	mi := &file_tollbook_v1_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1407,7 +1490,7 @@ func (x *WrittenUp) String() string {
 func (*WrittenUp) ProtoMessage() {}
 
 func (x *WrittenUp) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_command_proto_msgTypes[16]
+	mi := &file_tollbook_v1_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1420,7 +1503,7 @@ func (x *WrittenUp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WrittenUp.ProtoReflect.Descriptor instead.
 func (*WrittenUp) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{16}
+	return file_tollbook_v1_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WrittenUp) GetThrough() uint64 {
@@ -1434,7 +1517,7 @@ var File_tollbook_v1_command_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\n" +
-	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\x91\x06\n" +
+	"\x19tollbook/v1/command.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\xd4\x06\n" +
 	"\aCommand\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x12\n" +
@@ -1458,6 +1541,7 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\x0echange_catalog\x18\x10 \x01(\v2\x1a.tollbook.v1.ChangeCatalogH\x00R\rchangeCatalog\x12=\n" +
 	"\fclose_period\x18\x14 \x01(\v2\x18.tollbook.v1.ClosePeriodH\x00R\vclosePeriod\x12G\n" +
 	"\x10write_up_offline\x18\x15 \x01(\v2\x1b.tollbook.v1.WriteUpOfflineH\x00R\x0ewriteUpOffline\x12A\n" +
+	"\radvance_route\x18\x8e\x02 \x01(\v2\x19.tollbook.v1.AdvanceRouteH\x00R\fadvanceRoute\x12A\n" +
 	"\rrecord_rescue\x18\xe6\x01 \x01(\v2\x19.tollbook.v1.StoreRescuedH\x00R\frecordRescueB\x06\n" +
 	"\x04body\"\xf5\x01\n" +
 	"\tPlaceHold\x12\x12\n" +
@@ -1467,7 +1551,10 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\x10catalog_position\x18\x04 \x01(\x04R\x0fcatalogPosition\x12\x19\n" +
 	"\bsetup_ms\x18\x05 \x01(\x03R\asetupMs\x12\x15\n" +
 	"\x06max_ms\x18\x06 \x01(\x03R\x05maxMs\x12\x1c\n" +
-	"\temergency\x18\x1e \x01(\tR\temergency\"_\n" +
+	"\temergency\x18\x1e \x01(\tR\temergency\"@\n" +
+	"\fAdvanceRoute\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\fR\x04call\x12\x1c\n" +
+	"\tcandidate\x18\x02 \x01(\rR\tcandidate\"_\n" +
 	"\n" +
 	"ExtendHold\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12$\n" +
@@ -1534,10 +1621,11 @@ const file_tollbook_v1_command_proto_rawDesc = "" +
 	"\aRefusal\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
-	"\x04path\x18\x03 \x01(\tR\x04path\"K\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\"j\n" +
 	"\vHoldGranted\x12\x17\n" +
 	"\apaid_ms\x18\x01 \x01(\x03R\x06paidMs\x12#\n" +
-	"\ramounts_micro\x18\x02 \x03(\x03R\famountsMicro\"n\n" +
+	"\ramounts_micro\x18\x02 \x03(\x03R\famountsMicro\x12\x1d\n" +
+	"\tcandidate\x18\x8e\x02 \x01(\rR\tcandidate\"n\n" +
 	"\aCharged\x12\x1f\n" +
 	"\vgross_micro\x18\x01 \x01(\x03R\n" +
 	"grossMicro\x12\x1d\n" +
@@ -1561,61 +1649,63 @@ func file_tollbook_v1_command_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_command_proto_rawDescData
 }
 
-var file_tollbook_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_tollbook_v1_command_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollbook_v1_command_proto_goTypes = []any{
 	(*Command)(nil),        // 0: tollbook.v1.Command
 	(*PlaceHold)(nil),      // 1: tollbook.v1.PlaceHold
-	(*ExtendHold)(nil),     // 2: tollbook.v1.ExtendHold
-	(*ChargeCall)(nil),     // 3: tollbook.v1.ChargeCall
-	(*ReleaseHold)(nil),    // 4: tollbook.v1.ReleaseHold
-	(*ClaimHold)(nil),      // 5: tollbook.v1.ClaimHold
-	(*PostMoney)(nil),      // 6: tollbook.v1.PostMoney
-	(*ClosePeriod)(nil),    // 7: tollbook.v1.ClosePeriod
-	(*WriteUpOffline)(nil), // 8: tollbook.v1.WriteUpOffline
-	(*ChangeCatalog)(nil),  // 9: tollbook.v1.ChangeCatalog
-	(*ExpectedChange)(nil), // 10: tollbook.v1.ExpectedChange
-	(*Reply)(nil),          // 11: tollbook.v1.Reply
-	(*Refusal)(nil),        // 12: tollbook.v1.Refusal
-	(*HoldGranted)(nil),    // 13: tollbook.v1.HoldGranted
-	(*Charged)(nil),        // 14: tollbook.v1.Charged
-	(*Posted)(nil),         // 15: tollbook.v1.Posted
-	(*WrittenUp)(nil),      // 16: tollbook.v1.WrittenUp
-	(*StoreRescued)(nil),   // 17: tollbook.v1.StoreRescued
-	(*HoldLine)(nil),       // 18: tollbook.v1.HoldLine
-	(*Candidate)(nil),      // 19: tollbook.v1.Candidate
-	(EndedBy)(0),           // 20: tollbook.v1.EndedBy
-	(PostingKind)(0),       // 21: tollbook.v1.PostingKind
-	(*OfflineCall)(nil),    // 22: tollbook.v1.OfflineCall
-	(*Change)(nil),         // 23: tollbook.v1.Change
+	(*AdvanceRoute)(nil),   // 2: tollbook.v1.AdvanceRoute
+	(*ExtendHold)(nil),     // 3: tollbook.v1.ExtendHold
+	(*ChargeCall)(nil),     // 4: tollbook.v1.ChargeCall
+	(*ReleaseHold)(nil),    // 5: tollbook.v1.ReleaseHold
+	(*ClaimHold)(nil),      // 6: tollbook.v1.ClaimHold
+	(*PostMoney)(nil),      // 7: tollbook.v1.PostMoney
+	(*ClosePeriod)(nil),    // 8: tollbook.v1.ClosePeriod
+	(*WriteUpOffline)(nil), // 9: tollbook.v1.WriteUpOffline
+	(*ChangeCatalog)(nil),  // 10: tollbook.v1.ChangeCatalog
+	(*ExpectedChange)(nil), // 11: tollbook.v1.ExpectedChange
+	(*Reply)(nil),          // 12: tollbook.v1.Reply
+	(*Refusal)(nil),        // 13: tollbook.v1.Refusal
+	(*HoldGranted)(nil),    // 14: tollbook.v1.HoldGranted
+	(*Charged)(nil),        // 15: tollbook.v1.Charged
+	(*Posted)(nil),         // 16: tollbook.v1.Posted
+	(*WrittenUp)(nil),      // 17: tollbook.v1.WrittenUp
+	(*StoreRescued)(nil),   // 18: tollbook.v1.StoreRescued
+	(*HoldLine)(nil),       // 19: tollbook.v1.HoldLine
+	(*Candidate)(nil),      // 20: tollbook.v1.Candidate
+	(EndedBy)(0),           // 21: tollbook.v1.EndedBy
+	(PostingKind)(0),       // 22: tollbook.v1.PostingKind
+	(*OfflineCall)(nil),    // 23: tollbook.v1.OfflineCall
+	(*Change)(nil),         // 24: tollbook.v1.Change
 }
 var file_tollbook_v1_command_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Command.place_hold:type_name -> tollbook.v1.PlaceHold
-	2,  // 1: tollbook.v1.Command.extend_hold:type_name -> tollbook.v1.ExtendHold
-	3,  // 2: tollbook.v1.Command.charge_call:type_name -> tollbook.v1.ChargeCall
-	4,  // 3: tollbook.v1.Command.release_hold:type_name -> tollbook.v1.ReleaseHold
-	5,  // 4: tollbook.v1.Command.claim_hold:type_name -> tollbook.v1.ClaimHold
-	6,  // 5: tollbook.v1.Command.post_money:type_name -> tollbook.v1.PostMoney
-	9,  // 6: tollbook.v1.Command.change_catalog:type_name -> tollbook.v1.ChangeCatalog
-	7,  // 7: tollbook.v1.Command.close_period:type_name -> tollbook.v1.ClosePeriod
-	8,  // 8: tollbook.v1.Command.write_up_offline:type_name -> tollbook.v1.WriteUpOffline
-	17, // 9: tollbook.v1.Command.record_rescue:type_name -> tollbook.v1.StoreRescued
-	18, // 10: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
-	19, // 11: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
-	20, // 12: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
-	21, // 13: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
-	22, // 14: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
-	10, // 15: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
-	23, // 16: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
-	12, // 17: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
-	13, // 18: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
-	14, // 19: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
-	15, // 20: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
-	16, // 21: tollbook.v1.Reply.written_up:type_name -> tollbook.v1.WrittenUp
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	3,  // 1: tollbook.v1.Command.extend_hold:type_name -> tollbook.v1.ExtendHold
+	4,  // 2: tollbook.v1.Command.charge_call:type_name -> tollbook.v1.ChargeCall
+	5,  // 3: tollbook.v1.Command.release_hold:type_name -> tollbook.v1.ReleaseHold
+	6,  // 4: tollbook.v1.Command.claim_hold:type_name -> tollbook.v1.ClaimHold
+	7,  // 5: tollbook.v1.Command.post_money:type_name -> tollbook.v1.PostMoney
+	10, // 6: tollbook.v1.Command.change_catalog:type_name -> tollbook.v1.ChangeCatalog
+	8,  // 7: tollbook.v1.Command.close_period:type_name -> tollbook.v1.ClosePeriod
+	9,  // 8: tollbook.v1.Command.write_up_offline:type_name -> tollbook.v1.WriteUpOffline
+	2,  // 9: tollbook.v1.Command.advance_route:type_name -> tollbook.v1.AdvanceRoute
+	18, // 10: tollbook.v1.Command.record_rescue:type_name -> tollbook.v1.StoreRescued
+	19, // 11: tollbook.v1.PlaceHold.lines:type_name -> tollbook.v1.HoldLine
+	20, // 12: tollbook.v1.PlaceHold.route:type_name -> tollbook.v1.Candidate
+	21, // 13: tollbook.v1.ChargeCall.ended_by:type_name -> tollbook.v1.EndedBy
+	22, // 14: tollbook.v1.PostMoney.kind:type_name -> tollbook.v1.PostingKind
+	23, // 15: tollbook.v1.WriteUpOffline.calls:type_name -> tollbook.v1.OfflineCall
+	11, // 16: tollbook.v1.ChangeCatalog.changes:type_name -> tollbook.v1.ExpectedChange
+	24, // 17: tollbook.v1.ExpectedChange.change:type_name -> tollbook.v1.Change
+	13, // 18: tollbook.v1.Reply.error:type_name -> tollbook.v1.Refusal
+	14, // 19: tollbook.v1.Reply.hold_granted:type_name -> tollbook.v1.HoldGranted
+	15, // 20: tollbook.v1.Reply.charged:type_name -> tollbook.v1.Charged
+	16, // 21: tollbook.v1.Reply.posted:type_name -> tollbook.v1.Posted
+	17, // 22: tollbook.v1.Reply.written_up:type_name -> tollbook.v1.WrittenUp
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_command_proto_init() }
@@ -1637,9 +1727,10 @@ func file_tollbook_v1_command_proto_init() {
 		(*Command_ChangeCatalog)(nil),
 		(*Command_ClosePeriod)(nil),
 		(*Command_WriteUpOffline)(nil),
+		(*Command_AdvanceRoute)(nil),
 		(*Command_RecordRescue)(nil),
 	}
-	file_tollbook_v1_command_proto_msgTypes[11].OneofWrappers = []any{
+	file_tollbook_v1_command_proto_msgTypes[12].OneofWrappers = []any{
 		(*Reply_HoldGranted)(nil),
 		(*Reply_Charged)(nil),
 		(*Reply_Posted)(nil),
@@ -1651,7 +1742,7 @@ func file_tollbook_v1_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_command_proto_rawDesc), len(file_tollbook_v1_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

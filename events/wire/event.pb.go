@@ -50,6 +50,7 @@ type Event struct {
 	//	*Event_HoldReleased
 	//	*Event_ChargeContested
 	//	*Event_HoldClaimed
+	//	*Event_RouteAdvanced
 	//	*Event_AlertRaised
 	//	*Event_AlertCleared
 	//	*Event_PeriodClosed
@@ -233,6 +234,15 @@ func (x *Event) GetHoldClaimed() *HoldClaimed {
 	if x != nil {
 		if x, ok := x.Body.(*Event_HoldClaimed); ok {
 			return x.HoldClaimed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetRouteAdvanced() *RouteAdvanced {
+	if x != nil {
+		if x, ok := x.Body.(*Event_RouteAdvanced); ok {
+			return x.RouteAdvanced
 		}
 	}
 	return nil
@@ -563,6 +573,10 @@ type Event_HoldClaimed struct {
 	HoldClaimed *HoldClaimed `protobuf:"bytes,17,opt,name=hold_claimed,json=holdClaimed,proto3,oneof"`
 }
 
+type Event_RouteAdvanced struct {
+	RouteAdvanced *RouteAdvanced `protobuf:"bytes,270,opt,name=route_advanced,json=routeAdvanced,proto3,oneof"`
+}
+
 type Event_AlertRaised struct {
 	AlertRaised *AlertRaised `protobuf:"bytes,20,opt,name=alert_raised,json=alertRaised,proto3,oneof"`
 }
@@ -713,6 +727,8 @@ func (*Event_ChargeContested) isEvent_Body() {}
 
 func (*Event_HoldClaimed) isEvent_Body() {}
 
+func (*Event_RouteAdvanced) isEvent_Body() {}
+
 func (*Event_AlertRaised) isEvent_Body() {}
 
 func (*Event_AlertCleared) isEvent_Body() {}
@@ -781,7 +797,7 @@ var File_tollbook_v1_event_proto protoreflect.FileDescriptor
 
 const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\xd1\x16\n" +
+	"\x17tollbook/v1/event.proto\x12\vtollbook.v1\x1a\x19tollbook/v1/account.proto\x1a\x17tollbook/v1/audit.proto\x1a\x17tollbook/v1/calls.proto\x1a\x19tollbook/v1/catalog.proto\x1a\x1atollbook/v1/evidence.proto\x1a\x17tollbook/v1/files.proto\x1a\x17tollbook/v1/guard.proto\x1a\x18tollbook/v1/ledger.proto\x1a\x18tollbook/v1/rescue.proto\"\x97\x17\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x06schema\x18\x02 \x01(\rR\x06schema\x12&\n" +
@@ -798,7 +814,8 @@ const file_tollbook_v1_event_proto_rawDesc = "" +
 	"\fcall_charged\x18\x0e \x01(\v2\x18.tollbook.v1.CallChargedH\x00R\vcallCharged\x12@\n" +
 	"\rhold_released\x18\x0f \x01(\v2\x19.tollbook.v1.HoldReleasedH\x00R\fholdReleased\x12I\n" +
 	"\x10charge_contested\x18\x10 \x01(\v2\x1c.tollbook.v1.ChargeContestedH\x00R\x0fchargeContested\x12=\n" +
-	"\fhold_claimed\x18\x11 \x01(\v2\x18.tollbook.v1.HoldClaimedH\x00R\vholdClaimed\x12=\n" +
+	"\fhold_claimed\x18\x11 \x01(\v2\x18.tollbook.v1.HoldClaimedH\x00R\vholdClaimed\x12D\n" +
+	"\x0eroute_advanced\x18\x8e\x02 \x01(\v2\x1a.tollbook.v1.RouteAdvancedH\x00R\rrouteAdvanced\x12=\n" +
 	"\falert_raised\x18\x14 \x01(\v2\x18.tollbook.v1.AlertRaisedH\x00R\valertRaised\x12@\n" +
 	"\ralert_cleared\x18\x15 \x01(\v2\x19.tollbook.v1.AlertClearedH\x00R\falertCleared\x12@\n" +
 	"\rperiod_closed\x18\x16 \x01(\v2\x19.tollbook.v1.PeriodClosedH\x00R\fperiodClosed\x12M\n" +
@@ -861,38 +878,39 @@ var file_tollbook_v1_event_proto_goTypes = []any{
 	(*HoldReleased)(nil),             // 6: tollbook.v1.HoldReleased
 	(*ChargeContested)(nil),          // 7: tollbook.v1.ChargeContested
 	(*HoldClaimed)(nil),              // 8: tollbook.v1.HoldClaimed
-	(*AlertRaised)(nil),              // 9: tollbook.v1.AlertRaised
-	(*AlertCleared)(nil),             // 10: tollbook.v1.AlertCleared
-	(*PeriodClosed)(nil),             // 11: tollbook.v1.PeriodClosed
-	(*OfflineWrittenUp)(nil),         // 12: tollbook.v1.OfflineWrittenUp
-	(*StoreRescued)(nil),             // 13: tollbook.v1.StoreRescued
-	(*ChangeSetAccepted)(nil),        // 14: tollbook.v1.ChangeSetAccepted
-	(*CallReceived)(nil),             // 15: tollbook.v1.CallReceived
-	(*AttemptStarted)(nil),           // 16: tollbook.v1.AttemptStarted
-	(*LegRinging)(nil),               // 17: tollbook.v1.LegRinging
-	(*LegAnswered)(nil),              // 18: tollbook.v1.LegAnswered
-	(*LegEnded)(nil),                 // 19: tollbook.v1.LegEnded
-	(*SignOfLife)(nil),               // 20: tollbook.v1.SignOfLife
-	(*CallRouted)(nil),               // 21: tollbook.v1.CallRouted
-	(*CallStanding)(nil),             // 22: tollbook.v1.CallStanding
-	(*SignedIn)(nil),                 // 23: tollbook.v1.SignedIn
-	(*SignInFailed)(nil),             // 24: tollbook.v1.SignInFailed
-	(*SourceRejected)(nil),           // 25: tollbook.v1.SourceRejected
-	(*BalanceForecast)(nil),          // 26: tollbook.v1.BalanceForecast
-	(*SourceBanned)(nil),             // 27: tollbook.v1.SourceBanned
-	(*BanLifted)(nil),                // 28: tollbook.v1.BanLifted
-	(*CdrFileLate)(nil),              // 29: tollbook.v1.CdrFileLate
-	(*MoneyDataRead)(nil),            // 30: tollbook.v1.MoneyDataRead
-	(*TerminatorStateChanged)(nil),   // 31: tollbook.v1.TerminatorStateChanged
-	(*RegistrationStateChanged)(nil), // 32: tollbook.v1.RegistrationStateChanged
-	(*GuardTripped)(nil),             // 33: tollbook.v1.GuardTripped
-	(*GuardLifted)(nil),              // 34: tollbook.v1.GuardLifted
-	(*RecordingSteered)(nil),         // 35: tollbook.v1.RecordingSteered
-	(*FileMade)(nil),                 // 36: tollbook.v1.FileMade
-	(*FileRemoved)(nil),              // 37: tollbook.v1.FileRemoved
-	(*FileStorageChanged)(nil),       // 38: tollbook.v1.FileStorageChanged
-	(*FileMismatched)(nil),           // 39: tollbook.v1.FileMismatched
-	(*FileServed)(nil),               // 40: tollbook.v1.FileServed
+	(*RouteAdvanced)(nil),            // 9: tollbook.v1.RouteAdvanced
+	(*AlertRaised)(nil),              // 10: tollbook.v1.AlertRaised
+	(*AlertCleared)(nil),             // 11: tollbook.v1.AlertCleared
+	(*PeriodClosed)(nil),             // 12: tollbook.v1.PeriodClosed
+	(*OfflineWrittenUp)(nil),         // 13: tollbook.v1.OfflineWrittenUp
+	(*StoreRescued)(nil),             // 14: tollbook.v1.StoreRescued
+	(*ChangeSetAccepted)(nil),        // 15: tollbook.v1.ChangeSetAccepted
+	(*CallReceived)(nil),             // 16: tollbook.v1.CallReceived
+	(*AttemptStarted)(nil),           // 17: tollbook.v1.AttemptStarted
+	(*LegRinging)(nil),               // 18: tollbook.v1.LegRinging
+	(*LegAnswered)(nil),              // 19: tollbook.v1.LegAnswered
+	(*LegEnded)(nil),                 // 20: tollbook.v1.LegEnded
+	(*SignOfLife)(nil),               // 21: tollbook.v1.SignOfLife
+	(*CallRouted)(nil),               // 22: tollbook.v1.CallRouted
+	(*CallStanding)(nil),             // 23: tollbook.v1.CallStanding
+	(*SignedIn)(nil),                 // 24: tollbook.v1.SignedIn
+	(*SignInFailed)(nil),             // 25: tollbook.v1.SignInFailed
+	(*SourceRejected)(nil),           // 26: tollbook.v1.SourceRejected
+	(*BalanceForecast)(nil),          // 27: tollbook.v1.BalanceForecast
+	(*SourceBanned)(nil),             // 28: tollbook.v1.SourceBanned
+	(*BanLifted)(nil),                // 29: tollbook.v1.BanLifted
+	(*CdrFileLate)(nil),              // 30: tollbook.v1.CdrFileLate
+	(*MoneyDataRead)(nil),            // 31: tollbook.v1.MoneyDataRead
+	(*TerminatorStateChanged)(nil),   // 32: tollbook.v1.TerminatorStateChanged
+	(*RegistrationStateChanged)(nil), // 33: tollbook.v1.RegistrationStateChanged
+	(*GuardTripped)(nil),             // 34: tollbook.v1.GuardTripped
+	(*GuardLifted)(nil),              // 35: tollbook.v1.GuardLifted
+	(*RecordingSteered)(nil),         // 36: tollbook.v1.RecordingSteered
+	(*FileMade)(nil),                 // 37: tollbook.v1.FileMade
+	(*FileRemoved)(nil),              // 38: tollbook.v1.FileRemoved
+	(*FileStorageChanged)(nil),       // 39: tollbook.v1.FileStorageChanged
+	(*FileMismatched)(nil),           // 40: tollbook.v1.FileMismatched
+	(*FileServed)(nil),               // 41: tollbook.v1.FileServed
 }
 var file_tollbook_v1_event_proto_depIdxs = []int32{
 	1,  // 0: tollbook.v1.Event.keeper_opened:type_name -> tollbook.v1.KeeperOpened
@@ -903,43 +921,44 @@ var file_tollbook_v1_event_proto_depIdxs = []int32{
 	6,  // 5: tollbook.v1.Event.hold_released:type_name -> tollbook.v1.HoldReleased
 	7,  // 6: tollbook.v1.Event.charge_contested:type_name -> tollbook.v1.ChargeContested
 	8,  // 7: tollbook.v1.Event.hold_claimed:type_name -> tollbook.v1.HoldClaimed
-	9,  // 8: tollbook.v1.Event.alert_raised:type_name -> tollbook.v1.AlertRaised
-	10, // 9: tollbook.v1.Event.alert_cleared:type_name -> tollbook.v1.AlertCleared
-	11, // 10: tollbook.v1.Event.period_closed:type_name -> tollbook.v1.PeriodClosed
-	12, // 11: tollbook.v1.Event.offline_written_up:type_name -> tollbook.v1.OfflineWrittenUp
-	13, // 12: tollbook.v1.Event.store_rescued:type_name -> tollbook.v1.StoreRescued
-	14, // 13: tollbook.v1.Event.change_set_accepted:type_name -> tollbook.v1.ChangeSetAccepted
-	15, // 14: tollbook.v1.Event.call_received:type_name -> tollbook.v1.CallReceived
-	16, // 15: tollbook.v1.Event.attempt_started:type_name -> tollbook.v1.AttemptStarted
-	17, // 16: tollbook.v1.Event.leg_ringing:type_name -> tollbook.v1.LegRinging
-	18, // 17: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
-	19, // 18: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
-	20, // 19: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
-	21, // 20: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
-	22, // 21: tollbook.v1.Event.call_standing:type_name -> tollbook.v1.CallStanding
-	23, // 22: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
-	24, // 23: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
-	25, // 24: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
-	26, // 25: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
-	27, // 26: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
-	28, // 27: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
-	29, // 28: tollbook.v1.Event.cdr_file_late:type_name -> tollbook.v1.CdrFileLate
-	30, // 29: tollbook.v1.Event.money_data_read:type_name -> tollbook.v1.MoneyDataRead
-	31, // 30: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
-	32, // 31: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
-	33, // 32: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
-	34, // 33: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
-	35, // 34: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
-	36, // 35: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
-	37, // 36: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
-	38, // 37: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
-	39, // 38: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
-	40, // 39: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
-	40, // [40:40] is the sub-list for method output_type
-	40, // [40:40] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	9,  // 8: tollbook.v1.Event.route_advanced:type_name -> tollbook.v1.RouteAdvanced
+	10, // 9: tollbook.v1.Event.alert_raised:type_name -> tollbook.v1.AlertRaised
+	11, // 10: tollbook.v1.Event.alert_cleared:type_name -> tollbook.v1.AlertCleared
+	12, // 11: tollbook.v1.Event.period_closed:type_name -> tollbook.v1.PeriodClosed
+	13, // 12: tollbook.v1.Event.offline_written_up:type_name -> tollbook.v1.OfflineWrittenUp
+	14, // 13: tollbook.v1.Event.store_rescued:type_name -> tollbook.v1.StoreRescued
+	15, // 14: tollbook.v1.Event.change_set_accepted:type_name -> tollbook.v1.ChangeSetAccepted
+	16, // 15: tollbook.v1.Event.call_received:type_name -> tollbook.v1.CallReceived
+	17, // 16: tollbook.v1.Event.attempt_started:type_name -> tollbook.v1.AttemptStarted
+	18, // 17: tollbook.v1.Event.leg_ringing:type_name -> tollbook.v1.LegRinging
+	19, // 18: tollbook.v1.Event.leg_answered:type_name -> tollbook.v1.LegAnswered
+	20, // 19: tollbook.v1.Event.leg_ended:type_name -> tollbook.v1.LegEnded
+	21, // 20: tollbook.v1.Event.sign_of_life:type_name -> tollbook.v1.SignOfLife
+	22, // 21: tollbook.v1.Event.call_routed:type_name -> tollbook.v1.CallRouted
+	23, // 22: tollbook.v1.Event.call_standing:type_name -> tollbook.v1.CallStanding
+	24, // 23: tollbook.v1.Event.signed_in:type_name -> tollbook.v1.SignedIn
+	25, // 24: tollbook.v1.Event.sign_in_failed:type_name -> tollbook.v1.SignInFailed
+	26, // 25: tollbook.v1.Event.source_rejected:type_name -> tollbook.v1.SourceRejected
+	27, // 26: tollbook.v1.Event.balance_forecast:type_name -> tollbook.v1.BalanceForecast
+	28, // 27: tollbook.v1.Event.source_banned:type_name -> tollbook.v1.SourceBanned
+	29, // 28: tollbook.v1.Event.ban_lifted:type_name -> tollbook.v1.BanLifted
+	30, // 29: tollbook.v1.Event.cdr_file_late:type_name -> tollbook.v1.CdrFileLate
+	31, // 30: tollbook.v1.Event.money_data_read:type_name -> tollbook.v1.MoneyDataRead
+	32, // 31: tollbook.v1.Event.terminator_state_changed:type_name -> tollbook.v1.TerminatorStateChanged
+	33, // 32: tollbook.v1.Event.registration_state_changed:type_name -> tollbook.v1.RegistrationStateChanged
+	34, // 33: tollbook.v1.Event.guard_tripped:type_name -> tollbook.v1.GuardTripped
+	35, // 34: tollbook.v1.Event.guard_lifted:type_name -> tollbook.v1.GuardLifted
+	36, // 35: tollbook.v1.Event.recording_steered:type_name -> tollbook.v1.RecordingSteered
+	37, // 36: tollbook.v1.Event.file_made:type_name -> tollbook.v1.FileMade
+	38, // 37: tollbook.v1.Event.file_removed:type_name -> tollbook.v1.FileRemoved
+	39, // 38: tollbook.v1.Event.file_storage_changed:type_name -> tollbook.v1.FileStorageChanged
+	40, // 39: tollbook.v1.Event.file_mismatched:type_name -> tollbook.v1.FileMismatched
+	41, // 40: tollbook.v1.Event.file_served:type_name -> tollbook.v1.FileServed
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_event_proto_init() }
@@ -965,6 +984,7 @@ func file_tollbook_v1_event_proto_init() {
 		(*Event_HoldReleased)(nil),
 		(*Event_ChargeContested)(nil),
 		(*Event_HoldClaimed)(nil),
+		(*Event_RouteAdvanced)(nil),
 		(*Event_AlertRaised)(nil),
 		(*Event_AlertCleared)(nil),
 		(*Event_PeriodClosed)(nil),

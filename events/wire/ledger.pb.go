@@ -1029,7 +1029,12 @@ type HoldPlaced struct {
 	MaxMs int64 `protobuf:"varint,8,opt,name=max_ms,json=maxMs,proto3" json:"max_ms,omitempty"`
 	// emergency is the settings' number or prefix that makes this an emergency call,
 	// which no limit and no lack of money stops; empty for all others.
-	Emergency     string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	Emergency string `protobuf:"bytes,30,opt,name=emergency,proto3" json:"emergency,omitempty"`
+	// candidate is the vendor that is tried, or was answered by: his index in the route.
+	// One of his channels is taken.
+	Candidate uint32 `protobuf:"varint,270,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// passed are the candidates before him that the book passed over.
+	Passed        []*PassedOver `protobuf:"bytes,271,rep,name=passed,proto3" json:"passed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1127,6 +1132,139 @@ func (x *HoldPlaced) GetEmergency() string {
 	return ""
 }
 
+func (x *HoldPlaced) GetCandidate() uint32 {
+	if x != nil {
+		return x.Candidate
+	}
+	return 0
+}
+
+func (x *HoldPlaced) GetPassed() []*PassedOver {
+	if x != nil {
+		return x.Passed
+	}
+	return nil
+}
+
+// PassedOver is a vendor who was sent no INVITE when it was his turn.
+type PassedOver struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// candidate is his index in the route.
+	Candidate uint32 `protobuf:"varint,1,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// reason is full (his channels are in use) or too_fast (he had his calls of this
+	// second).
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PassedOver) Reset() {
+	*x = PassedOver{}
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PassedOver) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PassedOver) ProtoMessage() {}
+
+func (x *PassedOver) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PassedOver.ProtoReflect.Descriptor instead.
+func (*PassedOver) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PassedOver) GetCandidate() uint32 {
+	if x != nil {
+		return x.Candidate
+	}
+	return 0
+}
+
+func (x *PassedOver) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RouteAdvanced tells that a call goes on to another vendor of its route: the channel
+// of the one before is free, one of the next is taken.
+type RouteAdvanced struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Call  []byte                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`
+	// candidate is the next vendor's index in the route; its length if none is left.
+	Candidate     uint32        `protobuf:"varint,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	Passed        []*PassedOver `protobuf:"bytes,3,rep,name=passed,proto3" json:"passed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RouteAdvanced) Reset() {
+	*x = RouteAdvanced{}
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RouteAdvanced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RouteAdvanced) ProtoMessage() {}
+
+func (x *RouteAdvanced) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RouteAdvanced.ProtoReflect.Descriptor instead.
+func (*RouteAdvanced) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RouteAdvanced) GetCall() []byte {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
+func (x *RouteAdvanced) GetCandidate() uint32 {
+	if x != nil {
+		return x.Candidate
+	}
+	return 0
+}
+
+func (x *RouteAdvanced) GetPassed() []*PassedOver {
+	if x != nil {
+		return x.Passed
+	}
+	return nil
+}
+
 // HoldExtended raises a running call's paid time. Times and amounts are totals.
 type HoldExtended struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
@@ -1143,7 +1281,7 @@ type HoldExtended struct {
 
 func (x *HoldExtended) Reset() {
 	*x = HoldExtended{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1293,7 @@ func (x *HoldExtended) String() string {
 func (*HoldExtended) ProtoMessage() {}
 
 func (x *HoldExtended) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[8]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1306,7 @@ func (x *HoldExtended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldExtended.ProtoReflect.Descriptor instead.
 func (*HoldExtended) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{8}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HoldExtended) GetCall() []byte {
@@ -1243,7 +1381,7 @@ type PriceLine struct {
 
 func (x *PriceLine) Reset() {
 	*x = PriceLine{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1393,7 @@ func (x *PriceLine) String() string {
 func (*PriceLine) ProtoMessage() {}
 
 func (x *PriceLine) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[9]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1406,7 @@ func (x *PriceLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PriceLine.ProtoReflect.Descriptor instead.
 func (*PriceLine) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{9}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *PriceLine) GetSide() Side {
@@ -1420,7 +1558,7 @@ type PriceSegment struct {
 
 func (x *PriceSegment) Reset() {
 	*x = PriceSegment{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1570,7 @@ func (x *PriceSegment) String() string {
 func (*PriceSegment) ProtoMessage() {}
 
 func (x *PriceSegment) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[10]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1583,7 @@ func (x *PriceSegment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PriceSegment.ProtoReflect.Descriptor instead.
 func (*PriceSegment) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{10}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PriceSegment) GetBand() string {
@@ -1519,7 +1657,7 @@ type CallCharged struct {
 
 func (x *CallCharged) Reset() {
 	*x = CallCharged{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1669,7 @@ func (x *CallCharged) String() string {
 func (*CallCharged) ProtoMessage() {}
 
 func (x *CallCharged) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[11]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1682,7 @@ func (x *CallCharged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallCharged.ProtoReflect.Descriptor instead.
 func (*CallCharged) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{11}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CallCharged) GetCall() []byte {
@@ -1687,7 +1825,7 @@ type BaseRate struct {
 
 func (x *BaseRate) Reset() {
 	*x = BaseRate{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1837,7 @@ func (x *BaseRate) String() string {
 func (*BaseRate) ProtoMessage() {}
 
 func (x *BaseRate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[12]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1850,7 @@ func (x *BaseRate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BaseRate.ProtoReflect.Descriptor instead.
 func (*BaseRate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{12}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BaseRate) GetCurrency() string {
@@ -1747,7 +1885,7 @@ type HoldReleased struct {
 
 func (x *HoldReleased) Reset() {
 	*x = HoldReleased{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1897,7 @@ func (x *HoldReleased) String() string {
 func (*HoldReleased) ProtoMessage() {}
 
 func (x *HoldReleased) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[13]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1910,7 @@ func (x *HoldReleased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldReleased.ProtoReflect.Descriptor instead.
 func (*HoldReleased) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{13}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *HoldReleased) GetCall() []byte {
@@ -1803,7 +1941,7 @@ type ChargeContested struct {
 
 func (x *ChargeContested) Reset() {
 	*x = ChargeContested{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +1953,7 @@ func (x *ChargeContested) String() string {
 func (*ChargeContested) ProtoMessage() {}
 
 func (x *ChargeContested) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[14]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +1966,7 @@ func (x *ChargeContested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChargeContested.ProtoReflect.Descriptor instead.
 func (*ChargeContested) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{14}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ChargeContested) GetCall() []byte {
@@ -1878,7 +2016,7 @@ type HoldClaimed struct {
 
 func (x *HoldClaimed) Reset() {
 	*x = HoldClaimed{}
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[15]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +2028,7 @@ func (x *HoldClaimed) String() string {
 func (*HoldClaimed) ProtoMessage() {}
 
 func (x *HoldClaimed) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_ledger_proto_msgTypes[15]
+	mi := &file_tollbook_v1_ledger_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +2041,7 @@ func (x *HoldClaimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HoldClaimed.ProtoReflect.Descriptor instead.
 func (*HoldClaimed) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{15}
+	return file_tollbook_v1_ledger_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HoldClaimed) GetCall() []byte {
@@ -2002,7 +2140,7 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"terminator\x12%\n" +
 	"\x0evendor_account\x18\x02 \x01(\tR\rvendorAccount\x12\x14\n" +
 	"\x05route\x18\x03 \x01(\tR\x05route\x12$\n" +
-	"\x03buy\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x03buy\"\x9c\x02\n" +
+	"\x03buy\x18\x04 \x01(\v2\x12.tollbook.v1.TermsR\x03buy\"\xed\x02\n" +
 	"\n" +
 	"HoldPlaced\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x12\n" +
@@ -2013,7 +2151,17 @@ const file_tollbook_v1_ledger_proto_rawDesc = "" +
 	"\rexpires_at_us\x18\x06 \x01(\x03R\vexpiresAtUs\x12\x19\n" +
 	"\bsetup_ms\x18\a \x01(\x03R\asetupMs\x12\x15\n" +
 	"\x06max_ms\x18\b \x01(\x03R\x05maxMs\x12\x1c\n" +
-	"\temergency\x18\x1e \x01(\tR\temergency\"\xa9\x01\n" +
+	"\temergency\x18\x1e \x01(\tR\temergency\x12\x1d\n" +
+	"\tcandidate\x18\x8e\x02 \x01(\rR\tcandidate\x120\n" +
+	"\x06passed\x18\x8f\x02 \x03(\v2\x17.tollbook.v1.PassedOverR\x06passed\"B\n" +
+	"\n" +
+	"PassedOver\x12\x1c\n" +
+	"\tcandidate\x18\x01 \x01(\rR\tcandidate\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"r\n" +
+	"\rRouteAdvanced\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\fR\x04call\x12\x1c\n" +
+	"\tcandidate\x18\x02 \x01(\rR\tcandidate\x12/\n" +
+	"\x06passed\x18\x03 \x03(\v2\x17.tollbook.v1.PassedOverR\x06passed\"\xa9\x01\n" +
 	"\fHoldExtended\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\fR\x04call\x12\x17\n" +
 	"\apaid_ms\x18\x02 \x01(\x03R\x06paidMs\x12#\n" +
@@ -2133,7 +2281,7 @@ func file_tollbook_v1_ledger_proto_rawDescGZIP() []byte {
 }
 
 var file_tollbook_v1_ledger_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_tollbook_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_tollbook_v1_ledger_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_tollbook_v1_ledger_proto_goTypes = []any{
 	(PostingKind)(0),        // 0: tollbook.v1.PostingKind
 	(RoundingMode)(0),       // 1: tollbook.v1.RoundingMode
@@ -2147,14 +2295,16 @@ var file_tollbook_v1_ledger_proto_goTypes = []any{
 	(*HoldLine)(nil),        // 9: tollbook.v1.HoldLine
 	(*Candidate)(nil),       // 10: tollbook.v1.Candidate
 	(*HoldPlaced)(nil),      // 11: tollbook.v1.HoldPlaced
-	(*HoldExtended)(nil),    // 12: tollbook.v1.HoldExtended
-	(*PriceLine)(nil),       // 13: tollbook.v1.PriceLine
-	(*PriceSegment)(nil),    // 14: tollbook.v1.PriceSegment
-	(*CallCharged)(nil),     // 15: tollbook.v1.CallCharged
-	(*BaseRate)(nil),        // 16: tollbook.v1.BaseRate
-	(*HoldReleased)(nil),    // 17: tollbook.v1.HoldReleased
-	(*ChargeContested)(nil), // 18: tollbook.v1.ChargeContested
-	(*HoldClaimed)(nil),     // 19: tollbook.v1.HoldClaimed
+	(*PassedOver)(nil),      // 12: tollbook.v1.PassedOver
+	(*RouteAdvanced)(nil),   // 13: tollbook.v1.RouteAdvanced
+	(*HoldExtended)(nil),    // 14: tollbook.v1.HoldExtended
+	(*PriceLine)(nil),       // 15: tollbook.v1.PriceLine
+	(*PriceSegment)(nil),    // 16: tollbook.v1.PriceSegment
+	(*CallCharged)(nil),     // 17: tollbook.v1.CallCharged
+	(*BaseRate)(nil),        // 18: tollbook.v1.BaseRate
+	(*HoldReleased)(nil),    // 19: tollbook.v1.HoldReleased
+	(*ChargeContested)(nil), // 20: tollbook.v1.ChargeContested
+	(*HoldClaimed)(nil),     // 21: tollbook.v1.HoldClaimed
 }
 var file_tollbook_v1_ledger_proto_depIdxs = []int32{
 	0,  // 0: tollbook.v1.MoneyPosted.kind:type_name -> tollbook.v1.PostingKind
@@ -2165,18 +2315,20 @@ var file_tollbook_v1_ledger_proto_depIdxs = []int32{
 	7,  // 5: tollbook.v1.Candidate.buy:type_name -> tollbook.v1.Terms
 	9,  // 6: tollbook.v1.HoldPlaced.lines:type_name -> tollbook.v1.HoldLine
 	10, // 7: tollbook.v1.HoldPlaced.route:type_name -> tollbook.v1.Candidate
-	3,  // 8: tollbook.v1.PriceLine.side:type_name -> tollbook.v1.Side
-	7,  // 9: tollbook.v1.PriceLine.terms:type_name -> tollbook.v1.Terms
-	14, // 10: tollbook.v1.PriceLine.segments:type_name -> tollbook.v1.PriceSegment
-	2,  // 11: tollbook.v1.CallCharged.ended_by:type_name -> tollbook.v1.EndedBy
-	13, // 12: tollbook.v1.CallCharged.lines:type_name -> tollbook.v1.PriceLine
-	5,  // 13: tollbook.v1.CallCharged.postings:type_name -> tollbook.v1.Posting
-	16, // 14: tollbook.v1.CallCharged.base_rates:type_name -> tollbook.v1.BaseRate
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 8: tollbook.v1.HoldPlaced.passed:type_name -> tollbook.v1.PassedOver
+	12, // 9: tollbook.v1.RouteAdvanced.passed:type_name -> tollbook.v1.PassedOver
+	3,  // 10: tollbook.v1.PriceLine.side:type_name -> tollbook.v1.Side
+	7,  // 11: tollbook.v1.PriceLine.terms:type_name -> tollbook.v1.Terms
+	16, // 12: tollbook.v1.PriceLine.segments:type_name -> tollbook.v1.PriceSegment
+	2,  // 13: tollbook.v1.CallCharged.ended_by:type_name -> tollbook.v1.EndedBy
+	15, // 14: tollbook.v1.CallCharged.lines:type_name -> tollbook.v1.PriceLine
+	5,  // 15: tollbook.v1.CallCharged.postings:type_name -> tollbook.v1.Posting
+	18, // 16: tollbook.v1.CallCharged.base_rates:type_name -> tollbook.v1.BaseRate
+	17, // [17:17] is the sub-list for method output_type
+	17, // [17:17] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_ledger_proto_init() }
@@ -2190,7 +2342,7 @@ func file_tollbook_v1_ledger_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_ledger_proto_rawDesc), len(file_tollbook_v1_ledger_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

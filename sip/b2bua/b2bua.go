@@ -73,6 +73,9 @@ type Config struct {
 	// Quality tells at an instant how calls by a terminator to a prefix went within
 	// a window that ends then; nil knows nothing.
 	Quality func(terminator, prefix string, windowS uint32, nowUS int64) routing.Quality
+	// InUse counts the calls that have a channel of a terminator, on all nodes, as the
+	// book was last heard: it is the book that decides. May be nil.
+	InUse func(terminator string) int
 	// VendorOut tells whether a vendor's account is cut off. May be nil.
 	VendorOut func(account string) bool
 	// Serves tells whether this node serves a peer that names its nodes. May be nil.
@@ -122,8 +125,6 @@ type Switch struct {
 	dialogs  map[dialogKey]*dialogEntry
 	forwards map[dialogKey]forwarded  // INVITEs to ourselves
 	invites  map[string]struct{}      // ingress INVITEs of late, to know merged ones
-	inUse    map[string]int           // attempts in progress by terminator
-	started  map[string]startsIn      // attempts of the present second by terminator
 	owed     map[events.CallID]int    // commands that the book has not answered yet
 	resting  map[string]time.Duration // terminators that want to be left alone, and until when
 	begun    uint64                   // calls taken since the start
@@ -138,7 +139,7 @@ func New(c Config) *Switch {
 	s := &Switch{
 		config: c, start: time.Now(), ctx: ctx, stop: stop,
 		calls: map[events.CallID]*session{}, dialogs: map[dialogKey]*dialogEntry{}, forwards: map[dialogKey]forwarded{},
-		invites: map[string]struct{}{}, inUse: map[string]int{}, started: map[string]startsIn{}, owed: map[events.CallID]int{},
+		invites: map[string]struct{}{}, owed: map[events.CallID]int{},
 		resting: map[string]time.Duration{}, parties: map[netip.Addr]int{},
 	}
 	c.Gate.Heed(s.talksTo)
@@ -169,39 +170,6 @@ func (s *Switch) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.calls)
-}
-
-// InUse counts the attempts in progress at a terminator.
-func (s *Switch) InUse(terminator string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.inUse[terminator]
-}
-
-// startsIn counts what was begun in one second of the node's monotonic time.
-type startsIn struct {
-	second time.Duration
-	count  int
-}
-
-// Started counts the attempts that a terminator got in this second.
-func (s *Switch) Started(terminator string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if at := s.started[terminator]; at.second == s.now().Mono.Truncate(time.Second) {
-		return at.count
-	}
-	return 0
-}
-
-// starts counts an attempt; the lock is held.
-func (s *Switch) starts(terminator string) {
-	at, second := s.started[terminator], s.now().Mono.Truncate(time.Second)
-	if at.second != second {
-		at = startsIn{second: second}
-	}
-	at.count++
-	s.started[terminator] = at
 }
 
 // HangUp ends a call by an operator's wish.

@@ -43,6 +43,18 @@ func drawPlan(rng *rand.Rand) *plan {
 		p.edit = func(o *wire.Originator, _ []*wire.Terminator) { o.Sip = &wire.SipPolicy{Transfers: true} }
 		p.changes = append(p.changes, change{between(10*time.Millisecond, 8*time.Second), "refer"})
 	}
+	if maybe(30) {
+		former := p.edit
+		p.edit = func(o *wire.Originator, vendors []*wire.Terminator) {
+			if former != nil {
+				former(o, vendors)
+			}
+			for i, v := range vendors {
+				v.Channels = uint32(i + 1) // a call that is sent on has the first one twice
+			}
+		}
+		p.thinks = []time.Duration{0, 50 * time.Millisecond, time.Second, 3 * time.Second}[rng.IntN(4)]
+	}
 	if p.merged {
 		p.cancelAfter, p.rushed = 0, false
 	}

@@ -28,8 +28,8 @@ type egress struct {
 	// again is the attempt's own goroutine's.
 	again again
 
-	counted bool // its place at the terminator is free again
-	tried   []*wire.AddressTried
+	left  bool // an end was recorded, or the call was dropped
+	tried []*wire.AddressTried
 
 	rings     *ringing   // the subscriber's devices, if it is he who is called
 	called    string     // who is called instead, where he forwards
@@ -48,18 +48,12 @@ type egress struct {
 
 // invite starts an attempt.
 func (c *session) invite(e call.SendInvite) {
-	if e.Leg > 1 {
-		if old := c.legs[e.Leg-1]; old != nil && !old.closed {
-			old.stats, old.closed = c.media.Load().Reset(relay.B), true
-		}
+	if old := c.legs[uint32(c.tried)]; old != nil && !old.closed {
+		old.stats, old.closed = c.media.Load().Reset(relay.B), true
 	}
 	l := &egress{end: end{call: c, leg: e.Leg, side: relay.B}, plan: c.plans[e.Index], acks: &acks{}, forks: map[string]*early{}}
 	c.legs[e.Leg], c.tried = l, int(e.Leg)
 	c.in.body = nil
-	c.sw.mu.Lock()
-	c.sw.inUse[l.plan.Candidate.Terminator]++
-	c.sw.starts(l.plan.Candidate.Terminator)
-	c.sw.mu.Unlock()
 	t := c.sw.config.World().Catalog.Terminator(l.plan.Candidate.Terminator)
 	if t == nil {
 		t = &wire.Terminator{Id: l.plan.Candidate.Terminator} // removed since: fails below

@@ -92,7 +92,10 @@ func (l *egress) local(sub *wire.Subscriber, t *wire.Terminator) (*wire.Terminat
 func (l *egress) forward(sub *wire.Subscriber) (*wire.Terminator, *refused) {
 	c := l.call
 	to := c.whereTo(sub)
-	if to.To == "" {
+	switch {
+	case to.To == "" && c.devicesSaid == 486:
+		return nil, &refused{code: 486, reason: "Busy Here"}
+	case to.To == "":
 		return nil, &refused{code: 480, reason: "Temporarily Unavailable"}
 	}
 	if slices.Contains(c.chain, sub.Id) || len(c.chain) >= maxForwards {

@@ -2,6 +2,8 @@ package b2bua
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/tollbook/tollbook/events"
@@ -58,11 +60,15 @@ func (c *session) hold(world *routing.World, setup time.Duration) *refused {
 		return c.noHold(err)
 	}
 	c.money = true
+	c.granted = int(reply.GetHoldGranted().Candidate)
 	paid := time.Duration(reply.GetHoldGranted().PaidMs) * time.Millisecond
 	c.machine = call.New(c.id, c.plans, paid, nil)
 	c.machine.HuntBy(world.Hunt(c.origin).Stops)
 	if sub := world.Catalog.SubscriberOf(c.plans[0].Candidate.Terminator); sub != nil {
 		c.machine.HuntBy(c.stops(sub))
+		if c.granted > 0 {
+			c.devicesSaid = 486 // his channels were taken meanwhile
+		}
 	}
 	return nil
 }
@@ -75,17 +81,42 @@ func (c *session) noHold(err error) *refused {
 	case events.CodeInsufficientFunds:
 		return &refused{402, "Payment Required", "no_money"}
 	case events.CodeLimit:
+		var at *events.Error
+		full := errors.As(err, &at) && at.Path == "route"
+		if full && c.sw.config.World().Catalog.SubscriberOf(c.plans[0].Candidate.Terminator) != nil {
+			return &refused{486, "Busy Here", string(routing.Busy)}
+		}
 		return &refused{503, "Limit Reached", "limit"}
 	case events.CodeForbidden:
 		return &refused{403, "Forbidden", "forbidden"}
 	case events.CodeUnavailable, events.CodeExpired:
 		// It may have been let through all the same: take it back.
 		c.settle("release after silence", c.releaseCommand("no answer"))
-		return &refused{503, "Service Unavailable", "book_unavailable"}
+		return &refused{503, "Service Unavailable", call.CauseBookSilent}
 	default:
 		c.log.Error("the book refused a hold that should be in order", "err", err)
 		return &refused{500, "Server Internal Error", "internal"}
 	}
+}
+
+// advance asks for leave to try a vendor. The answer is posted to the call.
+func (c *session) advance(candidate int) {
+	cmd := c.command("advance", strconv.Itoa(candidate))
+	cmd.DeadlineUs = time.Now().Add(holdWithin).UnixMicro()
+	cmd.Body = &wire.Command_AdvanceRoute{AdvanceRoute: &wire.AdvanceRoute{Call: c.id[:], Candidate: uint32(candidate)}}
+	go func() {
+		ctx, cancel := context.WithTimeout(c.sw.ctx, holdWithin)
+		defer cancel()
+		reply, err := c.sw.config.Book.Execute(ctx, cmd)
+		c.post(func(now call.Now) {
+			if err != nil {
+				c.log.Warn("the book gives no leave to try another vendor", "candidate", candidate, "err", err)
+				c.do(c.machine.NotAdvanced(now))
+				return
+			}
+			c.do(c.machine.Advanced(now, int(reply.GetHoldGranted().Candidate)))
+		})
+	}()
 }
 
 // extend asks for more paid time. The answer is posted to the call.
@@ -124,7 +155,7 @@ func (c *session) charge(ch *wire.ChargeCall) {
 // answered, takes a fee for it.
 func (c *session) attemptsCost(answered uint32) bool {
 	for i, p := range c.plans[:min(c.tried, len(c.plans))] {
-		if uint32(i) != answered && p.Candidate.GetBuy().GetAttemptFeeMicro() > 0 {
+		if uint32(i) != answered && !p.Passed && p.Candidate.GetBuy().GetAttemptFeeMicro() > 0 {
 			return true
 		}
 	}

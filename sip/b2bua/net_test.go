@@ -116,9 +116,18 @@ type memoryBook struct {
 	t     *testing.T
 	mu    sync.Mutex
 	audit *state.Auditor
+	// thinks is how long it takes to answer who wants to try another vendor.
+	thinks time.Duration
 }
 
-func (b *memoryBook) Execute(_ context.Context, cmd *wire.Command) (*wire.Reply, error) {
+func (b *memoryBook) Execute(ctx context.Context, cmd *wire.Command) (*wire.Reply, error) {
+	if a := cmd.GetAdvanceRoute(); a != nil && b.thinks > 0 {
+		select {
+		case <-ctx.Done():
+			return nil, events.Refuse(events.CodeUnavailable, "the book thinks for too long")
+		case <-time.After(b.thinks):
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now().UnixMicro()
@@ -130,6 +139,12 @@ func (b *memoryBook) Execute(_ context.Context, cmd *wire.Command) (*wire.Reply,
 	}
 	reply.Position = uint64(b.audit.State.Position)
 	return reply, events.FromRefusal(reply.Error)
+}
+
+func (b *memoryBook) inUse(terminator string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.audit.State.Ledger.VendorCalls(terminator)
 }
 
 func (b *memoryBook) must(name string, cmd *wire.Command) {

@@ -179,7 +179,7 @@ func (c *session) receive(world *routing.World, source netip.AddrPort) {
 		c.refuse(*r)
 		return
 	}
-	c.do(c.machine.Start(c.sw.now()))
+	c.do(c.machine.Start(c.sw.now(), c.granted))
 }
 
 // refused is a call that ends before its first attempt.
@@ -231,7 +231,7 @@ func (c *session) request(digits string) routing.Request {
 	now := c.sw.now().US
 	r := routing.Request{
 		Originator: c.origin, Call: c.id, Called: digits, Caller: c.in.caller, AtUS: now,
-		InUse: c.sw.InUse, Started: c.sw.Started, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut, Down: c.sw.config.Down,
+		InUse: c.sw.config.InUse, Rests: c.sw.Rests, VendorOut: c.sw.config.VendorOut, Down: c.sw.config.Down,
 		Serves: c.sw.config.Serves,
 		Offset: func(zone string) (int, bool) { return c.sw.zones.Offset(zone, now) },
 	}
@@ -261,6 +261,7 @@ func (c *session) guarded(r *routing.Request, sell *wire.Terms) string {
 
 func (c *session) planOf(world *routing.World, cand routing.Candidate) call.Plan {
 	p := planOf(cand)
+	p.Limited = c.decision.Emergency == "" && (cand.Terminator.Channels > 0 || cand.Terminator.CallsPerSecond > 0)
 	if sub := world.Catalog.SubscriberOf(cand.Terminator.Id); sub != nil {
 		p.Ring = forwardRings
 		if strings.HasPrefix(cand.Terminator.Id, catalog.DevicePeer) { // the attempt itself gives up before

@@ -138,7 +138,6 @@ func (s *Switch) readmit(c *session) error {
 	}
 	s.calls[c.id] = c
 	s.parties[c.source]++
-	s.inUse[c.legs[c.machine.Egress()].plan.Candidate.Terminator]++
 	s.work.Add(1)
 	s.ends.Add(1)
 	s.mu.Unlock()
@@ -335,7 +334,7 @@ func (c *session) drop(now call.Now) {
 	c.in.accepted.settle()
 	for _, l := range c.legs {
 		l.accepted.settle()
-		c.legEnded(l.leg)
+		c.leave(l)
 	}
 	if x := c.exchange; x != nil && x.from != nil {
 		x.from.refuse(481, "Call/Transaction Does Not Exist")

@@ -70,7 +70,7 @@ func play(t *testing.T, engine *relay.Engine, seed uint64, f faults, p *plan, lo
 		r.air = &air{rng: rand.New(rand.NewPCG(seed, 1)), faults: f, parties: map[netip.AddrPort]func(netip.AddrPort, []byte){}}
 		var world *routing.World
 		r.book, world = newBook(t, p.edit)
-		r.world, r.engine = world, engine
+		r.world, r.engine, r.book.thinks = world, engine, p.thinks
 		sw, g := r.opens("n1", gateAddr)
 		r.sw = sw
 		r.caller = newPhone(r.air, "caller", callerAddr)
@@ -117,7 +117,7 @@ func (r *rig) opens(node string, at netip.AddrPort) (*Switch, *gate.Gate) {
 		r.t.Fatal(err)
 	}
 	sw := New(Config{
-		Node: node, Gate: g, World: func() *routing.World { return r.world }, Book: r.book, Log: r.diary, Media: r.engine,
+		Node: node, Gate: g, World: func() *routing.World { return r.world }, Book: r.book, InUse: r.book.inUse, Log: r.diary, Media: r.engine,
 		Locate: names, MaxCalls: 10, Logger: log, Survivable: true, Secrets: plainly{},
 	})
 	g.Serve()
@@ -142,11 +142,16 @@ func (r *rig) check() {
 		t.Errorf("%d calls are stuck", n)
 	}
 	r.sw.mu.Lock()
-	if len(r.sw.dialogs)+len(r.sw.forwards)+len(r.sw.parties)+len(r.sw.inUse)+len(r.sw.invites)+len(r.sw.owed) != 0 {
-		t.Errorf("left behind: %d dialogs, %v in use, %d INVITEs, %v owed",
-			len(r.sw.dialogs), r.sw.inUse, len(r.sw.invites), r.sw.owed)
+	if len(r.sw.dialogs)+len(r.sw.forwards)+len(r.sw.parties)+len(r.sw.invites)+len(r.sw.owed) != 0 {
+		t.Errorf("left behind: %d dialogs, %d INVITEs, %v owed",
+			len(r.sw.dialogs), len(r.sw.invites), r.sw.owed)
 	}
 	r.sw.mu.Unlock()
+	for _, vendor := range []string{"t1", "t2"} {
+		if n := r.book.inUse(vendor); n != 0 {
+			t.Errorf("%d channels of %s are still taken", n, vendor)
+		}
+	}
 	ends := r.diary.ends()
 	for id, legs := range r.diary.legs() {
 		for leg, n := range legs {

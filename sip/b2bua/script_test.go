@@ -30,6 +30,7 @@ type plan struct {
 	prackOffer                        string        // the direction that his PRACKs offer
 	refer                             string        // the number that REFERs lead to
 	leaves                            bool          // who sends the call on hangs up at once
+	thinks                            time.Duration // how long the book takes to let the call go on to another vendor
 	moves                             time.Duration // then the switch dies, and another one goes on; 0 for never
 	// of the vendors', by number:
 	vendors [2]vendorPlan

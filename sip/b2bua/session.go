@@ -57,7 +57,8 @@ type session struct {
 	transfers   int
 	retired     []*dialog // those that something else has taken the place of
 	devicesSaid uint32    // the SIP code of a subscriber's devices
-	tried       int       // how many vendors were tried
+	granted     int       // the candidate that the book gave the call a channel of
+	tried       int       // the leg of the last vendor that was tried
 
 	standing  atomic.Bool   // it will be looked at again how the call stands
 	stood     []byte        // how it stood when that was last written down
@@ -190,6 +191,8 @@ func (c *session) do(effects []call.Effect) {
 		switch e := e.(type) {
 		case call.SendInvite:
 			c.invite(e)
+		case call.Advance:
+			c.advance(e.Index)
 		case call.SendCancel:
 			c.legs[e.Leg].cancel(e.Q850)
 		case call.SendBye:
@@ -266,26 +269,18 @@ func (c *session) record(e *wire.Event) {
 		b.LegEnded.Recorded, b.LegEnded.Captured = c.kept()
 		if l := c.legs[b.LegEnded.Leg]; l != nil {
 			b.LegEnded.Tried = l.addresses()
+			c.leave(l)
 		}
-		c.legEnded(b.LegEnded.Leg)
 	}
 	if !c.dropped {
 		c.sw.config.Log.Record(e)
 	}
 }
 
-// legEnded frees an attempt's place at its terminator.
-func (c *session) legEnded(leg uint32) {
-	l := c.legs[leg]
-	if l == nil || l.counted {
-		return
-	}
-	l.counted = true
-	c.exchange.leave(l)
-	c.sw.mu.Lock()
-	defer c.sw.mu.Unlock()
-	id := l.plan.Candidate.Terminator
-	if c.sw.inUse[id]--; c.sw.inUse[id] <= 0 {
-		delete(c.sw.inUse, id)
+// leave takes an attempt that has ended out of a change of the session.
+func (c *session) leave(l *egress) {
+	if !l.left {
+		l.left = true
+		c.exchange.leave(l)
 	}
 }

@@ -294,7 +294,7 @@ func (n *Node) openSwitch(context.Context) error {
 	n.sw = b2bua.New(b2bua.Config{
 		Node: n.settings.Node, Gate: n.gate, World: n.tables.World, Book: n.desk, Log: n.calls, Media: n.engine,
 		Door: n.door, Devices: n.registrar, Evidence: n.evidence,
-		Secrets: n.key, Quality: n.quality.Of, VendorOut: n.vendorOut, Serves: n.serves, Guard: n.guard.Judge,
+		Secrets: n.key, Quality: n.quality.Of, InUse: n.desk.VendorCalls, VendorOut: n.vendorOut, Serves: n.serves, Guard: n.guard.Judge,
 		Load: n.load, Locate: n.locate, Down: n.outbound.Down, Registered: n.outbound.Owner,
 		Survivable: n.settings.takeover > 0, Holds: n.holds, Redirect: n.redirect,
 		MaxCalls: n.settings.MaxCalls, MediaTimeout: n.settings.timeout, Logger: n.log,

@@ -105,7 +105,7 @@ func talk(t *testing.T, n *Node, id events.CallID, ends int) {
 			}
 		}
 	}
-	m.Start(now)
+	m.Start(now, 0)
 	keep(m.Answer(now, 1), 2)
 	now.US, now.Mono = now.US+4_500_000, now.Mono+4500*time.Millisecond
 	keep(m.Bye(now, 0, 0), ends)
