@@ -10,7 +10,7 @@ import (
 )
 
 // FeedKinds are the kinds of events in the feed, as Event's fields are named.
-const FeedKinds = `keeper_opened money_posted hold_placed hold_extended call_charged hold_released charge_contested hold_claimed
+const FeedKinds = `keeper_opened money_posted hold_placed hold_extended call_charged hold_released charge_contested route_advanced hold_claimed
 alert_raised alert_cleared period_closed offline_written_up store_rescued change_set_accepted`
 
 // MinWebhookSecret is how many characters sign at least.

@@ -260,6 +260,7 @@ type ComplexityRoot struct {
 		DeckID       func(childComplexity int) int
 		DeckVersion  func(childComplexity int) int
 		Destination  func(childComplexity int) int
+		Passed       func(childComplexity int) int
 		Prefix       func(childComplexity int) int
 		PriceFirst   func(childComplexity int) int
 		PriceNext    func(childComplexity int) int
@@ -2881,6 +2882,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Candidate.Destination(childComplexity), true
+	case "Candidate.passed":
+		if e.ComplexityRoot.Candidate.Passed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Candidate.Passed(childComplexity), true
 	case "Candidate.prefix":
 		if e.ComplexityRoot.Candidate.Prefix == nil {
 			break
@@ -11893,6 +11900,8 @@ type PriceLine {
 type Candidate {
   "The place in the order, from 1."
   rank: Int!
+  "Why he was passed over when it was his turn: full (his channels were in use) or too_fast (he had his calls of that second). Null if he was not."
+  passed: String
   "The terminator."
   terminatorId: ID!
   "The vendor's account."
@@ -12821,6 +12830,8 @@ enum EventKind {
   HOLD_RELEASED
   "A second charge with other figures was refused."
   CHARGE_CONTESTED
+  "A call went on to another vendor, one of whose channels it took."
+  ROUTE_ADVANCED
   "Another node goes on with a call."
   HOLD_CLAIMED
   "A balance crossed its account's threshold."
@@ -17115,6 +17126,8 @@ func (ec *executionContext) childFields_Candidate(ctx context.Context, field gra
 	switch field.Name {
 	case "rank":
 		return ec.fieldContext_Candidate_rank(ctx, field)
+	case "passed":
+		return ec.fieldContext_Candidate_passed(ctx, field)
 	case "terminatorId":
 		return ec.fieldContext_Candidate_terminatorId(ctx, field)
 	case "accountId":

@@ -425,6 +425,8 @@ type CallHangUpPayload struct {
 type Candidate struct {
 	// The place in the order, from 1.
 	Rank int `json:"rank"`
+	// Why he was passed over when it was his turn: full (his channels were in use) or too_fast (he had his calls of that second). Null if he was not.
+	Passed *string `json:"passed,omitempty"`
 	// The terminator.
 	TerminatorID string `json:"terminatorId"`
 	// The vendor's account.
@@ -4601,6 +4603,8 @@ const (
 	EventKindHoldReleased EventKind = "HOLD_RELEASED"
 	// A second charge with other figures was refused.
 	EventKindChargeContested EventKind = "CHARGE_CONTESTED"
+	// A call went on to another vendor, one of whose channels it took.
+	EventKindRouteAdvanced EventKind = "ROUTE_ADVANCED"
 	// Another node goes on with a call.
 	EventKindHoldClaimed EventKind = "HOLD_CLAIMED"
 	// A balance crossed its account's threshold.
@@ -4625,6 +4629,7 @@ var AllEventKind = []EventKind{
 	EventKindCallCharged,
 	EventKindHoldReleased,
 	EventKindChargeContested,
+	EventKindRouteAdvanced,
 	EventKindHoldClaimed,
 	EventKindAlertRaised,
 	EventKindAlertCleared,
@@ -4636,7 +4641,7 @@ var AllEventKind = []EventKind{
 
 func (e EventKind) IsValid() bool {
 	switch e {
-	case EventKindKeeperOpened, EventKindMoneyPosted, EventKindHoldPlaced, EventKindHoldExtended, EventKindCallCharged, EventKindHoldReleased, EventKindChargeContested, EventKindHoldClaimed, EventKindAlertRaised, EventKindAlertCleared, EventKindPeriodClosed, EventKindOfflineWrittenUp, EventKindStoreRescued, EventKindChangeSetAccepted:
+	case EventKindKeeperOpened, EventKindMoneyPosted, EventKindHoldPlaced, EventKindHoldExtended, EventKindCallCharged, EventKindHoldReleased, EventKindChargeContested, EventKindRouteAdvanced, EventKindHoldClaimed, EventKindAlertRaised, EventKindAlertCleared, EventKindPeriodClosed, EventKindOfflineWrittenUp, EventKindStoreRescued, EventKindChangeSetAccepted:
 		return true
 	}
 	return false

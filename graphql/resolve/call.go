@@ -141,6 +141,6 @@ func candidate(rank int, c *history.Candidate) *model.Candidate {
 		AccountID: model.OptionalID(catalog.KindAccount, c.BilledAccount),
 		RouteID:   model.OptionalID(catalog.KindRoute, c.Route), DeckID: model.OptionalID(catalog.KindDeck, c.Deck),
 		DeckVersion: int(c.DeckVersion), Prefix: c.Prefix, Destination: c.Destination, Currency: c.DeckCurrency,
-		PriceFirst: model.Nano(c.PriceFirstNano), PriceNext: model.Nano(c.PriceNextNano),
+		PriceFirst: model.Nano(c.PriceFirstNano), PriceNext: model.Nano(c.PriceNextNano), Passed: text(c.Passed),
 	}
 }

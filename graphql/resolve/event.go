@@ -243,6 +243,8 @@ func about(e *wire.Event) (call []byte, accounts []string) {
 		call = b.HoldPlaced.Call
 	case *wire.Event_HoldExtended:
 		call = b.HoldExtended.Call
+	case *wire.Event_RouteAdvanced:
+		call = b.RouteAdvanced.Call
 	case *wire.Event_HoldReleased:
 		call = b.HoldReleased.Call
 	case *wire.Event_HoldClaimed:

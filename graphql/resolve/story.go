@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tollbook/tollbook/events"
@@ -105,6 +106,8 @@ func tellBook(e *wire.Event) string {
 	switch b := e.GetBody().(type) {
 	case *wire.Event_HoldPlaced:
 		return tellHold(b.HoldPlaced)
+	case *wire.Event_RouteAdvanced:
+		return "goes on to candidate " + strconv.Itoa(int(b.RouteAdvanced.Candidate)+1) + tellPassed(b.RouteAdvanced.Passed)
 	case *wire.Event_HoldExtended:
 		return fmt.Sprintf("hold extended to %s", seconds(b.HoldExtended.PaidMs))
 	case *wire.Event_CallCharged:
@@ -139,7 +142,16 @@ func tellHold(h *wire.HoldPlaced) string {
 	if h.Emergency != "" {
 		words = "an emergency call to " + h.Emergency + ": " + words
 	}
-	return fmt.Sprintf("%s for %s; %d candidates", words, seconds(h.PaidMs), len(h.Route))
+	return fmt.Sprintf("%s for %s; %d candidates", words, seconds(h.PaidMs), len(h.Route)) + tellPassed(h.Passed)
+}
+
+// tellPassed tells whom the book passed over.
+func tellPassed(passed []*wire.PassedOver) string {
+	words := ""
+	for _, p := range passed {
+		words += fmt.Sprintf("; candidate %d passed over: %s", p.Candidate+1, p.Reason)
+	}
+	return words
 }
 
 func tellCharge(price []*wire.PriceLine) string {

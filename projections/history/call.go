@@ -63,6 +63,8 @@ type HoldLine struct {
 type Candidate struct {
 	Terminator string
 	Route      string
+	// Passed is why the book passed him over; empty if it did not.
+	Passed string
 	// Price has the vendor's account and terms; its amounts are zero.
 	Price
 }
@@ -156,6 +158,8 @@ func (c *Call) book(records []record) {
 	charged := false
 	for _, r := range records {
 		switch body := r.event.GetBody().(type) {
+		case *wire.Event_RouteAdvanced:
+			hold.pass(body.RouteAdvanced.GetPassed())
 		case *wire.Event_HoldExtended:
 			hold.extend(body.HoldExtended)
 		case *wire.Event_CallCharged:
@@ -204,7 +208,17 @@ func newHold(r record, e *wire.HoldPlaced) *Hold {
 		hold.Route = append(hold.Route, Candidate{Terminator: candidate.GetTerminator(),
 			Route: candidate.GetRoute(), Price: price})
 	}
+	hold.pass(e.GetPassed())
 	return hold
+}
+
+// pass notes whom the book passed over.
+func (h *Hold) pass(passed []*wire.PassedOver) {
+	for _, p := range passed {
+		if i := int(p.GetCandidate()); i < len(h.Route) {
+			h.Route[i].Passed = p.GetReason()
+		}
+	}
 }
 
 // extend takes the totals of an extension. The longest paid time is the latest; its

@@ -14,6 +14,8 @@ func callOf(e *wire.Event) []byte {
 	switch body := e.GetBody().(type) {
 	case *wire.Event_HoldPlaced:
 		return body.HoldPlaced.GetCall()
+	case *wire.Event_RouteAdvanced:
+		return body.RouteAdvanced.GetCall()
 	case *wire.Event_HoldExtended:
 		return body.HoldExtended.GetCall()
 	case *wire.Event_CallCharged:
@@ -47,7 +49,7 @@ func callOf(e *wire.Event) []byte {
 // isCall tells the events of a call from all others.
 func isCall(e *wire.Event) bool {
 	switch e.GetBody().(type) {
-	case *wire.Event_HoldPlaced, *wire.Event_HoldExtended, *wire.Event_CallCharged,
+	case *wire.Event_HoldPlaced, *wire.Event_RouteAdvanced, *wire.Event_HoldExtended, *wire.Event_CallCharged,
 		*wire.Event_HoldReleased, *wire.Event_ChargeContested, *wire.Event_HoldClaimed, *wire.Event_OfflineWrittenUp,
 		*wire.Event_CallReceived, *wire.Event_CallRouted, *wire.Event_AttemptStarted, *wire.Event_LegRinging,
 		*wire.Event_LegAnswered, *wire.Event_LegEnded, *wire.Event_GuardTripped:

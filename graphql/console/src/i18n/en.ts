@@ -790,6 +790,7 @@ export const en = {
   'event.CALL_CHARGED': 'call charged',
   'event.HOLD_RELEASED': 'hold released',
   'event.CHARGE_CONTESTED': 'charge contested',
+  'event.ROUTE_ADVANCED': 'on to another vendor',
   'event.HOLD_CLAIMED': 'call taken over',
   'event.ALERT_RAISED': 'alert raised',
   'event.ALERT_CLEARED': 'alert cleared',

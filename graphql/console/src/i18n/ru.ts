@@ -792,6 +792,7 @@ export const ru: Dictionary = {
   'event.CALL_CHARGED': 'вызов оплачен',
   'event.HOLD_RELEASED': 'резерв снят',
   'event.CHARGE_CONTESTED': 'спорное списание',
+  'event.ROUTE_ADVANCED': 'к другому поставщику',
   'event.HOLD_CLAIMED': 'вызов перенят',
   'event.ALERT_RAISED': 'предупреждение',
   'event.ALERT_CLEARED': 'предупреждение снято',

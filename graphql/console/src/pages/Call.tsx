@@ -141,7 +141,9 @@ const CallQuery = graphql(`
       }
       candidates {
         rank
+        passed
         terminatorId
+        routeId
         accountId
         deckId
         deckVersion
@@ -280,7 +282,7 @@ export function CallPage() {
               >
                 {call.decision ? (
                   <Choices
-                    choices={call.decision.choices}
+                    choices={withPassed(call)}
                     currency={call.decision.marginCurrency}
                     chosen={call.legs.find((l) => l.leg > 0 && l.answered)?.terminatorId}
                   />
@@ -384,6 +386,12 @@ function Timeline({ call }: { call: CallData }) {
   );
 }
 
+/** The vendors of the decision; one whom the book passed over when it was his turn says why. */
+function withPassed(call: CallData) {
+  const passed = new Map(call.candidates.map((c) => [c.routeId ?? c.terminatorId, c.passed]));
+  return (call.decision?.choices ?? []).map((c) => ({ ...c, rejected: c.rejected ?? passed.get(c.routeId) ?? null }));
+}
+
 function Candidates({ call }: { call: CallData }) {
   const { t } = useTexts();
   const answered = call.legs.find((l) => l.leg > 0 && l.answered);
@@ -399,7 +407,7 @@ function Candidates({ call }: { call: CallData }) {
         { id: 'prefix', title: t('deck.prefix'), cell: (c) => c.prefix },
         { id: 'destination', title: t('cdr.destination'), cell: (c) => c.destination },
         { id: 'rate', title: t('call.rate'), right: true, cell: (c) => `${rate(c.priceNext)} ${c.currency}` },
-        { id: 'done', title: '', cell: (c) => answered?.terminatorId === c.terminatorId && <Tag tone="good">{t('call.answeredHere')}</Tag> },
+        { id: 'done', title: '', cell: (c) => (c.passed ? <Tag tone="bad">{c.passed}</Tag> : answered?.terminatorId === c.terminatorId && <Tag tone="good">{t('call.answeredHere')}</Tag>) },
       ]}
     />
   );
