@@ -39,6 +39,7 @@ type ringWorker struct {
 	sockets []*ringSocket // by user data; nil while free
 	unused  []uint32
 	now     time.Duration
+	packets int // that came since it last waited
 	pairs   int
 }
 
@@ -48,6 +49,7 @@ type ringSocket struct {
 	fd     int
 	port   *port
 	slot   uint32
+	known  bool // to the ring, by its slot
 	// closing is set while the end of its receiving is waited for.
 	closing *closing
 }
@@ -56,9 +58,15 @@ const (
 	ringEntries     = 256
 	ringCompletions = 4096
 	ringBuffers     = 1024
-	// Packets that come less than busyRing apart are gathered for ringGather.
+	// Packets that come less than busyRing apart are gathered for ringGather, and for
+	// fullGather where more than full come in a second: a processor that has no rest
+	// serves more of them for each time that it wakes up.
 	busyRing   = time.Millisecond
 	ringGather = 300 * time.Microsecond
+	fullGather = 700 * time.Microsecond
+	full       = 70_000
+	// ringTable bounds the descriptors that a ring knows.
+	ringTable = 1 << 16
 	// ringHeader is io_uring_recvmsg_out and the address behind it.
 	ringHeader = 16 + unix.SizeofSockaddrInet6
 	// ringAddress is where the packet begins in an outgoing place; sealed packets are
@@ -167,6 +175,7 @@ func (w *ringWorker) prepare() (err error) {
 	if w.out, err = anonymous(ringEntries * ringPlace); err != nil {
 		return err
 	}
+	w.ring.knowFiles(ringTable)
 	w.header = &unix.Msghdr{Namelen: unix.SizeofSockaddrInet6}
 	return nil
 }
@@ -202,13 +211,31 @@ func (w *ringWorker) run(opened chan<- error) {
 		}
 		last := w.now
 		w.now = w.engine.now()
-		if gather = 0; w.now-last < busyRing {
-			gather = ringGather
-		}
+		w.packets = 0
 		w.ring.completed(w.completion)
+		gather = gathering(w.packets, w.now-last)
 		if w.over() {
 			return
 		}
+	}
+}
+
+// gathering is how long the next packets are gathered, after so many came in a time.
+func gathering(packets int, within time.Duration) time.Duration {
+	switch {
+	case within >= busyRing:
+		return 0
+	case int64(packets)*int64(time.Second) > full*int64(within):
+		return fullGather
+	default:
+		return ringGather
+	}
+}
+
+// on names the socket in an entry.
+func (s *ringSocket) on(e *sqe, flags uint8) {
+	if e.flags, e.fd = flags, int32(s.fd); s.known {
+		e.flags, e.fd = flags|sqeFixedFile, int32(s.slot)
 	}
 }
 
@@ -242,7 +269,8 @@ func (w *ringWorker) listen() {
 // receive has a socket's datagrams received.
 func (w *ringWorker) receive(s *ringSocket) {
 	e, _ := w.entry()
-	e.op, e.flags, e.ioprio, e.fd = opRecvMsg, sqeBufferSelect, receiveMultishot, int32(s.fd)
+	s.on(e, sqeBufferSelect)
+	e.op, e.ioprio = opRecvMsg, receiveMultishot
 	e.addr, e.len = uint64(uintptr(unsafe.Pointer(w.header))), 1
 	e.userData = ofReceive<<kindShift | uint64(s.slot)
 }
@@ -278,6 +306,7 @@ func (w *ringWorker) completion(c cqe) {
 
 // received takes one datagram: the lengths, the address, the packet.
 func (w *ringWorker) received(s *ringSocket, id uint16, res int32) {
+	w.packets++
 	buffer := w.in.at(id)
 	if res >= ringHeader {
 		size := binary.NativeEndian.Uint32(buffer[8:])
@@ -299,7 +328,8 @@ func (s *ringSocket) send(packet []byte, to netip.AddrPort) error {
 	}
 	e, i := s.worker.entry()
 	place := s.worker.out[i*ringPlace : (i+1)*ringPlace]
-	e.op, e.flags, e.fd = opSend, sqeSkipSuccess, int32(s.fd)
+	s.on(e, sqeSkipSuccess)
+	e.op = opSend
 	e.addrLen = uint16(encode((*unix.RawSockaddrInet6)(unsafe.Pointer(&place[0])), to))
 	e.addr2 = uint64(uintptr(unsafe.Pointer(&place[0])))
 	e.addr = uint64(uintptr(unsafe.Pointer(&place[ringAddress])))
@@ -326,6 +356,7 @@ func (w *ringWorker) openAndClose() {
 				s.slot = uint32(len(w.sockets))
 				w.sockets = append(w.sockets, s)
 			}
+			s.known = w.ring.know(s.slot, s.fd)
 			w.receive(s)
 		}
 	}
@@ -342,6 +373,9 @@ func (w *ringWorker) openAndClose() {
 
 // closed ends a socket that receives no more.
 func (w *ringWorker) closed(s *ringSocket) {
+	if s.known {
+		w.ring.know(s.slot, -1) // or it would go on to have the port
+	}
 	unix.Close(s.fd)
 	w.sockets[s.slot] = nil
 	w.unused = append(w.unused, s.slot)

@@ -26,6 +26,7 @@ type ring struct {
 	waits                          bool // the kernel can gather completions
 	longest                        unix.Timespec
 	gathered                       ringWait
+	table                          uint32 // how many descriptors the ring can know
 }
 
 // The parts of linux/io_uring.h that are used.
@@ -37,16 +38,19 @@ const (
 	ringEnterGetEvents   = 1
 	ringEnterWait        = 1 << 3  // with a ringWait
 	ringCanGather        = 1 << 15 // from Linux 6.12 on
+	ringRegisterUpdate   = 6       // descriptors in the table
+	ringRegisterTable    = 13      // of descriptors
 	ringRegisterBuffers  = 22      // a ring of buffers
+	ringTableEmpty       = 1       // the table is to be filled later
 	ringOffSQ, ringOffCQ = 0, 0x8000000
 	ringOffSQEs          = 0x10000000
 
 	opPollAdd, opRecvMsg, opAsyncCancel, opSend = 6, 10, 14, 26
 
-	sqeBufferSelect, sqeSkipSuccess = 1 << 5, 1 << 6
-	pollMultishot                   = 1      // in len
-	receiveMultishot                = 1 << 1 // in ioprio
-	cqeBuffer, cqeMore              = 1, 2
+	sqeFixedFile, sqeBufferSelect, sqeSkipSuccess = 1, 1 << 5, 1 << 6
+	pollMultishot                                 = 1      // in len
+	receiveMultishot                              = 1 << 1 // in ioprio
+	cqeBuffer, cqeMore                            = 1, 2
 
 	sqeSize, cqeSize = 64, 16
 )
@@ -186,7 +190,7 @@ func (r *ring) submit(wait bool, gather time.Duration) error {
 }
 
 // worthWhile is how many completions are not waited for any longer.
-const worthWhile = 64
+const worthWhile = 128
 
 // enter goes through the scheduler only where it may block.
 func (r *ring) enter(submit uint32, wait bool, gather time.Duration) (uint32, unix.Errno) {
@@ -217,6 +221,41 @@ func (r *ring) completed(each func(cqe)) {
 		atomic.StoreUint32(r.cqHead, head)
 		each(c)
 	}
+}
+
+// knowFiles makes the ring's table of descriptors, which spares the kernel looking each
+// one up for each packet. What does not fit goes without.
+func (r *ring) knowFiles(most uint32) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return
+	}
+	table := struct {
+		size, flags uint32
+		_           uint64
+		data, tags  uint64
+	}{size: uint32(min(uint64(most), limit.Cur)), flags: ringTableEmpty}
+	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ringRegisterTable,
+		uintptr(unsafe.Pointer(&table)), unsafe.Sizeof(table), 0, 0)
+	if errno == 0 {
+		r.table = table.size
+	}
+}
+
+// know puts a descriptor into a place of the table, -1 empties it. False means that the
+// ring does not know it.
+func (r *ring) know(place uint32, fd int) bool {
+	if place >= r.table {
+		return false
+	}
+	one := int32(fd)
+	update := struct {
+		place, _ uint32
+		fds      uint64
+	}{place: place, fds: uint64(uintptr(unsafe.Pointer(&one)))}
+	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), ringRegisterUpdate,
+		uintptr(unsafe.Pointer(&update)), 1, 0, 0)
+	return errno == 0
 }
 
 // buffers is a ring of buffers that the kernel receives into (io_uring_buf_ring).

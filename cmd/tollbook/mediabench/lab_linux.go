@@ -27,6 +27,9 @@ const (
 	farMAC  = "02:00:00:00:00:02"
 	loopMAC = "02:00:00:00:00:03"
 	backMAC = "02:00:00:00:00:04"
+	// sinkMAC is nobody's: what is sent to the ends is seen by the sink, and goes no
+	// further. Else the relay's processor would pay for looking up where it should go.
+	sinkMAC = "02:00:00:00:00:05"
 )
 
 // lab is the two namespaces. The far one has a second cable from itself to itself,
@@ -88,7 +91,7 @@ func (l *lab) make(ctx context.Context) error {
 	}
 	lines = append(lines, "-n "+l.near+" link set lo up", "-n "+l.near+" link set near up")
 	for _, addr := range farAddrs {
-		lines = append(lines, fmt.Sprintf("-n %s neigh replace %s lladdr %s dev near nud permanent", l.near, addr, farMAC))
+		lines = append(lines, fmt.Sprintf("-n %s neigh replace %s lladdr %s dev near nud permanent", l.near, addr, sinkMAC))
 	}
 	for _, line := range lines {
 		if err := ip(ctx, strings.Fields(line)...); err != nil {

@@ -127,7 +127,7 @@ func (l *lab) measure(ctx context.Context, name string, calls, seconds int) (m m
 	ports := make([][2]netip.AddrPort, calls)
 	switch name {
 	case "":
-		order.Send, order.Receive, order.Source, order.To = "loop", "back", loopMAC, backMAC
+		order.Send, order.Receive, order.Source, order.To = "loop", "back", loopMAC, sinkMAC
 		for i := range ports {
 			ports[i] = [2]netip.AddrPort{farEnd(i, relay.B), farEnd(i, relay.A)}
 		}
