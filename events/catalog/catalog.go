@@ -49,6 +49,7 @@ const (
 
 	KindWebhook         Kind = "webhook"
 	KindWebhookProgress Kind = "webhook progress"
+	KindJob             Kind = "job"
 )
 
 // Kinds lists all kinds in their order.
@@ -57,7 +58,7 @@ func Kinds() []Kind {
 		KindSettings, KindCompany, KindAccount, KindExchangeRate, KindOriginSet, KindDeckMapping, KindDeck, KindDeckVersion,
 		KindNumberList, KindTerminator,
 		KindRoutePlan, KindRoute, KindOriginator, KindRegistration, KindSubscriber, KindDid, KindGuardRule, KindEvidenceRule, KindCdrProfile, KindCdrProgress,
-		KindWebhook, KindWebhookProgress, KindUser, KindToken,
+		KindWebhook, KindWebhookProgress, KindJob, KindUser, KindToken,
 	}
 }
 

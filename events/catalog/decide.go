@@ -176,6 +176,8 @@ func (s *State) checkLinks(c *wire.Change) *events.Error {
 		return s.checkCdrProfile(ref, of.CdrProfile)
 	case *wire.Entity_Webhook:
 		return s.checkWebhook()
+	case *wire.Entity_Job:
+		return s.checkJobs()
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ func small() []any {
 		&wire.CdrProgress{Id: "cdrs", Number: 1, Rows: make([]byte, 18), Count: 1, CutUs: 1},
 		&wire.Webhook{Id: "erp", Company: "co", Kinds: []string{"call_charged"}, Url: "https://erp.example.net/in", Secret: []byte{1}},
 		&wire.WebhookProgress{Id: "erp", Position: 1, AtUs: 1},
+		&wire.Job{Id: aJob, Actor: "user:anna", CreatedUs: 1, List: "accounts", State: wire.JobState_JOB_STATE_QUEUED},
 		&wire.User{Id: "u", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$"},
 		&wire.Token{Id: "k", Role: wire.Role_ROLE_PARTNER, Company: "co", Hash: make([]byte, 32)},
 	}

@@ -57,6 +57,8 @@ func RefOf(e *wire.Entity) Ref {
 		return Ref{KindWebhook, of.Webhook.GetId()}
 	case *wire.Entity_WebhookProgress:
 		return Ref{KindWebhookProgress, of.WebhookProgress.GetId()}
+	case *wire.Entity_Job:
+		return Ref{KindJob, of.Job.GetId()}
 	default:
 		return Ref{}
 	}
@@ -202,6 +204,8 @@ func EntityOf(m any) *wire.Entity {
 		return &wire.Entity{Of: &wire.Entity_Webhook{Webhook: m}}
 	case *wire.WebhookProgress:
 		return &wire.Entity{Of: &wire.Entity_WebhookProgress{WebhookProgress: m}}
+	case *wire.Job:
+		return &wire.Entity{Of: &wire.Entity_Job{Job: m}}
 	default:
 		panic("catalog: not an entity")
 	}

@@ -136,6 +136,8 @@ func validateFields(e *wire.Entity) error {
 		return validateWebhook(of.Webhook)
 	case *wire.Entity_WebhookProgress:
 		return validateWebhookProgress(of.WebhookProgress)
+	case *wire.Entity_Job:
+		return validateJob(of.Job)
 	}
 	return nil
 }

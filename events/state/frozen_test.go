@@ -76,6 +76,11 @@ func (b *book) configuration() {
 		&wire.CdrProgress{Id: "cdrs", Number: 1, Rows: make([]byte, 18), Count: 1, CutUs: noon},
 		&wire.Webhook{Id: "erp", Company: "co", Kinds: []string{"call_charged"}, Url: "https://erp.example.net/in", Secret: []byte{1}},
 		&wire.WebhookProgress{Id: "erp", Position: 1, AtUs: noon, FailingSinceUs: noon, Paused: true, Reason: "gone"},
+		&wire.Job{
+			Id: "0195a5f4-7c00-7000-8000-000000000001", Actor: "user:u1", Company: "co", CreatedUs: noon, List: "cdrs",
+			Parameters: map[string]string{"zone": "Europe/Riga", "called": "49"}, State: wire.JobState_JOB_STATE_DONE, Node: "n1", Begun: 1, Rows: 7,
+			BeganUs: noon, EndedUs: noon, File: "n1/2026/01/01/x.csv", Size: 70, Sha256: make([]byte, 32),
+		},
 		&wire.User{Id: "u1", Role: wire.Role_ROLE_ADMIN, Password: "$argon2id$x"},
 		&wire.Token{Id: "k1", Role: wire.Role_ROLE_NOC, Hash: make([]byte, 32)},
 	)

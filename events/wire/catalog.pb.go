@@ -608,6 +608,65 @@ func (CdrFormat) EnumDescriptor() ([]byte, []int) {
 	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{9}
 }
 
+// JobState is how far a job has come.
+type JobState int32
+
+const (
+	JobState_JOB_STATE_UNSPECIFIED JobState = 0
+	JobState_JOB_STATE_QUEUED      JobState = 1
+	JobState_JOB_STATE_RUNNING     JobState = 2
+	JobState_JOB_STATE_DONE        JobState = 3
+	JobState_JOB_STATE_FAILED      JobState = 4
+	JobState_JOB_STATE_CANCELLED   JobState = 5
+)
+
+// Enum value maps for JobState.
+var (
+	JobState_name = map[int32]string{
+		0: "JOB_STATE_UNSPECIFIED",
+		1: "JOB_STATE_QUEUED",
+		2: "JOB_STATE_RUNNING",
+		3: "JOB_STATE_DONE",
+		4: "JOB_STATE_FAILED",
+		5: "JOB_STATE_CANCELLED",
+	}
+	JobState_value = map[string]int32{
+		"JOB_STATE_UNSPECIFIED": 0,
+		"JOB_STATE_QUEUED":      1,
+		"JOB_STATE_RUNNING":     2,
+		"JOB_STATE_DONE":        3,
+		"JOB_STATE_FAILED":      4,
+		"JOB_STATE_CANCELLED":   5,
+	}
+)
+
+func (x JobState) Enum() *JobState {
+	p := new(JobState)
+	*p = x
+	return p
+}
+
+func (x JobState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (JobState) Descriptor() protoreflect.EnumDescriptor {
+	return file_tollbook_v1_catalog_proto_enumTypes[10].Descriptor()
+}
+
+func (JobState) Type() protoreflect.EnumType {
+	return &file_tollbook_v1_catalog_proto_enumTypes[10]
+}
+
+func (x JobState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use JobState.Descriptor instead.
+func (JobState) EnumDescriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{10}
+}
+
 // Company is a counterparty: a customer and a vendor at once, if need be.
 type Company struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -4333,6 +4392,200 @@ func (x *WebhookProgress) GetReason() string {
 	return ""
 }
 
+// Job is long work that goes on without who began it: a list of the API that is
+// written into a file. Nodes write how far it has come, each from the version that it
+// read, so that no two of them end it.
+type Job struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// id is a UUID of version 7: the file of the job has it in its name.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// actor began it, and alone reads its file: "user:anna", "token:billing". It is done
+	// in his name, with the rights that he has then. company is his.
+	Actor     string `protobuf:"bytes,2,opt,name=actor,proto3" json:"actor,omitempty"`
+	Company   string `protobuf:"bytes,3,opt,name=company,proto3" json:"company,omitempty"`
+	CreatedUs int64  `protobuf:"varint,4,opt,name=created_us,json=createdUs,proto3" json:"created_us,omitempty"`
+	// list is the path of the list's fields, as "account.entries", parameters are its
+	// arguments by name; workbook writes XLSX, else CSV.
+	List       string            `protobuf:"bytes,5,opt,name=list,proto3" json:"list,omitempty"`
+	Parameters map[string]string `protobuf:"bytes,6,rep,name=parameters,proto3" json:"parameters,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Workbook   bool              `protobuf:"varint,7,opt,name=workbook,proto3" json:"workbook,omitempty"`
+	// cancel says that it is not wanted any more.
+	Cancel bool     `protobuf:"varint,8,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	State  JobState `protobuf:"varint,9,opt,name=state,proto3,enum=tollbook.v1.JobState" json:"state,omitempty"`
+	// node works on it, or has; begun counts how often it was begun, after a node's end
+	// anew from the start.
+	Node  string `protobuf:"bytes,10,opt,name=node,proto3" json:"node,omitempty"`
+	Begun uint32 `protobuf:"varint,11,opt,name=begun,proto3" json:"begun,omitempty"`
+	// rows are written so far.
+	Rows    uint64 `protobuf:"varint,12,opt,name=rows,proto3" json:"rows,omitempty"`
+	BeganUs int64  `protobuf:"varint,13,opt,name=began_us,json=beganUs,proto3" json:"began_us,omitempty"`
+	EndedUs int64  `protobuf:"varint,14,opt,name=ended_us,json=endedUs,proto3" json:"ended_us,omitempty"`
+	// error says why it failed, for a person.
+	Error string `protobuf:"bytes,15,opt,name=error,proto3" json:"error,omitempty"`
+	// file is the result's name below the files of all nodes.
+	File          string `protobuf:"bytes,16,opt,name=file,proto3" json:"file,omitempty"`
+	Size          uint64 `protobuf:"varint,17,opt,name=size,proto3" json:"size,omitempty"`
+	Sha256        []byte `protobuf:"bytes,18,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Job) Reset() {
+	*x = Job{}
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Job) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Job) ProtoMessage() {}
+
+func (x *Job) ProtoReflect() protoreflect.Message {
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Job.ProtoReflect.Descriptor instead.
+func (*Job) Descriptor() ([]byte, []int) {
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Job) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Job) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Job) GetCompany() string {
+	if x != nil {
+		return x.Company
+	}
+	return ""
+}
+
+func (x *Job) GetCreatedUs() int64 {
+	if x != nil {
+		return x.CreatedUs
+	}
+	return 0
+}
+
+func (x *Job) GetList() string {
+	if x != nil {
+		return x.List
+	}
+	return ""
+}
+
+func (x *Job) GetParameters() map[string]string {
+	if x != nil {
+		return x.Parameters
+	}
+	return nil
+}
+
+func (x *Job) GetWorkbook() bool {
+	if x != nil {
+		return x.Workbook
+	}
+	return false
+}
+
+func (x *Job) GetCancel() bool {
+	if x != nil {
+		return x.Cancel
+	}
+	return false
+}
+
+func (x *Job) GetState() JobState {
+	if x != nil {
+		return x.State
+	}
+	return JobState_JOB_STATE_UNSPECIFIED
+}
+
+func (x *Job) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Job) GetBegun() uint32 {
+	if x != nil {
+		return x.Begun
+	}
+	return 0
+}
+
+func (x *Job) GetRows() uint64 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *Job) GetBeganUs() int64 {
+	if x != nil {
+		return x.BeganUs
+	}
+	return 0
+}
+
+func (x *Job) GetEndedUs() int64 {
+	if x != nil {
+		return x.EndedUs
+	}
+	return 0
+}
+
+func (x *Job) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Job) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Job) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Job) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
 // CdrProgress is how far a profile's files have come: its last file. Nodes write it, each
 // from the version that it read, so that no two nodes write the same file.
 type CdrProgress struct {
@@ -4357,7 +4610,7 @@ type CdrProgress struct {
 
 func (x *CdrProgress) Reset() {
 	*x = CdrProgress{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4369,7 +4622,7 @@ func (x *CdrProgress) String() string {
 func (*CdrProgress) ProtoMessage() {}
 
 func (x *CdrProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[35]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4382,7 +4635,7 @@ func (x *CdrProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CdrProgress.ProtoReflect.Descriptor instead.
 func (*CdrProgress) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{35}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CdrProgress) GetId() string {
@@ -4456,7 +4709,7 @@ type CdrFileLate struct {
 
 func (x *CdrFileLate) Reset() {
 	*x = CdrFileLate{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4468,7 +4721,7 @@ func (x *CdrFileLate) String() string {
 func (*CdrFileLate) ProtoMessage() {}
 
 func (x *CdrFileLate) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[36]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4481,7 +4734,7 @@ func (x *CdrFileLate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CdrFileLate.ProtoReflect.Descriptor instead.
 func (*CdrFileLate) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{36}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CdrFileLate) GetProfile() string {
@@ -4541,6 +4794,7 @@ type Entity struct {
 	//	*Entity_CdrProgress
 	//	*Entity_Webhook
 	//	*Entity_WebhookProgress
+	//	*Entity_Job
 	Of            isEntity_Of `protobuf_oneof:"of"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4548,7 +4802,7 @@ type Entity struct {
 
 func (x *Entity) Reset() {
 	*x = Entity{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4560,7 +4814,7 @@ func (x *Entity) String() string {
 func (*Entity) ProtoMessage() {}
 
 func (x *Entity) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[37]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4573,7 +4827,7 @@ func (x *Entity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entity.ProtoReflect.Descriptor instead.
 func (*Entity) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{37}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Entity) GetOf() isEntity_Of {
@@ -4799,6 +5053,15 @@ func (x *Entity) GetWebhookProgress() *WebhookProgress {
 	return nil
 }
 
+func (x *Entity) GetJob() *Job {
+	if x != nil {
+		if x, ok := x.Of.(*Entity_Job); ok {
+			return x.Job
+		}
+	}
+	return nil
+}
+
 type isEntity_Of interface {
 	isEntity_Of()
 }
@@ -4899,6 +5162,10 @@ type Entity_WebhookProgress struct {
 	WebhookProgress *WebhookProgress `protobuf:"bytes,241,opt,name=webhook_progress,json=webhookProgress,proto3,oneof"`
 }
 
+type Entity_Job struct {
+	Job *Job `protobuf:"bytes,242,opt,name=job,proto3,oneof"`
+}
+
 func (*Entity_Company) isEntity_Of() {}
 
 func (*Entity_Account) isEntity_Of() {}
@@ -4947,6 +5214,8 @@ func (*Entity_Webhook) isEntity_Of() {}
 
 func (*Entity_WebhookProgress) isEntity_Of() {}
 
+func (*Entity_Job) isEntity_Of() {}
+
 // Change puts an entity, or removes the one with its id.
 type Change struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4958,7 +5227,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[38]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4970,7 +5239,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[38]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4983,7 +5252,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{38}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Change) GetEntity() *Entity {
@@ -5014,7 +5283,7 @@ type ChangeSetAccepted struct {
 
 func (x *ChangeSetAccepted) Reset() {
 	*x = ChangeSetAccepted{}
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[39]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5026,7 +5295,7 @@ func (x *ChangeSetAccepted) String() string {
 func (*ChangeSetAccepted) ProtoMessage() {}
 
 func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
-	mi := &file_tollbook_v1_catalog_proto_msgTypes[39]
+	mi := &file_tollbook_v1_catalog_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5039,7 +5308,7 @@ func (x *ChangeSetAccepted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeSetAccepted.ProtoReflect.Descriptor instead.
 func (*ChangeSetAccepted) Descriptor() ([]byte, []int) {
-	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{39}
+	return file_tollbook_v1_catalog_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ChangeSetAccepted) GetKey() []byte {
@@ -5435,7 +5704,33 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x05at_us\x18\x03 \x01(\x03R\x04atUs\x12(\n" +
 	"\x10failing_since_us\x18\x04 \x01(\x03R\x0efailingSinceUs\x12\x16\n" +
 	"\x06paused\x18\x05 \x01(\bR\x06paused\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xc5\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\xa4\x04\n" +
+	"\x03Job\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05actor\x18\x02 \x01(\tR\x05actor\x12\x18\n" +
+	"\acompany\x18\x03 \x01(\tR\acompany\x12\x1d\n" +
+	"\n" +
+	"created_us\x18\x04 \x01(\x03R\tcreatedUs\x12\x12\n" +
+	"\x04list\x18\x05 \x01(\tR\x04list\x12@\n" +
+	"\n" +
+	"parameters\x18\x06 \x03(\v2 .tollbook.v1.Job.ParametersEntryR\n" +
+	"parameters\x12\x1a\n" +
+	"\bworkbook\x18\a \x01(\bR\bworkbook\x12\x16\n" +
+	"\x06cancel\x18\b \x01(\bR\x06cancel\x12+\n" +
+	"\x05state\x18\t \x01(\x0e2\x15.tollbook.v1.JobStateR\x05state\x12\x12\n" +
+	"\x04node\x18\n" +
+	" \x01(\tR\x04node\x12\x14\n" +
+	"\x05begun\x18\v \x01(\rR\x05begun\x12\x12\n" +
+	"\x04rows\x18\f \x01(\x04R\x04rows\x12\x19\n" +
+	"\bbegan_us\x18\r \x01(\x03R\abeganUs\x12\x19\n" +
+	"\bended_us\x18\x0e \x01(\x03R\aendedUs\x12\x14\n" +
+	"\x05error\x18\x0f \x01(\tR\x05error\x12\x12\n" +
+	"\x04file\x18\x10 \x01(\tR\x04file\x12\x12\n" +
+	"\x04size\x18\x11 \x01(\x04R\x04size\x12\x16\n" +
+	"\x06sha256\x18\x12 \x01(\fR\x06sha256\x1a=\n" +
+	"\x0fParametersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc5\x01\n" +
 	"\vCdrProgress\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x12\n" +
@@ -5449,7 +5744,7 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\aprofile\x18\x01 \x01(\tR\aprofile\x12\x16\n" +
 	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x15\n" +
 	"\x06cut_us\x18\x03 \x01(\x03R\x05cutUs\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xce\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xf5\n" +
 	"\n" +
 	"\x06Entity\x120\n" +
 	"\acompany\x18\x01 \x01(\v2\x14.tollbook.v1.CompanyH\x00R\acompany\x120\n" +
@@ -5487,7 +5782,8 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"cdrProfile\x12>\n" +
 	"\fcdr_progress\x18\xc9\x01 \x01(\v2\x18.tollbook.v1.CdrProgressH\x00R\vcdrProgress\x121\n" +
 	"\awebhook\x18\xf0\x01 \x01(\v2\x14.tollbook.v1.WebhookH\x00R\awebhook\x12J\n" +
-	"\x10webhook_progress\x18\xf1\x01 \x01(\v2\x1c.tollbook.v1.WebhookProgressH\x00R\x0fwebhookProgressB\x04\n" +
+	"\x10webhook_progress\x18\xf1\x01 \x01(\v2\x1c.tollbook.v1.WebhookProgressH\x00R\x0fwebhookProgress\x12%\n" +
+	"\x03job\x18\xf2\x01 \x01(\v2\x10.tollbook.v1.JobH\x00R\x03jobB\x04\n" +
 	"\x02of\"M\n" +
 	"\x06Change\x12+\n" +
 	"\x06entity\x18\x01 \x01(\v2\x13.tollbook.v1.EntityR\x06entity\x12\x16\n" +
@@ -5559,7 +5855,14 @@ const file_tollbook_v1_catalog_proto_rawDesc = "" +
 	"\x16CDR_FORMAT_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eCDR_FORMAT_CSV\x10\x01\x12\x13\n" +
 	"\x0fCDR_FORMAT_PIPE\x10\x02\x12\x13\n" +
-	"\x0fCDR_FORMAT_XLSX\x10\x03B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
+	"\x0fCDR_FORMAT_XLSX\x10\x03*\x95\x01\n" +
+	"\bJobState\x12\x19\n" +
+	"\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n" +
+	"\x11JOB_STATE_RUNNING\x10\x02\x12\x12\n" +
+	"\x0eJOB_STATE_DONE\x10\x03\x12\x14\n" +
+	"\x10JOB_STATE_FAILED\x10\x04\x12\x17\n" +
+	"\x13JOB_STATE_CANCELLED\x10\x05B*Z(github.com/tollbook/tollbook/events/wireb\x06proto3"
 
 var (
 	file_tollbook_v1_catalog_proto_rawDescOnce sync.Once
@@ -5573,8 +5876,8 @@ func file_tollbook_v1_catalog_proto_rawDescGZIP() []byte {
 	return file_tollbook_v1_catalog_proto_rawDescData
 }
 
-var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_tollbook_v1_catalog_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
+var file_tollbook_v1_catalog_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(AccountKind)(0),          // 0: tollbook.v1.AccountKind
 	(ProfitMode)(0),           // 1: tollbook.v1.ProfitMode
@@ -5586,123 +5889,129 @@ var file_tollbook_v1_catalog_proto_goTypes = []any{
 	(GuardMeasure)(0),         // 7: tollbook.v1.GuardMeasure
 	(GuardAction)(0),          // 8: tollbook.v1.GuardAction
 	(CdrFormat)(0),            // 9: tollbook.v1.CdrFormat
-	(*Company)(nil),           // 10: tollbook.v1.Company
-	(*MutualLimit)(nil),       // 11: tollbook.v1.MutualLimit
-	(*AccountAlerts)(nil),     // 12: tollbook.v1.AccountAlerts
-	(*Account)(nil),           // 13: tollbook.v1.Account
-	(*RewriteRule)(nil),       // 14: tollbook.v1.RewriteRule
-	(*NumberList)(nil),        // 15: tollbook.v1.NumberList
-	(*ListUse)(nil),           // 16: tollbook.v1.ListUse
-	(*PrefixLimit)(nil),       // 17: tollbook.v1.PrefixLimit
-	(*Originator)(nil),        // 18: tollbook.v1.Originator
-	(*Terminator)(nil),        // 19: tollbook.v1.Terminator
-	(*SipPolicy)(nil),         // 20: tollbook.v1.SipPolicy
-	(*Ping)(nil),              // 21: tollbook.v1.Ping
-	(*Registration)(nil),      // 22: tollbook.v1.Registration
-	(*Deck)(nil),              // 23: tollbook.v1.Deck
-	(*Band)(nil),              // 24: tollbook.v1.Band
-	(*OriginSet)(nil),         // 25: tollbook.v1.OriginSet
-	(*ExchangeRate)(nil),      // 26: tollbook.v1.ExchangeRate
-	(*DeckMapping)(nil),       // 27: tollbook.v1.DeckMapping
-	(*DeckVersion)(nil),       // 28: tollbook.v1.DeckVersion
-	(*OrderBy)(nil),           // 29: tollbook.v1.OrderBy
-	(*HuntRule)(nil),          // 30: tollbook.v1.HuntRule
-	(*RoutePlan)(nil),         // 31: tollbook.v1.RoutePlan
-	(*Hours)(nil),             // 32: tollbook.v1.Hours
-	(*Route)(nil),             // 33: tollbook.v1.Route
-	(*User)(nil),              // 34: tollbook.v1.User
-	(*Token)(nil),             // 35: tollbook.v1.Token
-	(*Settings)(nil),          // 36: tollbook.v1.Settings
-	(*SecondFactor)(nil),      // 37: tollbook.v1.SecondFactor
-	(*NodePlace)(nil),         // 38: tollbook.v1.NodePlace
-	(*NodeListener)(nil),      // 39: tollbook.v1.NodeListener
-	(*NodePort)(nil),          // 40: tollbook.v1.NodePort
-	(*GuardRule)(nil),         // 41: tollbook.v1.GuardRule
-	(*CdrProfile)(nil),        // 42: tollbook.v1.CdrProfile
-	(*Webhook)(nil),           // 43: tollbook.v1.Webhook
-	(*WebhookProgress)(nil),   // 44: tollbook.v1.WebhookProgress
-	(*CdrProgress)(nil),       // 45: tollbook.v1.CdrProgress
-	(*CdrFileLate)(nil),       // 46: tollbook.v1.CdrFileLate
-	(*Entity)(nil),            // 47: tollbook.v1.Entity
-	(*Change)(nil),            // 48: tollbook.v1.Change
-	(*ChangeSetAccepted)(nil), // 49: tollbook.v1.ChangeSetAccepted
-	nil,                       // 50: tollbook.v1.DeckMapping.ColumnsEntry
-	nil,                       // 51: tollbook.v1.Settings.SecretsEntry
-	(Srtp)(0),                 // 52: tollbook.v1.Srtp
-	(RoundingMode)(0),         // 53: tollbook.v1.RoundingMode
-	(*Subscriber)(nil),        // 54: tollbook.v1.Subscriber
-	(*Did)(nil),               // 55: tollbook.v1.Did
-	(*EvidenceRule)(nil),      // 56: tollbook.v1.EvidenceRule
+	(JobState)(0),             // 10: tollbook.v1.JobState
+	(*Company)(nil),           // 11: tollbook.v1.Company
+	(*MutualLimit)(nil),       // 12: tollbook.v1.MutualLimit
+	(*AccountAlerts)(nil),     // 13: tollbook.v1.AccountAlerts
+	(*Account)(nil),           // 14: tollbook.v1.Account
+	(*RewriteRule)(nil),       // 15: tollbook.v1.RewriteRule
+	(*NumberList)(nil),        // 16: tollbook.v1.NumberList
+	(*ListUse)(nil),           // 17: tollbook.v1.ListUse
+	(*PrefixLimit)(nil),       // 18: tollbook.v1.PrefixLimit
+	(*Originator)(nil),        // 19: tollbook.v1.Originator
+	(*Terminator)(nil),        // 20: tollbook.v1.Terminator
+	(*SipPolicy)(nil),         // 21: tollbook.v1.SipPolicy
+	(*Ping)(nil),              // 22: tollbook.v1.Ping
+	(*Registration)(nil),      // 23: tollbook.v1.Registration
+	(*Deck)(nil),              // 24: tollbook.v1.Deck
+	(*Band)(nil),              // 25: tollbook.v1.Band
+	(*OriginSet)(nil),         // 26: tollbook.v1.OriginSet
+	(*ExchangeRate)(nil),      // 27: tollbook.v1.ExchangeRate
+	(*DeckMapping)(nil),       // 28: tollbook.v1.DeckMapping
+	(*DeckVersion)(nil),       // 29: tollbook.v1.DeckVersion
+	(*OrderBy)(nil),           // 30: tollbook.v1.OrderBy
+	(*HuntRule)(nil),          // 31: tollbook.v1.HuntRule
+	(*RoutePlan)(nil),         // 32: tollbook.v1.RoutePlan
+	(*Hours)(nil),             // 33: tollbook.v1.Hours
+	(*Route)(nil),             // 34: tollbook.v1.Route
+	(*User)(nil),              // 35: tollbook.v1.User
+	(*Token)(nil),             // 36: tollbook.v1.Token
+	(*Settings)(nil),          // 37: tollbook.v1.Settings
+	(*SecondFactor)(nil),      // 38: tollbook.v1.SecondFactor
+	(*NodePlace)(nil),         // 39: tollbook.v1.NodePlace
+	(*NodeListener)(nil),      // 40: tollbook.v1.NodeListener
+	(*NodePort)(nil),          // 41: tollbook.v1.NodePort
+	(*GuardRule)(nil),         // 42: tollbook.v1.GuardRule
+	(*CdrProfile)(nil),        // 43: tollbook.v1.CdrProfile
+	(*Webhook)(nil),           // 44: tollbook.v1.Webhook
+	(*WebhookProgress)(nil),   // 45: tollbook.v1.WebhookProgress
+	(*Job)(nil),               // 46: tollbook.v1.Job
+	(*CdrProgress)(nil),       // 47: tollbook.v1.CdrProgress
+	(*CdrFileLate)(nil),       // 48: tollbook.v1.CdrFileLate
+	(*Entity)(nil),            // 49: tollbook.v1.Entity
+	(*Change)(nil),            // 50: tollbook.v1.Change
+	(*ChangeSetAccepted)(nil), // 51: tollbook.v1.ChangeSetAccepted
+	nil,                       // 52: tollbook.v1.DeckMapping.ColumnsEntry
+	nil,                       // 53: tollbook.v1.Settings.SecretsEntry
+	nil,                       // 54: tollbook.v1.Job.ParametersEntry
+	(Srtp)(0),                 // 55: tollbook.v1.Srtp
+	(RoundingMode)(0),         // 56: tollbook.v1.RoundingMode
+	(*Subscriber)(nil),        // 57: tollbook.v1.Subscriber
+	(*Did)(nil),               // 58: tollbook.v1.Did
+	(*EvidenceRule)(nil),      // 59: tollbook.v1.EvidenceRule
 }
 var file_tollbook_v1_catalog_proto_depIdxs = []int32{
-	11, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
+	12, // 0: tollbook.v1.Company.mutual_limits:type_name -> tollbook.v1.MutualLimit
 	0,  // 1: tollbook.v1.Account.kind:type_name -> tollbook.v1.AccountKind
-	12, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
+	13, // 2: tollbook.v1.Account.alerts:type_name -> tollbook.v1.AccountAlerts
 	2,  // 3: tollbook.v1.RewriteRule.field:type_name -> tollbook.v1.NumberField
 	2,  // 4: tollbook.v1.ListUse.field:type_name -> tollbook.v1.NumberField
 	1,  // 5: tollbook.v1.Originator.profit_mode:type_name -> tollbook.v1.ProfitMode
-	14, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
-	16, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
-	17, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
-	20, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
-	14, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
-	16, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
-	21, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
-	20, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
-	52, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
-	53, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
-	24, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
-	32, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
-	50, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
+	15, // 6: tollbook.v1.Originator.rewrites:type_name -> tollbook.v1.RewriteRule
+	17, // 7: tollbook.v1.Originator.lists:type_name -> tollbook.v1.ListUse
+	18, // 8: tollbook.v1.Originator.prefix_limits:type_name -> tollbook.v1.PrefixLimit
+	21, // 9: tollbook.v1.Originator.sip:type_name -> tollbook.v1.SipPolicy
+	15, // 10: tollbook.v1.Terminator.rewrites:type_name -> tollbook.v1.RewriteRule
+	17, // 11: tollbook.v1.Terminator.lists:type_name -> tollbook.v1.ListUse
+	22, // 12: tollbook.v1.Terminator.ping:type_name -> tollbook.v1.Ping
+	21, // 13: tollbook.v1.Terminator.sip:type_name -> tollbook.v1.SipPolicy
+	55, // 14: tollbook.v1.SipPolicy.srtp:type_name -> tollbook.v1.Srtp
+	56, // 15: tollbook.v1.Deck.rounding:type_name -> tollbook.v1.RoundingMode
+	25, // 16: tollbook.v1.Deck.bands:type_name -> tollbook.v1.Band
+	33, // 17: tollbook.v1.Band.hours:type_name -> tollbook.v1.Hours
+	52, // 18: tollbook.v1.DeckMapping.columns:type_name -> tollbook.v1.DeckMapping.ColumnsEntry
 	3,  // 19: tollbook.v1.OrderBy.criterion:type_name -> tollbook.v1.Criterion
 	4,  // 20: tollbook.v1.OrderBy.figure:type_name -> tollbook.v1.QualityFigure
-	29, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
-	30, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
-	32, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
+	30, // 21: tollbook.v1.RoutePlan.order:type_name -> tollbook.v1.OrderBy
+	31, // 22: tollbook.v1.RoutePlan.hunt_rules:type_name -> tollbook.v1.HuntRule
+	33, // 23: tollbook.v1.Route.hours:type_name -> tollbook.v1.Hours
 	5,  // 24: tollbook.v1.User.role:type_name -> tollbook.v1.Role
-	37, // 25: tollbook.v1.User.second_factor:type_name -> tollbook.v1.SecondFactor
+	38, // 25: tollbook.v1.User.second_factor:type_name -> tollbook.v1.SecondFactor
 	5,  // 26: tollbook.v1.Token.role:type_name -> tollbook.v1.Role
 	6,  // 27: tollbook.v1.Token.scopes:type_name -> tollbook.v1.TokenScope
-	51, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
-	38, // 29: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
+	53, // 28: tollbook.v1.Settings.secrets:type_name -> tollbook.v1.Settings.SecretsEntry
+	39, // 29: tollbook.v1.Settings.node_places:type_name -> tollbook.v1.NodePlace
 	5,  // 30: tollbook.v1.Settings.second_factor_roles:type_name -> tollbook.v1.Role
-	39, // 31: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
-	40, // 32: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
-	32, // 33: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
+	40, // 31: tollbook.v1.NodePlace.listeners:type_name -> tollbook.v1.NodeListener
+	41, // 32: tollbook.v1.NodeListener.ports:type_name -> tollbook.v1.NodePort
+	33, // 33: tollbook.v1.GuardRule.hours:type_name -> tollbook.v1.Hours
 	7,  // 34: tollbook.v1.GuardRule.measure:type_name -> tollbook.v1.GuardMeasure
 	8,  // 35: tollbook.v1.GuardRule.action:type_name -> tollbook.v1.GuardAction
 	9,  // 36: tollbook.v1.CdrProfile.format:type_name -> tollbook.v1.CdrFormat
-	10, // 37: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
-	13, // 38: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
-	18, // 39: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
-	19, // 40: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
-	23, // 41: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
-	28, // 42: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
-	31, // 43: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
-	33, // 44: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
-	34, // 45: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
-	35, // 46: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
-	36, // 47: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
-	15, // 48: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
-	25, // 49: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
-	26, // 50: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
-	27, // 51: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
-	54, // 52: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
-	55, // 53: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
-	22, // 54: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
-	41, // 55: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
-	56, // 56: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
-	42, // 57: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
-	45, // 58: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
-	43, // 59: tollbook.v1.Entity.webhook:type_name -> tollbook.v1.Webhook
-	44, // 60: tollbook.v1.Entity.webhook_progress:type_name -> tollbook.v1.WebhookProgress
-	47, // 61: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
-	48, // 62: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	54, // 37: tollbook.v1.Job.parameters:type_name -> tollbook.v1.Job.ParametersEntry
+	10, // 38: tollbook.v1.Job.state:type_name -> tollbook.v1.JobState
+	11, // 39: tollbook.v1.Entity.company:type_name -> tollbook.v1.Company
+	14, // 40: tollbook.v1.Entity.account:type_name -> tollbook.v1.Account
+	19, // 41: tollbook.v1.Entity.originator:type_name -> tollbook.v1.Originator
+	20, // 42: tollbook.v1.Entity.terminator:type_name -> tollbook.v1.Terminator
+	24, // 43: tollbook.v1.Entity.deck:type_name -> tollbook.v1.Deck
+	29, // 44: tollbook.v1.Entity.deck_version:type_name -> tollbook.v1.DeckVersion
+	32, // 45: tollbook.v1.Entity.route_plan:type_name -> tollbook.v1.RoutePlan
+	34, // 46: tollbook.v1.Entity.route:type_name -> tollbook.v1.Route
+	35, // 47: tollbook.v1.Entity.user:type_name -> tollbook.v1.User
+	36, // 48: tollbook.v1.Entity.token:type_name -> tollbook.v1.Token
+	37, // 49: tollbook.v1.Entity.settings:type_name -> tollbook.v1.Settings
+	16, // 50: tollbook.v1.Entity.number_list:type_name -> tollbook.v1.NumberList
+	26, // 51: tollbook.v1.Entity.origin_set:type_name -> tollbook.v1.OriginSet
+	27, // 52: tollbook.v1.Entity.exchange_rate:type_name -> tollbook.v1.ExchangeRate
+	28, // 53: tollbook.v1.Entity.deck_mapping:type_name -> tollbook.v1.DeckMapping
+	57, // 54: tollbook.v1.Entity.subscriber:type_name -> tollbook.v1.Subscriber
+	58, // 55: tollbook.v1.Entity.did:type_name -> tollbook.v1.Did
+	23, // 56: tollbook.v1.Entity.registration:type_name -> tollbook.v1.Registration
+	42, // 57: tollbook.v1.Entity.guard_rule:type_name -> tollbook.v1.GuardRule
+	59, // 58: tollbook.v1.Entity.evidence_rule:type_name -> tollbook.v1.EvidenceRule
+	43, // 59: tollbook.v1.Entity.cdr_profile:type_name -> tollbook.v1.CdrProfile
+	47, // 60: tollbook.v1.Entity.cdr_progress:type_name -> tollbook.v1.CdrProgress
+	44, // 61: tollbook.v1.Entity.webhook:type_name -> tollbook.v1.Webhook
+	45, // 62: tollbook.v1.Entity.webhook_progress:type_name -> tollbook.v1.WebhookProgress
+	46, // 63: tollbook.v1.Entity.job:type_name -> tollbook.v1.Job
+	49, // 64: tollbook.v1.Change.entity:type_name -> tollbook.v1.Entity
+	50, // 65: tollbook.v1.ChangeSetAccepted.changes:type_name -> tollbook.v1.Change
+	66, // [66:66] is the sub-list for method output_type
+	66, // [66:66] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_tollbook_v1_catalog_proto_init() }
@@ -5715,7 +6024,7 @@ func file_tollbook_v1_catalog_proto_init() {
 	file_tollbook_v1_srtp_proto_init()
 	file_tollbook_v1_subscriber_proto_init()
 	file_tollbook_v1_catalog_proto_msgTypes[2].OneofWrappers = []any{}
-	file_tollbook_v1_catalog_proto_msgTypes[37].OneofWrappers = []any{
+	file_tollbook_v1_catalog_proto_msgTypes[38].OneofWrappers = []any{
 		(*Entity_Company)(nil),
 		(*Entity_Account)(nil),
 		(*Entity_Originator)(nil),
@@ -5740,14 +6049,15 @@ func file_tollbook_v1_catalog_proto_init() {
 		(*Entity_CdrProgress)(nil),
 		(*Entity_Webhook)(nil),
 		(*Entity_WebhookProgress)(nil),
+		(*Entity_Job)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tollbook_v1_catalog_proto_rawDesc), len(file_tollbook_v1_catalog_proto_rawDesc)),
-			NumEnums:      10,
-			NumMessages:   42,
+			NumEnums:      11,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

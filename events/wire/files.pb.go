@@ -32,6 +32,8 @@ const (
 	FileKind_FILE_KIND_RECORDING FileKind = 1
 	// FILE_KIND_CAPTURE is the packets of a call: pcap.
 	FileKind_FILE_KIND_CAPTURE FileKind = 2
+	// FILE_KIND_EXPORT is the result of a job, whose id stands for the call's: CSV or XLSX.
+	FileKind_FILE_KIND_EXPORT FileKind = 3
 )
 
 // Enum value maps for FileKind.
@@ -40,11 +42,13 @@ var (
 		0: "FILE_KIND_UNSPECIFIED",
 		1: "FILE_KIND_RECORDING",
 		2: "FILE_KIND_CAPTURE",
+		3: "FILE_KIND_EXPORT",
 	}
 	FileKind_value = map[string]int32{
 		"FILE_KIND_UNSPECIFIED": 0,
 		"FILE_KIND_RECORDING":   1,
 		"FILE_KIND_CAPTURE":     2,
+		"FILE_KIND_EXPORT":      3,
 	}
 )
 
@@ -659,11 +663,12 @@ const file_tollbook_v1_files_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x16\n" +
 	"\x06holder\x18\x04 \x01(\tR\x06holder\x12\x18\n" +
-	"\aaddress\x18\x05 \x01(\tR\aaddress*U\n" +
+	"\aaddress\x18\x05 \x01(\tR\aaddress*k\n" +
 	"\bFileKind\x12\x19\n" +
 	"\x15FILE_KIND_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13FILE_KIND_RECORDING\x10\x01\x12\x15\n" +
-	"\x11FILE_KIND_CAPTURE\x10\x02*|\n" +
+	"\x11FILE_KIND_CAPTURE\x10\x02\x12\x14\n" +
+	"\x10FILE_KIND_EXPORT\x10\x03*|\n" +
 	"\rRemovalReason\x12\x1e\n" +
 	"\x1aREMOVAL_REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REMOVAL_REASON_AGE\x10\x01\x12\x17\n" +

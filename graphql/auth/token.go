@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
 )
 
@@ -22,7 +24,29 @@ func (d *Door) ByToken(secret, address string) *Viewer {
 		return nil
 	}
 	d.uses.note(t.Id, now, address)
+	return holder(t)
+}
+
+func holder(t *wire.Token) *Viewer {
 	return &Viewer{Actor: "token:" + t.Id, Role: t.Role, Company: t.Company, Scopes: t.Scopes, PointsPerMinute: t.PointsPerMinute}
+}
+
+// ByActor is who an actor's name stands for, with the rights that he has now; nil for who
+// could not sign in any more. What he began earlier is done in his name.
+func (d *Door) ByActor(actor string) *Viewer {
+	if id, ok := strings.CutPrefix(actor, "user:"); ok {
+		if u := d.cfg.Catalog().User(id); u != nil && !u.Disabled {
+			return d.viewerOf(u)
+		}
+	}
+	if id, ok := strings.CutPrefix(actor, "token:"); ok {
+		item, _ := d.cfg.Catalog().Get(catalog.Ref{Kind: catalog.KindToken, ID: id})
+		t := item.Entity.GetToken()
+		if t != nil && !t.Revoked && (t.ExpiresAtUs == 0 || d.cfg.Now().UnixMicro() < t.ExpiresAtUs) {
+			return holder(t)
+		}
+	}
+	return nil
 }
 
 // takenFrom says whether an address is in one of the networks; none is anywhere.

@@ -864,6 +864,51 @@ type ComplexityRoot struct {
 		UserErrors   func(childComplexity int) int
 	}
 
+	Job struct {
+		Actor      func(childComplexity int) int
+		BeganAt    func(childComplexity int) int
+		Begun      func(childComplexity int) int
+		Cancelled  func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		EndedAt    func(childComplexity int) int
+		Error      func(childComplexity int) int
+		Format     func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Key        func(childComplexity int) int
+		List       func(childComplexity int) int
+		Node       func(childComplexity int) int
+		Parameters func(childComplexity int) int
+		Rows       func(childComplexity int) int
+		Sha256     func(childComplexity int) int
+		Size       func(childComplexity int) int
+		State      func(childComplexity int) int
+		URL        func(childComplexity int) int
+		Version    func(childComplexity int) int
+	}
+
+	JobConnection struct {
+		AsOf     func(childComplexity int) int
+		Edges    func(childComplexity int) int
+		Nodes    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	JobEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	JobParameter struct {
+		Name  func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
+	JobPayload struct {
+		Job        func(childComplexity int) int
+		Position   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	ListUse struct {
 		Allow  func(childComplexity int) int
 		Field  func(childComplexity int) int
@@ -1006,6 +1051,8 @@ type ComplexityRoot struct {
 		GuardRulePut        func(childComplexity int, input model.GuardRulePutInput) int
 		GuardRuleRemove     func(childComplexity int, input model.RemoveInput) int
 		InterconnectTold    func(childComplexity int, input model.InterconnectToldInput) int
+		JobCancel           func(childComplexity int, input model.JobCancelInput) int
+		JobStart            func(childComplexity int, input model.JobStartInput) int
 		NodeDrain           func(childComplexity int, input model.NodeDrainInput) int
 		NodeRemove          func(childComplexity int, input model.NodeRemoveInput) int
 		NodeUndrain         func(childComplexity int, input model.NodeDrainInput) int
@@ -1340,6 +1387,7 @@ type ComplexityRoot struct {
 		GuardRules    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		GuardTrips    func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Interconnects func(childComplexity int, stale *bool) int
+		Jobs          func(childComplexity int, first *int, after *string, last *int, before *string) int
 		LiveCall      func(childComplexity int, call string) int
 		LiveCalls     func(childComplexity int, first *int, after *string, last *int, before *string) int
 		Members       func(childComplexity int) int
@@ -5361,6 +5409,191 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.InterconnectToldPayload.UserErrors(childComplexity), true
 
+	case "Job.actor":
+		if e.ComplexityRoot.Job.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Actor(childComplexity), true
+	case "Job.beganAt":
+		if e.ComplexityRoot.Job.BeganAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.BeganAt(childComplexity), true
+	case "Job.begun":
+		if e.ComplexityRoot.Job.Begun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Begun(childComplexity), true
+	case "Job.cancelled":
+		if e.ComplexityRoot.Job.Cancelled == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Cancelled(childComplexity), true
+	case "Job.createdAt":
+		if e.ComplexityRoot.Job.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.CreatedAt(childComplexity), true
+	case "Job.endedAt":
+		if e.ComplexityRoot.Job.EndedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.EndedAt(childComplexity), true
+	case "Job.error":
+		if e.ComplexityRoot.Job.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Error(childComplexity), true
+	case "Job.format":
+		if e.ComplexityRoot.Job.Format == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Format(childComplexity), true
+	case "Job.id":
+		if e.ComplexityRoot.Job.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.ID(childComplexity), true
+	case "Job.key":
+		if e.ComplexityRoot.Job.Key == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Key(childComplexity), true
+	case "Job.list":
+		if e.ComplexityRoot.Job.List == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.List(childComplexity), true
+	case "Job.node":
+		if e.ComplexityRoot.Job.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Node(childComplexity), true
+	case "Job.parameters":
+		if e.ComplexityRoot.Job.Parameters == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Parameters(childComplexity), true
+	case "Job.rows":
+		if e.ComplexityRoot.Job.Rows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Rows(childComplexity), true
+	case "Job.sha256":
+		if e.ComplexityRoot.Job.Sha256 == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Sha256(childComplexity), true
+	case "Job.size":
+		if e.ComplexityRoot.Job.Size == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Size(childComplexity), true
+	case "Job.state":
+		if e.ComplexityRoot.Job.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.State(childComplexity), true
+	case "Job.url":
+		if e.ComplexityRoot.Job.URL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.URL(childComplexity), true
+	case "Job.version":
+		if e.ComplexityRoot.Job.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Job.Version(childComplexity), true
+
+	case "JobConnection.asOf":
+		if e.ComplexityRoot.JobConnection.AsOf == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobConnection.AsOf(childComplexity), true
+	case "JobConnection.edges":
+		if e.ComplexityRoot.JobConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobConnection.Edges(childComplexity), true
+	case "JobConnection.nodes":
+		if e.ComplexityRoot.JobConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobConnection.Nodes(childComplexity), true
+	case "JobConnection.pageInfo":
+		if e.ComplexityRoot.JobConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobConnection.PageInfo(childComplexity), true
+
+	case "JobEdge.cursor":
+		if e.ComplexityRoot.JobEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobEdge.Cursor(childComplexity), true
+	case "JobEdge.node":
+		if e.ComplexityRoot.JobEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobEdge.Node(childComplexity), true
+
+	case "JobParameter.name":
+		if e.ComplexityRoot.JobParameter.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobParameter.Name(childComplexity), true
+	case "JobParameter.value":
+		if e.ComplexityRoot.JobParameter.Value == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobParameter.Value(childComplexity), true
+
+	case "JobPayload.job":
+		if e.ComplexityRoot.JobPayload.Job == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobPayload.Job(childComplexity), true
+	case "JobPayload.position":
+		if e.ComplexityRoot.JobPayload.Position == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobPayload.Position(childComplexity), true
+	case "JobPayload.userErrors":
+		if e.ComplexityRoot.JobPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.JobPayload.UserErrors(childComplexity), true
+
 	case "ListUse.allow":
 		if e.ComplexityRoot.ListUse.Allow == nil {
 			break
@@ -6153,6 +6386,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.InterconnectTold(childComplexity, args["input"].(model.InterconnectToldInput)), true
+	case "Mutation.jobCancel":
+		if e.ComplexityRoot.Mutation.JobCancel == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_jobCancel_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.JobCancel(childComplexity, args["input"].(model.JobCancelInput)), true
+	case "Mutation.jobStart":
+		if e.ComplexityRoot.Mutation.JobStart == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_jobStart_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.JobStart(childComplexity, args["input"].(model.JobStartInput)), true
 	case "Mutation.nodeDrain":
 		if e.ComplexityRoot.Mutation.NodeDrain == nil {
 			break
@@ -7968,6 +8223,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Interconnects(childComplexity, args["stale"].(*bool)), true
 
+	case "Query.jobs":
+		if e.ComplexityRoot.Query.Jobs == nil {
+			break
+		}
+
+		args, err := ec.field_Query_jobs_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Jobs(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 	case "Query.liveCall":
 		if e.ComplexityRoot.Query.LiveCall == nil {
 			break
@@ -11019,6 +11285,9 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("HoursInput", ec.unmarshalInputHoursInput),
 			graphql.NewInputUnmarshaler("HuntRuleInput", ec.unmarshalInputHuntRuleInput),
 			graphql.NewInputUnmarshaler("InterconnectToldInput", ec.unmarshalInputInterconnectToldInput),
+			graphql.NewInputUnmarshaler("JobCancelInput", ec.unmarshalInputJobCancelInput),
+			graphql.NewInputUnmarshaler("JobParameterInput", ec.unmarshalInputJobParameterInput),
+			graphql.NewInputUnmarshaler("JobStartInput", ec.unmarshalInputJobStartInput),
 			graphql.NewInputUnmarshaler("ListUseInput", ec.unmarshalInputListUseInput),
 			graphql.NewInputUnmarshaler("MappedColumnInput", ec.unmarshalInputMappedColumnInput),
 			graphql.NewInputUnmarshaler("MoneyInput", ec.unmarshalInputMoneyInput),
@@ -13158,6 +13427,8 @@ enum FileKind {
   RECORDING
   "The packets of a call: pcap; staff only."
   CAPTURE
+  "A list that a job has written, whose id stands for the call's: CSV or XLSX; downloaded from the job."
+  EXPORT
 }
 
 "Where a file is."
@@ -13755,6 +14026,146 @@ input InterconnectToldInput {
 type InterconnectToldPayload {
   "The sheet."
   interconnect: Interconnect
+  "Where it was recorded."
+  position: Position
+  "Why it was not done."
+  userErrors: [UserError!]!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/graphql/job.graphqls", Input: `"How far a job has come."
+enum JobState {
+  "It waits for its turn."
+  QUEUED
+  "A node works on it."
+  RUNNING
+  "Its file can be downloaded."
+  DONE
+  "It cannot be done: see error."
+  FAILED
+  "Somebody did not want it any more."
+  CANCELLED
+}
+
+"What a job writes."
+enum JobFormat {
+  "Values with commas between them (RFC 4180)."
+  CSV
+  "A workbook."
+  XLSX
+}
+
+"An argument of a list, or a field of its filter."
+type JobParameter {
+  "Its name."
+  name: String!
+  "Its value."
+  value: String!
+}
+
+"A list of the API that is written into a file, whoever waits for it or not. It is done in the name of who began it, with the rights that he has at that time; it outlives the node that works on it, and is then begun anew. The file is kept for seven days on all nodes."
+type Job implements Node {
+  "The global id."
+  id: ID!
+  "The job's key."
+  key: String!
+  "Who began it, and alone may have its file."
+  actor: String!
+  "When that was."
+  createdAt: DateTime!
+  "The list: the path of its fields, as account.entries."
+  list: String!
+  "Its arguments."
+  parameters: [JobParameter!]!
+  "What is written."
+  format: JobFormat!
+  "How far it has come."
+  state: JobState!
+  "Whether somebody wants it to end."
+  cancelled: Boolean!
+  "The node that works on it, or has."
+  node: String
+  "How often it was begun: once, unless a node was lost."
+  begun: Int!
+  "How many rows are written so far; written down every few seconds."
+  rows: Decimal!
+  "When it was begun last."
+  beganAt: DateTime
+  "When it ended."
+  endedAt: DateTime
+  "Why it failed; empty if it did not."
+  error: String!
+  "How many bytes the file has."
+  size: Decimal
+  "Its SHA-256, in hexadecimal digits."
+  sha256: String
+  "Where it is downloaded from, on any node; null before the end, and when it has been removed."
+  url: String
+  "Where the job was last changed."
+  version: Position!
+}
+
+"A page of jobs."
+type JobConnection {
+  "The rows with their cursors."
+  edges: [JobEdge!]!
+  "The rows."
+  nodes: [Job!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How complete the page is."
+  asOf: AsOf!
+}
+
+"One of the jobs with its cursor."
+type JobEdge {
+  "The place of the row in the list."
+  cursor: Cursor!
+  "The row."
+  node: Job!
+}
+
+extend type Query {
+  "Your jobs, oldest first; an admin sees all."
+  jobs("At most so many from the start." first: Int, "Start after this cursor." after: Cursor, "At most so many from the end." last: Int, "End before this cursor." before: Cursor): JobConnection! @needs(roles: [FINANCE, NOC, PARTNER])
+}
+
+extend type Mutation {
+  "Begins to write a list into a file. At most five jobs of yours may be under way."
+  jobStart("What to write." input: JobStartInput!): JobPayload! @needs(roles: [FINANCE, NOC, PARTNER])
+  "Ends a job that is not wanted any more."
+  jobCancel("Which one." input: JobCancelInput!): JobPayload! @needs(roles: [FINANCE, NOC, PARTNER])
+}
+
+"An argument of a list, or a field of its filter, named as in the API."
+input JobParameterInput {
+  "Its name."
+  name: String!
+  "Its value."
+  value: String!
+}
+
+"Which list to write, and how."
+input JobStartInput {
+  "The path of the list's fields, as cdrs or account.entries."
+  list: String!
+  "Its arguments; columns chooses some columns, zone shows times in a time zone."
+  parameters: [JobParameterInput!]
+  "What to write."
+  format: JobFormat! = CSV
+  "Ask for the answer without the deed."
+  dryRun: Boolean = false
+}
+
+"Which job to end."
+input JobCancelInput {
+  "The job's key."
+  key: String!
+}
+
+"The answer to jobStart and jobCancel."
+type JobPayload {
+  "The job as it is now."
+  job: Job
   "Where it was recorded."
   position: Position
   "Why it was not done."
@@ -18340,6 +18751,96 @@ func (ec *executionContext) childFields_InterconnectToldPayload(ctx context.Cont
 		return ec.fieldContext_InterconnectToldPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type InterconnectToldPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Job(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Job_id(ctx, field)
+	case "key":
+		return ec.fieldContext_Job_key(ctx, field)
+	case "actor":
+		return ec.fieldContext_Job_actor(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Job_createdAt(ctx, field)
+	case "list":
+		return ec.fieldContext_Job_list(ctx, field)
+	case "parameters":
+		return ec.fieldContext_Job_parameters(ctx, field)
+	case "format":
+		return ec.fieldContext_Job_format(ctx, field)
+	case "state":
+		return ec.fieldContext_Job_state(ctx, field)
+	case "cancelled":
+		return ec.fieldContext_Job_cancelled(ctx, field)
+	case "node":
+		return ec.fieldContext_Job_node(ctx, field)
+	case "begun":
+		return ec.fieldContext_Job_begun(ctx, field)
+	case "rows":
+		return ec.fieldContext_Job_rows(ctx, field)
+	case "beganAt":
+		return ec.fieldContext_Job_beganAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Job_endedAt(ctx, field)
+	case "error":
+		return ec.fieldContext_Job_error(ctx, field)
+	case "size":
+		return ec.fieldContext_Job_size(ctx, field)
+	case "sha256":
+		return ec.fieldContext_Job_sha256(ctx, field)
+	case "url":
+		return ec.fieldContext_Job_url(ctx, field)
+	case "version":
+		return ec.fieldContext_Job_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Job", field.Name)
+}
+
+func (ec *executionContext) childFields_JobConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_JobConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_JobConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_JobConnection_pageInfo(ctx, field)
+	case "asOf":
+		return ec.fieldContext_JobConnection_asOf(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_JobEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_JobEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_JobEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_JobParameter(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_JobParameter_name(ctx, field)
+	case "value":
+		return ec.fieldContext_JobParameter_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobParameter", field.Name)
+}
+
+func (ec *executionContext) childFields_JobPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "job":
+		return ec.fieldContext_JobPayload_job(ctx, field)
+	case "position":
+		return ec.fieldContext_JobPayload_position(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_JobPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type JobPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_ListUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -160,6 +160,12 @@ type GuardTripConnection = Connection[GuardTrip]
 // GuardTripEdge is a row of its kind with its cursor.
 type GuardTripEdge = Edge[GuardTrip]
 
+// JobConnection is a page of its kind.
+type JobConnection = Connection[Job]
+
+// JobEdge is a row of it.
+type JobEdge = Edge[Job]
+
 // WebhookConnection is a page of its kind.
 type WebhookConnection = Connection[Webhook]
 

@@ -1587,6 +1587,94 @@ type InterconnectToldPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A list of the API that is written into a file, whoever waits for it or not. It is done in the name of who began it, with the rights that he has at that time; it outlives the node that works on it, and is then begun anew. The file is kept for seven days on all nodes.
+type Job struct {
+	// The global id.
+	ID string `json:"id"`
+	// The job's key.
+	Key string `json:"key"`
+	// Who began it, and alone may have its file.
+	Actor string `json:"actor"`
+	// When that was.
+	CreatedAt time.Time `json:"createdAt"`
+	// The list: the path of its fields, as account.entries.
+	List string `json:"list"`
+	// Its arguments.
+	Parameters []*JobParameter `json:"parameters"`
+	// What is written.
+	Format JobFormat `json:"format"`
+	// How far it has come.
+	State JobState `json:"state"`
+	// Whether somebody wants it to end.
+	Cancelled bool `json:"cancelled"`
+	// The node that works on it, or has.
+	Node *string `json:"node,omitempty"`
+	// How often it was begun: once, unless a node was lost.
+	Begun int `json:"begun"`
+	// How many rows are written so far; written down every few seconds.
+	Rows Decimal `json:"rows"`
+	// When it was begun last.
+	BeganAt *time.Time `json:"beganAt,omitempty"`
+	// When it ended.
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+	// Why it failed; empty if it did not.
+	Error string `json:"error"`
+	// How many bytes the file has.
+	Size *Decimal `json:"size,omitempty"`
+	// Its SHA-256, in hexadecimal digits.
+	Sha256 *string `json:"sha256,omitempty"`
+	// Where it is downloaded from, on any node; null before the end, and when it has been removed.
+	URL *string `json:"url,omitempty"`
+	// Where the job was last changed.
+	Version events.Position `json:"version"`
+}
+
+func (Job) IsNode() {}
+
+// Which job to end.
+type JobCancelInput struct {
+	// The job's key.
+	Key string `json:"key"`
+}
+
+// An argument of a list, or a field of its filter.
+type JobParameter struct {
+	// Its name.
+	Name string `json:"name"`
+	// Its value.
+	Value string `json:"value"`
+}
+
+// An argument of a list, or a field of its filter, named as in the API.
+type JobParameterInput struct {
+	// Its name.
+	Name string `json:"name"`
+	// Its value.
+	Value string `json:"value"`
+}
+
+// The answer to jobStart and jobCancel.
+type JobPayload struct {
+	// The job as it is now.
+	Job *Job `json:"job,omitempty"`
+	// Where it was recorded.
+	Position *events.Position `json:"position,omitempty"`
+	// Why it was not done.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Which list to write, and how.
+type JobStartInput struct {
+	// The path of the list's fields, as cdrs or account.entries.
+	List string `json:"list"`
+	// Its arguments; columns chooses some columns, zone shows times in a time zone.
+	Parameters graphql.Omittable[[]*JobParameterInput] `json:"parameters,omitempty"`
+	// What to write.
+	Format JobFormat `json:"format"`
+	// Ask for the answer without the deed.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
 // Blocks the numbers of a list, or allows no others.
 type ListUse struct {
 	// The list.
@@ -4690,16 +4778,19 @@ const (
 	FileKindRecording FileKind = "RECORDING"
 	// The packets of a call: pcap; staff only.
 	FileKindCapture FileKind = "CAPTURE"
+	// A list that a job has written, whose id stands for the call's: CSV or XLSX; downloaded from the job.
+	FileKindExport FileKind = "EXPORT"
 )
 
 var AllFileKind = []FileKind{
 	FileKindRecording,
 	FileKindCapture,
+	FileKindExport,
 }
 
 func (e FileKind) IsValid() bool {
 	switch e {
-	case FileKindRecording, FileKindCapture:
+	case FileKindRecording, FileKindCapture, FileKindExport:
 		return true
 	}
 	return false
@@ -4921,6 +5012,131 @@ func (e *GuardMeasure) UnmarshalJSON(b []byte) error {
 }
 
 func (e GuardMeasure) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What a job writes.
+type JobFormat string
+
+const (
+	// Values with commas between them (RFC 4180).
+	JobFormatCSV JobFormat = "CSV"
+	// A workbook.
+	JobFormatXlsx JobFormat = "XLSX"
+)
+
+var AllJobFormat = []JobFormat{
+	JobFormatCSV,
+	JobFormatXlsx,
+}
+
+func (e JobFormat) IsValid() bool {
+	switch e {
+	case JobFormatCSV, JobFormatXlsx:
+		return true
+	}
+	return false
+}
+
+func (e JobFormat) String() string {
+	return string(e)
+}
+
+func (e *JobFormat) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = JobFormat(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid JobFormat", str)
+	}
+	return nil
+}
+
+func (e JobFormat) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *JobFormat) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e JobFormat) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How far a job has come.
+type JobState string
+
+const (
+	// It waits for its turn.
+	JobStateQueued JobState = "QUEUED"
+	// A node works on it.
+	JobStateRunning JobState = "RUNNING"
+	// Its file can be downloaded.
+	JobStateDone JobState = "DONE"
+	// It cannot be done: see error.
+	JobStateFailed JobState = "FAILED"
+	// Somebody did not want it any more.
+	JobStateCancelled JobState = "CANCELLED"
+)
+
+var AllJobState = []JobState{
+	JobStateQueued,
+	JobStateRunning,
+	JobStateDone,
+	JobStateFailed,
+	JobStateCancelled,
+}
+
+func (e JobState) IsValid() bool {
+	switch e {
+	case JobStateQueued, JobStateRunning, JobStateDone, JobStateFailed, JobStateCancelled:
+		return true
+	}
+	return false
+}
+
+func (e JobState) String() string {
+	return string(e)
+}
+
+func (e *JobState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = JobState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid JobState", str)
+	}
+	return nil
+}
+
+func (e JobState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *JobState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e JobState) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -50,7 +50,7 @@ func (r *Resolver) OpenFile(ctx context.Context, text string, first bool) (io.Re
 	if v == nil {
 		return nil, name, time.Time{}, ErrSignIn
 	}
-	if !r.mayHave(ctx, v, name.Call, name.Kind == archive.Recording) {
+	if name.Kind.Export() || !r.mayHave(ctx, v, name.Call, name.Kind == archive.Recording) {
 		return nil, name, time.Time{}, errNoFile(text)
 	}
 	file, at, err := r.Backend.OpenFile(ctx, name)
@@ -103,8 +103,11 @@ func (r *Resolver) callFiles(ctx context.Context, call string) ([]*model.CallFil
 // callFile shows a file.
 func (r *Resolver) callFile(f *history.File) *model.CallFile {
 	kind, text := model.FileKindRecording, f.Node+"/"+f.Name
-	if f.Kind == wire.FileKind_FILE_KIND_CAPTURE {
+	switch f.Kind {
+	case wire.FileKind_FILE_KIND_CAPTURE:
 		kind = model.FileKindCapture
+	case wire.FileKind_FILE_KIND_EXPORT:
+		kind = model.FileKindExport
 	}
 	out := &model.CallFile{
 		Name: text, CallID: model.CallID(f.Call), Kind: kind, Part: int(f.Part), Node: f.Node,
@@ -121,8 +124,10 @@ func (r *Resolver) callFile(f *history.File) *model.CallFile {
 	case err == nil && r.Backend.HasFile(name):
 		out.State = model.FileStateHere
 	}
-	url := FilesPath + text
-	out.URL = &url
+	if kind != model.FileKindExport { // that is its job's to give
+		url := FilesPath + text
+		out.URL = &url
+	}
 	return out
 }
 

@@ -64,6 +64,8 @@ func sees(v *auth.Viewer, cat *catalog.State, e *wire.Entity) bool {
 		*wire.Entity_EvidenceRule, *wire.Entity_CdrProfile, *wire.Entity_CdrProgress,
 		*wire.Entity_Webhook, *wire.Entity_WebhookProgress:
 		return v.Staff()
+	case *wire.Entity_Job:
+		return v.Role == wire.Role_ROLE_ADMIN || v.Actor == of.Job.Actor
 	case *wire.Entity_User:
 		return v.Role == wire.Role_ROLE_ADMIN || v.User != "" && v.User == of.User.Id
 	default: // tokens and settings

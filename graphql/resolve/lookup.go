@@ -116,6 +116,8 @@ func (r *Resolver) entity(ctx context.Context, id string) model.Node {
 		return r.cdrProfile(item)
 	case catalog.KindWebhook:
 		return r.webhook(item)
+	case catalog.KindJob:
+		return r.job(item)
 	case catalog.KindSubscriber:
 		return subscriber(item)
 	case catalog.KindDid:

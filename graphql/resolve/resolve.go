@@ -25,6 +25,9 @@ type Resolver struct {
 	// CDRs answers for the history what its copy knows better, or alone.
 	CDRs *stores.Stores
 	Door *auth.Door
+	// CheckExport says whether somebody can export a list with parameters. The server sets
+	// it, which knows the lists.
+	CheckExport func(v *auth.Viewer, list string, parameters map[string]string) error
 	// Now is the clock.
 	Now func() time.Time
 

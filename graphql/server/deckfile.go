@@ -19,8 +19,12 @@ func deny(w http.ResponseWriter, cfg Config, r *http.Request, err error) {
 		return
 	}
 	status := http.StatusBadRequest
-	if domain.Code == events.CodeNotFound {
+	switch domain.Code {
+	case events.CodeNotFound:
 		status = http.StatusNotFound
+	case events.CodeUnavailable:
+		w.Header().Set("Retry-After", "10")
+		status = http.StatusServiceUnavailable
 	}
 	http.Error(w, domain.Error(), status)
 }

@@ -5,9 +5,10 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -45,29 +46,20 @@ func exportList(cfg Config, api http.Handler) http.Handler {
 			http.Error(w, "a list is exported as .csv or .xlsx", http.StatusNotFound)
 			return
 		}
-		e, err := newListExport(schema, viewer, name, r)
+		e, err := newListExport(schema, api, viewer, name, r.URL.Query())
 		if err != nil {
 			deny(w, cfg, r, err)
 			return
 		}
-		e.api = api
 		first, err := e.page(ctx, nil)
 		if err != nil {
 			deny(w, cfg, r, err)
 			return
 		}
-		kind, out := "text/csv; charset=utf-8", rowWriter(csvRows{csv.NewWriter(w), e.zone, e.zoned})
-		if xlsx {
-			kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-			out = sheet.NewWorkbook(w, e.head(), e.zone)
-		}
-		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Content-Type", tableType(xlsx))
 		w.Header().Set("Content-Disposition", `attachment; filename="`+r.PathValue("file")+`"`)
 		w.Header().Set("Cache-Control", "no-store")
-		if !xlsx {
-			err = out.Row(e.head(), make([]sheet.Kind, len(e.columns)))
-		}
-		if err = errors.Join(err, e.write(ctx, out, first)); err != nil {
+		if err := e.write(ctx, w, xlsx, first, func(int) error { return nil }); err != nil {
 			cfg.Log.WarnContext(ctx, "export: a list cut off", "list", name, "err", err)
 			panic(http.ErrAbortHandler)
 		}
@@ -88,19 +80,27 @@ type listExport struct {
 	zoned bool
 }
 
-func newListExport(schema *ast.Schema, v *auth.Viewer, name string, r *http.Request) (*listExport, error) {
-	l, err := listed(schema, v, name, r.URL.Query())
+func newListExport(schema *ast.Schema, api http.Handler, v *auth.Viewer, name string, params url.Values) (*listExport, error) {
+	l, err := listed(schema, v, name, params)
 	if err != nil {
 		return nil, err
 	}
-	e := &listExport{list: l, zone: time.UTC}
-	if text := r.URL.Query().Get("zone"); text != "" {
+	e := &listExport{list: l, api: api, zone: time.UTC}
+	if text := params.Get("zone"); text != "" {
 		if e.zone, err = time.LoadLocation(text); err != nil {
 			return nil, events.Invalid("zone: %.60q is no time zone such as Europe/Riga", text)
 		}
 		e.zoned = true
 	}
-	return e, l.only(r.URL.Query().Get("columns"))
+	return e, l.only(params.Get("columns"))
+}
+
+// tableType is the media type of an exported list.
+func tableType(workbook bool) string {
+	if workbook {
+		return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	}
+	return "text/csv; charset=utf-8"
 }
 
 func (e *listExport) head() (names []string) {
@@ -178,13 +178,19 @@ func ask(ctx context.Context, api http.Handler, query string, variables map[stri
 	return said.Data, nil
 }
 
-// write writes all rows, a page at a time.
-func (e *listExport) write(ctx context.Context, out rowWriter, page *listPageOf) (err error) {
+// write writes all rows, a page at a time, and says after each how many are written.
+func (e *listExport) write(ctx context.Context, to io.Writer, workbook bool, page *listPageOf, wrote func(rows int) error) (err error) {
 	kinds, cells := make([]sheet.Kind, len(e.columns)), make([]string, len(e.columns))
+	var out rowWriter = csvRows{csv.NewWriter(to), e.zone, e.zoned}
+	if workbook {
+		out = sheet.NewWorkbook(to, e.head(), e.zone)
+	} else if err := out.Row(e.head(), kinds); err != nil {
+		return err
+	}
 	for i, c := range e.columns {
 		kinds[i] = c.kind
 	}
-	for {
+	for rows := 0; ; {
 		for _, node := range append(page.Nodes, page.Rows...) {
 			for i, c := range e.columns {
 				cells[i] = leaf(node, c.path)
@@ -192,6 +198,10 @@ func (e *listExport) write(ctx context.Context, out rowWriter, page *listPageOf)
 			if err := out.Row(cells, kinds); err != nil {
 				return err
 			}
+			rows++
+		}
+		if err := wrote(rows); err != nil {
+			return err
 		}
 		if !page.PageInfo.HasNextPage {
 			return out.Close()

@@ -54,6 +54,7 @@ func rules() map[string]string {
 		"CdrFilter.terminator": "terminator", "CdrFilter.callId": "call", "CdrFilter.caller": search, "CdrFilter.called": search, "CdrFilter.prefix": search,
 		"Query.report(atLeast)": reading, "ReportFilter.company": "company", "ReportFilter.account": "account",
 		"ReportFilter.originator": "originator", "ReportFilter.terminator": "terminator",
+		"JobStartInput.list": search, "JobParameterInput.name": search, "JobParameterInput.value": search, "JobCancelInput.key": "job",
 		"UserSetPasswordInput.user": "user", "UserSetPasswordInput.password": secret, "UserSetPasswordInput.oldPassword": secret,
 		"SignInInput.user": search, "SignInInput.password": secret, "SignInInput.code": secret,
 		"SecondFactorBeginInput.password": secret, "SecondFactorBeginInput.code": secret, "SecondFactorConfirmInput.code": secret,

@@ -22,7 +22,7 @@ const open = wire.TokenScope_TOKEN_SCOPE_UNSPECIFIED
 func scopesOfTypes() map[string]wire.TokenScope {
 	out := map[string]wire.TokenScope{}
 	for scope, names := range map[wire.TokenScope]string{
-		open:                                 "Viewer SecondFactor Money AsOf PageInfo UserError Node",
+		open:                                 "Viewer SecondFactor Money AsOf PageInfo UserError Node Job JobParameter",
 		wire.TokenScope_TOKEN_SCOPE_BALANCES: "Account Balance CompanyBalance Entry Statement Period OfflineAllowance OfflineUse Rescue RescuedJournal",
 		wire.TokenScope_TOKEN_SCOPE_CDRS: "Call CallEvent Candidate Cdr CdrFile CdrPrice CdrProfile PriceLine Report ReportRow RouteDecision RouteChoice " +
 			"QualityUsed MediaQuality DroppedPackets ReportedQuality",
@@ -49,7 +49,8 @@ func scopesOfFields() map[string]wire.TokenScope {
 	return map[string]wire.TokenScope{
 		"Query.__schema": open, "Query.__type": open,
 		"Query.guardFull": wire.TokenScope_TOKEN_SCOPE_EVENTS, "Query.proof": wire.TokenScope_TOKEN_SCOPE_BALANCES,
-		"Query.deckColumns":    wire.TokenScope_TOKEN_SCOPE_RATES,
+		"Query.deckColumns": wire.TokenScope_TOKEN_SCOPE_RATES,
+		"Mutation.jobStart": open, "Mutation.jobCancel": open,
 		"Mutation.tokenCreate": wire.TokenScope_TOKEN_SCOPE_TOKENS, "Mutation.tokenRevoke": wire.TokenScope_TOKEN_SCOPE_TOKENS,
 	}
 }

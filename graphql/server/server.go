@@ -90,10 +90,12 @@ func routes(cfg Config) []route {
 	}
 	noted := newReads(cfg)
 	asked := api(cfg, r, noted)
+	cfg.Resolver.CheckExport = NewExports(cfg).Check
 	list := []route{
 		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(asked))))},
 		{"GET /graphql", cfg.Door.Middleware(asked)},
 		{"GET /export/list/{file}", cfg.Door.Middleware(r.paid(exportPoints, exportList(cfg, asked)))},
+		{"GET " + resolve.JobsPath + "{job}", in(open, 100, jobFile(cfg))},
 		{"GET /export/cdrs.csv", in(wire.TokenScope_TOKEN_SCOPE_CDRS, exportPoints, noted.export("cdrs", exportCDRs(cfg)))},
 		{"GET /export/deck.csv", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, false))},
 		{"GET /export/deck.xlsx", in(wire.TokenScope_TOKEN_SCOPE_RATES, exportPoints, exportDeck(cfg, true))},

@@ -33,6 +33,7 @@ func tenants(f *fixture) map[string]identity {
 		alerting(account("initech-eur", "initech", "EUR", wire.AccountKind_ACCOUNT_KIND_CUSTOMER, 0)),
 		&wire.CdrProfile{Id: "profile", FromUs: 1_800_000_000_000_000, IntervalS: 3600, Format: wire.CdrFormat_CDR_FORMAT_CSV, Columns: []string{"call"}, Directory: "x"},
 		&wire.Webhook{Id: "erp", Company: "acme", Url: "https://erp.example.net/in", Secret: []byte("wrapped")},
+		&wire.Job{Id: openJob, Actor: "user:adam", Company: "acme", CreatedUs: 1, List: "cdrs", State: wire.JobState_JOB_STATE_QUEUED},
 	)
 	ids := map[string]identity{
 		"account":        {"initech-eur", []string{"acme-usd", "globex-usd", "account:acme-usd", "own/revenue/USD"}, "none"},
@@ -46,6 +47,7 @@ func tenants(f *fixture) map[string]identity {
 		"call":           {f.other.String(), []string{call, model.CallID(f.failed)}, noCall},
 		"running":        {f.live[5].Call.String(), []string{f.running.String()}, noCall},
 		"entry position": {itoa64(f.credit), []string{itoa64(f.credit - 1)}, "999999"},
+		"job":            {noCall, []string{openJob}, noCall},
 		"position":       {itoa64(f.credit), nil, ""}, // the account is looked at before
 	}
 	node := identity{own: "account:initech-eur", unknown: "account:none"}
@@ -72,7 +74,7 @@ func nodes(f *fixture) map[string]string {
 		"Route": "route:standard/44/globex-ams", "User": "user:adam", "Token": "token:token", "Subscriber": "subscriber:acme-anna",
 		"Did": "did:33100", "NumberList": "number-list:numbers", "OriginSet": "origin-set:origins", "DeckMapping": "deck-mapping:mapping",
 		"Registration": "registration:home", "ExchangeRate": "exchange-rate:EUR-USD-1", "GuardRule": "guard-rule:guard",
-		"EvidenceRule": "evidence-rule:evidence", "CdrProfile": "cdr-profile:profile", "Webhook": "webhook:erp", "Call": "call:" + call, "Cdr": "cdr:" + call + "/0",
+		"EvidenceRule": "evidence-rule:evidence", "CdrProfile": "cdr-profile:profile", "Webhook": "webhook:erp", "Job": "job:" + openJob, "Call": "call:" + call, "Cdr": "cdr:" + call + "/0",
 		"Entry": "entry:" + itoa64(f.credit-1) + "/0",
 	}
 }

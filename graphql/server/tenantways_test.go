@@ -26,7 +26,7 @@ func TestPartnerMutations(t *testing.T) {
 			continue
 		}
 		if partnerMay(field) {
-			if field.Name != "userSetPassword" {
+			if !slices.Contains([]string{"userSetPassword", "jobStart", "jobCancel"}, field.Name) {
 				t.Errorf("Mutation.%s is open to partners", field.Name)
 			}
 			continue
@@ -91,6 +91,7 @@ func TestTenantRoutes(t *testing.T) {
 	f := newFixture(t, noon)
 	wav := f.file(f.answered, archive.Recording, 1, "RIFF0123456789", true)
 	f.file(f.other, archive.Recording, 1, "RIFF", true)
+	f.put(noon(), "a job is done", done())
 	c := f.as("bert")
 	// A path has what foreign ids and unknown ones stand in; none where there is none.
 	paths := map[string][][2]string{
@@ -108,6 +109,7 @@ func TestTenantRoutes(t *testing.T) {
 		"GET /export/deck.xlsx":    {{"?deck=acme-sell", "?deck=none"}},
 		"GET /export/interconnect": {{"?peer=acme-1", "?peer=none"}, {"?peer=originator:acme-1", "?peer=originator:none"}},
 		"GET /files/":              {{wav.String(), strings.Replace(wav.String(), "-1.wav", "-7.wav", 1)}},
+		"GET /export/job/{job}":    {{doneJob, noCall}},
 		"GET /backup":              {{"", ""}}, "GET /metrics": {{"", ""}},
 	}
 	for _, pattern := range server.Patterns() {
@@ -115,14 +117,14 @@ func TestTenantRoutes(t *testing.T) {
 		if !ok {
 			t.Errorf("%s has no rule", pattern)
 		}
-		path := strings.TrimSuffix(strings.TrimPrefix(pattern, "GET "), "{file}")
+		path := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(pattern, "GET "), "{job}"), "{file}")
 		for _, pair := range pairs {
 			ask := func(rest string) string {
 				w := c.send(httptest.NewRequest(http.MethodGet, path+rest, nil))
 				return itoa64(uint64(w.Code)) + " " + strings.ReplaceAll(strings.ReplaceAll(w.Body.String(), pair[0], "$"), pair[1], "$")
 			}
 			got, want := ask(pair[0]), ask(pair[1])
-			if strings.NewReplacer("acme-sell", "none", "acme-1", "none", "-1.wav", "-7.wav").Replace(got) != want {
+			if strings.NewReplacer("acme-sell", "none", "acme-1", "none", "-1.wav", "-7.wav", doneJob, noCall).Replace(got) != want {
 				t.Errorf("%s%s: %q, want %q", path, pair[0], got, want)
 			}
 		}

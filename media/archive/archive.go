@@ -37,25 +37,22 @@ const (
 	Recording Kind = iota + 1
 	// Capture is the packets of a call, a pcap file.
 	Capture
+	// Table is a list that a job has written, a CSV file, and Workbook one in XLSX: the
+	// job's id stands for the call's.
+	Table
+	Workbook
 )
 
 // kinds are all there are.
-var kinds = [...]Kind{Recording, Capture}
+var kinds = [...]Kind{Recording, Capture, Table, Workbook}
 
-// String is the kind's word, "recording" or "capture".
-func (k Kind) String() string {
-	if k == Recording {
-		return "recording"
-	}
-	return "capture"
-}
+// String is the kind's word.
+func (k Kind) String() string { return [...]string{"", "recording", "capture", "table", "workbook"}[k] }
 
-func (k Kind) extension() string {
-	if k == Recording {
-		return ".wav"
-	}
-	return ".pcap"
-}
+func (k Kind) extension() string { return [...]string{"", ".wav", ".pcap", ".csv", ".xlsx"}[k] }
+
+// Export tells whether it is what a job has written.
+func (k Kind) Export() bool { return k == Table || k == Workbook }
 
 var (
 	// ErrFull says that no new files are taken: there are too many at once, or the
@@ -94,15 +91,19 @@ type Config struct {
 
 // Limits bound what is kept; the oldest go first. 0 is no limit.
 type Limits struct {
-	RecordingAge, CaptureAge     time.Duration
-	RecordingBytes, CaptureBytes uint64
+	RecordingAge, CaptureAge, ExportAge time.Duration
+	RecordingBytes, CaptureBytes        uint64
 }
 
 func (l Limits) of(k Kind) (time.Duration, uint64) {
-	if k == Recording {
+	switch k {
+	case Recording:
 		return l.RecordingAge, l.RecordingBytes
+	case Capture:
+		return l.CaptureAge, l.CaptureBytes
+	default:
+		return l.ExportAge, 0
 	}
-	return l.CaptureAge, l.CaptureBytes
 }
 
 // Store is the directory of one node. Its methods may be called from many

@@ -160,8 +160,12 @@ func (m Made) event(d Details) *wire.Event {
 }
 
 func (k Kind) wire() wire.FileKind {
-	if k == Recording {
+	switch k {
+	case Recording:
 		return wire.FileKind_FILE_KIND_RECORDING
+	case Capture:
+		return wire.FileKind_FILE_KIND_CAPTURE
+	default:
+		return wire.FileKind_FILE_KIND_EXPORT
 	}
-	return wire.FileKind_FILE_KIND_CAPTURE
 }

@@ -44,7 +44,7 @@ func (n Name) Time() time.Time { return n.Call.Time() }
 // ParseName reads what String writes, and nothing else.
 func ParseName(text string) (Name, error) {
 	bad := func() (Name, error) {
-		return Name{}, events.Invalid("%q is not the name of a recording or capture", text)
+		return Name{}, events.Invalid("%q is not the name of a recording, a capture or an export", text)
 	}
 	node, _, ok := strings.Cut(text, "/")
 	if !ok || !nodeName.MatchString(node) {
@@ -67,7 +67,7 @@ func parseBase(node, base string) (Name, error) {
 	}
 	cut := strings.LastIndexByte(base, '-')
 	if n.Kind == 0 || cut < 0 {
-		return n, events.Invalid("%q is not the name of a recording or capture", base)
+		return n, events.Invalid("%q is not the name of a recording, a capture or an export", base)
 	}
 	var err error
 	if n.Call, err = events.ParseCallID(base[:cut]); err != nil {
@@ -75,7 +75,7 @@ func parseBase(node, base string) (Name, error) {
 	}
 	n.Part, err = strconv.Atoi(base[cut+1:])
 	if err != nil || n.Part < 1 || n.Part > maxPart || base != n.Call.String()+"-"+strconv.Itoa(n.Part) {
-		return n, events.Invalid("%q is not the name of a recording or capture", base)
+		return n, events.Invalid("%q is not the name of a recording, a capture or an export", base)
 	}
 	return n, nil
 }
@@ -86,7 +86,7 @@ func (s *Store) name(kind Kind, call string, part int) (Name, error) {
 	if err != nil {
 		return Name{}, err
 	}
-	if kind != Recording && kind != Capture || part < 1 || part > maxPart {
+	if kind < Recording || kind > Workbook || part < 1 || part > maxPart {
 		return Name{}, fmt.Errorf("archive: there is no kind %d or part %d", kind, part)
 	}
 	return Name{Node: s.config.Node, Call: id, Part: part, Kind: kind}, nil

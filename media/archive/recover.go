@@ -51,6 +51,10 @@ func (s *Store) recoverOne(name Name, repair func(*File) (Details, error)) error
 		return err
 	}
 	f := &File{store: s, name: name, file: file}
+	if name.Kind.Export() { // its job begins anew
+		f.Abandon()
+		return ErrNothing
+	}
 	d, err := repair(f)
 	switch {
 	case errors.Is(err, ErrNothing):

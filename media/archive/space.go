@@ -22,7 +22,7 @@ const (
 )
 
 // held counts the bytes on the shelves, by kind.
-type held [Capture + 1]atomic.Int64
+type held [Workbook + 1]atomic.Int64
 
 func (h *held) add(k Kind, bytes int64) { h[k].Add(bytes) }
 

@@ -202,7 +202,7 @@ func (s *Store) keeping() (func(Name, int64) bool, error) {
 			break
 		}
 	}
-	var coming [Capture + 1]int64
+	var coming [Workbook + 1]int64
 	return func(n Name, size int64) bool {
 		age, bytes := limits.of(n.Kind)
 		if age > 0 && now.Sub(n.Time()) > age {

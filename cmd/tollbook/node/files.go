@@ -125,6 +125,7 @@ func (n *Node) fileLimits() archive.Limits {
 	return archive.Limits{
 		RecordingBytes: c.recordings, CaptureBytes: c.captures,
 		RecordingAge: days(n.settings.Files.RecordingDays), CaptureAge: days(n.settings.Files.CaptureDays),
+		ExportAge: exportAge,
 	}
 }
 

@@ -104,6 +104,9 @@ type Node struct {
 	cuttings   sync.Map // *cutting by profile
 	sendings   sync.Map // *sending by webhook
 	feed       *server.Feed
+	exports    *server.Exports
+	people     *auth.Door
+	working    sync.Map // jobs that this node works on, by id
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -341,6 +344,8 @@ func (n *Node) serveHTTP(context.Context) error {
 	}
 	n.feed = server.NewFeed(api)
 	n.task("webhooks", n.webhooks)
+	n.exports, n.people = server.NewExports(api), door
+	n.task("jobs", n.jobs)
 	n.http = &http.Server{
 		Handler:           server.New(api),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
