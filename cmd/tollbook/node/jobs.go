@@ -143,7 +143,7 @@ func (j *job) put(ctx context.Context) error {
 func (j *job) note(ctx context.Context) error {
 	item, _ := j.n.Catalog().Get(catalog.Ref{Kind: catalog.KindJob, ID: j.of.Id})
 	now := item.Entity.GetJob()
-	if now == nil || now.Node != j.n.settings.Node || now.Begun != j.of.Begun || !j.n.terms.Keeps() {
+	if now == nil || now.Node != j.of.Node || now.Begun != j.of.Begun || !j.n.terms.Keeps() {
 		return nil // the other node's word counts
 	}
 	j.of.Cancel, j.version = now.Cancel, item.Version
