@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/tollbook/tollbook/events"
 	"github.com/tollbook/tollbook/events/catalog"
 	"github.com/tollbook/tollbook/events/wire"
@@ -179,6 +181,31 @@ func TestToken(t *testing.T) {
 	s.put(&wire.Token{Id: "billing", Hash: sum[:], Role: wire.Role_ROLE_PARTNER, Company: "acme", Revoked: true})
 	if s.door.ByToken(s.token, "192.0.2.1") != nil {
 		t.Error("a revoked token is let in")
+	}
+}
+
+// TestByActor: what somebody began is done with the rights that he has now, if any.
+func TestByActor(t *testing.T) {
+	s := newStage(t)
+	if v := s.door.ByActor("token:billing"); v == nil || v.Company != "acme" || v.Role != wire.Role_ROLE_PARTNER {
+		t.Errorf("the token: %+v", v)
+	}
+	if v := s.door.ByActor("user:anna"); v == nil || v.User != "anna" {
+		t.Errorf("the user: %+v", v)
+	}
+	for _, nobody := range []string{"", "anna", "user:", "user:nobody", "token:nobody", "node:n1"} {
+		if v := s.door.ByActor(nobody); v != nil {
+			t.Errorf("%q is %+v", nobody, v)
+		}
+	}
+	anna := proto.CloneOf(s.door.cfg.Catalog().User("anna"))
+	anna.Disabled = true
+	s.put(anna)
+	s.now = s.now.Add(time.Hour)
+	for _, gone := range []string{"user:anna", "token:billing"} {
+		if v := s.door.ByActor(gone); v != nil {
+			t.Errorf("%s may still: %+v", gone, v)
+		}
 	}
 }
 

@@ -6,7 +6,7 @@ import { useRights, useSession } from './session';
 import classes from './shell.module.css';
 
 interface Item {
-  to: '/' | '/live' | '/events' | '/tokens' | '/cdrs' | '/cdr-files' | '/webhooks' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
+  to: '/' | '/live' | '/events' | '/tokens' | '/cdrs' | '/cdr-files' | '/jobs' | '/webhooks' | '/reports' | '/accounts' | '/companies' | '/peers' | '/subscribers' | '/decks' | '/exchange' | '/price-setup' | '/registrations' | '/interconnect' | '/nodes' | '/routes' | '/simulate' | '/guard' | '/evidence' | '/audit' | '/security';
   text: Key;
   staff?: boolean;
   money?: boolean;
@@ -23,6 +23,7 @@ const groups: { title: Key; items: Item[] }[] = [
       { to: '/events', text: 'nav.events' },
       { to: '/reports', text: 'nav.reports' },
       { to: '/cdr-files', text: 'nav.files', money: true },
+      { to: '/jobs', text: 'nav.jobs' },
     ],
   },
   {

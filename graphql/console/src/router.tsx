@@ -15,6 +15,7 @@ import { ExchangeRates } from './pages/ExchangeRates';
 import { Evidence } from './pages/Evidence';
 import { Guard } from './pages/Guard';
 import { Interconnect } from './pages/Interconnect';
+import { Jobs } from './pages/Jobs';
 import { Live } from './pages/Live';
 import { Nodes } from './pages/Nodes';
 import { NotFound } from './pages/NotFound';
@@ -65,6 +66,7 @@ const tree = root.addChildren([
   at('/live', Live),
   cdrsRoute,
   at('/cdr-files', CdrFiles),
+  at('/jobs', Jobs),
   at('/webhooks', Webhooks),
   reportsRoute,
   callRoute,
