@@ -11,4 +11,8 @@ import (
 const nothing = syscall.Signal(0)
 
 // apart puts a process into a group of its own, which a terminal's Ctrl-C does not reach.
-func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// It does not outlive this program.
+func apart(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	endsWithUs(cmd.SysProcAttr)
+}

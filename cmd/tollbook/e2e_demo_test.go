@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +92,33 @@ func TestDemoInterruptedEarly(t *testing.T) {
 	p := demo(t, net, t.TempDir()).process
 	time.Sleep(300 * time.Millisecond)
 	p.interrupt(t)
+}
+
+// TestClusterDemoKilled kills the demo of three nodes without a word: its nodes end, too.
+func TestClusterDemoKilled(t *testing.T) {
+	needCluster(t)
+	port := newNetwork().port() + 100
+	p := start(t, exec.Command(binary, "demo", "--nodes", "3", "--duration", "60s", "--data", t.TempDir(),
+		"--http", fmt.Sprintf("127.0.0.1:%d", port), "--sip", fmt.Sprintf("127.0.0.1:%d", port+10)))
+	until(t, "the demo is ready", func() bool { return strings.Contains(p.stderr.String(), "Try:") })
+	var nodes []string
+	for _, m := range regexp.MustCompile(`http://(127[0-9.]*:[0-9]+)`).FindAllStringSubmatch(p.stderr.String(), -1) {
+		nodes = append(nodes, m[1])
+	}
+	listens := func(at string) bool {
+		conn, err := net.Dial("tcp", at)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}
+	if len(nodes) == 0 || !listens(nodes[0]) {
+		t.Fatalf("no node listens: %v", nodes)
+	}
+	p.kill(t)
+	for _, at := range nodes {
+		until(t, "nobody listens at "+at, func() bool { return !listens(at) })
+	}
 }
 
 // TestDemoOfThree runs the demo on three nodes, has one killed and started again, and

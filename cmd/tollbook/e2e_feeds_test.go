@@ -1,120 +1,104 @@
 package main_test
 
 import (
-	"encoding/json"
+	"encoding/pem"
 	"fmt"
-	"strings"
+	"slices"
+	"strconv"
 	"testing"
-	"time"
 )
 
-// TestFeedsOfACall listens to the running calls, an account's balance and the alerts over
-// one websocket while a call comes, is answered, ends and is paid for.
-func TestFeedsOfACall(t *testing.T) {
-	needSipp(t)
-	t.Parallel()
-	data := t.TempDir()
-	n := serve(t, newNetwork(), data)
-	s := &stage{name: "feeds", sell: sellPrice, buy: buyPrice, vendors: []string{""}}
-	n.apply(t, world(n, []*stage{s}))
-	n.credit(t, s.account(), "5", "opening")
-	n.ask(t, &struct{}{}, `mutation($a: String!) { accountPut(input: {key: $a, lowBalance: "5"}) { userErrors { message } } }`, map[string]any{"a": s.account()})
-	all := subscribed(t, n, map[string]string{
-		"calls":    `{"query": "subscription { liveCalls { whole calls { id state accountId } gone } }"}`,
-		"balances": fmt.Sprintf(`{"query": "subscription { balances(accounts: [\"%s\"]) { balance { posted { amount } holds } } }"}`, s.account()),
-		"alerts":   `{"query": "subscription { alerts { whole raised { kind account { key } } } }"}`,
-	})
-	told := map[string]bool{}
-	hear := func(want ...string) {
-		t.Helper()
-		missing := func() (out []string) {
-			for _, w := range want {
-				if !told[w] {
-					out = append(out, w)
-				}
-			}
-			return out
-		}
-		for limit := time.After(patience); len(missing()) > 0; {
-			select {
-			case m := <-all:
-				for _, what := range tell(t, m) {
-					told[what] = true
-				}
-			case <-limit:
-				t.Fatalf("not heard: %v of %v", missing(), told)
-			}
-		}
-	}
-	hear("whole calls 0", "posted 5.000000, holds 0", "whole alerts 0")
-	if text := scraped(t, n); !strings.Contains(text, "tollbook_api_streams 3") || !strings.Contains(text, "tollbook_api_websockets 1") {
-		t.Error("three streams over a websocket are not in /metrics")
-	}
-	vendor := s.takes(t, 0, 1, "answer")
-	call := s.starts(t, "call", 1, nil, "-d", "3000")
-	hear("call TALKING of account:"+s.account(), "posted 5.000000, holds 1")
-	call.wait(t)
-	vendor.wait(t)
-	hear("gone 1", "raised LOW_BALANCE of "+s.account())
-	posted := n.balance(t, s.account()).Posted.Amount
-	if posted == "5.000000" {
-		t.Error("the call cost nothing")
-	}
-	hear("posted " + posted + ", holds 0")
-	n.interrupt(t)
-	verify(t, data)
+// reader is a program that reads the feed of events, now from this node and now from that.
+type reader struct {
+	cursor *string
+	read   []int // positions
 }
 
-// tell says in words what a message says.
-func tell(t *testing.T, m said) (out []string) {
+// goOn reads what is behind the reader's cursor at a node.
+func (r *reader) goOn(t *testing.T, a *api) {
 	t.Helper()
-	var next struct {
-		Data struct {
-			LiveCalls *struct {
-				Whole bool
-				Calls []struct{ ID, State, AccountID string }
-				Gone  []string
-			}
-			Balances []struct {
-				Balance struct {
-					Posted struct{ Amount string }
-					Holds  int
+	for more := true; more; {
+		var page struct {
+			Events struct {
+				Nodes []struct {
+					Position, Cursor string
 				}
-			}
-			Alerts *struct {
-				Whole  bool
-				Raised []struct {
-					Kind    string
-					Account struct{ Key string }
+				PageInfo struct {
+					HasNextPage bool
+					EndCursor   *string
 				}
 			}
 		}
-	}
-	if m.Type != "next" {
-		return nil
-	}
-	if err := json.Unmarshal(m.Payload, &next); err != nil {
-		t.Fatalf("%s: %v", m.Payload, err)
-	}
-	if c := next.Data.LiveCalls; c != nil {
-		if c.Whole {
-			out = append(out, fmt.Sprint("whole calls ", len(c.Calls)))
+		a.ask(t, &page, `query ($after: Cursor) { events(first: 7, after: $after, kinds: [MONEY_POSTED]) {
+			nodes { position cursor } pageInfo { hasNextPage endCursor } } }`, map[string]any{"after": r.cursor})
+		for _, e := range page.Events.Nodes {
+			at, err := strconv.Atoi(e.Position)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.read = append(r.read, at)
 		}
-		for _, call := range c.Calls {
-			out = append(out, "call "+call.State+" of "+call.AccountID)
+		if end := page.Events.PageInfo.EndCursor; end != nil {
+			r.cursor = end
 		}
-		out = append(out, fmt.Sprint("gone ", len(c.Gone)))
+		more = page.Events.PageInfo.HasNextPage
 	}
-	for _, a := range next.Data.Balances {
-		out = append(out, fmt.Sprintf("posted %s, holds %d", a.Balance.Posted.Amount, a.Balance.Holds))
-	}
-	if a := next.Data.Alerts; a != nil {
-		if a.Whole {
-			out = append(out, fmt.Sprint("whole alerts ", len(a.Raised)))
+}
+
+// TestClusterFeeds pays by all nodes of a cluster, and kills the one that keeps the book,
+// twice: a webhook and a reader that goes from node to node with its cursor get every
+// payment, each once and in the order of the book.
+func TestClusterFeeds(t *testing.T) {
+	needCluster(t)
+	h := newHooked(t)
+	g := newGroupOf(t, newNetwork(), "", func(g *group, name string) string {
+		return plain(g, name) + "webhooks: {allow: [127.0.0.0/8]}\n"
+	})
+	g.start(t, "n1", "n2", "n3")
+	names := []string{"n1", "n2", "n3"}
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})
+	g.nodes["n1"].apply(t, "companies:\n  - {id: own, accounts: [{id: own-usd, currency: USD, kind: customer}]}\n"+
+		fmt.Sprintf("webhooks:\n  - {id: erp, url: %q, secret: %q, kinds: [money_posted], ca: %q}\n", h.URL+"/in", hookSecret, ca))
+	g.agrees(t, 3)
+	until(t, "the webhook has begun", func() bool { return g.nodes["n2"].hook(t, "erp").Cursor != nil })
+	r, paid := &reader{}, 0
+	pay := func(times int, by ...string) {
+		t.Helper()
+		for range times {
+			key := fmt.Sprint("payment ", paid)
+			until(t, "a payment is taken", func() bool {
+				return credit(t.Context(), g.nodes[by[paid%len(by)]].url, "own-usd", "1", key, nil) == nil
+			})
+			paid++
 		}
-		for _, r := range a.Raised {
-			out = append(out, "raised "+r.Kind+" of "+r.Account.Key)
-		}
 	}
-	return out
+	for range 2 {
+		pay(20, names...)
+		keeper := g.keeper(t)
+		g.nodes[keeper].kill(t)
+		left := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == keeper })
+		pay(10, left...)
+		r.goOn(t, g.nodes[left[0]].api)
+		pay(5, left...)
+		r.goOn(t, g.nodes[left[1]].api)
+		g.start(t, keeper)
+		g.agrees(t, 3)
+		r.goOn(t, g.nodes[keeper].api)
+	}
+	until(t, "the webhook has had all", func() bool { return len(h.has()) == paid })
+	until(t, "the reader has had all", func() bool { r.goOn(t, g.nodes["n2"].api); return len(r.read) >= paid })
+	if len(r.read) != paid || !slices.IsSorted(r.read) || len(slices.Compact(slices.Clone(r.read))) != paid {
+		t.Errorf("%d payments, the reader has read %v", paid, r.read)
+	}
+	var heard []int
+	for _, e := range h.has() {
+		at, err := strconv.Atoi(e.Position)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard = append(heard, at)
+	}
+	if !slices.Equal(heard, r.read) {
+		t.Errorf("the webhook has heard %v, the reader has read %v", heard, r.read)
+	}
 }
