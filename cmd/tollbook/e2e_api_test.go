@@ -48,6 +48,29 @@ func (a *api) ask(t *testing.T, out any, query string, variables map[string]any)
 	}
 }
 
+// download gets what a path has, or a range of its bytes.
+func (a *api) download(t *testing.T, path, byteRange string) []byte {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminSecret)
+	if byteRange != "" {
+		req.Header.Set("Range", byteRange)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode/100 != 2 {
+		t.Fatalf("%s: %s, %v: %.200s", req.URL, res.Status, err, data)
+	}
+	return data
+}
+
 type amount struct{ Amount string }
 
 // cdr is what the tests look at of a CDR.

@@ -2,9 +2,7 @@ package main_test
 
 import (
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,21 +40,7 @@ func TestClickHouseAway(t *testing.T) {
 // scraped reads a node's metrics.
 func scraped(t *testing.T, n *node) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+adminSecret)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return string(n.download(t, "/metrics", ""))
 }
 
 // reported asks for the calls of the last days, and who summed them.

@@ -149,24 +149,7 @@ func TestFilesTravel(t *testing.T) {
 // file downloads a file from a node.
 func (n *node) file(t *testing.T, name archive.Name, byteRange string) []byte {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/files/"+name.String(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+adminSecret)
-	if byteRange != "" {
-		req.Header.Set("Range", byteRange)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode/100 != 2 {
-		t.Fatalf("%s: %s, %v", req.URL, res.Status, err)
-	}
-	return data
+	return n.download(t, "/files/"+name.String(), byteRange)
 }
 
 // pullByTLS pulls with the rsync program, with the key that the nodes share.

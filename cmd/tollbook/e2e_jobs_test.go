@@ -6,8 +6,6 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -44,26 +42,6 @@ func (a *api) job(t *testing.T, key string) jobState {
 		return jobState{}
 	}
 	return *said.Node
-}
-
-// download gets what a path has.
-func (a *api) download(t *testing.T, path string) []byte {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+adminSecret)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s %v: %s", path, res.Status, err, data)
-	}
-	return data
 }
 
 // listed looks at the file of a job that is done: each account is there once.
@@ -117,7 +95,7 @@ func TestJobs(t *testing.T) {
 	if before.State == "RUNNING" && after.Begun != 2 {
 		t.Errorf("begun %d times", after.Begun)
 	}
-	listed(t, after, n.download(t, after.URL))
+	listed(t, after, n.download(t, after.URL, ""))
 	var ended [5]string
 	for i := range ended {
 		ended[i] = n.started(t, "XLSX")
@@ -127,7 +105,7 @@ func TestJobs(t *testing.T) {
 	for i, key := range ended {
 		until(t, "a job has ended", func() bool { return n.job(t, key).State == want[i] })
 	}
-	if data := n.download(t, n.job(t, ended[0]).URL); !bytes.HasPrefix(data, []byte("PK")) {
+	if data := n.download(t, n.job(t, ended[0]).URL, ""); !bytes.HasPrefix(data, []byte("PK")) {
 		t.Errorf("no workbook: %.20q", data)
 	}
 	n.interrupt(t)
@@ -158,7 +136,7 @@ func TestClusterJobs(t *testing.T) {
 			t.Errorf("begun %d times, by %s", after.Begun, after.Node)
 		}
 		if after.Node != keeper {
-			listed(t, after, n.download(t, after.URL))
+			listed(t, after, n.download(t, after.URL, ""))
 		}
 	}
 }

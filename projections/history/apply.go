@@ -28,7 +28,7 @@ func (s *Store) Apply(ctx context.Context, batch []events.Recorded, checkpoints 
 	// The day files are written beside the transaction of book.db, which waits
 	// for them before it commits: the checkpoint is in it.
 	written := make(chan error, 1)
-	go func() { written <- s.applyDays(ctx, batch) }()
+	written <- s.applyDays(ctx, batch)
 	joined := false
 	err := s.book.transaction(ctx, func() error {
 		err := s.applyBook(ctx, batch, checkpoints)
