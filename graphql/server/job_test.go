@@ -39,6 +39,7 @@ func TestJobs(t *testing.T) {
 		{"cdrs", "when", "now", "has no argument"},
 		{"cdrs", "zone", "Nowhere", "no time zone"},
 		{"cdrs", "columns", "fortune", "has no column"},
+		{"cdrs", "called", "442071234567", "a phone number into the book"},
 	} {
 		if got := say(adam, jobStart, start(c.list, c.name, c.value)); !strings.Contains(got, c.want) || strings.Contains(got, "QUEUED") {
 			t.Errorf("%s %s=%s: %s", c.list, c.name, c.value, got)

@@ -25,19 +25,14 @@ func (s *Store) Apply(ctx context.Context, batch []events.Recorded, checkpoints 
 			return fmt.Errorf("apply history of %s: %w", day, err)
 		}
 	}
-	// The day files are written beside the transaction of book.db, which waits
-	// for them before it commits: the checkpoint is in it.
-	written := make(chan error, 1)
-	written <- s.applyDays(ctx, batch)
-	joined := false
+	// The day files are committed within the transaction of book.db: the checkpoint is
+	// in it. One after the other, so that who reads meanwhile has a processor.
 	err := s.book.transaction(ctx, func() error {
-		err := s.applyBook(ctx, batch, checkpoints)
-		joined = true
-		return errors.Join(err, <-written)
+		if err := s.applyDays(ctx, batch); err != nil {
+			return err
+		}
+		return s.applyBook(ctx, batch, checkpoints)
 	})
-	if !joined {
-		err = errors.Join(err, <-written)
-	}
 	if err != nil {
 		clear(s.balances) // the table does not have what they have
 		return fmt.Errorf("apply history: %w", err)
