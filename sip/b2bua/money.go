@@ -109,12 +109,15 @@ func (c *session) advance(candidate int) {
 		defer cancel()
 		reply, err := c.sw.config.Book.Execute(ctx, cmd)
 		c.post(func(now call.Now) {
-			if err != nil {
+			switch {
+			case events.CodeOf(err) == events.CodeInvalid: // a keeper of an older version counts no vendor's channels
+				c.do(c.machine.Advanced(now, candidate))
+			case err != nil:
 				c.log.Warn("the book gives no leave to try another vendor", "candidate", candidate, "err", err)
 				c.do(c.machine.NotAdvanced(now))
-				return
+			default:
+				c.do(c.machine.Advanced(now, int(reply.GetHoldGranted().Candidate)))
 			}
-			c.do(c.machine.Advanced(now, int(reply.GetHoldGranted().Candidate)))
 		})
 	}()
 }
