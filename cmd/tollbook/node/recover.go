@@ -152,7 +152,7 @@ func (n *Node) unanswered(id events.CallID, hold *ledger.Hold, attempts uint32, 
 func owed(hold *ledger.Hold, attempts uint32, answered int) uint32 {
 	attempts = min(attempts, uint32(len(hold.Route)))
 	for i := range int(attempts) {
-		if i != answered && hold.Route[i].GetBuy().GetAttemptFeeMicro() > 0 {
+		if i != answered && !ledger.Passed(hold.HoldPlaced, i) && hold.Route[i].GetBuy().GetAttemptFeeMicro() > 0 {
 			return attempts
 		}
 	}
