@@ -174,7 +174,7 @@ func (d *Desk) place(ctx context.Context, cmd *wire.Command, p *wire.PlaceHold) 
 	if events.CodeOf(err) != events.CodeUnavailable {
 		return reply, err
 	}
-	if reply, no := d.decide(a, o, p); no == nil {
+	if reply, no := d.decide(a, o, p.Route); no == nil {
 		return reply, nil
 	}
 	return d.ask(ctx, cmd) // the same again, for as long as the caller waits
@@ -198,12 +198,12 @@ func (d *Desk) wait(emergency bool) time.Duration {
 }
 
 // decide lets a call through, if it may be.
-func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, p *wire.PlaceHold) (*wire.Reply, error) {
+func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, route []*wire.Candidate) (*wire.Reply, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for ; d.full(p.Route[o.At].Terminator) && o.Emergency == ""; o.At++ {
+	for ; d.full(route[o.At].Terminator) && o.Emergency == ""; o.At++ {
 		o.Passed = append(o.Passed, &wire.PassedOver{Candidate: o.At, Reason: ledger.PassedFull})
-		if int(o.At)+1 == len(p.Route) {
+		if int(o.At)+1 == len(route) {
 			return nil, events.Refuse(events.CodeLimit, "the channels of all vendors of the route are in use").At("route")
 		}
 	}
@@ -214,7 +214,7 @@ func (d *Desk) decide(a *wire.Account, o *wire.OfflineCall, p *wire.PlaceHold) (
 	if err != nil {
 		return nil, err
 	}
-	d.open[events.CallID(let.Call)] = &entry{call: let, route: p.Route}
+	d.open[events.CallID(let.Call)] = &entry{call: let, route: route}
 	d.Log.Warn("a call is let through while the book is silent", "call_id", events.CallID(let.Call).String(), "account", let.Payer,
 		"number", let.Number, "emergency", let.Emergency != "")
 	return &wire.Reply{Body: &wire.Reply_HoldGranted{HoldGranted: &wire.HoldGranted{PaidMs: let.PaidMs, Candidate: let.At}}}, nil

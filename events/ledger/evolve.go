@@ -128,7 +128,7 @@ func (s *State) evolvePlaced(pos events.Position, timeUS int64, p *wire.HoldPlac
 	h := &Hold{HoldPlaced: p, Position: pos, PlacedAtUS: timeUS}
 	s.holds[id] = h
 	s.sum.Add(h.encoding(&s.scratch, id))
-	s.take(s.holdsAt(p))
+	s.take(p)
 	for _, l := range p.Lines {
 		reserves(l, func(account, currency string, amount money.Amount) {
 			s.touch(account, currency, func(a *Account) { a.Held += amount; a.Calls++ })
@@ -161,25 +161,32 @@ func (s *State) evolveExtended(x *wire.HoldExtended) error {
 	if len(x.PackageMicro) != 0 && len(x.PackageMicro) != len(h.Lines) {
 		return fmt.Errorf("the extension of call %s has seconds of %d packages for %d lines", id, len(x.PackageMicro), len(h.Lines))
 	}
+	s.change(id, h, func(next *wire.HoldPlaced) {
+		for i, l := range next.Lines {
+			more := money.Amount(x.AmountsMicro[i] - l.AmountMicro)
+			if l.Payer != "" {
+				s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held += more })
+			}
+			l.AmountMicro = x.AmountsMicro[i]
+			if l.Package != "" && len(x.PackageMicro) > 0 {
+				seconds := money.Amount(x.PackageMicro[i] - l.PackageMicro)
+				s.touch(l.Package, string(money.Seconds), func(a *Account) { a.Held += seconds })
+				l.PackageMicro = x.PackageMicro[i]
+			}
+		}
+		next.PaidMs, next.ExpiresAtUs = x.PaidMs, x.ExpiresAtUs
+	})
+	return nil
+}
+
+// change puts a changed copy in the place of an open hold, and keeps the hash right.
+func (s *State) change(id events.CallID, h *Hold, edit func(*wire.HoldPlaced)) {
 	s.sum.Remove(h.encoding(&s.scratch, id))
 	next := *h
 	next.HoldPlaced = copyPlaced(h.HoldPlaced)
-	for i, l := range next.Lines {
-		more := money.Amount(x.AmountsMicro[i] - l.AmountMicro)
-		if l.Payer != "" {
-			s.touch(l.Payer, rating.Currency(l.Sell), func(a *Account) { a.Held += more })
-		}
-		l.AmountMicro = x.AmountsMicro[i]
-		if l.Package != "" && len(x.PackageMicro) > 0 {
-			seconds := money.Amount(x.PackageMicro[i] - l.PackageMicro)
-			s.touch(l.Package, string(money.Seconds), func(a *Account) { a.Held += seconds })
-			l.PackageMicro = x.PackageMicro[i]
-		}
-	}
-	next.PaidMs, next.ExpiresAtUs = x.PaidMs, x.ExpiresAtUs
+	edit(next.HoldPlaced)
 	s.holds[id] = &next
 	s.sum.Add(next.encoding(&s.scratch, id))
-	return nil
 }
 
 // copyPlaced copies what an extension, an advance or a claim changes; events stay as they are.
@@ -201,16 +208,12 @@ func copyPlaced(p *wire.HoldPlaced) *wire.HoldPlaced {
 func (s *State) close(id events.CallID, h *Hold, c *Closed) {
 	s.sum.Remove(h.encoding(&s.scratch, id))
 	delete(s.holds, id)
-	s.free(s.holdsAt(h.HoldPlaced))
+	s.free(h.HoldPlaced)
 	for _, l := range h.Lines {
 		reserves(l, func(account, currency string, amount money.Amount) {
 			s.touch(account, currency, func(a *Account) { a.Held -= amount; a.Calls-- })
 		})
-		counted(l, func(key string) {
-			if s.peerCalls[key]--; s.peerCalls[key] == 0 {
-				delete(s.peerCalls, key)
-			}
-		})
+		counted(l, func(key string) { less(s.peerCalls, key) })
 	}
 	s.keepClosed(id, c)
 }
@@ -276,11 +279,6 @@ func (s *State) evolveClaimed(c *wire.HoldClaimed) error {
 	if err != nil {
 		return err
 	}
-	s.sum.Remove(h.encoding(&s.scratch, id))
-	next := *h
-	next.HoldPlaced = copyPlaced(h.HoldPlaced)
-	next.Node = c.ToNode
-	s.holds[id] = &next
-	s.sum.Add(next.encoding(&s.scratch, id))
+	s.change(id, h, func(next *wire.HoldPlaced) { next.Node = c.ToNode })
 	return nil
 }

@@ -72,7 +72,7 @@ func (s *State) AdvanceRoute(d Deciding, a *wire.AdvanceRoute) (*wire.RouteAdvan
 	case a.Candidate <= h.Candidate:
 		return nil, h, nil
 	}
-	at, passed := s.room(d, h.HoldPlaced, int(a.Candidate), s.holdsAt(h.HoldPlaced))
+	at, passed := s.room(d, h.HoldPlaced, int(a.Candidate), holdsAt(h.HoldPlaced))
 	return &wire.RouteAdvanced{Call: a.Call, Candidate: uint32(at), Passed: passed}, h, nil
 }
 
@@ -82,25 +82,31 @@ func Passed(h *wire.HoldPlaced, candidate int) bool {
 }
 
 // holdsAt is the terminator that a hold has a channel of; empty for none.
-func (s *State) holdsAt(p *wire.HoldPlaced) string {
+func holdsAt(p *wire.HoldPlaced) string {
 	if int(p.Candidate) >= len(p.Route) {
 		return ""
 	}
 	return p.Route[p.Candidate].Terminator
 }
 
-func (s *State) take(terminator string) {
-	if terminator != "" {
+// take counts the channel that a hold has.
+func (s *State) take(p *wire.HoldPlaced) {
+	if terminator := holdsAt(p); terminator != "" {
 		s.vendorCalls[terminator]++
 	}
 }
 
-func (s *State) free(terminator string) {
-	if terminator == "" {
-		return
+// free gives it back.
+func (s *State) free(p *wire.HoldPlaced) {
+	if terminator := holdsAt(p); terminator != "" {
+		less(s.vendorCalls, terminator)
 	}
-	if s.vendorCalls[terminator]--; s.vendorCalls[terminator] == 0 {
-		delete(s.vendorCalls, terminator)
+}
+
+// less counts down; a counter at 0 is none.
+func less(counters map[string]int, key string) {
+	if counters[key]--; counters[key] == 0 {
+		delete(counters, key)
 	}
 }
 
@@ -109,14 +115,11 @@ func (s *State) evolveAdvanced(a *wire.RouteAdvanced) error {
 	if err != nil {
 		return err
 	}
-	s.sum.Remove(h.encoding(&s.scratch, id))
-	s.free(s.holdsAt(h.HoldPlaced))
-	next := *h
-	next.HoldPlaced = copyPlaced(h.HoldPlaced)
-	next.Candidate = a.Candidate
-	next.Passed = append(slices.Clone(h.Passed), a.Passed...)
-	s.holds[id] = &next
-	s.take(s.holdsAt(next.HoldPlaced))
-	s.sum.Add(next.encoding(&s.scratch, id))
+	s.free(h.HoldPlaced)
+	s.change(id, h, func(next *wire.HoldPlaced) {
+		next.Candidate = a.Candidate
+		next.Passed = append(slices.Clone(h.Passed), a.Passed...)
+		s.take(next)
+	})
 	return nil
 }

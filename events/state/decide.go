@@ -62,12 +62,11 @@ func (s *State) decide(nowUS int64, rates *Rates, cmd *wire.Command) ([]*wire.Ev
 	if cmd.DeadlineUs != 0 && nowUS > cmd.DeadlineUs {
 		return nil, nil, events.Refuse(events.CodeExpired, "the command's deadline has passed")
 	}
-	d := ledger.Deciding{NowUS: nowUS, Catalog: s.Catalog, Command: cmd}
+	d := ledger.Deciding{NowUS: nowUS, Catalog: s.Catalog, Command: cmd, Pace: rates.pace(nowUS)}
 	switch b := cmd.Body.(type) {
 	case *wire.Command_PlaceHold:
 		return s.placeHold(d, rates, b.PlaceHold)
 	case *wire.Command_AdvanceRoute:
-		d.Pace = rates.pace(nowUS)
 		return s.advanceRoute(d, b.AdvanceRoute)
 	case *wire.Command_ExtendHold:
 		return s.extendHold(d, b.ExtendHold)
@@ -128,7 +127,6 @@ func (s *State) placeHold(d ledger.Deciding, rates *Rates, p *wire.PlaceHold) ([
 	if err := rates.take(d, p); err != nil {
 		return nil, nil, err
 	}
-	d.Pace = rates.pace(d.NowUS)
 	placed, err := s.Ledger.PlaceHold(d, p)
 	if err != nil {
 		return nil, nil, err

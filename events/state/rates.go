@@ -11,8 +11,8 @@ import (
 const maxBuckets = 100_000
 
 // Rates counts calls a second: of accounts and originators accepted and refused ones
-// alike, of terminators those that they are sent. It belongs to a keeper's term and starts empty with it: it is no
-// part of the folded state.
+// alike, of terminators those that they are sent. It belongs to a keeper's term and
+// starts empty with it: it is no part of the folded state.
 type Rates struct {
 	buckets map[string]*bucket
 }
