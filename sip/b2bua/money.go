@@ -102,23 +102,29 @@ func (c *session) noHold(err error) *refused {
 // advance asks for leave to try a vendor. The answer is posted to the call.
 func (c *session) advance(candidate int) {
 	cmd := c.command("advance", strconv.Itoa(candidate))
-	cmd.DeadlineUs = time.Now().Add(holdWithin).UnixMicro()
 	cmd.Body = &wire.Command_AdvanceRoute{AdvanceRoute: &wire.AdvanceRoute{Call: c.id[:], Candidate: uint32(candidate)}}
+	c.consult(cmd, holdWithin, func(now call.Now, granted *wire.HoldGranted, err error) {
+		switch {
+		case events.CodeOf(err) == events.CodeInvalid: // a keeper of an older version counts no vendor's channels
+			c.do(c.machine.Advanced(now, candidate))
+		case err != nil:
+			c.log.Warn("the book gives no leave to try another vendor", "candidate", candidate, "err", err)
+			c.do(c.machine.NotAdvanced(now))
+		default:
+			c.do(c.machine.Advanced(now, int(granted.GetCandidate())))
+		}
+	})
+}
+
+// consult asks the book about the call's hold, which has so long to answer; what it says is
+// posted to the call.
+func (c *session) consult(cmd *wire.Command, within time.Duration, heard func(call.Now, *wire.HoldGranted, error)) {
+	cmd.DeadlineUs = time.Now().Add(within).UnixMicro()
 	go func() {
-		ctx, cancel := context.WithTimeout(c.sw.ctx, holdWithin)
+		ctx, cancel := context.WithTimeout(c.sw.ctx, within)
 		defer cancel()
 		reply, err := c.sw.config.Book.Execute(ctx, cmd)
-		c.post(func(now call.Now) {
-			switch {
-			case events.CodeOf(err) == events.CodeInvalid: // a keeper of an older version counts no vendor's channels
-				c.do(c.machine.Advanced(now, candidate))
-			case err != nil:
-				c.log.Warn("the book gives no leave to try another vendor", "candidate", candidate, "err", err)
-				c.do(c.machine.NotAdvanced(now))
-			default:
-				c.do(c.machine.Advanced(now, int(reply.GetHoldGranted().Candidate)))
-			}
-		})
+		c.post(func(now call.Now) { heard(now, reply.GetHoldGranted(), err) })
 	}()
 }
 
@@ -126,23 +132,16 @@ func (c *session) advance(candidate int) {
 func (c *session) extend(paid time.Duration) {
 	answered, _ := c.machine.Answered()
 	cmd := c.command("extend", paid.String(), time.Now().String())
-	cmd.DeadlineUs = time.Now().Add(askWithin).UnixMicro()
 	cmd.Body = &wire.Command_ExtendHold{ExtendHold: &wire.ExtendHold{
 		Call: c.id[:], AnsweredAtUs: answered.US, PaidMs: paid.Milliseconds(),
 	}}
-	go func() {
-		ctx, cancel := context.WithTimeout(c.sw.ctx, askWithin)
-		defer cancel()
-		reply, err := c.sw.config.Book.Execute(ctx, cmd)
-		c.post(func(now call.Now) {
-			if err != nil {
-				c.do(c.machine.NotExtended(now))
-				return
-			}
-			total := time.Duration(reply.GetHoldGranted().PaidMs) * time.Millisecond
-			c.do(c.machine.Extended(now, total))
-		})
-	}()
+	c.consult(cmd, askWithin, func(now call.Now, granted *wire.HoldGranted, err error) {
+		if err != nil {
+			c.do(c.machine.NotExtended(now))
+			return
+		}
+		c.do(c.machine.Extended(now, time.Duration(granted.GetPaidMs())*time.Millisecond))
+	})
 }
 
 func (c *session) charge(ch *wire.ChargeCall) {
