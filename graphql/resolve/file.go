@@ -53,18 +53,24 @@ func (r *Resolver) OpenFile(ctx context.Context, text string, first bool) (io.Re
 	if name.Kind.Export() || !r.mayHave(ctx, v, name.Call, name.Kind == archive.Recording) {
 		return nil, name, time.Time{}, errNoFile(text)
 	}
+	file, at, err := r.handOut(ctx, v, name, first)
+	return file, name, at, err
+}
+
+// handOut opens a file for somebody, and records that he is given it if that is asked for.
+func (r *Resolver) handOut(ctx context.Context, v *auth.Viewer, name archive.Name, record bool) (io.ReadSeekCloser, time.Time, error) {
 	file, at, err := r.Backend.OpenFile(ctx, name)
-	if err != nil || !first {
-		return file, name, at, err
+	if err != nil || !record {
+		return file, at, err
 	}
 	address := ""
 	if e := auth.ExchangeFrom(ctx); e != nil {
 		address = e.Address
 	}
 	if err := r.Backend.FileServed(ctx, name, v.Actor, address); err != nil { // nobody hears a call unseen
-		return nil, name, at, errors.Join(err, file.Close())
+		return nil, at, errors.Join(err, file.Close())
 	}
-	return file, name, at, nil
+	return file, at, nil
 }
 
 // mayHave tells who may have a call's files: staff, and of recordings the company that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"io"
 	"maps"
 	"regexp"
@@ -77,9 +76,9 @@ func (r *Resolver) startJob(ctx context.Context, in model.JobStartInput) (*model
 func (r *Resolver) cancelJob(ctx context.Context, in model.JobCancelInput) (*model.JobPayload, error) {
 	v := auth.FromContext(ctx)
 	return r.editJob(ctx, in.Key, graphql.Omittable[*bool]{}, func(cat *catalog.State) (*wire.Entity, error) {
-		old := cat.Job(in.Key)
+		old := jobOf(v, cat, in.Key)
 		switch {
-		case old == nil || v.Role != wire.Role_ROLE_ADMIN && v.Actor != old.Actor:
+		case old == nil:
 			return nil, events.NotFound("there is no job %.80q", in.Key).At("key")
 		case catalog.JobEnded(old):
 			return nil, events.Refuse(events.CodeConflict, "the job has ended").At("key")
@@ -88,6 +87,15 @@ func (r *Resolver) cancelJob(ctx context.Context, in model.JobCancelInput) (*mod
 		j.Cancel = true
 		return catalog.EntityOf(j), nil
 	})
+}
+
+// jobOf finds a job that somebody may see, nil for any other.
+func jobOf(v *auth.Viewer, cat *catalog.State, key string) *wire.Job {
+	item, ok := cat.Get(catalog.Ref{Kind: catalog.KindJob, ID: key})
+	if !ok || !sees(v, cat, item.Entity) {
+		return nil
+	}
+	return item.Entity.GetJob()
 }
 
 func (r *Resolver) editJob(ctx context.Context, id string, dryRun graphql.Omittable[*bool], build func(*catalog.State) (*wire.Entity, error)) (*model.JobPayload, error) {
@@ -106,23 +114,13 @@ func (r *Resolver) OpenJob(ctx context.Context, id string) (file io.ReadSeekClos
 	if v == nil {
 		return nil, nil, at, ErrSignIn
 	}
-	j = r.Backend.Catalog().Job(id)
-	if j.GetState() != wire.JobState_JOB_STATE_DONE || v.Role != wire.Role_ROLE_ADMIN && v.Actor != j.Actor {
+	if j = jobOf(v, r.Backend.Catalog(), id); j.GetState() != wire.JobState_JOB_STATE_DONE {
 		return nil, nil, at, events.NotFound("there is no file of a job %.80q", id)
 	}
 	name, err := archive.ParseName(j.File)
 	if err != nil {
 		return nil, nil, at, err
 	}
-	if file, at, err = r.Backend.OpenFile(ctx, name); err != nil {
-		return nil, nil, at, err
-	}
-	address := ""
-	if e := auth.ExchangeFrom(ctx); e != nil {
-		address = e.Address
-	}
-	if err := r.Backend.FileServed(ctx, name, v.Actor, address); err != nil {
-		return nil, nil, at, errors.Join(err, file.Close())
-	}
-	return file, j, at, nil
+	file, at, err = r.handOut(ctx, v, name, true)
+	return file, j, at, err
 }

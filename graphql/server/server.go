@@ -69,6 +69,7 @@ func New(cfg Config) http.Handler {
 	if cfg.Streams == nil {
 		cfg.Streams = &Streams{}
 	}
+	cfg.Resolver.CheckExport = checkExport()
 	mux := http.NewServeMux()
 	for _, r := range routes(cfg) {
 		mux.Handle(r.pattern, r.handler)
@@ -90,7 +91,6 @@ func routes(cfg Config) []route {
 	}
 	noted := newReads(cfg)
 	asked := api(cfg, r, noted)
-	cfg.Resolver.CheckExport = NewExports(cfg).Check
 	list := []route{
 		{"POST /graphql", cfg.Door.Middleware(timed(sized(counted(asked))))},
 		{"GET /graphql", cfg.Door.Middleware(asked)},

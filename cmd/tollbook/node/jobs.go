@@ -21,15 +21,14 @@ const (
 	jobsAtOnce = 2
 	// exportAge is how long a job and its file are kept.
 	exportAge = 7 * 24 * time.Hour
+	// jobNoted is how often it is written down how far a job has come.
+	jobNoted = 5 * time.Second
 	// mostBegun is how often a job is begun before it is given up: maybe it is what ends
 	// the nodes.
 	mostBegun = 5
 	// maxJobError bounds what is told of a failure.
 	maxJobError = 300
 )
-
-// jobNoted is how often it is written down how far a job has come.
-var jobNoted = 5 * time.Second
 
 // Why a job ends before it is done.
 var (
